@@ -1,0 +1,88 @@
+"""What the network is, how its patches are merged, and what is fitted beside it."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from ptychopinn.config.base import Section
+
+
+class GeneratorConfig(Section):
+    """From patterns to complex patches."""
+
+    architecture: str = "cnn"
+    """Name in the registry of generators."""
+    input: Literal["lifted", "log_counts", "amplitude"] = "lifted"
+    """What the network sees of a pattern."""
+    grouping: Literal["single", "stacked"] = "single"
+    """`single`: each pattern is encoded alone, once. `stacked`: the G patterns of a group are input channels."""
+    width: int = Field(default=8, ge=1)
+    """Channels of the first level."""
+    levels: int = Field(default=3, ge=1, le=7)
+    """Resolution levels of the U-Net."""
+
+
+class MergeConfig(Section):
+    """How the patches of a group become one object."""
+
+    weight: Literal["probe", "uniform", "central"] = "probe"
+    """Weight of a patch's pixels: probe intensity, one, or a central window."""
+    enabled: bool = True
+    """Without it every pattern keeps its own patch: no overlap constraint."""
+
+
+class ProbeConfig(Section):
+    """The illumination that the model starts from, and whether it is fitted."""
+
+    trainable: bool = False
+    """Fit the probe modes together with the network."""
+    modes: int | None = Field(default=None, ge=1)
+    """Use so many incoherent modes: the first ones of the file, or further orthogonal ones made from it."""
+    mask_radius: float | None = Field(default=None, gt=0, le=1)
+    """Radius of a centred disk outside which the probe is zero, in units of half the pattern size."""
+    smoothing_px: float = Field(default=0.0, ge=0)
+    """Standard deviation of a Gaussian that smooths the starting probe."""
+    scale: float = Field(default=1.0, gt=0)
+    """Factor on the starting probe."""
+
+
+class LossConfig(Section):
+    """Weights of the terms of the loss; a term of weight 0 is not computed."""
+
+    poisson_weight: float = Field(default=1.0, ge=0)
+    """Negative Poisson log-likelihood of the counts."""
+    amplitude_mae_weight: float = Field(default=0.0, ge=0)
+    """Mean absolute difference of measured and modelled amplitude."""
+    realspace_mae_weight: float = Field(default=0.0, ge=0)
+    """Mean absolute difference of merged patches and labels, where the scan has labels."""
+    realspace_weight: float = Field(default=0.0, ge=0)
+    """Factor on all real-space terms together."""
+    total_variation_weight: float = Field(default=0.0, ge=0)
+    """Total variation of the merged object."""
+    mean_deviation_weight: float = Field(default=0.0, ge=0)
+    """Mean deviation of the merged object from its mean."""
+
+
+class ModelConfig(Section):
+    """Generator, merge, physics and losses."""
+
+    kind: Literal["pinn", "supervised"] = "pinn"
+    """Self-supervised by the diffraction model, or trained on labels."""
+    generator: GeneratorConfig = GeneratorConfig()
+    merge: MergeConfig = MergeConfig()
+    probe: ProbeConfig = ProbeConfig()
+    loss: LossConfig = LossConfig()
+    subpixel: Literal["probe", "bilinear"] = "probe"
+    """The fractional part of a position shifts the probe (Fourier), or the patch is sampled bilinearly."""
+    intensity_scale: Literal["auto", "data", "probe", "trainable"] = "auto"
+    """Where the scale between model and counts comes from: see docs/conventions.md."""
+
+    @model_validator(mode="after")
+    def _check(self) -> "ModelConfig":
+        loss = self.loss
+        real = loss.realspace_mae_weight > 0 and loss.realspace_weight > 0
+        if self.kind == "pinn" and loss.poisson_weight == 0 and loss.amplitude_mae_weight == 0 and not real:
+            raise ValueError(
+                "every data term of the loss has weight 0; give poisson_weight or amplitude_mae_weight a positive value"
+            )
+        return self

@@ -1,0 +1,170 @@
+"""The recipe: the whole tree of settings, from and to YAML, with dotted overrides."""
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import ValidationError
+
+from ptychopinn.config.base import Section
+from ptychopinn.config.data import DataConfig
+from ptychopinn.config.model import ModelConfig
+from ptychopinn.config.reconstruction import ReconstructionConfig
+from ptychopinn.config.simulation import SimulationConfig
+from ptychopinn.config.training import TrainingConfig
+from ptychopinn.errors import ConfigError
+
+
+class FittedStatistics(Section):
+    """What training measured and reconstruction uses again unchanged."""
+
+    pattern_size: int
+    """Rows (and columns) of the patterns that the model was trained on."""
+    input_mean: float
+    """Mean that is taken off the network's input."""
+    input_deviation: float
+    """Standard deviation by which the input is divided."""
+    mean_count: float
+    """Mean count of a measured pixel in the training split; divides the Poisson loss."""
+    intensity_scale: float
+    """Factor on the probe that takes model units to sqrt(photons), for the training scan."""
+    n_patterns: int
+    """Patterns in the training split."""
+
+
+class Recipe(Section):
+    """Everything that decides a result: pass it on, save it, load it.
+
+    >>> Recipe().training.epochs == Recipe.from_yaml(Recipe().to_yaml()).training.epochs
+    True
+    >>> Recipe().with_overrides(["training.epochs=3"]).training.epochs
+    3
+    """
+
+    backend: Literal["pytorch"] = "pytorch"
+    """Which implementation runs."""
+    data: DataConfig = DataConfig()
+    model: ModelConfig = ModelConfig()
+    training: TrainingConfig = TrainingConfig()
+    reconstruction: ReconstructionConfig = ReconstructionConfig()
+    simulation: SimulationConfig = SimulationConfig()
+    fitted: FittedStatistics | None = None
+    """Filled by training; a recipe that has it belongs to a trained model."""
+
+    @classmethod
+    def from_mapping(cls, tree: Mapping[str, Any], where: str = "recipe") -> "Recipe":
+        """Validate a nested mapping.
+
+        Raises:
+            ConfigError: an unknown key or a bad value, each named with its dotted path.
+        """
+        try:
+            return cls.model_validate(tree)
+        except ValidationError as error:
+            raise ConfigError(_explain(error, where)) from None
+
+    @classmethod
+    def from_yaml(cls, text: str, where: str = "recipe") -> "Recipe":
+        """Parse YAML text; an empty text is the default recipe."""
+        return cls.from_mapping(_parse_yaml(text, where), where)
+
+    @classmethod
+    def from_file(cls, path: str | Path) -> "Recipe":
+        """Read a YAML (or JSON) file."""
+        path = Path(path)
+        try:
+            text = path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            raise ConfigError(f"{path}: no such recipe file; give the path of a YAML file to --config") from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{path}: cannot be read as a recipe ({error}); give a YAML text file") from None
+        return cls.from_yaml(text, str(path))
+
+    def to_yaml(self) -> str:
+        """The complete recipe, defaults included."""
+        return yaml.safe_dump(self.model_dump(mode="json", exclude_none=False), sort_keys=False)
+
+    def to_json(self) -> str:
+        """The complete recipe as indented JSON."""
+        return json.dumps(self.model_dump(mode="json"), indent=2)
+
+    def with_overrides(self, overrides: Iterable[str]) -> "Recipe":
+        """A recipe with `section.key=value` replaced; values are read as YAML.
+
+        Raises:
+            ConfigError: no equals sign, an unknown key or a bad value.
+        """
+        tree = self.model_dump(mode="json")
+        for item in overrides:
+            key, equals, value = item.partition("=")
+            if not equals or not key.strip():
+                raise ConfigError(f"override {item!r}: the rule is section.key=value, as in training.epochs=40")
+            _set_dotted(tree, key.strip(), _parse_value(value, item))
+        return type(self).from_mapping(tree, "override")
+
+
+def _parse_yaml(text: str, where: str) -> Mapping[str, Any]:
+    try:
+        tree = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{where}: is not valid YAML ({' '.join(str(error).split())})") from None
+    if tree is None:
+        return {}
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{where}: the rule is a mapping of sections, such as 'training: {{epochs: 40}}'")
+    return tree
+
+
+def _parse_value(text: str, item: str) -> Any:
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ConfigError(f"override {item!r}: the value is not valid YAML; quote it") from None
+    if isinstance(value, str):  # YAML 1.1 reads 1e-3 as text
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value
+
+
+def _set_dotted(tree: dict[str, Any], key: str, value: Any) -> None:
+    *parents, last = key.split(".")
+    node = tree
+    for depth, name in enumerate(parents):
+        child = node.setdefault(name, {})
+        if not isinstance(child, dict):
+            raise ConfigError(f"override {key!r}: {'.'.join(parents[: depth + 1])} is a value and has no keys")
+        node = child
+    node[last] = value
+
+
+def _explain(error: ValidationError, where: str) -> str:
+    parts = []
+    for item in error.errors():
+        path = ".".join(str(step) for step in item["loc"]) or "recipe"
+        if item["type"] == "extra_forbidden":
+            parts.append(f"unknown key {path}{_near(path)}")
+        else:
+            message = item["msg"].removeprefix("Value error, ")
+            shown = item["input"] if not isinstance(item["input"], dict) else "{...}"
+            parts.append(f"{path} = {shown!r}: {message[:1].lower()}{message[1:]}")
+    return f"{where}: {'; '.join(parts)}"
+
+
+def _near(path: str) -> str:
+    """The keys that stand where an unknown key was given, best guess first."""
+    from difflib import get_close_matches
+
+    *parents, last = path.split(".")
+    section: Any = Recipe
+    for name in parents:
+        field = section.model_fields.get(name)
+        if field is None or not isinstance(field.annotation, type) or not issubclass(field.annotation, Section):
+            return ""
+        section = field.annotation
+    known = list(section.model_fields)
+    close = get_close_matches(last, known, n=1)
+    return f"; did you mean {close[0]}?" if close else f"; known here: {', '.join(known)}"

@@ -1,0 +1,18 @@
+"""How patches become one image."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from ptychopinn.config.base import Section
+
+
+class ReconstructionConfig(Section):
+    """Prediction and stitching."""
+
+    batch_size: int = Field(default=64, ge=1)
+    """Patterns predicted at once."""
+    weight: Literal["probe", "uniform", "central"] = "probe"
+    """Weight of a patch's pixels in the stitch."""
+    min_coverage: float = Field(default=1e-3, gt=0, lt=1)
+    """Where the total weight is below this part of its maximum the canvas counts as not covered."""

@@ -1,0 +1,97 @@
+"""A scan: what was measured, where, with which beam. Immutable."""
+
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ptychopinn.errors import ScanError
+
+Domain = Literal["amplitude", "counts"]
+
+
+@dataclass(frozen=True, eq=False)
+class Scan:
+    """Recorded patterns with positions and probe, in the conventions of docs/conventions.md.
+
+    Build one with `read_scan` or `Scan.create`, which check it; the constructor does not.
+    """
+
+    patterns: NDArray[Any]
+    """(N, H, W), in the recorded type; zero frequency at (H//2, W//2)."""
+    domain: Domain
+    """Whether `patterns` are amplitudes (sqrt(photons)) or counts (photons)."""
+    positions_px: NDArray[np.float64]
+    """(N, 2), (y, x): where element (H//2, W//2) of each patch lies in the object frame."""
+    probe: NDArray[np.complex64]
+    """(M, H, W), sqrt(photons)."""
+    domain_reason: str = "given"
+    """Why `domain` was chosen."""
+    nominal_positions_px: NDArray[np.float64] | None = None
+    """(N, 2), (y, x): where the beam was meant to be."""
+    object_guess: NDArray[np.complex64] | None = None
+    """(Y, X): a reference object, in the frame of the positions."""
+    truth_patches: NDArray[np.complex64] | None = None
+    """(N, H, W): labels for supervised training."""
+    bad_pixels: NDArray[np.bool_] | None = None
+    """(H, W) or (N, H, W): True where nothing was measured."""
+    scan_index: NDArray[np.int64] | None = None
+    """(N,): which object a pattern belongs to."""
+    pixel_size_m: float | None = None
+    """Object pixel, where known."""
+    metadata: dict[str, Any] = field(default_factory=dict)
+    """What the file said beside the arrays; plain JSON values."""
+    source: str = "memory"
+    """Where the scan came from, for messages."""
+
+    def __len__(self) -> int:
+        return len(self.patterns)
+
+    @property
+    def pattern_size(self) -> int:
+        """Rows (and columns) of a pattern."""
+        return int(self.patterns.shape[-1])
+
+    def amplitudes(self) -> NDArray[np.float32]:
+        """(N, H, W) sqrt(photons), float32; bad pixels as recorded."""
+        values = self.patterns.astype(np.float32)
+        return np.sqrt(values) if self.domain == "counts" else values
+
+    def counts(self) -> NDArray[np.float32]:
+        """(N, H, W) photons, float32, converted before squaring."""
+        values = self.patterns.astype(np.float32)
+        return values if self.domain == "counts" else np.square(values)
+
+    def select(self, index: NDArray[Any] | slice) -> "Scan":
+        """The patterns of `index` (integers, mask or slice) with all that belongs to them."""
+
+        def rows(array: NDArray[Any] | None) -> NDArray[Any] | None:
+            return None if array is None else array[index]
+
+        bad = self.bad_pixels
+        return replace(
+            self,
+            patterns=self.patterns[index],
+            positions_px=self.positions_px[index],
+            nominal_positions_px=rows(self.nominal_positions_px),
+            truth_patches=rows(self.truth_patches),
+            scan_index=rows(self.scan_index),
+            bad_pixels=rows(bad) if bad is not None and bad.ndim == 3 else bad,
+        )
+
+    @classmethod
+    def create(
+        cls, patterns: NDArray[Any], positions_px: NDArray[Any], probe: NDArray[Any], *, domain: Domain, **optional: Any
+    ) -> "Scan":
+        """Check arrays and build a scan; `optional` are the further fields.
+
+        Raises:
+            ScanError: what is wrong with which array, the rule, and the way out.
+        """
+        from ptychopinn.data.checks import checked_scan
+
+        return checked_scan(cls(patterns, domain, positions_px, probe, **optional))
+
+
+__all__ = ["Domain", "Scan", "ScanError"]
