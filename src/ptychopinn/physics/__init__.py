@@ -1,0 +1,34 @@
+"""The diffraction physics: pure functions, and the thin modules that own parameters."""
+
+from ptychopinn.physics.detection import amplitude, count_photons, intensity
+from ptychopinn.physics.forward import DiffractionModel, detect_patches
+from ptychopinn.physics.fourier import to_detector, to_sample
+from ptychopinn.physics.illumination import exit_wave, shifted_probes, support_mask
+from ptychopinn.physics.merge import accumulate, average, merge_group, patch_weight
+from ptychopinn.physics.patches import extract_patches, place_patches
+from ptychopinn.physics.propagation import FarField, Propagator
+from ptychopinn.physics.shift import bilinear_shift, fourier_shift, split_position
+
+__all__ = [
+    "DiffractionModel",
+    "FarField",
+    "Propagator",
+    "accumulate",
+    "amplitude",
+    "average",
+    "bilinear_shift",
+    "count_photons",
+    "detect_patches",
+    "exit_wave",
+    "extract_patches",
+    "fourier_shift",
+    "intensity",
+    "merge_group",
+    "patch_weight",
+    "place_patches",
+    "shifted_probes",
+    "split_position",
+    "support_mask",
+    "to_detector",
+    "to_sample",
+]

@@ -1,0 +1,81 @@
+r"""Translation of images by whole and fractional pixels.
+
+A shift by \(d = (d_y, d_x)\) px moves the content towards larger indices: out[y, x] = in[y - d_y, x - d_x].
+
+- `fourier_shift` multiplies the spectrum by \(e^{-2\pi i\, f \cdot d}\): exact for band-limited periodic images,
+  unitary, and its adjoint is the shift by -d.
+- `bilinear_shift` interpolates linearly and lets zeros in at the edges; its adjoint is the shift by -d too.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+from ptychopinn.physics.fourier import frequencies, to_detector, to_sample
+
+
+def split_position(positions_px: Tensor) -> tuple[Tensor, Tensor]:
+    """Nearest whole pixel (int64) and remainder in [-0.5, 0.5) of positions (..., 2).
+
+    >>> whole, rest = split_position(torch.tensor([[2.5, -1.25]], dtype=torch.float64))
+    >>> whole.tolist(), rest.tolist()
+    ([[3, -1]], [[-0.5, -0.25]])
+    """
+    whole = torch.floor(positions_px + 0.5)
+    return whole.to(torch.int64), positions_px - whole
+
+
+def shift_phase(shift_px: Tensor, size: tuple[int, int]) -> Tensor:
+    """Spectrum factor exp(-2 pi i f.d) of shape (..., H, W) for shifts (..., 2)."""
+    height, width = size
+    dtype = shift_px.dtype
+    rows = _axis_phase(shift_px[..., 0], frequencies(height, device=shift_px.device, dtype=dtype))
+    columns = _axis_phase(shift_px[..., 1], frequencies(width, device=shift_px.device, dtype=dtype))
+    return rows.unsqueeze(-1) * columns.unsqueeze(-2)
+
+
+def _axis_phase(shift: Tensor, frequency: Tensor) -> Tensor:
+    angle = -2 * math.pi * shift.unsqueeze(-1) * frequency
+    return torch.polar(torch.ones_like(angle), angle)
+
+
+def fourier_shift(image: Tensor, shift_px: Tensor) -> Tensor:
+    """Shift complex images (..., H, W) by (..., 2) px; leading axes broadcast.
+
+    Args:
+        image: complex, periodic in the sense of the discrete Fourier transform.
+        shift_px: (dy, dx); real, same precision as the image.
+    """
+    height, width = image.shape[-2:]
+    return to_sample(to_detector(image) * shift_phase(shift_px, (height, width)))
+
+
+def bilinear_shift(image: Tensor, shift_px: Tensor) -> Tensor:
+    """Shift images (..., H, W) by (..., 2) px with linear interpolation, zero outside; leading axes broadcast."""
+    whole = torch.floor(shift_px)
+    rest = (shift_px - whole).to(image.real.dtype)
+    rest_y, rest_x = rest[..., 0, None, None], rest[..., 1, None, None]
+    whole = whole.to(torch.int64)
+    image = image.expand(*torch.broadcast_shapes(image.shape[:-2], whole.shape[:-1]), *image.shape[-2:])
+    total = torch.zeros_like(image)
+    for step_y, weight_y in ((0, 1 - rest_y), (1, rest_y)):
+        for step_x, weight_x in ((0, 1 - rest_x), (1, rest_x)):
+            step = torch.tensor([step_y, step_x], device=whole.device)
+            total = total + weight_y * weight_x * _whole_shift(image, whole + step)
+    return total
+
+
+def _whole_shift(image: Tensor, shift: Tensor) -> Tensor:
+    height, width = image.shape[-2:]
+    rows = torch.arange(height, device=image.device) - shift[..., 0, None]
+    columns = torch.arange(width, device=image.device) - shift[..., 1, None]
+    inside = _within(rows, height).unsqueeze(-1) & _within(columns, width).unsqueeze(-2)
+    index = rows.clamp(0, height - 1).unsqueeze(-1) * width + columns.clamp(0, width - 1).unsqueeze(-2)
+    index = index.expand(*image.shape).flatten(-2)
+    moved = image.flatten(-2).gather(-1, index).view(image.shape)
+    return torch.where(inside, moved, torch.zeros((), dtype=image.dtype, device=image.device))
+
+
+def _within(index: Tensor, size: int) -> Tensor:
+    return (index >= 0) & (index < size)
