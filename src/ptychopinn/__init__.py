@@ -1,0 +1,72 @@
+"""Ptychography by physics-informed networks: a scan goes in, a quantitative image comes out.
+
+The verbs `run`, `train`, `reconstruct`, `evaluate`, `simulate`, `info` and the nouns below are loaded when they are
+first used, so that `import ptychopinn` and `import ptychopinn.config` stay quick and load no torch.
+
+>>> import ptychopinn
+>>> scan = ptychopinn.simulate(overrides=["simulation.object_size_px=48", "simulation.probe_size_px=16"]).scan
+>>> scan.patterns.shape[1:]
+(16, 16)
+"""
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ptychopinn.api.evaluate import evaluate
+    from ptychopinn.api.info import info
+    from ptychopinn.api.reconstruct import reconstruct
+    from ptychopinn.api.run import run
+    from ptychopinn.api.simulate import simulate
+    from ptychopinn.api.train import train
+    from ptychopinn.config import Recipe
+    from ptychopinn.data import Scan, read_scan, write_scan
+    from ptychopinn.errors import PtychoPINNError
+    from ptychopinn.reconstruction import Reconstruction
+
+__version__ = version("ptychopinn")
+
+_HOME = {
+    "run": "ptychopinn.api.run",
+    "train": "ptychopinn.api.train",
+    "reconstruct": "ptychopinn.api.reconstruct",
+    "evaluate": "ptychopinn.api.evaluate",
+    "simulate": "ptychopinn.api.simulate",
+    "info": "ptychopinn.api.info",
+    "Recipe": "ptychopinn.config",
+    "Scan": "ptychopinn.data",
+    "read_scan": "ptychopinn.data",
+    "write_scan": "ptychopinn.data",
+    "Reconstruction": "ptychopinn.reconstruction",
+    "PtychoPINNError": "ptychopinn.errors",
+}
+
+__all__ = [
+    "PtychoPINNError",
+    "Recipe",
+    "Reconstruction",
+    "Scan",
+    "__version__",
+    "evaluate",
+    "info",
+    "read_scan",
+    "reconstruct",
+    "run",
+    "simulate",
+    "train",
+    "write_scan",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from where it lives, once."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,23 @@
+"""Scans: reading, checking, grouping. The torch side, `ptychopinn.data.dataset`, is not loaded here."""
+
+from ptychopinn.data.cache import cached_groups
+from ptychopinn.data.checks import checked_scan
+from ptychopinn.data.grouping import Groups, legacy_groups, make_groups
+from ptychopinn.data.io import check_output_folder, read_scan, write_scan
+from ptychopinn.data.scan import Domain, Scan
+from ptychopinn.data.split import split_by_place, subsample
+
+__all__ = [
+    "Domain",
+    "Groups",
+    "Scan",
+    "cached_groups",
+    "check_output_folder",
+    "checked_scan",
+    "legacy_groups",
+    "make_groups",
+    "read_scan",
+    "split_by_place",
+    "subsample",
+    "write_scan",
+]

@@ -82,7 +82,13 @@ class Scan:
 
     @classmethod
     def create(
-        cls, patterns: NDArray[Any], positions_px: NDArray[Any], probe: NDArray[Any], *, domain: Domain, **optional: Any
+        cls,
+        patterns: NDArray[Any],
+        positions_px: NDArray[Any],
+        probe: NDArray[Any],
+        *,
+        domain: Domain,
+        **optional: Any,
     ) -> "Scan":
         """Check arrays and build a scan; `optional` are the further fields.
 

@@ -1,0 +1,12 @@
+"""What training minimises."""
+
+from ptychopinn.losses.terms import (
+    amplitude_mae,
+    masked_mean,
+    mean_deviation,
+    poisson_nll,
+    realspace_mae,
+    total_variation,
+)
+
+__all__ = ["amplitude_mae", "masked_mean", "mean_deviation", "poisson_nll", "realspace_mae", "total_variation"]

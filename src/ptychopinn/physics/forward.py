@@ -1,5 +1,8 @@
 """The diffraction model: detect(propagate(illuminate(probe, extract(object_, positions))))."""
 
+from typing import Literal
+
+from jaxtyping import Complex, Float, Real
 from torch import Tensor, nn
 
 from ptychopinn.physics.detection import intensity
@@ -9,8 +12,10 @@ from ptychopinn.physics.propagation import FarField, Propagator
 from ptychopinn.physics.shift import split_position
 
 
-def detect_patches(patches: Tensor, probes: Tensor, propagate: Propagator) -> Tensor:
-    """Expected photons (..., H, W) of object windows (..., H, W) under probes (..., M, H, W)."""
+def detect_patches(
+    patches: Complex[Tensor, "*#batch H W"], probes: Complex[Tensor, "*#batch M H W"], propagate: Propagator
+) -> Float[Tensor, "... H W"]:
+    """Expected photons of object windows under probes; leading axes broadcast."""
     return intensity(propagate(exit_wave(probes, patches)))
 
 
@@ -19,25 +24,41 @@ class DiffractionModel(nn.Module):
 
     \[ \lambda_n = \sum_m \left| \mathcal{F}\left[ P_m(r - \delta_n)\, O(r + y_n) \right] \right|^2 \]
 
-    with the position split into whole pixels \(y_n\) and a remainder \(\delta_n\).
+    with the position split into whole pixels \(y_n\) and a remainder \(\delta_n\). Differentiable in the object, in the
+    probe, and in the positions as far as they do not cross to the next whole pixel.
 
     Args:
         subpixel: `probe` shifts the probe by the remainder (Fourier); `bilinear` samples the patch between pixels.
         propagate: sample to detector; far field by default.
+
+    Raises:
+        ValueError: another word for `subpixel`.
     """
 
-    def __init__(self, subpixel: str = "probe", propagate: Propagator | None = None) -> None:
+    def __init__(
+        self, subpixel: Literal["probe", "bilinear"] = "probe", propagate: Propagator | None = None
+    ) -> None:
         super().__init__()
+        if subpixel not in ("probe", "bilinear"):
+            raise ValueError(f"subpixel is {subpixel!r}; the rule is 'probe' or 'bilinear'")
         self.subpixel = subpixel
         self.propagate = propagate or FarField()
 
-    def forward(self, object_: Tensor, positions_px: Tensor, probe: Tensor) -> Tensor:
-        """Expected photons (..., P, H, W).
+    def forward(
+        self,
+        object_: Complex[Tensor, "*batch Y X"],
+        positions_px: Real[Tensor, "*batch P 2"],
+        probe: Complex[Tensor, "M H W"],
+    ) -> Float[Tensor, "*batch P H W"]:
+        """Expected photons of every position.
 
         Args:
-            object_: (..., Y, X), complex.
-            positions_px: (..., P, 2), (y, x) on the canvas of `object_`.
-            probe: (M, H, W), sqrt(photons).
+            object_: transmission.
+            positions_px: (y, x) on the canvas of `object_`.
+            probe: sqrt(photons).
+
+        Raises:
+            PtychoPINNError: a patch leaves the object.
         """
         size = (probe.shape[-2], probe.shape[-1])
         if self.subpixel == "bilinear":

@@ -7,33 +7,39 @@ transform is unitary also the adjoint.
 """
 
 import torch
+from jaxtyping import Complex, Float, Inexact, Shaped
 from torch import Tensor
 
 _AXES = (-2, -1)
 
 
-def to_detector(wave: Tensor) -> Tensor:
-    """Propagate a wave (..., H, W) from the sample to the far field; energy is preserved.
+def to_detector(wave: Inexact[Tensor, "*batch H W"]) -> Complex[Tensor, "*batch H W"]:
+    """Propagate a wave from the sample to the far field; energy is preserved.
 
-    >>> wave = torch.randn(3, 8, 9, dtype=torch.complex64)
+    >>> wave = torch.randn(3, 8, 9, dtype=torch.complex64, generator=torch.Generator().manual_seed(0))
     >>> torch.allclose(to_sample(to_detector(wave)), wave, atol=1e-6)
     True
     """
     return torch.fft.fftshift(torch.fft.fft2(torch.fft.ifftshift(wave, dim=_AXES), norm="ortho"), dim=_AXES)
 
 
-def to_sample(wave: Tensor) -> Tensor:
-    """Propagate a wave (..., H, W) from the far field back to the sample: inverse and adjoint of `to_detector`."""
+def to_sample(wave: Inexact[Tensor, "*batch H W"]) -> Complex[Tensor, "*batch H W"]:
+    """Propagate a wave from the far field back to the sample: inverse and adjoint of `to_detector`."""
     return torch.fft.fftshift(torch.fft.ifft2(torch.fft.ifftshift(wave, dim=_AXES), norm="ortho"), dim=_AXES)
 
 
-def centre_zero_frequency(patterns: Tensor) -> Tensor:
-    """Move the zero frequency of recorded patterns (..., H, W) from element (0, 0) to (H//2, W//2)."""
+def centre_zero_frequency(patterns: Shaped[Tensor, "*batch H W"]) -> Shaped[Tensor, "*batch H W"]:
+    """Move the zero frequency of recorded patterns from element (0, 0) to (H//2, W//2)."""
     return torch.fft.fftshift(patterns, dim=_AXES)
+
+
+def uncentre_zero_frequency(patterns: Shaped[Tensor, "*batch H W"]) -> Shaped[Tensor, "*batch H W"]:
+    """Inverse, and adjoint, of `centre_zero_frequency`; not the same map where a size is odd."""
+    return torch.fft.ifftshift(patterns, dim=_AXES)
 
 
 def frequencies(
     size: int, *, device: torch.device | None = None, dtype: torch.dtype = torch.float32
-) -> Tensor:
+) -> Float[Tensor, " size"]:
     """Centred frequencies of an axis of `size` elements, cycles per pixel; zero at size//2."""
     return (torch.arange(size, device=device, dtype=dtype) - size // 2) / size

@@ -1,13 +1,15 @@
 r"""Weighted averages of overlapping patches: the barycentric merge of a group and of a whole scan.
 
-\[ O = \frac{\sum_n \mathrm{place}(w_n p_n)}{\sum_n \mathrm{place}(w_n) + \epsilon} \]
+\[ O = \frac{\sum_n \mathrm{place}(w_n p_n) + \epsilon f}{\sum_n \mathrm{place}(w_n) + \epsilon} \]
 
-Patches cut from an object are merged to that object again, wherever the weight is well above \(\epsilon\).
+Patches cut from an object are merged to that object again, wherever the weight is well above \(\epsilon\); where there
+is no weight the result is the fill value f.
 """
 
 from typing import Literal
 
 import torch
+from jaxtyping import Complex, Float, Inexact, Real
 from torch import Tensor
 
 from ptychopinn.physics.patches import place_patches
@@ -16,8 +18,8 @@ WeightKind = Literal["probe", "uniform", "central"]
 EPSILON = 1e-6
 
 
-def patch_weight(kind: WeightKind, probe: Tensor) -> Tensor:
-    """Weights (..., H, W), largest value about 1, for probes (..., M, H, W).
+def patch_weight(kind: WeightKind, probe: Complex[Tensor, "*batch M H W"]) -> Float[Tensor, "*batch H W"]:
+    """Weights of a patch's pixels, largest value 1.
 
     `probe`: summed intensity of the modes; `uniform`: ones; `central`: one on the central half of each axis.
     """
@@ -33,18 +35,46 @@ def patch_weight(kind: WeightKind, probe: Tensor) -> Tensor:
 
 
 def accumulate(
-    patches: Tensor, weight: Tensor, positions_px: Tensor, shape: tuple[int, int]
-) -> tuple[Tensor, Tensor]:
-    """Placed sum (..., Y, X) and placed weight (..., Y, X) of patches (..., P, H, W) at whole positions (..., P, 2)."""
+    patches: Inexact[Tensor, "*batch P H W"],
+    weight: Float[Tensor, "... H W"],
+    positions_px: Real[Tensor, "*batch P 2"],
+    shape: tuple[int, int],
+) -> tuple[Inexact[Tensor, "*batch Y X"], Float[Tensor, "*batch Y X"]]:
+    """Placed sum and placed weight on canvases of `shape`, the two that `average` divides.
+
+    Args:
+        patches: what is averaged.
+        weight: of every pixel of every patch, or one (H, W) for all.
+        positions_px: whole, or fractional (bilinear).
+        shape: (Y, X).
+
+    Raises:
+        PtychoPINNError: a patch leaves the canvas.
+    """
     weight = weight.expand(patches.shape)
     return place_patches(weight * patches, positions_px, shape), place_patches(weight, positions_px, shape)
 
 
-def average(placed: Tensor, weight: Tensor, *, fill: float = 1.0) -> Tensor:
-    """Placed sum over placed weight, drawn to `fill` where there is no weight."""
-    return (placed + EPSILON * fill) / (weight + EPSILON)
+def average(
+    placed: Inexact[Tensor, "*batch Y X"],
+    weight: Float[Tensor, "*batch Y X"],
+    *,
+    fill: float = 1.0,
+    epsilon: float = EPSILON,
+) -> Inexact[Tensor, "*batch Y X"]:
+    """Placed sum over placed weight, drawn to `fill` where the weight is not well above `epsilon`.
+
+    >>> average(torch.tensor([[6.0, 0.0]]), torch.tensor([[3.0, 0.0]]))
+    tensor([[2.0000, 1.0000]])
+    """
+    return (placed + epsilon * fill) / (weight + epsilon)
 
 
-def merge_group(patches: Tensor, weight: Tensor, positions_px: Tensor, shape: tuple[int, int]) -> Tensor:
-    """Weighted average (..., Y, X) of the patches (..., G, H, W) of each group on a canvas of its own."""
+def merge_group(
+    patches: Inexact[Tensor, "*batch G H W"],
+    weight: Float[Tensor, "... H W"],
+    positions_px: Real[Tensor, "*batch G 2"],
+    shape: tuple[int, int],
+) -> Inexact[Tensor, "*batch Y X"]:
+    """Weighted average of the patches of each group on a canvas of its own; arguments as in `accumulate`."""
     return average(*accumulate(patches, weight, positions_px, shape))

@@ -5,103 +5,139 @@ A position \((y, x)\) is where element (H//2, W//2) of the patch lies on the can
 \[ (E_n O)[i, j] = O[y_n - H//2 + i,\; x_n - W//2 + j], \qquad
    \sum_n E_n^\dagger p_n = \text{place}(p) . \]
 
-Fractional positions are sampled bilinearly. Windows that leave the canvas are refused, never dropped.
+Fractional positions are sampled bilinearly. Windows that leave the canvas are refused, never dropped; on an
+accelerator the check would wait for the device, so there `check_inside` is the caller's, once, before the loop.
 """
 
+import math
+
 import torch
+from jaxtyping import Float, Inexact, Int, Real
 from torch import Tensor
 
 from ptychopinn.errors import PtychoPINNError
 
 
-def extract_patches(canvas: Tensor, positions_px: Tensor, size: tuple[int, int]) -> Tensor:
+def extract_patches(
+    canvas: Inexact[Tensor, "*batch Y X"], positions_px: Real[Tensor, "*batch P 2"], size: tuple[int, int]
+) -> Inexact[Tensor, "*batch P H W"]:
     """Cut windows of `size` out of canvases.
 
     Args:
-        canvas: (..., Y, X), complex or real.
-        positions_px: (..., P, 2), whole (integer dtype) or fractional (bilinear); same leading axes.
+        canvas: complex or real.
+        positions_px: whole (integer dtype) or fractional (bilinear).
         size: (H, W).
 
-    Returns:
-        (..., P, H, W).
+    Raises:
+        PtychoPINNError: a window leaves the canvas.
+        ValueError: canvases and positions differ in their leading axes.
+
+    >>> canvas = torch.arange(12.0).reshape(3, 4)
+    >>> extract_patches(canvas, torch.tensor([[1, 2]]), (2, 2))
+    tensor([[[1., 2.],
+             [5., 6.]]])
+    """
+    if canvas.shape[:-2] != positions_px.shape[:-2]:
+        raise ValueError(
+            f"canvases have leading axes {tuple(canvas.shape[:-2])}, positions {tuple(positions_px.shape[:-2])}; "
+            "the rule is the same leading axes, so expand one of them"
+        )
+    shape = (canvas.shape[-2], canvas.shape[-1])
+    _check_on_host(positions_px, size, shape)
+    if not positions_px.is_floating_point():
+        return _gather(canvas, _flat_index(positions_px, size, shape))
+    whole, weights = _bilinear(positions_px, size, canvas.real.dtype)
+    corners = _corners(_gather(canvas, _flat_index(whole, _grown(size), shape)), size)
+    return torch.stack([weight * corner for weight, corner in zip(weights, corners, strict=True)]).sum(0)
+
+
+def place_patches(
+    patches: Inexact[Tensor, "*batch P H W"], positions_px: Real[Tensor, "*batch P 2"], shape: tuple[int, int]
+) -> Inexact[Tensor, "*batch Y X"]:
+    """Sum windows onto empty canvases: the adjoint of `extract_patches`.
+
+    Args:
+        patches: complex or real.
+        positions_px: whole or fractional.
+        shape: (Y, X) of the canvases.
 
     Raises:
         PtychoPINNError: a window leaves the canvas.
     """
-    if positions_px.is_floating_point():
-        whole, weights = _bilinear(positions_px, size, canvas.real.dtype)
-        window = extract_patches(canvas, whole, (size[0] + 1, size[1] + 1))
-        corners = _corners(window, size)
-        return sum(weight * corner for weight, corner in zip(weights, corners, strict=True))  # type: ignore[return-value]
-    index = _flat_index(positions_px, size, canvas.shape)
-    return canvas.reshape(-1)[index.reshape(-1)].view(*positions_px.shape[:-1], *size)
+    size = (patches.shape[-2], patches.shape[-1])
+    _check_on_host(positions_px, size, shape)
+    if not positions_px.is_floating_point():
+        return _scatter(patches, _flat_index(positions_px, size, shape), shape)
+    whole, weights = _bilinear(positions_px, size, patches.real.dtype)
+    window = patches.new_zeros(*patches.shape[:-2], *_grown(size))
+    for weight, corner in zip(weights, _corners(window, size), strict=True):
+        corner += weight * patches
+    return _scatter(window, _flat_index(whole, _grown(size), shape), shape)
 
 
-def place_patches(patches: Tensor, positions_px: Tensor, shape: tuple[int, int]) -> Tensor:
-    """Sum windows onto empty canvases: the adjoint of `extract_patches`.
-
-    Args:
-        patches: (..., P, H, W), complex or real.
-        positions_px: (..., P, 2), whole or fractional.
-        shape: (Y, X) of the canvases.
-
-    Returns:
-        (..., Y, X).
-    """
-    if positions_px.is_floating_point():
-        size = (patches.shape[-2], patches.shape[-1])
-        whole, weights = _bilinear(positions_px, size, patches.real.dtype)
-        window = patches.new_zeros(*patches.shape[:-2], size[0] + 1, size[1] + 1)
-        for weight, corner in zip(weights, _corners(window, size), strict=True):
-            corner += weight * patches
-        return place_patches(window, whole, shape)
-    canvas_shape = (*patches.shape[:-3], *shape)
-    index = _flat_index(positions_px, (patches.shape[-2], patches.shape[-1]), canvas_shape)
-    canvas = torch.zeros(canvas_shape, dtype=patches.dtype, device=patches.device)
-    return canvas.view(-1).index_add(0, index.reshape(-1), patches.reshape(-1)).view(canvas_shape)
-
-
-def check_inside(positions_px: Tensor, size: tuple[int, int], shape: tuple[int, int]) -> None:
-    """Raise unless every window lies on the canvas; kept out of the hot path, where it would wait for the device."""
-    corner = positions_px - torch.tensor([size[0] // 2, size[1] // 2], device=positions_px.device)
-    end = corner + torch.tensor(size, device=positions_px.device)
-    limit = torch.tensor(shape, device=positions_px.device)
-    outside = ((corner < 0) | (end > limit)).any(-1)
-    if bool(outside.any()):
+def check_inside(positions_px: Real[Tensor, "*batch 2"], size: tuple[int, int], shape: tuple[int, int]) -> None:
+    """Raise `PtychoPINNError` unless every window of `size` at whole or fractional positions lies on a canvas."""
+    first = positions_px - torch.tensor([side // 2 for side in size], device=positions_px.device)
+    room = torch.tensor(shape, device=positions_px.device) - torch.tensor(size, device=positions_px.device)
+    inside = ((first >= 0) & (first <= room)).all(-1)
+    if not bool(inside.all()):
         raise PtychoPINNError(
-            f"{int(outside.sum())} of {outside.numel()} patches of {size[0]}x{size[1]} px leave the canvas of "
+            f"{int((~inside).sum())} of {inside.numel()} patches of {size[0]}x{size[1]} px leave the canvas of "
             f"{shape[0]}x{shape[1]} px; shift the positions by the canvas origin or make the canvas larger"
         )
 
 
+def _check_on_host(positions_px: Tensor, size: tuple[int, int], shape: tuple[int, int]) -> None:
+    if positions_px.device.type == "cpu":
+        check_inside(positions_px, size, shape)
+
+
 def _flat_index(
-    positions_px: Tensor, size: tuple[int, int], canvas_shape: tuple[int, ...] | torch.Size
-) -> Tensor:
-    """Flat canvas index of every window element, (..., P, H, W)."""
-    height, width = size
-    rows_of_canvas, columns_of_canvas = canvas_shape[-2:]
+    positions_px: Int[Tensor, "*batch P 2"], size: tuple[int, int], shape: tuple[int, int]
+) -> Int[Tensor, "*batch P H W"]:
+    """Index of every window element in the flattened canvases.
+
+    The limit serves the row and column that fractional windows have too many: at the edge their weight is zero.
+    """
     device = positions_px.device
-    rows = positions_px[..., 0, None] - height // 2 + torch.arange(height, device=device)
-    columns = positions_px[..., 1, None] - width // 2 + torch.arange(width, device=device)
-    if device.type == "cpu" and positions_px.numel():
-        check_inside(positions_px, size, (rows_of_canvas, columns_of_canvas))
-    index = rows.unsqueeze(-1) * columns_of_canvas + columns.unsqueeze(-2)
+    rows, columns = (
+        (positions_px[..., axis, None] - (size[axis] // 2) + torch.arange(size[axis], device=device)).clamp(
+            max=shape[axis] - 1
+        )
+        for axis in (0, 1)
+    )
+    index = rows.unsqueeze(-1) * shape[1] + columns.unsqueeze(-2)
     lead = positions_px.shape[:-2]
-    if lead:
-        count = int(torch.tensor(lead).prod())
-        base = torch.arange(count, device=device).view(*lead, 1, 1, 1) * (rows_of_canvas * columns_of_canvas)
-        index = index + base
-    return index
+    if not lead:
+        return index
+    canvases = torch.arange(math.prod(lead), device=device).view(*lead, 1, 1, 1)
+    return index + canvases * (shape[0] * shape[1])
 
 
-def _bilinear(positions_px: Tensor, size: tuple[int, int], dtype: torch.dtype) -> tuple[Tensor, list[Tensor]]:
-    """Whole positions of windows one pixel larger, and the four corner weights (..., P, 1, 1)."""
+def _gather(canvas: Tensor, index: Tensor) -> Tensor:
+    return canvas.reshape(-1).index_select(0, index.reshape(-1)).view(index.shape)
+
+
+def _scatter(patches: Tensor, index: Tensor, shape: tuple[int, int]) -> Tensor:
+    lead = patches.shape[:-3]
+    canvas = torch.zeros(math.prod(lead) * shape[0] * shape[1], dtype=patches.dtype, device=patches.device)
+    return canvas.index_add(0, index.reshape(-1), patches.reshape(-1)).view(*lead, *shape)
+
+
+def _grown(size: tuple[int, int]) -> tuple[int, int]:
+    return size[0] + 1, size[1] + 1
+
+
+def _bilinear(
+    positions_px: Float[Tensor, "*batch P 2"], size: tuple[int, int], dtype: torch.dtype
+) -> tuple[Int[Tensor, "*batch P 2"], list[Float[Tensor, "*batch P 1 1"]]]:
+    """Whole positions of windows one pixel larger, and the weights of their four corners."""
     floor = torch.floor(positions_px)
     rest = (positions_px - floor).to(dtype)
     rest_y, rest_x = rest[..., 0, None, None], rest[..., 1, None, None]
-    grown = torch.tensor([(side + 1) // 2 - side // 2 for side in size], device=positions_px.device)
+    moved = [(side + 1) // 2 - side // 2 for side in size]
     weights = [(1 - rest_y) * (1 - rest_x), (1 - rest_y) * rest_x, rest_y * (1 - rest_x), rest_y * rest_x]
-    return floor.to(torch.int64) + grown, weights
+    return floor.to(torch.int64) + torch.tensor(moved, device=positions_px.device), weights
 
 
 def _corners(window: Tensor, size: tuple[int, int]) -> list[Tensor]:

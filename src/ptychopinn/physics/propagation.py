@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from jaxtyping import Complex
 from torch import Tensor, nn
 
 from ptychopinn.physics.fourier import to_detector, to_sample
@@ -22,10 +23,10 @@ class Propagator(Protocol):
 class FarField(nn.Module):
     """Fraunhofer propagation: the centred unitary Fourier transform."""
 
-    def forward(self, exit_wave: Tensor) -> Tensor:
-        """Detector wave (..., H, W); the sum of its squared modulus equals that of the exit wave."""
+    def forward(self, exit_wave: Complex[Tensor, "*batch H W"]) -> Complex[Tensor, "*batch H W"]:
+        """Detector wave; the sum of its squared modulus equals that of the exit wave."""
         return to_detector(exit_wave)
 
-    def adjoint(self, detector_wave: Tensor) -> Tensor:
+    def adjoint(self, detector_wave: Complex[Tensor, "*batch H W"]) -> Complex[Tensor, "*batch H W"]:
         """Adjoint, and inverse, of the propagation."""
         return to_sample(detector_wave)

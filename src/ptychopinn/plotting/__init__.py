@@ -1,0 +1,28 @@
+"""Pictures. Each `draw_` function takes and returns an Axes; no display and no global state is touched."""
+
+from ptychopinn.plotting.curves import draw_frc, draw_learning_rate, draw_loss
+from ptychopinn.plotting.figures import Drawable, figure_history, figure_reconstruction, save_figure
+from ptychopinn.plotting.maps import (
+    draw_amplitude,
+    draw_coverage,
+    draw_error,
+    draw_phase,
+    draw_positions,
+)
+from ptychopinn.plotting.probe import draw_probe
+
+__all__ = [
+    "Drawable",
+    "draw_amplitude",
+    "draw_coverage",
+    "draw_error",
+    "draw_frc",
+    "draw_learning_rate",
+    "draw_loss",
+    "draw_phase",
+    "draw_positions",
+    "draw_probe",
+    "figure_history",
+    "figure_reconstruction",
+    "save_figure",
+]

@@ -1,0 +1,17 @@
+"""Predict, stitch, and what comes of it."""
+
+from ptychopinn.reconstruction.canvas import Frame
+from ptychopinn.reconstruction.predict import Progress, Timing, expected_counts, predict_and_stitch
+from ptychopinn.reconstruction.result import Reconstruction
+from ptychopinn.reconstruction.stitch import Stitcher, stitch
+
+__all__ = [
+    "Frame",
+    "Progress",
+    "Reconstruction",
+    "Stitcher",
+    "Timing",
+    "expected_counts",
+    "predict_and_stitch",
+    "stitch",
+]

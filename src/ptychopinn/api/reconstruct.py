@@ -1,0 +1,150 @@
+"""`reconstruct`: a trained model turns a scan into an image."""
+
+import json
+import logging
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ptychopinn.api.evaluate import compare_with_reference, data_misfit
+from ptychopinn.api.inputs import ScanSource, as_scan, log_to
+from ptychopinn.api.model_files import load_model
+from ptychopinn.api.train import Trained
+from ptychopinn.config import Recipe
+from ptychopinn.data import Scan, make_groups
+from ptychopinn.data.dataset import ScanTensors
+from ptychopinn.data.io.atomic import check_output_folder, write_text_atomically
+from ptychopinn.errors import BundleError
+from ptychopinn.models import PatchModel, prepare_probe, scan_scale
+from ptychopinn.plotting import figure_reconstruction, save_figure
+from ptychopinn.reconstruction import Progress, Reconstruction, Timing, predict_and_stitch
+from ptychopinn.training import History, choose_device
+
+logger = logging.getLogger("ptychopinn")
+ProbeChoice = Literal["auto", "scan", "model"]
+
+
+@dataclass(frozen=True)
+class Reconstructed:
+    """An image, how good it is, and where it was written."""
+
+    reconstruction: Reconstruction
+    metrics: dict[str, Any]
+    """What `metrics.json` holds."""
+    paths: dict[str, Path]
+    """`reconstruction`, `picture`, `metrics`; empty when nothing was written."""
+
+
+def reconstruct(
+    scan: ScanSource,
+    model: str | Path | Trained,
+    output: str | Path | None = None,
+    *,
+    probe: ProbeChoice = "auto",
+    device: str = "auto",
+    on_batch: Progress | None = None,
+) -> Reconstructed:
+    """Reconstruct a scan with a model that was trained on this scan or on another one.
+
+    Args:
+        scan: a file, or a `Scan`.
+        model: a bundle, its folder, or what `train` returned.
+        output: folder for `reconstruction.npz`, `reconstruction.png`, `metrics.json`; nothing is written without it.
+        probe: `scan` uses the scan's probe, `model` the one that the model was trained with; `auto` is `model` if the
+            probe was fitted in training, else `scan`.
+        device: `auto`, `cpu`, `cuda`, ...
+        on_batch: told after every batch: groups done, groups in all.
+
+    Raises:
+        PtychoPINNError: scan, model or folder cannot be used; nothing has been written then.
+    """
+    started = time.perf_counter()
+    network, recipe = (model.model, model.recipe) if isinstance(model, Trained) else load_model(model)
+    data = as_scan(scan, recipe)
+    check_fits(data, recipe)
+    folder = check_output_folder(output) if output is not None else None
+    with log_to(folder / "run.log" if folder else None):
+        tensors = ScanTensors(data, choose_device(device))
+        network.to(tensors.device)
+        use_probe(network, recipe, tensors, probe)
+        load_s = time.perf_counter() - started
+        history = model.history if isinstance(model, Trained) else None
+        return reconstruct_tensors(network, recipe, tensors, folder, {"load_s": load_s}, history, on_batch)
+
+
+def reconstruct_tensors(
+    model: PatchModel,
+    recipe: Recipe,
+    tensors: ScanTensors,
+    folder: Path | None,
+    timings: dict[str, float],
+    history: History | None = None,
+    on_batch: Progress | None = None,
+) -> Reconstructed:
+    """Predict, stitch, measure and write; the model and the scan are on one device already."""
+    groups = prediction_groups(tensors.scan, recipe)
+    result, timing = predict_and_stitch(model, tensors, groups, recipe.reconstruction, on_batch)
+    logger.info(
+        "reconstructed %d patterns in %.2f s", timing.patterns, timing.predict_s + timing.stitch_s
+    )
+    metrics: dict[str, Any] = {"data": data_misfit(model, tensors, result)}
+    comparison = compare_with_reference(result, tensors.scan)
+    metrics["reference"] = comparison.report if comparison else None
+    metrics["timings"] = {**timings, **_seconds(timing)}
+    paths: dict[str, Path] = {}
+    if folder is not None:
+        started = time.perf_counter()
+        paths["reconstruction"] = result.save(folder / "reconstruction.npz")
+        figure = figure_reconstruction(result, history, comparison.aligned if comparison else None)
+        paths["picture"] = save_figure(figure, folder / "reconstruction.png")
+        metrics["timings"]["write_s"] = time.perf_counter() - started
+        paths["metrics"] = write_text_atomically(folder / "metrics.json", json.dumps(metrics, indent=2))
+    return Reconstructed(result, metrics, paths)
+
+
+def check_fits(scan: Scan, recipe: Recipe) -> None:
+    """Refuse a scan whose patterns have another size than those of the training.
+
+    Raises:
+        BundleError: both sizes are named.
+    """
+    trained = recipe.fitted.pattern_size if recipe.fitted else scan.pattern_size
+    if trained != scan.pattern_size:
+        raise BundleError(
+            f"{scan.source}: its patterns are {scan.pattern_size}x{scan.pattern_size} px, but the model was trained on "
+            f"{trained}x{trained} px; train a model on patterns of this size"
+        )
+
+
+def use_probe(model: PatchModel, recipe: Recipe, tensors: ScanTensors, choice: ProbeChoice) -> None:
+    """Give the model the probe and the scale of the scan, unless its own are asked for or were fitted."""
+    if choice == "model" or (choice == "auto" and recipe.model.probe.trainable):
+        logger.info("using the probe of the model")
+        return
+    prepared = prepare_probe(tensors.scan.probe, recipe.model.probe)
+    scale, reason = scan_scale(recipe, tensors, prepared)
+    logger.info("using the probe of the scan; intensity scale %.4g: %s", scale, reason)
+    model.set_probe(prepared, scale)
+
+
+def prediction_groups(scan: Scan, recipe: Recipe) -> NDArray[np.int64]:
+    """Groups that hold every pattern: of one where patterns are encoded alone, else one group for each seed point."""
+    if recipe.model.generator.grouping == "single":
+        return np.arange(len(scan), dtype=np.int64)[:, None]
+    everything = recipe.data.model_copy(update={"n_groups": None, "groups_per_pattern": 1})
+    rng = np.random.default_rng(recipe.training.seed)
+    return make_groups(scan.positions_px, everything, rng, scan_index=scan.scan_index).index
+
+
+def _seconds(timing: Timing) -> dict[str, float]:
+    return {
+        "predict_s": timing.predict_s,
+        "stitch_s": timing.stitch_s,
+        "patterns_per_s": timing.patterns_per_s,
+        "threads": float(torch.get_num_threads()),
+    }

@@ -1,0 +1,81 @@
+"""`run`: train on a scan, then reconstruct it; one call from a measurement to an image."""
+
+import logging
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from ptychopinn.api.inputs import RecipeSource, ScanSource, as_recipe, as_scan, log_to
+from ptychopinn.api.reconstruct import Reconstructed, reconstruct_tensors
+from ptychopinn.api.train import Trained, check_trainable, write_training
+from ptychopinn.data.io.atomic import check_output_folder
+from ptychopinn.reconstruction import Progress, Reconstruction
+from ptychopinn.training import EpochHook, fit
+
+logger = logging.getLogger("ptychopinn")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A trained model, the image that it made, and where both were written."""
+
+    trained: Trained
+    reconstructed: Reconstructed
+    paths: dict[str, Path]
+    """All files by name: those of `trained` and of `reconstructed`, and `log`; empty when nothing was written."""
+
+    @property
+    def reconstruction(self) -> Reconstruction:
+        """The image."""
+        return self.reconstructed.reconstruction
+
+
+def run(
+    scan: ScanSource,
+    output: str | Path | None = None,
+    recipe: RecipeSource = None,
+    *,
+    overrides: tuple[str, ...] | list[str] = (),
+    resume: bool = False,
+    on_epoch: EpochHook | None = None,
+    on_batch: Progress | None = None,
+) -> Run:
+    """Train the network of a recipe on a scan and reconstruct that scan; the scan is read once.
+
+    Args:
+        scan: a file, or a `Scan`.
+        output: folder for all files of docs/output_files.md; nothing is written without it.
+        recipe: YAML file, mapping or `Recipe`; the default recipe without it.
+        overrides: `section.key=value` texts.
+        resume: go on from the last checkpoint in `output`.
+        on_epoch: told after every epoch of training.
+        on_batch: told after every batch of prediction.
+
+    Raises:
+        PtychoPINNError: the scan, the recipe or the folder cannot be used; nothing has been written then.
+    """
+    started = time.perf_counter()
+    settings = as_recipe(recipe, overrides)
+    data = as_scan(scan, settings)
+    check_trainable(data, settings)
+    folder = check_output_folder(output) if output is not None else None
+    load_s = time.perf_counter() - started
+    with log_to(folder / "run.log" if folder else None):
+        started = time.perf_counter()
+        result = fit(data, settings, folder, resume=resume, tell=on_epoch)
+        train_s = time.perf_counter() - started
+        logger.info("trained %d epochs in %.1f s", len(result.history.get("epoch", [])), train_s)
+        trained = Trained(
+            result.model, result.recipe, result.history, train_s, write_training(result, folder) if folder else {}
+        )
+        reconstructed = reconstruct_tensors(
+            result.model,
+            result.recipe,
+            result.tensors,
+            folder,
+            {"load_s": load_s, "train_s": train_s},
+            result.history,
+            on_batch,
+        )
+    paths = {**trained.paths, **reconstructed.paths}
+    return Run(trained, reconstructed, {**paths, "log": folder / "run.log"} if folder else {})

@@ -1,0 +1,77 @@
+"""`train`: fit a network to a scan, without ground truth."""
+
+import logging
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from ptychopinn.api.inputs import RecipeSource, ScanSource, as_recipe, as_scan, log_to
+from ptychopinn.api.model_files import BUNDLE_NAME, save_model
+from ptychopinn.config import Recipe
+from ptychopinn.data.io.atomic import check_output_folder, write_text_atomically
+from ptychopinn.models import PatchModel
+from ptychopinn.plotting import figure_history, save_figure
+from ptychopinn.training import EpochHook, Fit, History, fit
+
+logger = logging.getLogger("ptychopinn")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained model, its history, and where they were written."""
+
+    model: PatchModel
+    recipe: Recipe
+    """Complete, with the statistics that training measured."""
+    history: History
+    """Column name -> one number per epoch: `epoch`, `train_loss`, `val_loss`, `learning_rate`, `seconds`."""
+    seconds: float
+    """Time of the training itself."""
+    paths: dict[str, Path]
+    """`model`, `recipe`, `history`, `history_picture`, `checkpoints`; empty when nothing was written."""
+
+
+def train(
+    scan: ScanSource,
+    output: str | Path | None = None,
+    recipe: RecipeSource = None,
+    *,
+    overrides: tuple[str, ...] | list[str] = (),
+    resume: bool = False,
+    on_epoch: EpochHook | None = None,
+) -> Trained:
+    """Train the network of a recipe on a scan.
+
+    Args:
+        scan: a file, or a `Scan`.
+        output: folder for `wts.h5.zip`, `recipe.yaml`, `history.csv`, `history.png`, `checkpoints/`, `run.log`;
+            nothing is written without it.
+        recipe: YAML file, mapping or `Recipe`; the default recipe without it.
+        overrides: `section.key=value` texts.
+        resume: go on from the last checkpoint in `output`.
+        on_epoch: told after every epoch: epochs done, epochs in all, numbers of the epoch.
+
+    Raises:
+        PtychoPINNError: the scan, the recipe or the folder cannot be used; nothing has been written then.
+    """
+    settings = as_recipe(recipe, overrides)
+    data = as_scan(scan, settings)
+    folder = check_output_folder(output) if output is not None else None
+    with log_to(folder / "run.log" if folder else None):
+        started = time.perf_counter()
+        result = fit(data, settings, folder, resume=resume, tell=on_epoch)
+        seconds = time.perf_counter() - started
+        logger.info("trained %d epochs in %.1f s", len(result.history.get("epoch", [])), seconds)
+        paths = write_training(result, folder) if folder else {}
+    return Trained(result.model, result.recipe, result.history, seconds, paths)
+
+
+def write_training(result: Fit, folder: Path) -> dict[str, Path]:
+    """The files of a training run."""
+    return {
+        "model": save_model(folder / BUNDLE_NAME, result.model, result.recipe),
+        "recipe": write_text_atomically(folder / "recipe.yaml", result.recipe.to_yaml()),
+        "history": folder / "history.csv",
+        "history_picture": save_figure(figure_history(result.history), folder / "history.png"),
+        "checkpoints": folder / "checkpoints",
+    }

@@ -1,0 +1,116 @@
+"""The table of contents of a bundle: what it is, who wrote it, and the hash of every member."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from hashlib import sha256
+from importlib.metadata import version
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ptychopinn.errors import BundleError
+
+FORMAT = "ptychopinn-bundle"
+FORMAT_VERSION = "1.0"
+"""major.minor; the policy stands in docs/bundle_format.md."""
+BACKEND = "pytorch"
+"""The backend whose bundles are read and written here."""
+
+MANIFEST = "manifest.json"
+RECIPE = "recipe.json"
+PARAMS = "params.json"
+ARRAYS = "arrays.safetensors"
+WEIGHTS = "model/weights.safetensors"
+OPTIMIZER = "optimizer.safetensors"
+REQUIRED = (RECIPE, PARAMS, ARRAYS, WEIGHTS)
+KNOWN = frozenset((*REQUIRED, OPTIMIZER))
+"""Members that a bundle may hold beside its manifest."""
+
+
+class FileEntry(BaseModel):
+    """What the manifest says about one member."""
+
+    model_config = ConfigDict(frozen=True, strict=True)
+
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    bytes: Annotated[int, Field(ge=0)]
+
+
+class Manifest(BaseModel):
+    """The parsed `manifest.json`; keys added by a later minor version are ignored."""
+
+    model_config = ConfigDict(frozen=True)
+
+    format: Literal["ptychopinn-bundle"] = "ptychopinn-bundle"
+    format_version: str = FORMAT_VERSION
+    backend: Literal["pytorch", "tensorflow"] = "pytorch"
+    models: Annotated[tuple[str, ...], Field(min_length=1)]
+    package_version: str
+    created_utc: str
+    files: dict[str, FileEntry]
+
+    @classmethod
+    def describe(cls, members: Mapping[str, bytes], models: tuple[str, ...]) -> "Manifest":
+        """The manifest of a bundle that is being written."""
+        return cls(
+            models=models,
+            package_version=version("ptychopinn"),
+            created_utc=datetime.now(UTC).isoformat(timespec="seconds"),
+            files={name: _describe(data) for name, data in members.items()},
+        )
+
+
+def parse_manifest(data: bytes, where: str) -> Manifest:
+    """Read `manifest.json`: format, version and backend are judged before anything else.
+
+    Raises:
+        BundleError: not a manifest, a newer major version, or another backend's bundle.
+    """
+    tree = parse_json(data, where, MANIFEST)
+    if not isinstance(tree, dict) or tree.get("format") != FORMAT:
+        raise BundleError(
+            f"{where}: {MANIFEST} does not say format '{FORMAT}', so this is no PtychoPINN model bundle"
+        )
+    tree["format_version"] = _checked_version(tree.get("format_version"), tree.get("package_version"), where)
+    backend = tree.get("backend")
+    if backend != BACKEND:
+        raise BundleError(
+            f"{where}: the bundle's backend is {backend!r} but only '{BACKEND}' bundles are read here; "
+            "load it with the backend that wrote it"
+        )
+    try:
+        return Manifest.model_validate(tree)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(step) for step in first["loc"])
+        raise BundleError(f"{where}: {MANIFEST} is damaged at {key} ({first['msg'].lower()})") from None
+
+
+def parse_json(data: bytes, where: str, member: str) -> Any:
+    """JSON text of one member.
+
+    Raises:
+        BundleError: the text is not valid JSON.
+    """
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise BundleError(f"{where}: {member} is not valid JSON ({error}); the bundle is damaged") from None
+
+
+def _describe(data: bytes) -> FileEntry:
+    return FileEntry(sha256=sha256(data).hexdigest(), bytes=len(data))
+
+
+def _checked_version(value: Any, writer: Any, where: str) -> str:
+    major, _, minor = str(value).partition(".")
+    if not (major.isascii() and major.isdigit() and len(major) < 6) or len(minor) > 20:
+        raise BundleError(f"{where}: {MANIFEST} has no readable format_version; the bundle is damaged")
+    ours = FORMAT_VERSION.partition(".")[0]
+    if int(major) > int(ours):
+        raise BundleError(
+            f"{where}: format_version {value} (written by ptychopinn {writer}) is newer than {ours}.x, "
+            "the newest that is read here; upgrade ptychopinn"
+        )
+    return str(value)

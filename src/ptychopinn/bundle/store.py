@@ -1,0 +1,180 @@
+"""Save a trained model as one file and load it again."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ptychopinn.bundle.archive import MAX_JSON_BYTES, read_archive, write_archive
+from ptychopinn.bundle.manifest import (
+    ARRAYS,
+    MANIFEST,
+    OPTIMIZER,
+    PARAMS,
+    RECIPE,
+    WEIGHTS,
+    Manifest,
+    parse_json,
+)
+from ptychopinn.bundle.params import PREFIX, join_params, split_params
+from ptychopinn.bundle.tensors import pack_arrays, pack_tensors, unpack_arrays, unpack_tensors
+from ptychopinn.config import Recipe
+from ptychopinn.data.io.atomic import atomic_path
+from ptychopinn.errors import BundleError, ConfigError
+
+BUNDLE_NAME = "wts.h5.zip"
+"""What a bundle is called inside a run's output folder."""
+PROBE = "probe"
+MODELS = ("autoencoder", "diffraction_to_obj")
+"""The training and the inference model: two views of the one weights file."""
+
+
+@dataclass(frozen=True, eq=False)
+class Bundle:
+    """A trained model as it was loaded, every byte of it checked."""
+
+    recipe: Recipe
+    """The whole recipe, with its fitted statistics."""
+    state: dict[str, torch.Tensor]
+    """Weights by name, on the CPU."""
+    probe: NDArray[np.complex64]
+    """(M, H, W), sqrt(photons): the probe that the model was trained with."""
+    manifest: Manifest
+    """Versions, backend, model names and hashes."""
+    arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
+    """Further arrays."""
+    params: dict[str, Any] = field(default_factory=dict)
+    """The client's own dictionary, where one was saved."""
+    optimizer: dict[str, torch.Tensor] | None = None
+    """State of the optimiser, where it was saved."""
+    path: Path | None = None
+    """Where it came from, for messages."""
+
+
+def bundle_file(path: str | Path) -> Path:
+    """The file itself: a folder stands for the `wts.h5.zip` inside it."""
+    path = Path(path)
+    return path / BUNDLE_NAME if path.is_dir() else path
+
+
+def save_bundle(
+    path: str | Path,
+    *,
+    recipe: Recipe,
+    state: Mapping[str, torch.Tensor],
+    probe: NDArray[Any],
+    arrays: Mapping[str, NDArray[Any]] | None = None,
+    params: Mapping[str, Any] | None = None,
+    models: tuple[str, ...] = MODELS,
+    optimizer: Mapping[str, torch.Tensor] | None = None,
+) -> Path:
+    """Write a bundle beside the target and rename it: an interrupted save leaves an older bundle whole.
+
+    Args:
+        path: The file, or a folder that shall hold `wts.h5.zip`.
+        recipe: What the model was trained with, fitted statistics included.
+        state: `module.state_dict()`.
+        probe: (M, H, W), complex, sqrt(photons).
+        arrays: Further arrays by name; not `probe`, and no name that begins with `params/`.
+        params: A client's dictionary; arrays in it move to the file of arrays.
+        models: Names under which clients ask for the model.
+        optimizer: Flat tensors of the optimiser's state.
+
+    Returns:
+        The file written.
+
+    Raises:
+        BundleError: a value that a bundle cannot hold.
+        OutputError: the file cannot be written.
+    """
+    target = bundle_file(path)
+    text, moved = split_params(params or {})
+    named = {PROBE: _checked_probe(probe), **_checked_arrays(arrays or {}), **moved}
+    members = {
+        RECIPE: recipe.to_json().encode(),
+        PARAMS: _checked_size(text),
+        ARRAYS: pack_arrays(named),
+        WEIGHTS: pack_tensors(state),
+    }
+    if optimizer is not None:
+        members[OPTIMIZER] = pack_tensors(optimizer)
+    manifest = Manifest.describe(members, tuple(models))
+    with atomic_path(target) as temporary:
+        write_archive(temporary, {MANIFEST: manifest.model_dump_json(indent=2).encode(), **members})
+    return target
+
+
+def load_bundle(path: str | Path) -> Bundle:
+    """Read a bundle after its names, sizes and hashes were checked; nothing in it is executed.
+
+    Args:
+        path: The file, or the folder that holds `wts.h5.zip`.
+
+    Raises:
+        BundleError: the file is missing, damaged, changed, of a newer major version, or of another backend.
+    """
+    file = bundle_file(path)
+    manifest, members = read_archive(file)
+    arrays = unpack_arrays(members[ARRAYS], f"{file}: {ARRAYS}")
+    params = join_params(parse_json(members[PARAMS], str(file), PARAMS), arrays, f"{file}: {PARAMS}")
+    optimizer = members.get(OPTIMIZER)
+    return Bundle(
+        recipe=_read_recipe(members[RECIPE], manifest, file),
+        state=unpack_tensors(members[WEIGHTS], f"{file}: {WEIGHTS}"),
+        probe=_taken_probe(arrays, file),
+        manifest=manifest,
+        arrays=arrays,
+        params=params,
+        optimizer=None if optimizer is None else unpack_tensors(optimizer, f"{file}: {OPTIMIZER}"),
+        path=file,
+    )
+
+
+def _checked_probe(probe: NDArray[Any]) -> NDArray[np.complex64]:
+    value = np.asarray(probe)
+    if value.ndim != 3 or value.dtype.kind not in "fc":
+        raise BundleError(
+            f"probe has shape {value.shape} and type {value.dtype}; the rule is complex (M, H, W)"
+        )
+    return value.astype(np.complex64)
+
+
+def _checked_arrays(arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    for name in arrays:
+        if name == PROBE or name.startswith(PREFIX):
+            raise BundleError(f"array name {name!r} is reserved in a bundle; use another name")
+    return dict(arrays)
+
+
+def _checked_size(text: str) -> bytes:
+    data = text.encode()
+    if len(data) > MAX_JSON_BYTES:
+        raise BundleError(
+            f"params: {len(data)} bytes of JSON are more than the {MAX_JSON_BYTES} of a bundle; "
+            "give long lists as numpy arrays"
+        )
+    return data
+
+
+def _read_recipe(data: bytes, manifest: Manifest, file: Path) -> Recipe:
+    tree = parse_json(data, str(file), RECIPE)
+    try:
+        return Recipe.from_mapping(tree, RECIPE)
+    except ConfigError as error:
+        raise BundleError(
+            f"{file}: was written by ptychopinn {manifest.package_version} and its recipe does not fit "
+            f"this version ({error}); load it with the version that wrote it"
+        ) from None
+
+
+def _taken_probe(arrays: dict[str, NDArray[Any]], file: Path) -> NDArray[np.complex64]:
+    probe = arrays.pop(PROBE, None)
+    if probe is None or probe.ndim != 3 or probe.dtype != np.complex64:
+        raise BundleError(
+            f"{file}: {ARRAYS} holds no complex probe of shape (M, H, W); the bundle is damaged"
+        )
+    return probe

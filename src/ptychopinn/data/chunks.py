@@ -1,0 +1,33 @@
+"""Walking through patterns that may be larger than the memory that is left."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+CHUNK_VALUES = 1 << 23
+"""Pattern values looked at together: 32 MiB in float32."""
+
+
+def frame_chunks(
+    patterns: NDArray[Any], bad_pixels: NDArray[np.bool_] | None = None, values: int = CHUNK_VALUES
+) -> Iterator[tuple[slice, NDArray[Any]]]:
+    """Runs of whole frames, with bad pixels set to zero.
+
+    Args:
+        patterns: (N, H, W).
+        bad_pixels: (H, W) or (N, H, W), True where nothing was measured.
+        values: about how many values a run holds.
+
+    >>> [(run.start, run.stop) for run, _ in frame_chunks(np.ones((5, 2, 2)), values=8)]
+    [(0, 2), (2, 4), (4, 5)]
+    """
+    n, *frame = patterns.shape
+    step = max(1, values // max(1, int(np.prod(frame))))
+    for start in range(0, n, step):
+        run = slice(start, min(start + step, n))
+        frames = patterns[run]
+        if bad_pixels is not None:
+            frames = np.where(bad_pixels[run] if bad_pixels.ndim == 3 else bad_pixels, 0, frames)
+        yield run, frames

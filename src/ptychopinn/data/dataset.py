@@ -1,0 +1,104 @@
+"""A scan as tensors on the device, and groups gathered from it by index."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ptychopinn.data.scan import Scan
+from ptychopinn.physics import split_position
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B groups of G patterns."""
+
+    index: Tensor
+    """(B, G) int64, into the scan."""
+    amplitude: Tensor
+    """(B, G, H, W), sqrt(photons)."""
+    measured: Tensor | None
+    """(B, G, H, W) or (H, W) bool; none where every pixel was measured."""
+    whole_px: Tensor
+    """(B, G, 2) int64, on the canvas of each group, which is one pixel wider than its windows on every side."""
+    remainder_px: Tensor
+    """(B, G, 2), fractional part of the positions."""
+    relative_px: Tensor
+    """(B, G, 2), positions minus the group centre."""
+    canvas_shape: tuple[int, int]
+    """(Y, X) that holds every group of the batch."""
+    labels: Tensor | None
+    """(B, G, H, W) complex, where the scan has them."""
+
+
+class ScanTensors:
+    """A scan that lives on one device; groups are gathered by index, with no loop over patterns.
+
+    Args:
+        scan: what was measured.
+        device: where the tensors live.
+        labels: (N, H, W) complex, instead of the scan's own labels.
+    """
+
+    def __init__(self, scan: Scan, device: torch.device | str = "cpu", labels: NDArray[np.complex64] | None = None):
+        self.scan = scan
+        self.device = torch.device(device)
+        self.amplitude = torch.from_numpy(scan.amplitudes()).to(self.device)
+        self.measured = None if scan.bad_pixels is None else torch.from_numpy(~scan.bad_pixels).to(self.device)
+        if self.measured is not None and bool(self.measured.all()):
+            self.measured = None
+        positions = torch.from_numpy(np.ascontiguousarray(scan.positions_px))
+        whole, remainder = split_position(positions)
+        self._whole_host = whole.numpy()
+        self.positions_px = positions.to(self.device, torch.float32 if self.device.type == "mps" else torch.float64)
+        self.whole_px = whole.to(self.device)
+        self.remainder_px = remainder.float().to(self.device)
+        labels = scan.truth_patches if labels is None else labels
+        self.labels = None if labels is None else torch.from_numpy(labels).to(self.device)
+
+    def __len__(self) -> int:
+        return len(self.amplitude)
+
+    @property
+    def pattern_size(self) -> int:
+        """Rows (and columns) of a pattern."""
+        return int(self.amplitude.shape[-1])
+
+    def mean_counts_per_pattern(self) -> float:
+        """Mean over patterns of the summed counts of measured pixels, photons."""
+        squared = self.amplitude.double().square()
+        if self.measured is not None:
+            squared = torch.where(self.measured, squared, 0.0)
+        return float(squared.sum((-2, -1)).mean())
+
+    def gather(self, index: NDArray[np.int64]) -> Batch:
+        """The groups of a host index table (B, G); nothing waits for the device."""
+        whole_host = self._whole_host[index]
+        low = whole_host.min(axis=1, keepdims=True)
+        extent = (whole_host - low).max(axis=(0, 1))
+        size = self.pattern_size
+        rows = torch.from_numpy(index).to(self.device)
+        whole = torch.from_numpy(whole_host - low + size // 2 + 1).to(self.device)
+        positions = self.positions_px[rows]
+        measured = self.measured
+        return Batch(
+            index=rows,
+            amplitude=self.amplitude[rows],
+            measured=measured[rows] if measured is not None and measured.ndim == 3 else measured,
+            whole_px=whole,
+            remainder_px=self.remainder_px[rows],
+            relative_px=(positions - positions.mean(1, keepdim=True)).float(),
+            canvas_shape=(int(extent[0]) + size + 2, int(extent[1]) + size + 2),
+            labels=None if self.labels is None else self.labels[rows],
+        )
+
+    def batches(
+        self, groups: NDArray[np.int64], groups_per_batch: int, order: NDArray[np.int64] | None = None
+    ) -> Iterator[Batch]:
+        """Go once through an index table (n_groups, G), in the given order of groups."""
+        order = np.arange(len(groups)) if order is None else order
+        for start in range(0, len(order), groups_per_batch):
+            yield self.gather(groups[order[start : start + groups_per_batch]])

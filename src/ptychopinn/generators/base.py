@@ -1,0 +1,25 @@
+"""What a generator is given, and what it returns."""
+
+from dataclasses import dataclass, replace
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class GroupView:
+    """What a generator may know of B groups of G patterns, in physical units."""
+
+    amplitude: Tensor
+    """(B, G, H, W), measured, sqrt(photons)."""
+    measured: Tensor | None
+    """(B, G, H, W) or (H, W), False at bad pixels; none where every pixel was measured."""
+    probes: Tensor
+    """(B, G, M, H, W) at the sample, moved by the fractional part of each position, sqrt(photons)."""
+    detector_probes: Tensor
+    """(B, G, M, H, W), the same probes propagated to the detector."""
+    relative_px: Tensor
+    """(B, G, 2), positions minus the group centre."""
+
+    def detached(self) -> "GroupView":
+        """The same values without gradients: a generator reads the probe, it does not fit it."""
+        return replace(self, probes=self.probes.detach(), detector_probes=self.detector_probes.detach())

@@ -1,0 +1,59 @@
+r"""Three ways to show a pattern to a network, each (..., C, H, W) real and not yet normalised.
+
+- `amplitude`: the measured amplitude, sqrt(photons).
+- `log_counts`: log(1 + counts).
+- `lifted`: the measured amplitude with the phase of the probe's own detector wave, propagated back to the sample
+  and divided by the probe. It lives in the same real space as the object, so skip connections carry structure:
+
+  \[ \psi_m = \mathcal{F}^{-1}\left[ \frac{\sqrt{k}\, D_m}{\sqrt{\sum_m |D_m|^2}} \right], \qquad
+     L = \frac{\sum_m \psi_m \bar P_m}{\sum_m |P_m|^2 + 0.05 \max \sum_m |P_m|^2} \]
+
+  Bad pixels keep the probe's own wave. The network sees (Re L - 1, Im L).
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from ptychopinn.generators.base import GroupView
+from ptychopinn.physics import to_sample
+
+REGULARISATION = 0.05
+
+
+def lifted(view: GroupView) -> Tensor:
+    """(B, G, 2, H, W): real and imaginary part of the lifted pattern minus one."""
+    modulus = torch.linalg.vector_norm(view.detector_probes.abs(), dim=-3)
+    ratio = view.amplitude / modulus.clamp_min(torch.finfo(modulus.dtype).tiny)
+    if view.measured is not None:
+        ratio = torch.where(view.measured, ratio, torch.ones_like(ratio))
+    exit_waves = to_sample(ratio.unsqueeze(-3) * view.detector_probes)
+    numerator = (exit_waves * view.probes.conj()).sum(-3)
+    power = view.probes.real.square().sum(-3) + view.probes.imag.square().sum(-3)
+    quotient = numerator / (power + REGULARISATION * power.amax(dim=(-2, -1), keepdim=True))
+    return torch.stack((quotient.real - 1, quotient.imag), dim=-3)
+
+
+def log_counts(view: GroupView) -> Tensor:
+    """(B, G, 1, H, W): log(1 + amplitude^2), 0 at bad pixels."""
+    return torch.log1p(_measured_amplitude(view).square()).unsqueeze(-3)
+
+
+def amplitude(view: GroupView) -> Tensor:
+    """(B, G, 1, H, W): amplitude, 0 at bad pixels."""
+    return _measured_amplitude(view).unsqueeze(-3)
+
+
+def _measured_amplitude(view: GroupView) -> Tensor:
+    if view.measured is None:
+        return view.amplitude
+    return torch.where(view.measured, view.amplitude, torch.zeros_like(view.amplitude))
+
+
+INPUTS: dict[str, tuple[Callable[[GroupView], Tensor], int]] = {
+    "lifted": (lifted, 2),
+    "log_counts": (log_counts, 1),
+    "amplitude": (amplitude, 1),
+}
+"""Name of an input -> its function and number of channels."""

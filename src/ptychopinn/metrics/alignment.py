@@ -1,0 +1,114 @@
+r"""Bring a reconstruction onto a reference, as far as phase retrieval cannot know where it lies.
+
+The model is m(x) = s T_t[rec exp(i r.(x - x0))](x): a ramp r, a translation t and a complex scale s. A coarse
+search makes several starts (ramp from the peak of FFT(rec conj(ref)), translation from complex
+cross-correlation); a damped Newton iteration then minimises sum |ref - m|^2 over the mask in all parameters
+at once. Nothing is unwrapped.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ptychopinn.metrics.checks import checked_mask, checked_pair
+from ptychopinn.metrics.phase import (
+    Pair,
+    phase_difference,
+    ramp_factor,
+    remove_global_phase,
+    remove_phase_ramp,
+)
+from ptychopinn.metrics.pose import Pose, Problem, moved_mask, problem_around, same_basin
+from ptychopinn.metrics.pose_fit import fine_fit
+from ptychopinn.metrics.pose_search import coarse_poses
+from ptychopinn.metrics.translation import fill_outside, translate
+
+__all__ = ["Alignment", "align", "phase_difference", "remove_global_phase", "remove_phase_ramp"]
+
+FINE_STARTS = 2
+"""Coarse solutions that the fine fit is run from."""
+CLEAR_RESIDUAL = 0.02
+"""A fit that leaves less than this part of the reference needs no second start."""
+
+
+@dataclass(frozen=True, eq=False)
+class Alignment:
+    """An aligned reconstruction and what was done to it.
+
+    object_ = scale T[reconstruction exp(i ramp.(x - x0))], where T moves by `shift_px` and x0 = (Y//2, X//2).
+    """
+
+    object_: NDArray[np.complex128]
+    """(Y, X), in the frame of the reference; 1 where a `support` was given and holds no data."""
+    shift_px: Pair
+    """(y, x): translation applied, positive towards larger rows and columns."""
+    ramp_rad_per_px: Pair
+    """(y, x): slope of the phase ramp applied."""
+    scale: complex
+    """Complex factor applied."""
+    residual: float
+    """rms |reference - object_| over rms |reference|, on the pixels of the fit."""
+
+
+def align(
+    reconstruction: NDArray[Any],
+    reference: NDArray[Any],
+    *,
+    mask: NDArray[np.bool_] | None = None,
+    support: NDArray[np.bool_] | None = None,
+    shift: bool = True,
+    ramp: bool = True,
+    scale: bool = True,
+) -> Alignment:
+    """Remove sub-pixel translation, phase ramp, global phase and scale between two complex objects.
+
+    A flip, a rotation or a conjugate is an error of the reconstruction and stays.
+
+    Args:
+        reconstruction: complex (Y, X).
+        reference: complex (Y, X), in the same frame.
+        mask: boolean (Y, X), True where the agreement counts; the whole frame by default.
+        support: boolean (Y, X), True where the reconstruction holds data. Without it all pixels are taken as
+            data for the interpolation, and the mask says which are trusted in the fit.
+        shift: fit the translation.
+        ramp: fit the phase ramp.
+        scale: fit the modulus of the scale; the global phase is always fitted.
+
+    Raises:
+        ValueError: shapes differ, values are not finite, or the mask is empty.
+
+    >>> import numpy as np
+    >>> y, x = np.mgrid[:64, :64]
+    >>> truth = 1 + 0.3 * np.exp(-((y - 30) ** 2 + (x - 35) ** 2) / 50) * np.exp(0.5j)
+    >>> moved = np.roll(truth, (3, -2), axis=(0, 1)) * 2 * np.exp(0.01j * y)
+    >>> tuple(round(value, 3) + 0.0 for value in align(moved, truth).shift_px)
+    (-3.0, 2.0)
+    """
+    moving, target = checked_pair(reconstruction, reference, names=("reconstruction", "reference"))
+    moving, target = moving.astype(np.complex128), target.astype(np.complex128)
+    counts = checked_mask(mask, moving.shape)
+    held = None if support is None else checked_mask(support, moving.shape, "support")
+    filled = moving if held is None else fill_outside(moving, held)
+    problem = problem_around(filled, target, counts, held, (shift, ramp, scale))
+    pose, residual = _solve(problem)
+    aligned = pose.scale * translate(filled * ramp_factor(filled.shape, pose.ramp), pose.shift)
+    if held is not None:
+        aligned = np.where(moved_mask(held, pose.shift), aligned, 1)
+    return Alignment(aligned, pose.shift, pose.ramp, pose.scale, residual)
+
+
+def _solve(problem: Problem) -> tuple[Pose, float]:
+    """The best of the fine fits from the best coarse poses."""
+    coarse = sorted(coarse_poses(problem), key=lambda found: found[1])
+    distinct: list[Pose] = []
+    for pose, _ in coarse:
+        if not any(same_basin(pose, other, problem.moving.shape) for other in distinct):
+            distinct.append(pose)
+    fits: list[tuple[Pose, float]] = []
+    for pose in distinct[:FINE_STARTS]:
+        fits.append(fine_fit(problem, pose))
+        if fits[-1][1] < CLEAR_RESIDUAL:
+            break
+    return min(fits, key=lambda found: found[1])

@@ -1,0 +1,164 @@
+"""Distances of two real images: amplitude, or phase already made comparable."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from skimage.metrics import structural_similarity
+
+from ptychopinn.metrics.checks import checked_mask, checked_real_pair
+
+SSIM_SIGMA_PX = 1.5
+SSIM_WINDOW_PX = 11
+MS_SSIM_BETAS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+"""Exponents of the five scales, finest first (Wang, Simoncelli and Bovik, Asilomar 2003)."""
+
+
+def mse(image: NDArray[Any], reference: NDArray[Any], *, mask: NDArray[np.bool_] | None = None) -> float:
+    """Mean of (image - reference)^2 over the mask.
+
+    Args:
+        image: real (Y, X).
+        reference: real (Y, X).
+        mask: boolean (Y, X), True where a pixel counts.
+
+    Raises:
+        ValueError: complex, unequal or non-finite images, or an empty mask.
+    """
+    return float(np.mean(np.square(_differences(image, reference, mask))))
+
+
+def mae(image: NDArray[Any], reference: NDArray[Any], *, mask: NDArray[np.bool_] | None = None) -> float:
+    """Mean of |image - reference| over the mask; arguments and errors are those of `mse`."""
+    return float(np.mean(np.abs(_differences(image, reference, mask))))
+
+
+def psnr(
+    image: NDArray[Any], reference: NDArray[Any], *, peak: float, mask: NDArray[np.bool_] | None = None
+) -> float:
+    """Peak signal-to-noise ratio, 20 log10(peak / rms(image - reference)), dB; infinite for equal images.
+
+    Args:
+        image: real (Y, X).
+        reference: real (Y, X).
+        peak: the value that counts as full signal: 1 for an amplitude, 2 pi for a phase. There is no default,
+            because a PSNR without its peak cannot be compared.
+        mask: boolean (Y, X), True where a pixel counts.
+
+    Raises:
+        ValueError: also where the peak is not positive.
+
+    >>> import numpy as np
+    >>> round(psnr(np.full((8, 8), 0.9), np.ones((8, 8)), peak=1.0), 6)
+    20.0
+    """
+    if not (np.isfinite(peak) and peak > 0):
+        raise ValueError(f"peak is {peak}; the rule is a positive number, such as 1 for amplitudes")
+    error = mse(image, reference, mask=mask)
+    return float("inf") if error == 0 else float(10 * np.log10(peak**2 / error))
+
+
+def psnr_255(image: NDArray[Any], reference: NDArray[Any], *, mask: NDArray[np.bool_] | None = None) -> float:
+    """PSNR with peak 255, 48.13 dB above `psnr(..., peak=1)`: to compare with numbers printed so."""
+    return psnr(image, reference, peak=255.0, mask=mask)
+
+
+def ssim(
+    image: NDArray[Any], reference: NDArray[Any], *, data_range: float, mask: NDArray[np.bool_] | None = None
+) -> float:
+    """Mean structural similarity with a Gaussian window of 1.5 px (Wang et al., IEEE TIP 13, 600, 2004).
+
+    Pixels nearer than 5 px to the border never count, as in scikit-image, which computes the map.
+
+    Args:
+        image: real (Y, X), at least 11 px on each side.
+        reference: real (Y, X).
+        data_range: largest minus smallest possible value; it scales the constants of the measure.
+        mask: boolean (Y, X), True where the map counts in the mean.
+
+    Raises:
+        ValueError: images too small, a range that is not positive, or no masked pixel inside the border.
+    """
+    first, second = checked_real_pair(image, reference)
+    _check_range(data_range)
+    if min(first.shape) < SSIM_WINDOW_PX:
+        raise ValueError(f"images are {first.shape}; SSIM needs {SSIM_WINDOW_PX} px on each side; take more")
+    _, similarity = structural_similarity(
+        first,
+        second,
+        data_range=data_range,
+        gaussian_weights=True,
+        sigma=SSIM_SIGMA_PX,
+        use_sample_covariance=False,
+        full=True,
+    )
+    border = SSIM_WINDOW_PX // 2
+    inner = np.s_[border:-border, border:-border]
+    counts = checked_mask(mask, first.shape)[inner]
+    if not counts.any():
+        raise ValueError(f"mask selects no pixel further than {border} px from the border; SSIM needs one")
+    return float(similarity[inner][counts].mean())
+
+
+def ms_ssim(image: NDArray[Any], reference: NDArray[Any], *, data_range: float) -> float:
+    """Multi-scale structural similarity, on as many of five scales as fit the image (see `ms_ssim_betas`).
+
+    Args:
+        image: real (Y, X).
+        reference: real (Y, X).
+        data_range: largest minus smallest possible value.
+
+    Raises:
+        ValueError: images below 11 px, complex or unequal, or a range that is not positive.
+    """
+    import torch
+    from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
+
+    first, second = checked_real_pair(image, reference)
+    _check_range(data_range)
+    value = multiscale_structural_similarity_index_measure(
+        torch.from_numpy(first)[None, None],
+        torch.from_numpy(second)[None, None],
+        data_range=float(data_range),
+        betas=ms_ssim_betas(first.shape),
+    )
+    return float(value)
+
+
+def ms_ssim_betas(shape: tuple[int, ...]) -> tuple[float, ...]:
+    """Exponents that `ms_ssim` uses for images of `shape`.
+
+    All five scales from 176 px on, four from 91, three from 44, two from 22, one from 11: the 11 px window
+    must fit at every scale. Fewer than five are divided by their sum, so that values keep their meaning.
+
+    Raises:
+        ValueError: a side below 11 px.
+
+    >>> len(ms_ssim_betas((220, 220))), ms_ssim_betas((16, 300))
+    (5, (1.0,))
+    """
+    side = min(shape)
+    if side < SSIM_WINDOW_PX:
+        raise ValueError(f"images are {shape}; MS-SSIM needs {SSIM_WINDOW_PX} px on each side; take more")
+    scales = max(n for n in range(1, 6) if side >= _smallest_side(n))
+    if scales == len(MS_SSIM_BETAS):
+        return MS_SSIM_BETAS
+    total = sum(MS_SSIM_BETAS[:scales])
+    return tuple(beta / total for beta in MS_SSIM_BETAS[:scales])
+
+
+def _smallest_side(scales: int) -> int:
+    """The window must fit after scales - 1 halvings; the library asks for (scales - 1)^2 windows besides."""
+    return max(SSIM_WINDOW_PX * 2 ** (scales - 1), (SSIM_WINDOW_PX - 1) * (scales - 1) ** 2 + 1)
+
+
+def _check_range(data_range: float) -> None:
+    if not (np.isfinite(data_range) and data_range > 0):
+        raise ValueError(f"data_range is {data_range}; the rule is positive: largest minus smallest value")
+
+
+def _differences(
+    image: NDArray[Any], reference: NDArray[Any], mask: NDArray[np.bool_] | None
+) -> NDArray[np.float64]:
+    first, second = checked_real_pair(image, reference)
+    return (first - second)[checked_mask(mask, first.shape)]

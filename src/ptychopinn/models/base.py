@@ -1,0 +1,64 @@
+"""What both kinds of model share: a generator, a probe, and how a batch is seen through them."""
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor, nn
+
+from ptychopinn.config import Recipe
+from ptychopinn.data.dataset import Batch
+from ptychopinn.generators import Generator, GroupView
+from ptychopinn.physics import shifted_probes
+
+
+class PatchModel(nn.Module, ABC):
+    """A generator with the probe and the scale that its patches belong to.
+
+    Args:
+        recipe: what to build.
+        probe: (M, H, W) complex, prepared; sqrt(photons) up to the intensity scale.
+        intensity_scale: factor on the probe that takes it to sqrt(photons).
+    """
+
+    def __init__(self, recipe: Recipe, probe: Tensor, intensity_scale: float = 1.0) -> None:
+        super().__init__()
+        config = recipe.model
+        self.config = config
+        precision = getattr(torch, recipe.training.precision)
+        self.generator = Generator(config.generator, recipe.data.group_size, precision)
+        self.probe_parts = nn.Parameter(torch.view_as_real(probe.to(torch.complex64)).contiguous())
+        self.probe_parts.requires_grad_(config.probe.trainable)
+        self.log_scale = nn.Parameter(torch.tensor(float(intensity_scale)).log())
+        self.log_scale.requires_grad_(config.intensity_scale == "trainable")
+
+    @property
+    def probe(self) -> Tensor:
+        """(M, H, W), sqrt(photons), the intensity scale included."""
+        return torch.view_as_complex(self.probe_parts) * self.log_scale.exp()
+
+    def set_probe(self, probe: Tensor, intensity_scale: float) -> None:
+        """Put another probe (M, H, W) and scale in place, those of another scan."""
+        parts = torch.view_as_real(probe.to(torch.complex64)).contiguous().to(self.log_scale.device)
+        self.probe_parts = nn.Parameter(parts, requires_grad=self.probe_parts.requires_grad)
+        with torch.no_grad():
+            self.log_scale.fill_(torch.tensor(float(intensity_scale)).log())
+
+    def view(self, batch: Batch) -> GroupView:
+        """What the physics sees of a batch, with gradients to a trainable probe and scale."""
+        remainder = batch.remainder_px
+        if self.config.subpixel == "bilinear":
+            remainder = torch.zeros_like(remainder)
+        probes, detector_probes = shifted_probes(self.probe, remainder)
+        return GroupView(batch.amplitude, batch.measured, probes, detector_probes, batch.relative_px)
+
+    def positions(self, batch: Batch) -> Tensor:
+        """Where the patches lie on the canvases of a batch: whole pixels, or fractional ones if sampled bilinearly."""
+        return batch.whole_px + batch.remainder_px if self.config.subpixel == "bilinear" else batch.whole_px
+
+    def patches(self, batch: Batch) -> Tensor:
+        """Complex patches (B, G, H, W) of a batch."""
+        return self.generator(self.view(batch).detached())
+
+    @abstractmethod
+    def losses(self, batch: Batch, mean_count: float) -> dict[str, Tensor]:
+        """The weighted terms of the loss by name; training minimises their sum."""

@@ -1,0 +1,66 @@
+"""Generator + merge + physics: learning from the patterns alone."""
+
+from dataclasses import dataclass
+from typing import final
+
+from torch import Tensor
+
+from ptychopinn.data.dataset import Batch
+from ptychopinn.generators import GroupView
+from ptychopinn.losses import amplitude_mae, mean_deviation, poisson_nll, realspace_mae, total_variation
+from ptychopinn.models.base import PatchModel
+from ptychopinn.physics import FarField, detect_patches, extract_patches, merge_group, patch_weight
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the model makes of a batch."""
+
+    patches: Tensor
+    """(B, G, H, W), as the generator gave them."""
+    merged: Tensor
+    """(B, Y, X), one object for each group."""
+    merged_patches: Tensor
+    """(B, G, H, W), cut out of the merged object again."""
+    expected: Tensor
+    """(B, G, H, W), photons at the detector."""
+
+
+@final
+class PtychoPINN(PatchModel):
+    r"""Self-supervised: detect(propagate(illuminate(probe, extract(merge(generator(patterns)))))) against the counts."""
+
+    def forward(self, batch: Batch) -> Prediction:
+        """Patches, merged object and expected photons."""
+        view = self.view(batch)
+        return self.detect(batch, view, self.generator(view.detached()))
+
+    def detect(self, batch: Batch, view: GroupView, patches: Tensor) -> Prediction:
+        """Merge patches (B, G, H, W) and take them to the detector."""
+        size = (patches.shape[-2], patches.shape[-1])
+        positions = self.positions(batch)
+        weight = patch_weight(self.config.merge.weight, view.probes.detach())
+        merged = merge_group(patches, weight, positions, batch.canvas_shape)
+        merged_patches = extract_patches(merged, positions, size) if self.config.merge.enabled else patches
+        expected = detect_patches(merged_patches, view.probes, FarField())
+        return Prediction(patches, merged, merged_patches, expected)
+
+    def losses(self, batch: Batch, mean_count: float) -> dict[str, Tensor]:
+        """The weighted terms; see `ptychopinn.config.LossConfig`."""
+        prediction = self(batch)
+        weights = self.config.loss
+        terms: dict[str, Tensor] = {}
+        if weights.poisson_weight:
+            nll = poisson_nll(prediction.expected, batch.amplitude.square(), batch.measured)
+            terms["poisson"] = weights.poisson_weight * nll / mean_count
+        if weights.amplitude_mae_weight:
+            mae = amplitude_mae(prediction.expected, batch.amplitude, batch.measured)
+            terms["amplitude_mae"] = weights.amplitude_mae_weight * mae / mean_count**0.5
+        if weights.realspace_weight and weights.realspace_mae_weight and batch.labels is not None:
+            mae = realspace_mae(prediction.merged_patches, batch.labels)
+            terms["realspace_mae"] = weights.realspace_weight * weights.realspace_mae_weight * mae
+        if weights.total_variation_weight:
+            terms["total_variation"] = weights.total_variation_weight * total_variation(prediction.merged_patches)
+        if weights.mean_deviation_weight:
+            terms["mean_deviation"] = weights.mean_deviation_weight * mean_deviation(prediction.merged_patches)
+        return terms

@@ -1,0 +1,32 @@
+"""The same generator, trained on labels."""
+
+from typing import final
+
+from torch import Tensor
+
+from ptychopinn.data.dataset import Batch
+from ptychopinn.errors import ScanError
+from ptychopinn.models.base import PatchModel
+from ptychopinn.physics import patch_weight
+
+
+@final
+class Supervised(PatchModel):
+    r"""Mean absolute error of complex patches against labels, weighted by the probe's intensity.
+
+    \[ \ell = \frac{\sum |P|^2\, |O - Y|}{\sum |P|^2} \]
+
+    Where the probe has no light a pattern says nothing of the object, so that no label is asked for there.
+    """
+
+    def losses(self, batch: Batch, mean_count: float) -> dict[str, Tensor]:
+        """One term, `realspace_mae`."""
+        if batch.labels is None:
+            raise ScanError(
+                "supervised training needs labels, and the scan has neither Y nor objectGuess; "
+                "add one of them, or set model.kind=pinn"
+            )
+        view = self.view(batch)
+        weight = patch_weight("probe", view.probes.detach())
+        difference = (self.generator(view.detached()) - batch.labels).abs()
+        return {"realspace_mae": (weight * difference).sum() / weight.sum()}

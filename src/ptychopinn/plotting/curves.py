@@ -1,0 +1,142 @@
+"""Line plots: loss, learning rate, Fourier ring correlation."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+
+from ptychopinn.metrics.frc import NYQUIST_CYCLES_PER_PX, FRCCurve, Threshold
+from ptychopinn.plotting.style import INK, MUTED, TEXT_PT, THIRD, TRAINING, VALIDATION, style_curves
+
+History = Mapping[str, Sequence[float]]
+"""Column name -> one number per epoch; NaN where there is none."""
+
+LOG_RATIO = 4.0
+"""A loss that falls by more than this factor is drawn on a logarithmic axis, where it is positive throughout."""
+SETTLED = 0.1
+"""On a linear axis the first part of the run may leave the picture, so that the rest can be read."""
+
+
+def draw_loss(ax: Axes, history: History, *, title: str = "Loss") -> Axes:
+    """Training and validation loss over epochs, the smallest validation loss marked.
+
+    Args:
+        ax: Where to draw.
+        history: Columns `epoch`, `train_loss`, `val_loss`; any of them may be missing.
+        title: Stands above the panel.
+    """
+    style_curves(ax, title, "epoch")
+    curves = {
+        name: (color, *_finite(history, column))
+        for name, column, color in (
+            ("training", "train_loss", TRAINING),
+            ("validation", "val_loss", VALIDATION),
+        )
+    }
+    curves = {name: curve for name, curve in curves.items() if curve[2].size}
+    for name, (color, epochs, losses) in curves.items():
+        marker = "o" if losses.size == 1 else None
+        ax.plot(epochs, losses, color=color, linewidth=1.5, marker=marker, markersize=4, label=name)
+    if "validation" in curves:
+        _mark_smallest(ax, *curves["validation"])
+    if curves:
+        _set_loss_axis(ax, [losses for _, _, losses in curves.values()])
+        _legend(ax)
+    ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    return ax
+
+
+def draw_learning_rate(ax: Axes, history: History, *, title: str = "Learning rate") -> Axes:
+    """Learning rate over epochs, column `learning_rate`."""
+    style_curves(ax, title, "epoch")
+    epochs, rates = _finite(history, "learning_rate")
+    ax.plot(epochs, rates, color=THIRD, linewidth=1.5)
+    ax.set_ylim(bottom=0)
+    ax.ticklabel_format(axis="y", style="sci", scilimits=(-2, 3))
+    ax.yaxis.get_offset_text().set(fontsize=TEXT_PT, color=MUTED)
+    ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    ax.yaxis.set_major_locator(MaxNLocator(4))
+    return ax
+
+
+def draw_frc(
+    ax: Axes,
+    curve: FRCCurve,
+    *,
+    thresholds: Sequence[Threshold] = (0.5,),
+    pixel_size_m: float | None = None,
+    title: str = "Fourier ring correlation",
+) -> Axes:
+    """Correlation over frequency, with each threshold and the resolution where the curve crosses it.
+
+    Args:
+        ax: Where to draw.
+        curve: From `ptychopinn.metrics.frc`.
+        thresholds: A number between 0 and 1, or "half_bit".
+        pixel_size_m: Gives the crossing as a half period length too.
+        title: Stands above the panel.
+    """
+    style_curves(ax, title, "spatial frequency (cycles/px)", "correlation")
+    frequency = curve.frequency_cycles_per_px
+    ax.plot(frequency, curve.correlation, color=TRAINING, linewidth=1.5)
+    for threshold, color in zip(thresholds, (VALIDATION, THIRD, MUTED), strict=False):
+        crossing = curve.crossing(threshold)
+        line = curve.threshold_curve(threshold)
+        name = "half bit" if threshold == "half_bit" else f"{threshold:g}"
+        label = f"{name}: {_resolution(crossing, pixel_size_m)}"
+        ax.plot(frequency, line, color=color, linewidth=1.0, dashes=(4, 3), label=label)
+        ax.plot(crossing, np.interp(crossing, frequency, line), "o", color=color, markersize=4)
+    ax.set_xlim(0, NYQUIST_CYCLES_PER_PX)
+    ax.set_ylim(min(0.0, float(curve.correlation.min())), 1.02)
+    if thresholds:
+        _legend(ax, "lower left")
+    return ax
+
+
+def _finite(history: History, column: str) -> tuple[NDArray[Any], NDArray[Any]]:
+    values = np.asarray(history.get(column, ()), dtype=float)
+    epochs = np.asarray(history.get("epoch", np.arange(1, len(values) + 1)), dtype=float)[: len(values)]
+    kept = np.isfinite(values)
+    return epochs[kept], values[kept]
+
+
+def _mark_smallest(ax: Axes, color: str, epochs: NDArray[Any], losses: NDArray[Any]) -> None:
+    best = int(np.argmin(losses))
+    ax.plot(epochs[best], losses[best], "o", color=color, markersize=5, zorder=3)
+    ax.annotate(
+        f"{losses[best]:.4g}",
+        (epochs[best], losses[best]),
+        xytext=(0, 7),
+        textcoords="offset points",
+        ha="right" if best > losses.size / 2 else "left",
+        fontsize=TEXT_PT,
+        color=color,
+    )
+
+
+def _set_loss_axis(ax: Axes, losses: list[NDArray[Any]]) -> None:
+    """Logarithmic where that says more; else linear and scaled by the settled part of the run."""
+    everything = np.concatenate(losses)
+    if everything.min() > 0 and everything.max() > LOG_RATIO * everything.min():
+        ax.set_yscale("log")
+        return
+    settled = np.concatenate([curve[int(SETTLED * curve.size) :] for curve in losses])
+    low, high = float(everything.min()), float(settled.max())
+    margin = max(0.08 * (high - low), 1e-6 * max(abs(high), 1e-30))
+    ax.set_ylim(low - margin, high + margin)
+    ax.yaxis.set_major_locator(MaxNLocator(5))
+
+
+def _legend(ax: Axes, where: str = "upper right") -> None:
+    ax.legend(loc=where, fontsize=TEXT_PT, labelcolor=INK, frameon=False, handlelength=1.6, borderaxespad=0.2)
+
+
+def _resolution(crossing: float, pixel_size_m: float | None) -> str:
+    if crossing >= NYQUIST_CYCLES_PER_PX:
+        return "not crossed"
+    half_period_px = 0.5 / crossing
+    length = "" if pixel_size_m is None else f" = {half_period_px * pixel_size_m * 1e9:.3g} nm"
+    return f"{half_period_px:.2f} px half period{length}"

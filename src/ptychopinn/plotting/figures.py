@@ -1,0 +1,199 @@
+"""Whole pictures: a reconstruction at one glance, and the course of a training run."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from ptychopinn.data.io.atomic import atomic_path
+from ptychopinn.plotting.curves import History, draw_learning_rate, draw_loss
+from ptychopinn.plotting.maps import (
+    Limits,
+    Placement,
+    centred_phase,
+    draw_amplitude,
+    draw_coverage,
+    draw_error,
+    draw_phase,
+    mean_phase,
+    robust_limits,
+    shown_aspect,
+)
+from ptychopinn.plotting.page import Page
+from ptychopinn.plotting.probe import draw_probe
+
+EDGE, HEAD, FOOT = 0.45, 1.2, 0.5
+"""Inches left and right, above the first row, below the last one."""
+LARGE, LOWEST, TALLEST = 4.3, 2.6, 5.6
+"""Width of an object panel, and bounds of its height."""
+BAR, TITLE, RULER = 0.85, 0.4, 0.35
+"""Room for a colour bar, for a title, for a scale bar."""
+
+
+class Drawable(Protocol):
+    """What `figure_reconstruction` needs to know; `ptychopinn.reconstruction.Reconstruction` is one."""
+
+    @property
+    def object_(self) -> NDArray[np.complex64]: ...
+    @property
+    def coverage(self) -> NDArray[np.float32]: ...
+    @property
+    def origin_px(self) -> NDArray[np.int64]: ...
+    @property
+    def positions_px(self) -> NDArray[np.float64]: ...
+    @property
+    def probe(self) -> NDArray[np.complex64]: ...
+    @property
+    def pixel_size_m(self) -> float | None: ...
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Sizes in inches that follow from the shape of the object."""
+
+    width: float
+    height: float
+    rows: int
+
+    @classmethod
+    def fit(cls, aspect: float, rows: int) -> "_Layout":
+        height = float(np.clip(LARGE * aspect, LOWEST, TALLEST))
+        return cls(float(np.clip(height / aspect, LOWEST, LARGE)), height, rows)
+
+    def left(self, column: int) -> float:
+        return EDGE + column * (self.width + BAR)
+
+    def top(self, row: int) -> float:
+        return HEAD + row * (self.height + TITLE + RULER)
+
+    @property
+    def side(self) -> float:
+        """Width of the third column, colour bars included."""
+        return max(self.width + BAR, 4.8)
+
+    def page(self) -> Page:
+        width = self.left(2) + self.side + EDGE / 2
+        return Page.blank(width, self.top(self.rows) - TITLE + FOOT - RULER + 0.15)
+
+
+def figure_reconstruction(
+    reconstruction: Drawable,
+    history: History | None = None,
+    reference: NDArray[Any] | None = None,
+    errors: Mapping[str, float] | None = None,
+    title: str | None = None,
+) -> Figure:
+    """The picture that a person looks at first.
+
+    Amplitude, phase, coverage, probe and loss; below them the reference and the error where there is a reference.
+
+    Args:
+        reconstruction: What was reconstructed.
+        history: Columns `epoch`, `train_loss`, `val_loss`, where the model was trained in this run.
+        reference: (Y, X) complex, aligned with the object element by element; a remaining global phase is removed.
+        errors: Numbers written below the error, by name.
+        title: Stands above everything.
+    """
+    layout = _Layout.fit(shown_aspect(reconstruction.coverage), 1 if reference is None else 2)
+    page = layout.page()
+    page.headline(EDGE, 0.3, title or "Reconstruction", _facts(reconstruction))
+    objects = [reconstruction.object_]
+    if reference is not None:
+        objects.append(_in_phase(reference, reconstruction))
+    limits = [_common_limits(part, objects, reconstruction.coverage) for part in (_amplitude, centred_phase)]
+    for row, object_ in enumerate(objects):
+        _draw_object(page, layout, row, object_, reconstruction, limits)
+    _draw_side(page, layout, reconstruction, history)
+    if len(objects) == 2:
+        _draw_difference(page, layout, objects, reconstruction, errors or {})
+    return page.figure
+
+
+def figure_history(history: History, title: str = "Training") -> Figure:
+    """Loss, and below it the learning rate where it is known."""
+    epochs = len(history.get("train_loss", history.get("epoch", ())))
+    has_rate = bool(len(history.get("learning_rate", ())))
+    page = Page.blank(7.6, 6.6 if has_rate else 4.8)
+    page.headline(EDGE, 0.3, title, f"{epochs} epochs")
+    loss = draw_loss(page.panel(EDGE + 0.35, HEAD, 6.4, 3.0), history)
+    if has_rate:
+        rate = draw_learning_rate(page.panel(EDGE + 0.35, HEAD + 3.0 + 0.85, 6.4, 1.05), history)
+        rate.set_xlim(loss.get_xlim())
+    return page.figure
+
+
+def save_figure(figure: Figure, path: str | Path, dpi: float = 150) -> Path:
+    """Write a PNG beside its target and rename it.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    target = Path(path)
+    with atomic_path(target) as temporary:
+        figure.savefig(temporary, format="png", dpi=dpi)
+    return target
+
+
+def _draw_object(
+    page: Page, layout: _Layout, row: int, object_: NDArray[Any], source: Drawable, limits: list[Limits]
+) -> None:
+    place = Placement(source.origin_px, source.pixel_size_m)
+    for column, draw in enumerate((draw_amplitude, draw_phase)):
+        name = draw.__name__.removeprefix("draw_")
+        axes = page.panel(layout.left(column), layout.top(row), layout.width, layout.height)
+        title = f"Reference {name}" if row else name.capitalize()
+        draw(axes, object_, source.coverage, place=place, limits=limits[column], title=title)
+
+
+def _draw_side(page: Page, layout: _Layout, source: Drawable, history: History | None) -> None:
+    """Coverage and probe beside each other with the loss below them, or below each other without a loss."""
+    left, top = layout.left(2), layout.top(0)
+    small = (layout.height - RULER - TITLE) / 2
+    half = layout.side / 2
+    beside = history is not None and bool(len(history.get("train_loss", ())))
+    shift = (half, 0.0) if beside else (0.0, small + RULER + TITLE)
+    width = half - 0.6 if beside else layout.side - BAR
+    place = Placement(source.origin_px, source.pixel_size_m)
+    draw_coverage(page.panel(left, top, width, small), source.coverage, place=place)
+    probe_axes = page.panel(left + shift[0], top + shift[1], width, small)
+    draw_probe(probe_axes, source.probe, pixel_size_m=source.pixel_size_m)
+    if beside and history is not None:
+        below = top + small + RULER + TITLE
+        draw_loss(page.panel(left + 0.3, below, layout.side - 0.75, small - 0.12), history)
+
+
+def _draw_difference(
+    page: Page, layout: _Layout, objects: list[NDArray[Any]], source: Drawable, errors: Mapping[str, float]
+) -> None:
+    axes = page.panel(layout.left(2), layout.top(1), layout.width, layout.height)
+    place = Placement(source.origin_px, source.pixel_size_m)
+    draw_error(axes, objects[0], objects[1], source.coverage, place=place)
+    text = "    ".join(f"{name} {value:.4g}" for name, value in errors.items())
+    page.note(layout.left(2) + 0.4 * layout.width, layout.top(1) + layout.height + 0.06, text)
+
+
+def _in_phase(reference: NDArray[Any], source: Drawable) -> NDArray[Any]:
+    """The reference turned by the one phase that brings it closest to the object."""
+    return reference * np.exp(1j * mean_phase(source.object_ * np.conj(reference), source.coverage))
+
+
+def _amplitude(object_: NDArray[Any], coverage: NDArray[Any]) -> NDArray[Any]:
+    return np.abs(object_)
+
+
+def _common_limits(part: Any, objects: list[NDArray[Any]], coverage: NDArray[Any]) -> Limits:
+    """One scale for the object and its reference."""
+    pairs = [robust_limits(part(object_, coverage), coverage) for object_ in objects]
+    return min(low for low, _ in pairs), max(high for _, high in pairs)
+
+
+def _facts(source: Drawable) -> str:
+    height, width = source.object_.shape
+    parts = [f"{height} × {width} px", f"{len(source.positions_px)} patterns of {source.probe.shape[-1]} px"]
+    if source.pixel_size_m is not None:
+        parts.append(f"pixel {source.pixel_size_m * 1e9:.3g} nm")
+    return "   ·   ".join(parts)

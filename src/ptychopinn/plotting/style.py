@@ -1,0 +1,58 @@
+"""Colours, sizes and the few strokes that all panels share."""
+
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colorbar import Colorbar
+from matplotlib.ticker import MaxNLocator
+
+INK = "#20242c"
+MUTED = "#6a717d"
+FAINT = "#dfe3e8"
+HATCH_GROUND = "#f4f5f7"
+HATCH_STROKE = "#d3d8de"
+TRAINING = "#2f6db3"
+VALIDATION = "#d2642a"
+THIRD = "#3d8f6f"
+
+HEADLINE_PT = 14.0
+TITLE_PT = 10.5
+TEXT_PT = 8.5
+
+
+def put_title(ax: Axes, title: str) -> None:
+    """A title flush with the left edge of the panel."""
+    ax.set_title(title, loc="left", fontsize=TITLE_PT, color=INK, pad=6)
+
+
+def style_curves(ax: Axes, title: str, xlabel: str, ylabel: str = "") -> None:
+    """Axes of a line plot: two thin spines, faint horizontal rules."""
+    put_title(ax, title)
+    ax.set_xlabel(xlabel, fontsize=TEXT_PT, color=MUTED)
+    ax.set_ylabel(ylabel, fontsize=TEXT_PT, color=MUTED)
+    ax.tick_params(which="both", labelsize=TEXT_PT, colors=MUTED, width=0.6, length=3)
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.spines[["left", "bottom"]].set(color=FAINT, linewidth=0.8)
+    ax.grid(axis="y", color=FAINT, linewidth=0.6)
+    ax.set_axisbelow(True)
+
+
+def style_image(ax: Axes, title: str) -> None:
+    """Axes of an image: no ticks, a hairline frame, and hatching wherever nothing is drawn on top."""
+    put_title(ax, title)
+    ax.set_xticks([])
+    ax.set_yticks([])
+    ax.spines[:].set(color=HATCH_STROKE, linewidth=0.6)
+    ax.set_anchor("NW")
+    ax.patch.set(facecolor=HATCH_GROUND, edgecolor=HATCH_STROKE, hatch="////", linewidth=0)
+
+
+def add_colorbar(ax: Axes, mappable: ScalarMappable, unit: str = "") -> Colorbar:
+    """A slim bar as tall as the image, its unit on top."""
+    bar_axes = ax.inset_axes((1.025, 0.0, 0.035, 1.0))
+    bar = ax.figure.colorbar(mappable, cax=bar_axes)
+    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.locator = MaxNLocator(4)
+    bar.update_ticks()
+    bar_axes.tick_params(labelsize=TEXT_PT, colors=MUTED, width=0.6, length=2.5, pad=2)
+    bar_axes.set_title(unit, loc="left", fontsize=TEXT_PT, color=MUTED, pad=4)
+    return bar

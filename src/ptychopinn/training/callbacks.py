@@ -1,0 +1,81 @@
+"""What happens beside the optimisation: history, progress, checkpoints that survive a crash."""
+
+import csv
+import io
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+
+from ptychopinn.data.io.atomic import atomic_path, write_text_atomically
+
+logger = logging.getLogger("ptychopinn.training")
+
+History = dict[str, list[float]]
+"""Column name -> one number per epoch."""
+
+EpochHook = Callable[[int, int, dict[str, float]], None]
+"""Told after every epoch: epochs done, epochs in all, the numbers of the epoch."""
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Writes a checkpoint beside its target and renames it: a crash leaves the old one whole."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
+        """Write to a temporary file, then rename."""
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        with atomic_path(Path(path)) as temporary:
+            torch.save(checkpoint, temporary)
+
+
+class HistoryRecorder(Callback):
+    """Keeps a row per epoch, writes it as CSV, and carries it through checkpoints, so that a resumed run has it whole."""
+
+    def __init__(self, path: Path | None, tell: EpochHook | None = None) -> None:
+        self.path = path
+        self.rows: list[dict[str, float]] = []
+        self._tell = tell
+        self._start = 0.0
+
+    def state_dict(self) -> dict[str, Any]:
+        """The rows so far, plain numbers."""
+        return {"rows": self.rows}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take the rows of the run that is resumed."""
+        self.rows = list(state_dict["rows"])
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start the clock."""
+        self._start = time.perf_counter()
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Add a row; Lightning calls this before checkpoints are written."""
+        metrics = {key: float(value) for key, value in trainer.callback_metrics.items()}
+        row = {"epoch": float(trainer.current_epoch + 1), **metrics}
+        row["learning_rate"] = float(trainer.optimizers[0].param_groups[0]["lr"])
+        row["seconds"] = time.perf_counter() - self._start
+        self.rows.append(row)
+        if self.path is not None:
+            write_text_atomically(self.path, self.as_csv())
+        if self._tell is not None:
+            self._tell(len(self.rows), int(trainer.max_epochs or 0), row)
+
+    def as_csv(self) -> str:
+        """The rows as CSV text."""
+        text = io.StringIO()
+        columns = list(dict.fromkeys(key for row in self.rows for key in row))
+        writer = csv.DictWriter(text, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({key: f"{value:.8g}" for key, value in row.items()} for row in self.rows)
+        return text.getvalue()
+
+    def history(self) -> History:
+        """The rows by column; a column that began later has NaN before."""
+        columns = list(dict.fromkeys(key for row in self.rows for key in row))
+        return {column: [row.get(column, float("nan")) for row in self.rows] for column in columns}

@@ -1,0 +1,47 @@
+"""Batches of groups for one epoch after the other, in an order that seed and epoch alone decide."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ptychopinn.data.dataset import Batch, ScanTensors
+
+
+class GroupLoader:
+    """An epoch visits about as many patterns as the groups have seed points.
+
+    Args:
+        tensors: the scan on its device.
+        groups: (n_groups, G), one group for each seed point.
+        patterns_per_step: patterns in a batch; at least one group.
+        seed: of the order.
+        epoch: tells the epoch at the start of each pass; none for one fixed order over all groups (validation).
+    """
+
+    def __init__(
+        self,
+        tensors: ScanTensors,
+        groups: NDArray[np.int64],
+        patterns_per_step: int,
+        seed: int = 0,
+        epoch: Callable[[], int] | None = None,
+    ) -> None:
+        self.tensors = tensors
+        self.groups = groups
+        self.groups_per_step = max(1, patterns_per_step // groups.shape[1])
+        self._seed = seed
+        self._epoch = epoch
+
+    def __len__(self) -> int:
+        wanted = len(self.groups)
+        if self._epoch is not None:
+            wanted = wanted // self.groups.shape[1]
+        return max(1, round(wanted / self.groups_per_step))
+
+    def __iter__(self) -> Iterator[Batch]:
+        order = np.arange(len(self.groups))
+        if self._epoch is not None:
+            order = np.random.default_rng([self._seed, self._epoch()]).permutation(order)
+        order = order[: len(self) * self.groups_per_step]
+        return self.tensors.batches(self.groups, self.groups_per_step, order)

@@ -1,0 +1,92 @@
+"""The Lightning module: optimiser, schedule and what is logged."""
+
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor
+from torch.optim.lr_scheduler import (
+    ConstantLR,
+    CosineAnnealingLR,
+    ExponentialLR,
+    LinearLR,
+    LRScheduler,
+    ReduceLROnPlateau,
+    SequentialLR,
+)
+
+from ptychopinn.config import TrainingConfig
+from ptychopinn.data.dataset import Batch
+from ptychopinn.models import PatchModel
+
+
+class TrainingModule(LightningModule):
+    """Fits a model to batches of groups.
+
+    Args:
+        model: what is fitted.
+        config: optimiser and schedule.
+        mean_count: mean count of a pixel; makes losses comparable between doses.
+        recipe: plain values, stored in every checkpoint.
+    """
+
+    def __init__(self, model: PatchModel, config: TrainingConfig, mean_count: float, recipe: dict[str, Any]) -> None:
+        super().__init__()
+        self.model = model
+        self.config = config
+        self.mean_count = mean_count
+        self.save_hyperparameters({"recipe": recipe})
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """One optimiser step."""
+        return self._total(batch, "train")
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """The same loss on the region kept for validation."""
+        return self._total(batch, "val")
+
+    def _total(self, batch: Batch, stage: str) -> Tensor:
+        terms = self.model.losses(batch, self.mean_count)
+        total = torch.stack(list(terms.values())).sum()
+        count = batch.index.numel()
+        self.log(f"{stage}_loss", total, on_step=False, on_epoch=True, batch_size=count)
+        if len(terms) > 1:
+            named = {f"{stage}_{name}": value for name, value in terms.items()}
+            self.log_dict(named, on_step=False, on_epoch=True, batch_size=count)
+        return total
+
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
+        """Batches are gathered on the device already."""
+        return batch
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """AdamW over what is trainable, with the schedule of the recipe."""
+        config = self.config
+        trainable = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        optimizer = torch.optim.AdamW(trainable, lr=config.learning_rate, weight_decay=config.weight_decay)
+        if config.scheduler == "plateau":
+            plateau = ReduceLROnPlateau(optimizer, factor=0.5, patience=5)
+            monitor = {"scheduler": plateau, "interval": "epoch", "monitor": "train_loss"}
+            return {"optimizer": optimizer, "lr_scheduler": monitor}
+        steps = int(self.trainer.estimated_stepping_batches)
+        schedule = make_schedule(optimizer, config, steps, max(1, steps // config.epochs))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def make_schedule(
+    optimizer: torch.optim.Optimizer, config: TrainingConfig, steps: int, steps_per_epoch: int
+) -> LRScheduler:
+    """Linear warm-up, then cosine, exponential or constant; counted in steps."""
+    warmup = min(round(config.warmup_epochs * steps_per_epoch), steps - 1)
+    main: LRScheduler
+    if config.scheduler == "cosine":
+        lowest = config.learning_rate * config.min_lr_ratio
+        main = CosineAnnealingLR(optimizer, T_max=max(1, steps - warmup), eta_min=lowest)
+    elif config.scheduler == "exponential":
+        main = ExponentialLR(optimizer, gamma=config.exponential_gamma ** (1 / steps_per_epoch))
+    else:
+        main = ConstantLR(optimizer, factor=1.0)
+    if warmup < 1:
+        return main
+    rise = LinearLR(optimizer, start_factor=1 / (warmup + 1), total_iters=warmup)
+    return SequentialLR(optimizer, [rise, main], milestones=[warmup])
