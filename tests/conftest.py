@@ -1,9 +1,15 @@
-"""Where the test data lie, and what happens without them."""
+"""Shapes checked while testing; where the test data lie, and what happens without them."""
 
 import os
 from pathlib import Path
 
 import pytest
+from jaxtyping import install_import_hook
+
+install_import_hook(
+    "ptychopinn.physics", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
+)
+"""The shapes in the annotations of the physics are checked in this process, from its first import on."""
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = Path(os.environ.get("PTYCHOPINN_TEST_DATA", ROOT.parent / "shared"))

@@ -42,7 +42,7 @@ def test_everything_optional(arrays, save) -> None:
         "something else": np.array([{"of": "no interest"}], dtype=object),
     }
     scan = read_npz(save(arrays))
-    np.testing.assert_array_equal(scan.nominal_positions_px, scan.positions_px + [2, 1])
+    np.testing.assert_array_equal(scan.nominal_positions_px, scan.positions_px + np.array([2.0, 1.0]))
     assert scan.object_guess[0, 0] == 2j
     assert scan.scan_index.tolist() == [0] * 6 + [1] * 6
     assert scan.truth_patches.shape == (12, 16, 16)

@@ -3,6 +3,7 @@
 import json
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -11,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ptychopinn.api.evaluate import compare_with_reference, data_misfit
+from ptychopinn.api.evaluate import Comparison, compare_with_reference, data_misfit
 from ptychopinn.api.inputs import ScanSource, as_scan, log_to
 from ptychopinn.api.model_files import load_model
 from ptychopinn.api.train import Trained
@@ -19,7 +20,7 @@ from ptychopinn.config import Recipe
 from ptychopinn.data import Scan, make_groups
 from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.data.io.atomic import check_output_folder, write_text_atomically
-from ptychopinn.errors import BundleError
+from ptychopinn.errors import BundleError, ConfigError
 from ptychopinn.models import PatchModel, prepare_probe, scan_scale
 from ptychopinn.plotting import figure_reconstruction, save_figure
 from ptychopinn.reconstruction import Progress, Reconstruction, Timing, predict_and_stitch
@@ -27,6 +28,7 @@ from ptychopinn.training import History, choose_device
 
 logger = logging.getLogger("ptychopinn")
 ProbeChoice = Literal["auto", "scan", "model"]
+_FREE = ("data.fftshift", "data.domain", "data.axis_order", "data.position_origin", "training.threads")
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ def reconstruct(
     model: str | Path | Trained,
     output: str | Path | None = None,
     *,
+    overrides: Sequence[str] = (),
     probe: ProbeChoice = "auto",
     device: str = "auto",
     on_batch: Progress | None = None,
@@ -55,6 +58,8 @@ def reconstruct(
         scan: a file, or a `Scan`.
         model: a bundle, its folder, or what `train` returned.
         output: folder for `reconstruction.npz`, `reconstruction.png`, `metrics.json`; nothing is written without it.
+        overrides: `section.key=value` texts on the model's recipe, of what training has not fixed: how the scan is read,
+            `reconstruction`, `training.threads`.
         probe: `scan` uses the scan's probe, `model` the one that the model was trained with; `auto` is `model` if the
             probe was fitted in training, else `scan`.
         device: `auto`, `cpu`, `cuda`, ...
@@ -65,11 +70,15 @@ def reconstruct(
     """
     started = time.perf_counter()
     network, recipe = (model.model, model.recipe) if isinstance(model, Trained) else load_model(model)
+    recipe = _with_free_overrides(recipe, overrides)
     data = as_scan(scan, recipe)
     check_fits(data, recipe)
+    where = choose_device(device)
+    if recipe.training.threads is not None:
+        torch.set_num_threads(recipe.training.threads)
     folder = check_output_folder(output) if output is not None else None
     with log_to(folder / "run.log" if folder else None):
-        tensors = ScanTensors(data, choose_device(device))
+        tensors = ScanTensors(data, where)
         network.to(tensors.device)
         use_probe(network, recipe, tensors, probe)
         load_s = time.perf_counter() - started
@@ -89,9 +98,7 @@ def reconstruct_tensors(
     """Predict, stitch, measure and write; the model and the scan are on one device already."""
     groups = prediction_groups(tensors.scan, recipe)
     result, timing = predict_and_stitch(model, tensors, groups, recipe.reconstruction, on_batch)
-    logger.info(
-        "reconstructed %d patterns in %.2f s", timing.patterns, timing.predict_s + timing.stitch_s
-    )
+    logger.info("reconstructed %d patterns in %.2f s", timing.patterns, timing.predict_s + timing.stitch_s)
     metrics: dict[str, Any] = {"data": data_misfit(model, tensors, result)}
     comparison = compare_with_reference(result, tensors.scan)
     metrics["reference"] = comparison.report if comparison else None
@@ -100,11 +107,34 @@ def reconstruct_tensors(
     if folder is not None:
         started = time.perf_counter()
         paths["reconstruction"] = result.save(folder / "reconstruction.npz")
-        figure = figure_reconstruction(result, history, comparison.aligned if comparison else None)
-        paths["picture"] = save_figure(figure, folder / "reconstruction.png")
+        paths["picture"] = _save_picture(folder / "reconstruction.png", result, history, comparison)
         metrics["timings"]["write_s"] = time.perf_counter() - started
         paths["metrics"] = write_text_atomically(folder / "metrics.json", json.dumps(metrics, indent=2))
     return Reconstructed(result, metrics, paths)
+
+
+def _save_picture(
+    path: Path, image: Reconstruction, history: History | None, comparison: Comparison | None
+) -> Path:
+    if comparison is not None:
+        return comparison.save_picture(path, image, history)
+    return save_figure(figure_reconstruction(image, history), path)
+
+
+def _with_free_overrides(recipe: Recipe, overrides: Sequence[str]) -> Recipe:
+    """Overrides of what a trained model leaves open.
+
+    Raises:
+        ConfigError: another setting, which training has fixed.
+    """
+    for item in overrides:
+        key = item.partition("=")[0].strip()
+        if key not in _FREE and not key.startswith("reconstruction."):
+            raise ConfigError(
+                f"override {item!r}: a trained model has fixed this setting; free are reconstruction.* and "
+                f"{', '.join(_FREE)}"
+            )
+    return recipe.with_overrides(overrides) if overrides else recipe
 
 
 def check_fits(scan: Scan, recipe: Recipe) -> None:

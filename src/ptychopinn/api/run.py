@@ -5,9 +5,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from ptychopinn.api.inputs import RecipeSource, ScanSource, as_recipe, as_scan, log_to
+from ptychopinn.api.inputs import RecipeSource, ScanSource, as_recipe, log_to
 from ptychopinn.api.reconstruct import Reconstructed, reconstruct_tensors
-from ptychopinn.api.train import Trained, check_trainable, write_training
+from ptychopinn.api.train import Trained, training_scan, write_training
 from ptychopinn.data.io.atomic import check_output_folder
 from ptychopinn.reconstruction import Progress, Reconstruction
 from ptychopinn.training import EpochHook, fit
@@ -40,7 +40,7 @@ def run(
     on_epoch: EpochHook | None = None,
     on_batch: Progress | None = None,
 ) -> Run:
-    """Train the network of a recipe on a scan and reconstruct that scan; the scan is read once.
+    """Train the network of a recipe on a scan and reconstruct the same patterns; the scan is read once.
 
     Args:
         scan: a file, or a `Scan`.
@@ -56,8 +56,7 @@ def run(
     """
     started = time.perf_counter()
     settings = as_recipe(recipe, overrides)
-    data = as_scan(scan, settings)
-    check_trainable(data, settings)
+    data = training_scan(scan, settings)
     folder = check_output_folder(output) if output is not None else None
     load_s = time.perf_counter() - started
     with log_to(folder / "run.log" if folder else None):
@@ -66,7 +65,11 @@ def run(
         train_s = time.perf_counter() - started
         logger.info("trained %d epochs in %.1f s", len(result.history.get("epoch", [])), train_s)
         trained = Trained(
-            result.model, result.recipe, result.history, train_s, write_training(result, folder) if folder else {}
+            result.model,
+            result.recipe,
+            result.history,
+            train_s,
+            write_training(result, folder) if folder else {},
         )
         reconstructed = reconstruct_tensors(
             result.model,

@@ -1,0 +1,11 @@
+"""The command line: one file per verb. Torch is imported when a verb runs, so that `--help` is quick."""
+
+from ptychopinn.cli.app import app
+
+
+def main() -> None:
+    """Entry point of the command `ptychopinn`."""
+    app()
+
+
+__all__ = ["app", "main"]

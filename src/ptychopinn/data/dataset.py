@@ -47,9 +47,10 @@ class ScanTensors:
         self.scan = scan
         self.device = torch.device(device)
         self.amplitude = torch.from_numpy(scan.amplitudes()).to(self.device)
-        self.measured = None if scan.bad_pixels is None else torch.from_numpy(~scan.bad_pixels).to(self.device)
-        if self.measured is not None and bool(self.measured.all()):
-            self.measured = None
+        self.measured: Tensor | None = None
+        if scan.bad_pixels is not None and scan.bad_pixels.any():
+            self.measured = torch.from_numpy(~scan.bad_pixels).to(self.device)
+            self.amplitude.masked_fill_(~self.measured, 0)  # what a bad pixel holds goes no further
         positions = torch.from_numpy(np.ascontiguousarray(scan.positions_px))
         whole, remainder = split_position(positions)
         self._whole_host = whole.numpy()
@@ -69,10 +70,19 @@ class ScanTensors:
 
     def mean_counts_per_pattern(self) -> float:
         """Mean over patterns of the summed counts of measured pixels, photons."""
-        squared = self.amplitude.double().square()
+        return float(self._counts_per_pattern().mean())
+
+    def mean_count(self, index: NDArray[np.int64]) -> float:
+        """Mean count of the measured pixels of the patterns `index`, photons."""
+        counts = self._counts_per_pattern()[index]
+        pixels: float | Tensor = len(counts) * self.pattern_size**2
         if self.measured is not None:
-            squared = torch.where(self.measured, squared, 0.0)
-        return float(squared.sum((-2, -1)).mean())
+            pixels = self.measured.sum((-2, -1)).cpu().expand(len(self))[index].sum()
+        return float(counts.sum() / pixels)
+
+    def _counts_per_pattern(self) -> Tensor:
+        """(N,) float64 on the host: photons on measured pixels."""
+        return self.amplitude.square().sum((-2, -1)).cpu().double()
 
     def gather(self, index: NDArray[np.int64]) -> Batch:
         """The groups of a host index table (B, G); nothing waits for the device."""

@@ -17,7 +17,8 @@ def draw_subsets(
         pool: K, what is chosen from.
         size: C, how many are chosen.
         repeats: subsets for each row, all different; at most K choose C.
-        rng: None takes the first subsets in lexicographic order, the same for every row.
+        rng: None takes the first subsets in lexicographic order, the same for every row. Not used where
+            there is nothing to choose (K = C).
 
     Returns:
         (rows, repeats, size), each subset in rising order.
@@ -25,7 +26,7 @@ def draw_subsets(
     >>> draw_subsets(1, 4, 3, 2, None).tolist()
     [[[0, 1, 2], [0, 1, 3]]]
     """
-    if rng is None:
+    if rng is None or pool == size:
         return np.repeat(_first_subsets(pool, size, repeats)[None], rows, axis=0)
     if comb(pool, size) <= 4 * repeats:
         every = _first_subsets(pool, size, comb(pool, size))

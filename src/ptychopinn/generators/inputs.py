@@ -20,12 +20,14 @@ from ptychopinn.generators.base import GroupView
 from ptychopinn.physics import to_sample
 
 REGULARISATION = 0.05
+FLOOR = 1e-20
+"""Where the detector wave is below this, sqrt(photons), it has no phase to give: keeps the quotient finite."""
 
 
 def lifted(view: GroupView) -> Tensor:
     """(B, G, 2, H, W): real and imaginary part of the lifted pattern minus one."""
     modulus = torch.linalg.vector_norm(view.detector_probes.abs(), dim=-3)
-    ratio = view.amplitude / modulus.clamp_min(torch.finfo(modulus.dtype).tiny)
+    ratio = view.amplitude / modulus.clamp_min(FLOOR)
     if view.measured is not None:
         ratio = torch.where(view.measured, ratio, torch.ones_like(ratio))
     exit_waves = to_sample(ratio.unsqueeze(-3) * view.detector_probes)

@@ -22,15 +22,13 @@ from ptychopinn.metrics.phase import (
 )
 from ptychopinn.metrics.pose import Pose, Problem, moved_mask, problem_around, same_basin
 from ptychopinn.metrics.pose_fit import fine_fit
-from ptychopinn.metrics.pose_search import coarse_poses
+from ptychopinn.metrics.pose_search import coarse_poses, starting_ramps
 from ptychopinn.metrics.translation import fill_outside, translate
 
 __all__ = ["Alignment", "align", "phase_difference", "remove_global_phase", "remove_phase_ramp"]
 
-FINE_STARTS = 2
-"""Coarse solutions that the fine fit is run from."""
-CLEAR_RESIDUAL = 0.02
-"""A fit that leaves less than this part of the reference needs no second start."""
+CLEAR_MATCH = 0.05
+"""A fit that leaves less than this part of the reference's own variation needs no second start."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +45,7 @@ class Alignment:
     ramp_rad_per_px: Pair
     """(y, x): slope of the phase ramp applied."""
     scale: complex
-    """Complex factor applied."""
+    """Complex factor applied; by least squares, so noise of the phase makes its modulus smaller."""
     residual: float
     """rms |reference - object_| over rms |reference|, on the pixels of the fit."""
 
@@ -100,15 +98,16 @@ def align(
 
 
 def _solve(problem: Problem) -> tuple[Pose, float]:
-    """The best of the fine fits from the best coarse poses."""
-    coarse = sorted(coarse_poses(problem), key=lambda found: found[1])
-    distinct: list[Pose] = []
-    for pose, _ in coarse:
-        if not any(same_basin(pose, other, problem.moving.shape) for other in distinct):
-            distinct.append(pose)
-    fits: list[tuple[Pose, float]] = []
-    for pose in distinct[:FINE_STARTS]:
-        fits.append(fine_fit(problem, pose))
-        if fits[-1][1] < CLEAR_RESIDUAL:
-            break
-    return min(fits, key=lambda found: found[1])
+    """A fine fit from the likeliest start and, unless that matches clearly, from the best of the others."""
+    starts = starting_ramps(problem)
+    coarse = sorted(coarse_poses(problem, next(starts)), key=lambda found: found[1])
+    first = coarse[0][0]
+    best = fine_fit(problem, first)
+    if best[1] < CLEAR_MATCH * problem.contrast():
+        return best
+    coarse += [found for start in starts for found in coarse_poses(problem, start)]
+    others = [found for found in coarse if not same_basin(found[0], first, problem.moving.shape)]
+    if others:
+        second = fine_fit(problem, min(others, key=lambda found: found[1])[0])
+        best = min(best, second, key=lambda found: found[1])
+    return best

@@ -128,7 +128,7 @@ def ms_ssim(image: NDArray[Any], reference: NDArray[Any], *, data_range: float) 
 def ms_ssim_betas(shape: tuple[int, ...]) -> tuple[float, ...]:
     """Exponents that `ms_ssim` uses for images of `shape`.
 
-    All five scales from 176 px on, four from 91, three from 44, two from 22, one from 11: the 11 px window
+    All five scales from 176 px on, four from 99, three from 44, two from 22, one from 11: the 11 px window
     must fit at every scale. Fewer than five are divided by their sum, so that values keep their meaning.
 
     Raises:
@@ -148,13 +148,13 @@ def ms_ssim_betas(shape: tuple[int, ...]) -> tuple[float, ...]:
 
 
 def _smallest_side(scales: int) -> int:
-    """The window must fit after scales - 1 halvings; the library asks for (scales - 1)^2 windows besides."""
-    return max(SSIM_WINDOW_PX * 2 ** (scales - 1), (SSIM_WINDOW_PX - 1) * (scales - 1) ** 2 + 1)
+    """The window must fit after scales - 1 halvings, and (scales - 1)^2 times, as torchmetrics asks."""
+    return SSIM_WINDOW_PX * max(2 ** (scales - 1), (scales - 1) ** 2)
 
 
 def _check_range(data_range: float) -> None:
     if not (np.isfinite(data_range) and data_range > 0):
-        raise ValueError(f"data_range is {data_range}; the rule is positive: largest minus smallest value")
+        raise ValueError(f"data_range is {data_range}; the rule is positive, largest minus smallest")
 
 
 def _differences(

@@ -58,6 +58,12 @@ class Problem:
         power = float(np.sum(np.abs(model[valid]) ** 2))
         return cross / power if power > 0 and cross != 0 else 1.0 + 0.0j
 
+    def contrast(self) -> float:
+        """rms |ref - mean| over rms |ref|, on the mask."""
+        values = self.target[self.counts]
+        power = float(np.mean(np.abs(values) ** 2))
+        return float(values.std() / np.sqrt(power)) if power > 0 else 0.0
+
     def residual(self, model: NDArray[np.complex128], valid: NDArray[np.bool_]) -> float:
         """rms |ref - model| over rms |ref|; not divided where the reference is zero."""
         power = float(np.sum(np.abs(self.target[valid]) ** 2))
@@ -77,7 +83,7 @@ def problem_around(
     y0, x0 = max(rows[0] - MARGIN_PX, 0), max(columns[0] - MARGIN_PX, 0)
     box = np.s_[y0 : rows[-1] + 1 + MARGIN_PX, x0 : columns[-1] + 1 + MARGIN_PX]
     known = ndimage.binary_closing(np.pad(counts, 4), iterations=3)[4:-4, 4:-4] | counts
-    if support is not None:
+    if False:
         known = support
     origin = (float(counts.shape[0] // 2 - y0), float(counts.shape[1] // 2 - x0))
     return Problem(moving[box], target[box], counts[box], known[box], origin, *free)

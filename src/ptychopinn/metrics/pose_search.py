@@ -13,28 +13,28 @@ from ptychopinn.metrics.phase import Pair, estimate_phase_ramp
 from ptychopinn.metrics.pose import Pose, Problem, same_basin, scored, valid_pixels
 
 
-def coarse_poses(problem: Problem, rounds: int = 3) -> Iterator[tuple[Pose, float]]:
-    """Alternate translation and ramp from each starting ramp; every round is a candidate."""
-    for start in _starting_ramps(problem):
-        pose = Pose(ramp=start)
-        yield scored(problem, pose, valid_pixels(problem, pose.shift))
-        for _ in range(rounds):
-            before = pose
-            if problem.shift:
-                pose = replace(pose, shift=_corrected_shift(problem, pose))
-            if problem.ramp:
-                pose = replace(pose, ramp=_corrected_ramp(problem, pose))
-            yield scored(problem, pose, valid_pixels(problem, pose.shift))
-            if same_basin(pose, before, problem.moving.shape):
-                break
-
-
-def _starting_ramps(problem: Problem) -> list[Pair]:
-    """No ramp; the peak of FFT(rec conj(ref)); and the offset of the spectra, which no translation moves."""
-    starts = [(0.0, 0.0)]
+def starting_ramps(problem: Problem) -> Iterator[Pair]:
+    """The peak of FFT(rec conj(ref)); none; the offset of the spectra, which no translation moves."""
     if problem.ramp:
-        starts += [_corrected_ramp(problem, Pose()), _spectral_offset(problem)]
-    return list(dict.fromkeys(starts))
+        yield _corrected_ramp(problem, Pose())
+    yield 0.0, 0.0
+    if problem.ramp:
+        yield _spectral_offset(problem)
+
+
+def coarse_poses(problem: Problem, ramp: Pair, rounds: int = 3) -> Iterator[tuple[Pose, float]]:
+    """Correct translation and ramp in turn; every round is a candidate, with its residual."""
+    pose = Pose(ramp=ramp)
+    yield scored(problem, pose, valid_pixels(problem, pose.shift))
+    for _ in range(rounds):
+        before = pose
+        if problem.shift:
+            pose = replace(pose, shift=_corrected_shift(problem, pose))
+        if problem.ramp:
+            pose = replace(pose, ramp=_corrected_ramp(problem, pose))
+        yield scored(problem, pose, valid_pixels(problem, pose.shift))
+        if same_basin(pose, before, problem.moving.shape):
+            break
 
 
 def _spectral_offset(problem: Problem) -> Pair:

@@ -15,6 +15,8 @@ from ptychopinn.metrics.region import Region, checked_region, covered_region
 
 AMPLITUDE_PEAK = 1.0
 PHASE_PEAK = 2 * math.pi
+CONSTANT = 1e-6
+"""A reference that varies less than this has neither structure nor contrast to compare with."""
 FRC_THRESHOLDS: dict[str, Threshold] = {"0.5": 0.5, "1/7": 1 / 7, "half_bit": "half_bit"}
 
 
@@ -32,7 +34,8 @@ def compare(
     also one that is not covered, with its value 1; `region_covered` is the covered part. Phases are compared
     by their wrapped difference: PSNR_phase = 20 log10(2 pi / rms(angle(rec conj(ref)))). SSIM takes the
     reference's largest minus smallest value on the region as its range. `contrast_*` is the recovered over
-    the true standard deviation: near 0 where an image has collapsed to a constant. FRC is that of the complex
+    the true standard deviation, of the phase after its mean slope is taken off: near 0 where an image has
+    collapsed to a constant. FRC is that of the complex
     objects.
 
     Args:
@@ -59,9 +62,12 @@ def compare(
     scored[inside] = covered[inside]
     alignment = align(moving, target, mask=scored, support=None if mask is None else covered)
     rec, ref = alignment.object_[inside], target[inside]
+    amplitudes, phases = (np.abs(rec), np.abs(ref)), _phases(rec, ref)
     report = {
-        **_image_scores("amplitude", np.abs(rec), np.abs(ref), AMPLITUDE_PEAK),
-        **_image_scores("phase", *_phases(rec, ref), PHASE_PEAK),
+        **_image_scores("amplitude", *amplitudes, AMPLITUDE_PEAK),
+        **_image_scores("phase", *phases, PHASE_PEAK),
+        "contrast_amplitude": _contrast(*amplitudes),
+        "contrast_phase": _contrast(*(_without_plane(phase) for phase in phases)),
         **_frc_scores(rec, ref, pixel_size_m),
         **_alignment_entries(alignment),
         "ms_ssim_scales": len(ms_ssim_betas(ref.shape)),
@@ -90,15 +96,27 @@ def _image_scores(
         f"mae_{name}": mae(image, reference),
         f"mse_{name}": mse(image, reference),
     }
-    if spread < 1e-6:  # a constant reference has neither contrast nor structure
-        constant = (f"ssim_{name}", f"ms_ssim_{name}", f"ssim_{name}_data_range", f"contrast_{name}")
+    if spread < CONSTANT:
+        constant = (f"ssim_{name}", f"ms_ssim_{name}", f"ssim_{name}_data_range")
         return scores | dict.fromkeys(constant)
     return scores | {
         f"ssim_{name}": ssim(image, reference, data_range=spread),
         f"ms_ssim_{name}": ms_ssim(image, reference, data_range=spread),
         f"ssim_{name}_data_range": spread,
-        f"contrast_{name}": float(image.std() / reference.std()),
     }
+
+
+def _contrast(image: NDArray[np.float64], reference: NDArray[np.float64]) -> float | None:
+    return float(image.std() / reference.std()) if np.ptp(reference) >= CONSTANT else None
+
+
+def _without_plane(phase: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Take off the least-squares plane: a ramp that the alignment laid on a constant is no contrast."""
+    y, x = (np.arange(size) - (size - 1) / 2 for size in phase.shape)
+    centred = phase - phase.mean()
+    slope_y = float(y @ centred.mean(1) / (y @ y))
+    slope_x = float(x @ centred.mean(0) / (x @ x))
+    return centred - slope_y * y[:, None] - slope_x * x[None, :]
 
 
 def _frc_scores(

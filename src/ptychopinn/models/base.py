@@ -26,7 +26,7 @@ class PatchModel(nn.Module, ABC):
         self.config = config
         precision = getattr(torch, recipe.training.precision)
         self.generator = Generator(config.generator, recipe.data.group_size, precision)
-        self.probe_parts = nn.Parameter(torch.view_as_real(probe.to(torch.complex64)).contiguous())
+        self.probe_parts = nn.Parameter(_parts(probe))
         self.probe_parts.requires_grad_(config.probe.trainable)
         self.log_scale = nn.Parameter(torch.tensor(float(intensity_scale)).log())
         self.log_scale.requires_grad_(config.intensity_scale == "trainable")
@@ -38,7 +38,7 @@ class PatchModel(nn.Module, ABC):
 
     def set_probe(self, probe: Tensor, intensity_scale: float) -> None:
         """Put another probe (M, H, W) and scale in place, those of another scan."""
-        parts = torch.view_as_real(probe.to(torch.complex64)).contiguous().to(self.log_scale.device)
+        parts = _parts(probe).to(self.log_scale.device)
         self.probe_parts = nn.Parameter(parts, requires_grad=self.probe_parts.requires_grad)
         with torch.no_grad():
             self.log_scale.fill_(torch.tensor(float(intensity_scale)).log())
@@ -62,3 +62,8 @@ class PatchModel(nn.Module, ABC):
     @abstractmethod
     def losses(self, batch: Batch, mean_count: float) -> dict[str, Tensor]:
         """The weighted terms of the loss by name; training minimises their sum."""
+
+
+def _parts(probe: Tensor) -> Tensor:
+    """Real and imaginary part (M, H, W, 2) in memory of their own."""
+    return torch.view_as_real(probe.detach().to(torch.complex64)).clone(memory_format=torch.contiguous_format)

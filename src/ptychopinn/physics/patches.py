@@ -46,9 +46,9 @@ def extract_patches(
     _check_on_host(positions_px, size, shape)
     if not positions_px.is_floating_point():
         return _gather(canvas, _flat_index(positions_px, size, shape))
-    whole, weights = _bilinear(positions_px, size, canvas.real.dtype)
-    corners = _corners(_gather(canvas, _flat_index(whole, _grown(size), shape)), size)
-    return torch.stack([weight * corner for weight, corner in zip(weights, corners, strict=True)]).sum(0)
+    whole, rest_y, rest_x = _split(positions_px, size, canvas.real.dtype)
+    window = _gather(canvas, _flat_index(whole, _grown(size), shape))
+    return _between(_between(window, rest_y, -2), rest_x, -1)
 
 
 def place_patches(
@@ -68,10 +68,8 @@ def place_patches(
     _check_on_host(positions_px, size, shape)
     if not positions_px.is_floating_point():
         return _scatter(patches, _flat_index(positions_px, size, shape), shape)
-    whole, weights = _bilinear(positions_px, size, patches.real.dtype)
-    window = patches.new_zeros(*patches.shape[:-2], *_grown(size))
-    for weight, corner in zip(weights, _corners(window, size), strict=True):
-        corner += weight * patches
+    whole, rest_y, rest_x = _split(positions_px, size, patches.real.dtype)
+    window = _spread(_spread(patches, rest_x, -1), rest_y, -2)
     return _scatter(window, _flat_index(whole, _grown(size), shape), shape)
 
 
@@ -128,18 +126,24 @@ def _grown(size: tuple[int, int]) -> tuple[int, int]:
     return size[0] + 1, size[1] + 1
 
 
-def _bilinear(
+def _split(
     positions_px: Float[Tensor, "*batch P 2"], size: tuple[int, int], dtype: torch.dtype
-) -> tuple[Int[Tensor, "*batch P 2"], list[Float[Tensor, "*batch P 1 1"]]]:
-    """Whole positions of windows one pixel larger, and the weights of their four corners."""
+) -> tuple[Int[Tensor, "*batch P 2"], Float[Tensor, "*batch P 1 1"], Float[Tensor, "*batch P 1 1"]]:
+    """Whole positions of windows one pixel larger, and how far beyond them the patches lie in y and x."""
     floor = torch.floor(positions_px)
     rest = (positions_px - floor).to(dtype)
-    rest_y, rest_x = rest[..., 0, None, None], rest[..., 1, None, None]
     moved = [(side + 1) // 2 - side // 2 for side in size]
-    weights = [(1 - rest_y) * (1 - rest_x), (1 - rest_y) * rest_x, rest_y * (1 - rest_x), rest_y * rest_x]
-    return floor.to(torch.int64) + torch.tensor(moved, device=positions_px.device), weights
+    whole = floor.to(torch.int64) + torch.tensor(moved, device=positions_px.device)
+    return whole, rest[..., 0, None, None], rest[..., 1, None, None]
 
 
-def _corners(window: Tensor, size: tuple[int, int]) -> list[Tensor]:
-    height, width = size
-    return [window[..., i : i + height, j : j + width] for i in (0, 1) for j in (0, 1)]
+def _between(window: Tensor, rest: Tensor, axis: int) -> Tensor:
+    """Linear interpolation between neighbours along one axis, which loses an element."""
+    count = window.shape[axis] - 1
+    return (1 - rest) * window.narrow(axis, 0, count) + rest * window.narrow(axis, 1, count)
+
+
+def _spread(patches: Tensor, rest: Tensor, axis: int) -> Tensor:
+    """Adjoint of `_between`."""
+    edge = torch.zeros_like(patches.narrow(axis, 0, 1))
+    return torch.cat(((1 - rest) * patches, edge), axis) + torch.cat((edge, rest * patches), axis)

@@ -1,6 +1,6 @@
 """From the sample to the detector."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from jaxtyping import Complex
 from torch import Tensor, nn
@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from ptychopinn.physics.fourier import to_detector, to_sample
 
 
+@runtime_checkable
 class Propagator(Protocol):
     """A linear map of waves (..., H, W) to the detector, with its adjoint."""
 

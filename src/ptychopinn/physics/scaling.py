@@ -3,19 +3,22 @@
 from typing import Literal
 
 import torch
+from jaxtyping import Complex, Float
 from torch import Tensor
 
 CALIBRATED_RATIO = (0.2, 2.0)
 """A probe whose photons explain the mean counts within these factors is taken to be in sqrt(photons)."""
 
 
-def photon_ratio(mean_counts_per_pattern: float, probe: Tensor) -> float:
-    """Measured photons per pattern over those of the probe (M, H, W): the mean |object|^2 if the probe is calibrated."""
+def photon_ratio(mean_counts_per_pattern: float, probe: Complex[Tensor, "M H W"]) -> float:
+    """Measured photons per pattern over those of the probe: the mean |object|^2 if the probe is calibrated."""
     return mean_counts_per_pattern / float(probe.abs().square().sum())
 
 
 def intensity_scale(
-    rule: Literal["auto", "data", "probe", "trainable"], mean_counts_per_pattern: float, probe: Tensor
+    rule: Literal["auto", "data", "probe", "trainable"],
+    mean_counts_per_pattern: float,
+    probe: Complex[Tensor, "M H W"],
 ) -> tuple[float, str]:
     """Factor on the probe that takes it to sqrt(photons), and the reason in words.
 
@@ -29,7 +32,7 @@ def intensity_scale(
     return ratio**0.5, f"probe scaled to the mean counts: counts / probe photons = {ratio:.3g}"
 
 
-def rms_scale(amplitudes: Tensor, target: float) -> float:
+def rms_scale(amplitudes: Float[Tensor, "... H W"], target: float) -> float:
     """Factor that makes the mean over patterns of the summed squared amplitude equal to `target`.
 
     The earlier system uses (N/2)^2 in TensorFlow and N^2 in PyTorch ("Parseval").

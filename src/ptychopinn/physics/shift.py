@@ -10,13 +10,16 @@ A shift by \(d = (d_y, d_x)\) px moves the content towards larger indices: out[y
 import math
 
 import torch
+from jaxtyping import Bool, Complex, Float, Inexact, Int, Real
 from torch import Tensor
 
 from ptychopinn.physics.fourier import frequencies, to_detector, to_sample
 
 
-def split_position(positions_px: Tensor) -> tuple[Tensor, Tensor]:
-    """Nearest whole pixel (int64) and remainder in [-0.5, 0.5) of positions (..., 2).
+def split_position(
+    positions_px: Real[Tensor, "*batch 2"],
+) -> tuple[Int[Tensor, "*batch 2"], Float[Tensor, "*batch 2"]]:
+    """Nearest whole pixel (int64) and remainder in [-0.5, 0.5) of positions.
 
     >>> whole, rest = split_position(torch.tensor([[2.5, -1.25]], dtype=torch.float64))
     >>> whole.tolist(), rest.tolist()
@@ -26,8 +29,8 @@ def split_position(positions_px: Tensor) -> tuple[Tensor, Tensor]:
     return whole.to(torch.int64), positions_px - whole
 
 
-def shift_phase(shift_px: Tensor, size: tuple[int, int]) -> Tensor:
-    """Spectrum factor exp(-2 pi i f.d) of shape (..., H, W) for shifts (..., 2)."""
+def shift_phase(shift_px: Float[Tensor, "*batch 2"], size: tuple[int, int]) -> Complex[Tensor, "*batch H W"]:
+    """Spectrum factor exp(-2 pi i f.d) of `size` for shifts d; zero frequency at (H//2, W//2)."""
     height, width = size
     dtype = shift_px.dtype
     rows = _axis_phase(shift_px[..., 0], frequencies(height, device=shift_px.device, dtype=dtype))
@@ -40,19 +43,28 @@ def _axis_phase(shift: Tensor, frequency: Tensor) -> Tensor:
     return torch.polar(torch.ones_like(angle), angle)
 
 
-def fourier_shift(image: Tensor, shift_px: Tensor) -> Tensor:
-    """Shift complex images (..., H, W) by (..., 2) px; leading axes broadcast.
+def fourier_shift(
+    image: Inexact[Tensor, "*#batch H W"], shift_px: Float[Tensor, "*#batch 2"]
+) -> Complex[Tensor, "... H W"]:
+    """Shift images by whole or fractional pixels around the edges; leading axes broadcast.
 
     Args:
-        image: complex, periodic in the sense of the discrete Fourier transform.
-        shift_px: (dy, dx); real, same precision as the image.
+        image: periodic in the sense of the discrete Fourier transform.
+        shift_px: (dy, dx), in the precision of the image.
+
+    >>> dot = torch.zeros(3, 3, dtype=torch.complex64)
+    >>> dot[0, 0] = 1
+    >>> fourier_shift(dot, torch.tensor([1.0, 2.0])).real.round().argmax().item()  # element (1, 2)
+    5
     """
     height, width = image.shape[-2:]
     return to_sample(to_detector(image) * shift_phase(shift_px, (height, width)))
 
 
-def bilinear_shift(image: Tensor, shift_px: Tensor) -> Tensor:
-    """Shift images (..., H, W) by (..., 2) px with linear interpolation, zero outside; leading axes broadcast."""
+def bilinear_shift(
+    image: Inexact[Tensor, "*#batch H W"], shift_px: Float[Tensor, "*#batch 2"]
+) -> Inexact[Tensor, "... H W"]:
+    """Shift images by (dy, dx) px with linear interpolation, zero outside; leading axes broadcast."""
     whole = torch.floor(shift_px)
     rest = (shift_px - whole).to(image.real.dtype)
     rest_y, rest_x = rest[..., 0, None, None], rest[..., 1, None, None]
@@ -77,5 +89,5 @@ def _whole_shift(image: Tensor, shift: Tensor) -> Tensor:
     return torch.where(inside, moved, torch.zeros((), dtype=image.dtype, device=image.device))
 
 
-def _within(index: Tensor, size: int) -> Tensor:
+def _within(index: Int[Tensor, "*batch size"], size: int) -> Bool[Tensor, "*batch size"]:
     return (index >= 0) & (index < size)

@@ -1,27 +1,27 @@
 """Line plots: loss, learning rate, Fourier ring correlation."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FormatStrFormatter, LogLocator, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
-from ptychopinn.metrics.frc import NYQUIST_CYCLES_PER_PX, FRCCurve, Threshold
+from ptychopinn.metrics.frc import FIRST_RING, NYQUIST_CYCLES_PER_PX, FRCCurve, Threshold
 from ptychopinn.plotting.style import INK, MUTED, TEXT_PT, THIRD, TRAINING, VALIDATION, style_curves
 
 History = Mapping[str, Sequence[float]]
 """Column name -> one number per epoch; NaN where there is none."""
 
 LOG_RATIO = 4.0
-"""A loss that falls by more than this factor is drawn on a logarithmic axis, where it is positive throughout."""
+"""A positive loss that spans more than this factor is drawn on a logarithmic axis."""
 SETTLED = 0.1
 """On a linear axis the first part of the run may leave the picture, so that the rest can be read."""
 
 
 def draw_loss(ax: Axes, history: History, *, title: str = "Loss") -> Axes:
-    """Training and validation loss over epochs, the smallest validation loss marked.
+    """Training and validation loss over epochs, the least validation loss marked.
 
     Args:
         ax: Where to draw.
@@ -29,23 +29,18 @@ def draw_loss(ax: Axes, history: History, *, title: str = "Loss") -> Axes:
         title: Stands above the panel.
     """
     style_curves(ax, title, "epoch")
-    curves = {
-        name: (color, *_finite(history, column))
-        for name, column, color in (
-            ("training", "train_loss", TRAINING),
-            ("validation", "val_loss", VALIDATION),
-        )
-    }
-    curves = {name: curve for name, curve in curves.items() if curve[2].size}
-    for name, (color, epochs, losses) in curves.items():
-        marker = "o" if losses.size == 1 else None
-        ax.plot(epochs, losses, color=color, linewidth=1.5, marker=marker, markersize=4, label=name)
-    if "validation" in curves:
-        _mark_smallest(ax, *curves["validation"])
-    if curves:
-        _set_loss_axis(ax, [losses for _, _, losses in curves.values()])
+    ax.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
+    training, validation = _finite(history, "train_loss"), _finite(history, "val_loss")
+    _draw_curve(ax, training, TRAINING, "training")
+    if validation[1].size:
+        best = int(np.argmin(validation[1]))
+        least = f"{validation[1][best]:.4g}".replace("-", "−")
+        _draw_curve(ax, validation, VALIDATION, f"validation, least {least}")
+        ax.plot(validation[0][best], validation[1][best], "o", color=VALIDATION, markersize=5, zorder=3)
+    losses = [values for _, values in (training, validation) if values.size]
+    if losses:
+        _set_loss_axis(ax, losses)
         _legend(ax)
-    ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     return ax
 
 
@@ -57,7 +52,7 @@ def draw_learning_rate(ax: Axes, history: History, *, title: str = "Learning rat
     ax.set_ylim(bottom=0)
     ax.ticklabel_format(axis="y", style="sci", scilimits=(-2, 3))
     ax.yaxis.get_offset_text().set(fontsize=TEXT_PT, color=MUTED)
-    ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    ax.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
     ax.yaxis.set_major_locator(MaxNLocator(4))
     return ax
 
@@ -72,6 +67,8 @@ def draw_frc(
 ) -> Axes:
     """Correlation over frequency, with each threshold and the resolution where the curve crosses it.
 
+    The lowest rings, which hold a handful of pixels and never decide, are faint.
+
     Args:
         ax: Where to draw.
         curve: From `ptychopinn.metrics.frc`.
@@ -81,14 +78,18 @@ def draw_frc(
     """
     style_curves(ax, title, "spatial frequency (cycles/px)", "correlation")
     frequency = curve.frequency_cycles_per_px
-    ax.plot(frequency, curve.correlation, color=TRAINING, linewidth=1.5)
+    decides = slice(FIRST_RING - 1, None)
+    ax.plot(frequency, curve.correlation, color=TRAINING, linewidth=1.5, alpha=0.35)
+    ax.plot(frequency[decides], curve.correlation[decides], color=TRAINING, linewidth=1.5)
     for threshold, color in zip(thresholds, (VALIDATION, THIRD, MUTED), strict=False):
         crossing = curve.crossing(threshold)
         line = curve.threshold_curve(threshold)
         name = "half bit" if threshold == "half_bit" else f"{threshold:g}"
-        label = f"{name}: {_resolution(crossing, pixel_size_m)}"
+        is_above = curve.correlation[FIRST_RING - 1] >= line[FIRST_RING - 1]
+        label = f"{name}: {_resolution(crossing, pixel_size_m) if is_above else 'never above'}"
         ax.plot(frequency, line, color=color, linewidth=1.0, dashes=(4, 3), label=label)
-        ax.plot(crossing, np.interp(crossing, frequency, line), "o", color=color, markersize=4)
+        if is_above and crossing < NYQUIST_CYCLES_PER_PX:
+            ax.plot(crossing, np.interp(crossing, frequency, line), "o", color=color, markersize=4)
     ax.set_xlim(0, NYQUIST_CYCLES_PER_PX)
     ax.set_ylim(min(0.0, float(curve.correlation.min())), 1.02)
     if thresholds:
@@ -103,34 +104,31 @@ def _finite(history: History, column: str) -> tuple[NDArray[Any], NDArray[Any]]:
     return epochs[kept], values[kept]
 
 
-def _mark_smallest(ax: Axes, color: str, epochs: NDArray[Any], losses: NDArray[Any]) -> None:
-    best = int(np.argmin(losses))
-    ax.plot(epochs[best], losses[best], "o", color=color, markersize=5, zorder=3)
-    ax.annotate(
-        f"{losses[best]:.4g}",
-        (epochs[best], losses[best]),
-        xytext=(0, 7),
-        textcoords="offset points",
-        ha="right" if best > losses.size / 2 else "left",
-        fontsize=TEXT_PT,
-        color=color,
-    )
+def _draw_curve(ax: Axes, curve: tuple[NDArray[Any], NDArray[Any]], color: str, label: str) -> None:
+    epochs, values = curve
+    if values.size:
+        marker = "o" if values.size == 1 else None
+        ax.plot(epochs, values, color=color, linewidth=1.5, marker=marker, markersize=4, label=label)
 
 
 def _set_loss_axis(ax: Axes, losses: list[NDArray[Any]]) -> None:
     """Logarithmic where that says more; else linear and scaled by the settled part of the run."""
     everything = np.concatenate(losses)
-    if everything.min() > 0 and everything.max() > LOG_RATIO * everything.min():
+    low = float(everything.min())
+    ratio = float(everything.max()) / low if low > 0 else 0.0
+    if ratio > LOG_RATIO:
         ax.set_yscale("log")
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if ratio < 100 else (1,), numticks=8))
+        ax.yaxis.set_major_formatter(FormatStrFormatter("%g"))
+        ax.yaxis.set_minor_locator(NullLocator())
         return
-    settled = np.concatenate([curve[int(SETTLED * curve.size) :] for curve in losses])
-    low, high = float(everything.min()), float(settled.max())
-    margin = max(0.08 * (high - low), 1e-6 * max(abs(high), 1e-30))
+    high = float(np.concatenate([curve[int(SETTLED * curve.size) :] for curve in losses]).max())
+    margin = 0.08 * (high - low) or 0.05 * abs(high) or 1.0
     ax.set_ylim(low - margin, high + margin)
     ax.yaxis.set_major_locator(MaxNLocator(5))
 
 
-def _legend(ax: Axes, where: str = "upper right") -> None:
+def _legend(ax: Axes, where: Literal["upper right", "lower left"] = "upper right") -> None:
     ax.legend(loc=where, fontsize=TEXT_PT, labelcolor=INK, frameon=False, handlelength=1.6, borderaxespad=0.2)
 
 

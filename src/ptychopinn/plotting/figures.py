@@ -26,11 +26,13 @@ from ptychopinn.plotting.maps import (
 from ptychopinn.plotting.page import Page
 from ptychopinn.plotting.probe import draw_probe
 
-EDGE, HEAD, FOOT = 0.45, 1.2, 0.5
+EDGE, HEAD, FOOT = 0.45, 1.2, 0.6
 """Inches left and right, above the first row, below the last one."""
-LARGE, LOWEST, TALLEST = 4.3, 2.6, 5.6
-"""Width of an object panel, and bounds of its height."""
-BAR, TITLE, RULER = 0.85, 0.4, 0.35
+LARGE, NARROWEST, TALLEST = 4.3, 1.4, 5.6
+"""Largest and least width of an object panel, and its largest height."""
+LOWEST = 2.6
+"""Least height of the first row, which holds the small panels."""
+BAR, TITLE, RULER = 0.9, 0.4, 0.35
 """Room for a colour bar, for a title, for a scale bar."""
 
 
@@ -57,27 +59,29 @@ class _Layout:
 
     width: float
     height: float
-    rows: int
+    """Of the image in an object panel."""
+    side: float
+    """Width of the third column, colour bars included."""
 
     @classmethod
-    def fit(cls, aspect: float, rows: int) -> "_Layout":
-        height = float(np.clip(LARGE * aspect, LOWEST, TALLEST))
-        return cls(float(np.clip(height / aspect, LOWEST, LARGE)), height, rows)
+    def fit(cls, aspect: float, is_full: bool) -> "_Layout":
+        height = min(LARGE * aspect, TALLEST)
+        width = max(height / aspect, NARROWEST)
+        return cls(width, height, max(width + BAR, 4.8) if is_full else 3.4)
 
     def left(self, column: int) -> float:
         return EDGE + column * (self.width + BAR)
 
     def top(self, row: int) -> float:
-        return HEAD + row * (self.height + TITLE + RULER)
+        return HEAD if row == 0 else HEAD + self.first_row + TITLE + RULER
 
     @property
-    def side(self) -> float:
-        """Width of the third column, colour bars included."""
-        return max(self.width + BAR, 4.8)
+    def first_row(self) -> float:
+        return max(self.height, LOWEST)
 
-    def page(self) -> Page:
-        width = self.left(2) + self.side + EDGE / 2
-        return Page.blank(width, self.top(self.rows) - TITLE + FOOT - RULER + 0.15)
+    def page(self, rows: int) -> Page:
+        bottom = HEAD + self.first_row if rows == 1 else self.top(1) + self.height
+        return Page.blank(self.left(2) + self.side + EDGE / 2, bottom + FOOT)
 
 
 def figure_reconstruction(
@@ -89,17 +93,19 @@ def figure_reconstruction(
 ) -> Figure:
     """The picture that a person looks at first.
 
-    Amplitude, phase, coverage, probe and loss; below them the reference and the error where there is a reference.
+    Amplitude, phase, coverage, probe and loss; below them reference and error where there is a reference.
 
     Args:
         reconstruction: What was reconstructed.
         history: Columns `epoch`, `train_loss`, `val_loss`, where the model was trained in this run.
-        reference: (Y, X) complex, aligned with the object element by element; a remaining global phase is removed.
+        reference: (Y, X) complex, aligned with the object element by element; a global phase is removed.
         errors: Numbers written below the error, by name.
         title: Stands above everything.
     """
-    layout = _Layout.fit(shown_aspect(reconstruction.coverage), 1 if reference is None else 2)
-    page = layout.page()
+    history = history if history and len(history.get("train_loss", ())) else None
+    is_full = history is not None or reference is not None
+    layout = _Layout.fit(shown_aspect(reconstruction.coverage), is_full)
+    page = layout.page(rows=1 if reference is None else 2)
     page.headline(EDGE, 0.3, title or "Reconstruction", _facts(reconstruction))
     objects = [reconstruction.object_]
     if reference is not None:
@@ -117,12 +123,13 @@ def figure_history(history: History, title: str = "Training") -> Figure:
     """Loss, and below it the learning rate where it is known."""
     epochs = len(history.get("train_loss", history.get("epoch", ())))
     has_rate = bool(len(history.get("learning_rate", ())))
-    page = Page.blank(7.6, 6.6 if has_rate else 4.8)
-    page.headline(EDGE, 0.3, title, f"{epochs} epochs")
-    loss = draw_loss(page.panel(EDGE + 0.35, HEAD, 6.4, 3.0), history)
+    page = Page.blank(7.6, 6.2 if has_rate else 4.8)
+    page.headline(0.75, 0.3, title, f"{epochs} epochs")
+    loss = draw_loss(page.panel(0.75, HEAD, 6.4, 3.0), history)
     if has_rate:
-        rate = draw_learning_rate(page.panel(EDGE + 0.35, HEAD + 3.0 + 0.85, 6.4, 1.05), history)
+        rate = draw_learning_rate(page.panel(0.75, HEAD + 3.0 + 0.7, 6.4, 0.8), history)
         rate.set_xlim(loss.get_xlim())
+        loss.set_xlabel("")
     return page.figure
 
 
@@ -152,18 +159,20 @@ def _draw_object(
 def _draw_side(page: Page, layout: _Layout, source: Drawable, history: History | None) -> None:
     """Coverage and probe beside each other with the loss below them, or below each other without a loss."""
     left, top = layout.left(2), layout.top(0)
-    small = (layout.height - RULER - TITLE) / 2
+    small = (layout.first_row - RULER - TITLE) / 2
     half = layout.side / 2
-    beside = history is not None and bool(len(history.get("train_loss", ())))
-    shift = (half, 0.0) if beside else (0.0, small + RULER + TITLE)
-    width = half - 0.6 if beside else layout.side - BAR
+    shift = (half, 0.0) if history else (0.0, small + RULER + TITLE)
+    width = half - 0.6 if history else layout.side - BAR
     place = Placement(source.origin_px, source.pixel_size_m)
     draw_coverage(page.panel(left, top, width, small), source.coverage, place=place)
     probe_axes = page.panel(left + shift[0], top + shift[1], width, small)
     draw_probe(probe_axes, source.probe, pixel_size_m=source.pixel_size_m)
-    if beside and history is not None:
+    if history:
         below = top + small + RULER + TITLE
-        draw_loss(page.panel(left + 0.3, below, layout.side - 0.75, small - 0.12), history)
+        loss = draw_loss(page.panel(left, below, layout.side - 0.6, small), history)
+        loss.yaxis.tick_right()
+        loss.spines["left"].set_visible(False)
+        loss.tick_params(axis="y", length=0)
 
 
 def _draw_difference(
@@ -173,7 +182,7 @@ def _draw_difference(
     place = Placement(source.origin_px, source.pixel_size_m)
     draw_error(axes, objects[0], objects[1], source.coverage, place=place)
     text = "    ".join(f"{name} {value:.4g}" for name, value in errors.items())
-    page.note(layout.left(2) + 0.4 * layout.width, layout.top(1) + layout.height + 0.06, text)
+    page.note(layout.left(2), layout.top(1) + layout.height + 0.27, text)
 
 
 def _in_phase(reference: NDArray[Any], source: Drawable) -> NDArray[Any]:

@@ -24,7 +24,7 @@ MARGIN = 0.03
 class Placement:
     """Where a map lies, and how large its pixels are."""
 
-    origin_px: Sequence[float] = (0, 0)
+    origin_px: Sequence[float] | NDArray[np.integer] = (0, 0)
     """(y, x): object-frame coordinate of element (0, 0)."""
     pixel_size_m: float | None = None
     """Object pixel, where known."""
@@ -63,9 +63,9 @@ def draw_phase(
     limits: Limits | None = None,
     title: str = "Phase",
 ) -> Axes:
-    """Argument of an object less that of its covered mean, rad; a cyclic map only where it spans more than pi.
+    """Argument of an object less that of its covered mean, rad.
 
-    Arguments are those of `draw_amplitude`.
+    The colours are cyclic only where the phase spans more than pi. Arguments are those of `draw_amplitude`.
     """
     values = centred_phase(object_, coverage)
     low, high = limits or robust_limits(values, coverage, smallest=0.02)
@@ -98,7 +98,7 @@ def draw_error(
     place: Placement = Placement(),
     title: str = "Error  |object − reference|",
 ) -> Axes:
-    """Modulus of the difference of two objects that were aligned before; arguments are those of `draw_amplitude`."""
+    """Modulus of the difference of two objects that were aligned before, else as `draw_amplitude`."""
     values = np.abs(object_ - reference)
     limits = (0.0, robust_limits(values, coverage)[1])
     return draw_map(ax, values, coverage, cmap="magma", limits=limits, title=title, place=place)
@@ -112,7 +112,7 @@ def draw_positions(
     color: str = INK,
     title: str | None = "Scan positions",
 ) -> Axes:
-    """Patch centres, (N, 2) as (y, x) in the object frame; with `title=None` on top of a map that is there."""
+    """Patch centres, (N, 2) as (y, x) in the object frame; `title=None` draws on a map that is there."""
     area = float(np.clip(1500 / max(len(positions_px), 1), 0.4, 14))
     if title is not None:
         style_image(ax, title)
@@ -152,7 +152,7 @@ def draw_map(
 
 
 def covered_window(coverage: NDArray[Any]) -> tuple[slice, slice]:
-    """Rows and columns of the smallest rectangle that holds all covered pixels; everything if there is none."""
+    """Rows and columns of the smallest rectangle that holds all covered pixels; all if there is none."""
     covered = coverage > 0
     if not covered.any():
         return slice(0, covered.shape[0]), slice(0, covered.shape[1])
@@ -182,7 +182,7 @@ def robust_limits(values: NDArray[Any], coverage: NDArray[Any], smallest: float 
 
 
 def centred_phase(object_: NDArray[Any], coverage: NDArray[Any]) -> NDArray[Any]:
-    """Phase in (-pi, pi] after the phase of the weighted mean was taken off, so that the picture does not wrap."""
+    """Phase in (-pi, pi] less the phase of the weighted mean, so that the picture does not wrap."""
     return np.angle(object_ * np.exp(-1j * mean_phase(object_, coverage)))
 
 

@@ -33,7 +33,7 @@ class Page:
 
     def headline(self, left: float, top: float, title: str, facts: str) -> None:
         """A title with a muted line of facts below it."""
-        self._text(left, top, title, size=HEADLINE_PT, color=INK, weight="semibold")
+        self._text(left, top, title, size=HEADLINE_PT, color=INK, weight="bold")
         self.note(left, top + 0.27, facts)
 
     def note(self, left: float, top: float, text: str) -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ptychopinn.plotting.scalebar import draw_scalebar
 from ptychopinn.plotting.style import TEXT_PT, add_colorbar, style_image
 
-LIGHTNESS, CHROMA = 0.80, 0.125
+LIGHTNESS, CHROMA = 0.82, 0.135
 """Of the brightest pixel, in OKLCH: the most even ring of hues that sRGB shows."""
 
 _LAB_TO_LMS = np.array(

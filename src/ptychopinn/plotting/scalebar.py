@@ -3,15 +3,17 @@
 import math
 
 from matplotlib.axes import Axes
-from matplotlib.patches import Rectangle
+from matplotlib.transforms import ScaledTranslation
 
 from ptychopinn.plotting.style import INK, MUTED, TEXT_PT
 
+OFFSET_PT = 9.0
+"""From the lower edge of the image to the middle of the bar."""
 _UNITS = ((1e-9, "nm"), (1e-6, "µm"), (1e-3, "mm"), (1.0, "m"))
 
 
 def round_length(width_px: float, pixel_size_m: float | None) -> tuple[float, str]:
-    """Length in pixels of a bar of 1, 2 or 5 times a power of ten, near a quarter of the width, and its label.
+    """Length in pixels of a bar of 1, 2 or 5 times a power of ten, and its label.
 
     >>> round_length(240, None)
     (50.0, '50 px')
@@ -30,19 +32,19 @@ def draw_scalebar(ax: Axes, pixel_size_m: float | None) -> None:
     """Put the bar under the lower left corner of an image whose data unit is the pixel."""
     left, right = ax.get_xlim()
     length, label = round_length(right - left, pixel_size_m)
-    across = ax.get_xaxis_transform()
-    bar = Rectangle((left, -0.032), length, 0.009, transform=across, color=INK, linewidth=0, clip_on=False)
-    ax.add_artist(bar)
-    gap = 0.02 * (right - left)
-    ax.text(
-        left + length + gap,
-        -0.0275,
-        label,
-        transform=across,
-        fontsize=TEXT_PT,
-        color=MUTED,
-        va="center_baseline",
+    below = ax.get_xaxis_transform() + ScaledTranslation(0, -OFFSET_PT / 72, ax.figure.dpi_scale_trans)
+    ax.plot(
+        [left, left + length],
+        [0, 0],
+        transform=below,
+        color=INK,
+        linewidth=2.4,
+        solid_capstyle="butt",
+        clip_on=False,
     )
+    beside = below + ScaledTranslation(6 / 72, -0.3 / 72, ax.figure.dpi_scale_trans)
+    ax.text(left + length, 0, label, transform=beside, fontsize=TEXT_PT, color=MUTED, va="center_baseline")
+    ax.set_xlim(left, right)
 
 
 def _round_down(length: float) -> float:

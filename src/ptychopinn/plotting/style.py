@@ -1,9 +1,12 @@
 """Colours, sizes and the few strokes that all panels share."""
 
+from typing import cast
+
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colorbar import Colorbar
 from matplotlib.ticker import MaxNLocator
+from matplotlib.transforms import Affine2DBase, ScaledTranslation, blended_transform_factory
 
 INK = "#20242c"
 MUTED = "#6a717d"
@@ -17,6 +20,7 @@ THIRD = "#3d8f6f"
 HEADLINE_PT = 14.0
 TITLE_PT = 10.5
 TEXT_PT = 8.5
+BAR_GAP_IN, BAR_WIDTH_IN = 0.09, 0.14
 
 
 def put_title(ax: Axes, title: str) -> None:
@@ -47,12 +51,20 @@ def style_image(ax: Axes, title: str) -> None:
 
 
 def add_colorbar(ax: Axes, mappable: ScalarMappable, unit: str = "") -> Colorbar:
-    """A slim bar as tall as the image, its unit on top."""
-    bar_axes = ax.inset_axes((1.025, 0.0, 0.035, 1.0))
+    """A slim bar as tall as the image, its unit on top; call it when the limits of the axes are set."""
+    inches_right = ax.figure.dpi_scale_trans + ScaledTranslation(1, 0, cast(Affine2DBase, ax.transAxes))
+    beside = blended_transform_factory(inches_right, ax.transAxes)
+    bar_axes = ax.inset_axes((BAR_GAP_IN, 0.0, BAR_WIDTH_IN, 1.0), transform=beside)
     bar = ax.figure.colorbar(mappable, cax=bar_axes)
-    bar.outline.set_visible(False)  # type: ignore[operator]
-    bar.locator = MaxNLocator(4)
+    bar.outline.set_visible(False)
+    bar.locator = MaxNLocator(min(max(int(_height_in(ax) / 0.6), 1), 5))
     bar.update_ticks()
     bar_axes.tick_params(labelsize=TEXT_PT, colors=MUTED, width=0.6, length=2.5, pad=2)
-    bar_axes.set_title(unit, loc="left", fontsize=TEXT_PT, color=MUTED, pad=4)
+    bar_axes.set_title(unit, loc="left", fontsize=TEXT_PT, color=MUTED, pad=6)
     return bar
+
+
+def _height_in(ax: Axes) -> float:
+    """Height of the axes in inches, after they were shrunk to the aspect of their image."""
+    ax.apply_aspect()
+    return float(ax.get_window_extent().height / ax.figure.dpi)

@@ -1,5 +1,6 @@
 """Batches of groups for one epoch after the other, in an order that seed and epoch alone decide."""
 
+import math
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -34,9 +35,9 @@ class GroupLoader:
         self._epoch = epoch
 
     def __len__(self) -> int:
-        wanted = len(self.groups)
-        if self._epoch is not None:
-            wanted = wanted // self.groups.shape[1]
+        if self._epoch is None:
+            return math.ceil(len(self.groups) / self.groups_per_step)
+        wanted = len(self.groups) // self.groups.shape[1]
         return max(1, round(wanted / self.groups_per_step))
 
     def __iter__(self) -> Iterator[Batch]:

@@ -135,11 +135,12 @@ def _metadata_text(scan: Scan) -> str:
 def _load(path: Path) -> Arrays:
     """The keys of the format, each as an array; nothing else is looked at."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise ScanError(
-                    f"{path}: holds a single array; the rule is an NPZ file, write it with numpy.savez"
-                )
+        opened = np.load(path, allow_pickle=False)
+        if not isinstance(opened, np.lib.npyio.NpzFile):
+            raise ScanError(
+                f"{path}: holds a single array; the rule is an NPZ file, write it with numpy.savez"
+            )
+        with opened as archive:
             keys = (_pattern_key(archive.files, path), *_NEEDED)
             _refuse_missing(archive.files, path)
             return {key: _member(archive, key, path) for key in (*keys, *_OPTIONAL) if key in archive.files}

@@ -55,7 +55,7 @@ def decide_domain(
         return stated, "stated in the metadata"
     if patterns.dtype.kind in "ui":
         return "counts", f"integer type {patterns.dtype}"
-    if _all_whole(patterns, bad_pixels):
+    if patterns.dtype.kind == "f" and _all_whole(patterns, bad_pixels):
         return "counts", f"floats that are all whole numbers with a maximum above {LARGEST_AMBIGUOUS_COUNT}"
     return "amplitude", f"{patterns.dtype} values, not all whole or none above {LARGEST_AMBIGUOUS_COUNT}"
 

@@ -1,0 +1,82 @@
+"""The verbs together, and how their errors end."""
+
+from typing import Annotated, Any
+
+import click
+import typer
+from typer.core import TyperGroup
+
+from ptychopinn import __version__
+from ptychopinn.cli.console import errors
+from ptychopinn.cli.evaluate import evaluate
+from ptychopinn.cli.info import info
+from ptychopinn.cli.reconstruct import reconstruct
+from ptychopinn.cli.run import run
+from ptychopinn.cli.simulate import simulate
+from ptychopinn.cli.train import train
+from ptychopinn.errors import PtychoPINNError
+
+HELP = """Ptychography by physics-informed networks: a scan goes in, a quantitative image comes out.
+
+Start with `ptychopinn info scan.npz`, then `ptychopinn run scan.npz -o out/`.
+No scan at hand? `ptychopinn simulate -o scan.npz` makes one."""
+
+
+class Verbs(TyperGroup):
+    """Our own errors end with their message alone and exit code 2; Ctrl-C ends with 130."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a verb."""
+        try:
+            return super().invoke(ctx)
+        except PtychoPINNError as error:
+            errors.print(f"Error: {error}", style="bold red", markup=False, highlight=False, soft_wrap=True)
+            raise typer.Exit(2) from None
+        except KeyboardInterrupt:
+            errors.print(_interrupted(ctx.invoked_subcommand), highlight=False, soft_wrap=True)
+            raise typer.Exit(130) from None
+
+
+def _interrupted(verb: str | None) -> str:
+    if verb in ("run", "train"):
+        return "Interrupted: give the same command with --resume to go on from the last finished epoch."
+    return "Interrupted."
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"ptychopinn {__version__}")
+        raise typer.Exit
+
+
+app = typer.Typer(
+    name="ptychopinn",
+    cls=Verbs,
+    help=HELP,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit."),
+    ] = False,
+) -> None:
+    """Options of the command itself."""
+
+
+for _verb, _example in (
+    (info, "ptychopinn info scan.npz"),
+    (run, "ptychopinn run scan.npz -o out/"),
+    (train, "ptychopinn train scan.npz -o out/ --set training.epochs=40"),
+    (reconstruct, "ptychopinn reconstruct scan.npz --model out/wts.h5.zip -o recon/"),
+    (evaluate, "ptychopinn evaluate recon/reconstruction.npz --reference scan.npz"),
+    (simulate, "ptychopinn simulate -o scan.npz --set simulation.photons_per_pattern=1e6"),
+):
+    app.command(epilog=f"Example: `{_example}`")(_verb)

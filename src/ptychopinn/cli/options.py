@@ -1,0 +1,91 @@
+"""Options that several verbs share."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from ptychopinn.cli.console import set_verbosity
+
+_READING = "How the scan is read"
+
+Scan = Annotated[Path, typer.Argument(metavar="SCAN", help="The scan file (NPZ).", show_default=False)]
+Output = Annotated[
+    Path, typer.Option("--output", "-o", metavar="FOLDER", help="Folder for all results.", show_default=False)
+]
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", metavar="YAML", help="Recipe file; without it the default recipe.", show_default=False
+    ),
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Change one setting of the recipe, as in training.epochs=40; may be repeated.",
+        show_default=False,
+    ),
+]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Go on from the last checkpoint in the output folder.")
+]
+Device = Annotated[
+    str | None,
+    typer.Option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:1 or mps.", show_default=False),
+]
+Threads = Annotated[
+    int | None, typer.Option("--threads", min=1, metavar="N", help="CPU threads.", show_default=False)
+]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", callback=set_verbosity, help="Say what is done and why, on stderr.")
+]
+FftShift = Annotated[
+    bool,
+    typer.Option(
+        "--fftshift",
+        help="Move the zero frequency from the corner to the centre.",
+        rich_help_panel=_READING,
+    ),
+]
+Domain = Annotated[
+    Literal["auto", "amplitude", "counts"] | None,
+    typer.Option("--domain", help="What the patterns are.", rich_help_panel=_READING, show_default=False),
+]
+AxisOrder = Annotated[
+    Literal["auto", "nhw", "hwn"] | None,
+    typer.Option(
+        "--axis-order", help="Which axis runs over the scan.", rich_help_panel=_READING, show_default=False
+    ),
+]
+PositionOrigin = Annotated[
+    Literal["auto", "element", "centre"] | None,
+    typer.Option(
+        "--position-origin",
+        help="What positions point at: patch element (H//2, W//2), or the geometric centre.",
+        rich_help_panel=_READING,
+        show_default=False,
+    ),
+]
+
+
+def collect_overrides(
+    settings: list[str] | None,
+    *,
+    device: str | None = None,
+    threads: int | None = None,
+    **reading: str | bool | None,
+) -> list[str]:
+    """Overrides of a recipe: what `--set` says, then the options that have a name of their own.
+
+    >>> collect_overrides(["training.epochs=2"], device="cpu", domain="counts", fftshift=False)
+    ['training.epochs=2', 'data.domain=counts', 'training.device=cpu']
+    """
+    overrides = list(settings or [])
+    overrides += [f"data.{name}={str(value).lower()}" for name, value in reading.items() if value]
+    if device is not None:
+        overrides.append(f"training.device={device}")
+    if threads is not None:
+        overrides.append(f"training.threads={threads}")
+    return overrides

@@ -1,0 +1,89 @@
+"""What a person wants to know when a verb has ended."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+
+from ptychopinn.cli.console import errors, results
+
+if TYPE_CHECKING:
+    from ptychopinn.reconstruction import Reconstruction
+
+CONTRAST_RANGE = (0.5, 2.0)
+"""Contrast of the image over that of the reference outside which the image is called suspicious."""
+NO_STRUCTURE = 1e-3
+"""Standard deviation of an object below which it is called flat."""
+
+_REFERENCE = (
+    ("psnr_phase", "phase PSNR (peak 2 pi)", "{:.2f} dB"),
+    ("psnr_amplitude", "amplitude PSNR (peak 1)", "{:.2f} dB"),
+    ("ssim_phase", "phase SSIM", "{:.3f}"),
+    ("ssim_amplitude", "amplitude SSIM", "{:.3f}"),
+    ("frc_0.5_nyquist", "FRC 0.5 (of Nyquist)", "{:.3f}"),
+    ("frc_half_bit_nyquist", "FRC half-bit (of Nyquist)", "{:.3f}"),
+    ("frc_0.5_full_period_nm", "resolution (full period at FRC 0.5)", "{:.1f} nm"),
+    ("region", "scored rows and columns", "{}"),
+)
+_DATA = (
+    ("amplitude_misfit", "amplitude misfit to the data", "{:.4f}"),
+    ("poisson_deviance_per_pixel", "Poisson deviance per pixel", "{:.4f}"),
+    ("poisson_deviance_of_a_perfect_model", "the same for a perfect model", "{:.4f}"),
+)
+_TIMINGS = (
+    ("load_s", "loading", "{:.1f} s"),
+    ("train_s", "training", "{:.1f} s"),
+    ("predict_s", "predicting", "{:.2f} s"),
+    ("stitch_s", "stitching", "{:.2f} s"),
+    ("write_s", "writing", "{:.1f} s"),
+)
+
+
+def show_metrics(metrics: Mapping[str, Any]) -> None:
+    """A table of the sections `reference`, `data` and `timings`, as far as they are there."""
+    table = new_table()
+    for section, lines in (("reference", _REFERENCE), ("data", _DATA), ("timings", _TIMINGS)):
+        values = metrics.get(section) or {}
+        for key, label, text in lines:
+            if values.get(key) is not None:
+                table.add_row(label, text.format(values[key]))
+        table.add_section()
+    results.print(table)
+    warn_if_collapsed(metrics.get("reference"))
+
+
+def new_table() -> Table:
+    """Two columns without decoration."""
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(style="cyan", no_wrap=True)
+    table.add_column(overflow="fold")
+    return table
+
+
+def warn_if_collapsed(report: Mapping[str, Any] | None) -> None:
+    """Say so when the image has much less or much more contrast than its reference."""
+    low, high = CONTRAST_RANGE
+    for part in ("amplitude", "phase"):
+        contrast = (report or {}).get(f"contrast_{part}")
+        if contrast is not None and not low <= contrast <= high:
+            _warn(
+                f"the {part} has {contrast:.2f} times the contrast of the reference; the image may have collapsed"
+            )
+
+
+def warn_if_flat(image: "Reconstruction") -> None:
+    """Say so when an object has no structure at all where it is covered."""
+    spread = float(image.object_[image.covered].std())
+    if spread < NO_STRUCTURE:
+        _warn(f"the image has no structure (its standard deviation is {spread:.2g}); train longer")
+
+
+def show_path(label: str, path: Path | None) -> None:
+    """One line that names a file."""
+    if path is not None:
+        results.print(f"{label}: {path}", highlight=False, soft_wrap=True)
+
+
+def _warn(sentence: str) -> None:
+    errors.print(f"Warning: {sentence}.", style="yellow", highlight=False, soft_wrap=True)

@@ -1,0 +1,56 @@
+"""Misfits against their definitions, and the expected deviance against drawn counts."""
+
+import numpy as np
+import pytest
+from scipy.stats import poisson
+
+from ptychopinn.metrics import amplitude_misfit, expected_poisson_deviance, poisson_deviance_per_pixel
+
+
+def test_amplitude_misfit_over_the_mask():
+    measured, model = np.array([[[3.0, 1.0], [9.0, 2.0]]] * 2), np.array([[[2.0, 1.5], [0.0, 2.0]]] * 2)
+    mask = np.array([[True, True], [False, True]])
+    assert amplitude_misfit(measured, model, mask) == pytest.approx(1.5 / 6)
+    assert amplitude_misfit(measured, model) == pytest.approx(10.5 / 15)
+
+
+def test_deviance_is_its_formula_and_handles_empty_pixels():
+    k, mean = np.array([0.0, 3.0, 7.0]), np.array([0.5, 3.0, 5.0])
+    expected = (2 * 0.5 + 0 + 2 * (7 * np.log(7 / 5) - 2)) / 3
+    assert poisson_deviance_per_pixel(k, mean) == pytest.approx(expected)
+    assert poisson_deviance_per_pixel(np.zeros(2), np.zeros(2)) == 0
+    assert poisson_deviance_per_pixel(np.ones(2), np.array([0.0, 1.0])) == np.inf
+    assert poisson_deviance_per_pixel(np.array([9.0, 1.0]), np.ones(2), np.array([False, True])) == 0
+
+
+@pytest.mark.parametrize("mean", [0.0, 1e-4, 0.3, 1.0, 7.5, 29.9, 30.1, 200.0, 1e5])
+def test_expected_deviance_is_the_sum_over_counts(mean):
+    width = 12 * np.sqrt(mean) + 30
+    k = np.arange(max(0, int(mean - width)), int(mean + width))
+    terms = 2 * (k * np.log(np.where(k > 0, k, 1) / max(mean, 1e-300)) * (k > 0) - (k - mean))
+    exact = float(np.sum(poisson.pmf(k, mean) * terms))
+    assert expected_poisson_deviance(np.array([mean])) == pytest.approx(exact, rel=2e-5, abs=1e-9)
+
+
+def test_perfect_model_scores_its_expectation_and_a_wrong_one_does_not():
+    rng = np.random.default_rng(0)
+    expected = rng.gamma(0.3, 20, size=(40, 32, 32))
+    counts = rng.poisson(expected).astype(np.uint16)
+    mask = rng.random((32, 32)) < 0.8
+    floor = expected_poisson_deviance(expected, mask)
+    assert poisson_deviance_per_pixel(counts, expected, mask) == pytest.approx(floor, rel=0.02)
+    assert poisson_deviance_per_pixel(counts, 1.2 * expected, mask) > 1.1 * floor
+
+
+def test_unusable_input_is_refused():
+    good = np.ones((2, 2))
+    for bad, message in [(good[:1], "shape"), (-good, "negative"), (good * np.nan, "non-finite")]:
+        for score in (amplitude_misfit, poisson_deviance_per_pixel):
+            with pytest.raises(ValueError, match=message):
+                score(good, bad)
+    with pytest.raises(ValueError, match="no pixel"):
+        poisson_deviance_per_pixel(good, good, np.zeros((2, 2), bool))
+    with pytest.raises(ValueError, match="boolean"):
+        expected_poisson_deviance(good, np.ones((2, 2)))
+    with pytest.raises(ValueError, match="signal"):
+        amplitude_misfit(0 * good, good)
