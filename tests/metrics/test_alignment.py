@@ -85,7 +85,7 @@ def test_canvas_that_is_partly_filled_with_one(wide_object, crop, perturbed):
     support = (y > 10) & (x > 6) & (y < 118) & (x + y > 40)
     wide, shift = wide_object(), (2.4, -3.3)
     canvas = np.where(support, perturbed(wide, shift, (0.02, -0.03), SCALE), 1)
-    found = align(canvas, crop(wide), mask=support, support=support)
+    found = align(canvas, crop(wide), support=support)
     assert _shift_error(found, shift) < 0.01
     assert np.all(found.object_[:6] == 1)
     assert _relative_error(found.object_, crop(wide), INNER & (x + y > 60)) < 0.02

@@ -62,7 +62,7 @@ def test_the_object_panels_are_the_largest() -> None:
     figure = figure_reconstruction(example(), HISTORY)
     areas = {
         title: ax.get_position().width * ax.get_position().height
-        for title, ax in zip(titles(figure), figure.axes)
+        for title, ax in zip(titles(figure), figure.axes, strict=True)
     }
     assert min(areas["Amplitude"], areas["Phase"]) > 2 * max(areas["Coverage"], areas["Probe, 2 modes"])
 
@@ -77,7 +77,10 @@ def test_a_reference_adds_a_row_on_the_same_scale() -> None:
     source = example()
     reference = 1.3 * source.object_ * np.exp(2.5j)
     figure = figure_reconstruction(source, HISTORY, reference, {"amplitude MAE": 0.0123456})
-    assert titles(figure)[5:] == ["Error  |object − reference|"] or len(figure.axes) == 8
+    assert titles(figure) == [
+        *("Amplitude", "Phase", "Reference amplitude", "Reference phase"),
+        *("Coverage", "Probe, 2 modes", "Loss", "Error  |object − reference|"),
+    ]
     for part in ("amplitude", "phase"):
         own = panel(figure, part.capitalize()).images[0]
         other = panel(figure, f"Reference {part}").images[0]

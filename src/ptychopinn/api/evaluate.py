@@ -55,15 +55,16 @@ def evaluate(
 ) -> Evaluation:
     """Compare a reconstruction with a reference object.
 
-    Translation, global phase, linear phase ramp and complex scale are removed first: phase retrieval cannot know them.
+    Translation, global phase, linear phase ramp and complex scale are removed first: phase retrieval cannot
+    know them.
 
     Args:
         reconstruction: a `reconstruction.npz`, or what `reconstruct` returned.
-        reference: a scan with `objectGuess`, another `reconstruction.npz`, or a complex array whose element (0, 0) is
-            object pixel (0, 0); the two first ones also as objects.
+        reference: a scan with `objectGuess` or another `reconstruction.npz`, as files or as objects, or a
+            complex array whose element (0, 0) is object pixel (0, 0).
         output: folder for `metrics.json` and `evaluation.png`; nothing is written without it.
-        region: rows and columns (first, last, first, last) that are scored; by default the rectangle that the scan
-            positions span.
+        region: rows and columns (first, last, first, last) that are scored; by default the rectangle that the
+            scan positions span.
         overrides: `data.key=value` texts that say how a reference scan is read.
 
     Raises:
@@ -104,7 +105,7 @@ class Comparison:
 
 
 def compare_with_reference(image: Reconstruction, scan: Scan) -> Comparison | None:
-    """The comparison with the object guess of a scan; none where it is absent or flat, or the image too small."""
+    """The comparison with a scan's object guess; none where it is absent or flat, or the image too small."""
     if scan.object_guess is None or float(np.std(scan.object_guess)) < 1e-6:
         return None
     try:
@@ -117,8 +118,8 @@ def compare_with_reference(image: Reconstruction, scan: Scan) -> Comparison | No
 def data_misfit(model: PatchModel, tensors: ScanTensors, image: Reconstruction) -> dict[str, float]:
     """How well the stitched object explains the measured patterns, over measured pixels.
 
-    `amplitude_misfit` is the sum of absolute differences of the amplitudes over the sum of the measured ones. The
-    Poisson deviance per pixel stands beside its expectation for a perfect model.
+    `amplitude_misfit` is the sum of absolute differences of the amplitudes over the sum of the measured ones.
+    The Poisson deviance per pixel stands beside its expectation for a perfect model.
     """
     expected = expected_counts(model, tensors, image).numpy()
     scan = tensors.scan

@@ -77,7 +77,7 @@ class ScanInfo:
 
     @property
     def overlap(self) -> float:
-        """Linear overlap of neighbouring beams, 1 - step / probe diameter; negative where they do not touch."""
+        """Linear overlap of neighbouring beams, 1 - step / probe diameter; negative where they are apart."""
         return 1 - self.step_px / self.probe_diameter_px
 
     @property
@@ -157,7 +157,7 @@ def _counts(scan: Scan) -> dict[str, Any]:
 
 
 def _is_ceiling(brightest: float, times: int) -> bool:
-    """Chance repeats a count of 100 or more a few times at most; a detector that saturates repeats it often."""
+    """Chance repeats a largest count of 100 or more a few times; a detector that saturates repeats it often."""
     return brightest >= 100 and times >= 20
 
 

@@ -57,11 +57,12 @@ def reconstruct(
     Args:
         scan: a file, or a `Scan`.
         model: a bundle, its folder, or what `train` returned.
-        output: folder for `reconstruction.npz`, `reconstruction.png`, `metrics.json`; nothing is written without it.
-        overrides: `section.key=value` texts on the model's recipe, of what training has not fixed: how the scan is read,
-            `reconstruction`, `training.threads`.
-        probe: `scan` uses the scan's probe, `model` the one that the model was trained with; `auto` is `model` if the
-            probe was fitted in training, else `scan`.
+        output: folder for `reconstruction.npz`, `reconstruction.png`, `metrics.json`; nothing is written
+            without it.
+        overrides: `section.key=value` texts on the model's recipe, of what training has not fixed: how the
+            scan is read, `reconstruction`, `training.threads`.
+        probe: `scan` uses the scan's probe, `model` the one that the model was trained with; `auto` is
+            `model` if the probe was fitted in training, else `scan`.
         device: `auto`, `cpu`, `cuda`, ...
         on_batch: told after every batch: groups done, groups in all.
 
@@ -146,8 +147,8 @@ def check_fits(scan: Scan, recipe: Recipe) -> None:
     trained = recipe.fitted.pattern_size if recipe.fitted else scan.pattern_size
     if trained != scan.pattern_size:
         raise BundleError(
-            f"{scan.source}: its patterns are {scan.pattern_size}x{scan.pattern_size} px, but the model was trained on "
-            f"{trained}x{trained} px; train a model on patterns of this size"
+            f"{scan.source}: its patterns are {scan.pattern_size}x{scan.pattern_size} px, but the model was "
+            f"trained on {trained}x{trained} px; train a model on patterns of this size"
         )
 
 
@@ -163,7 +164,7 @@ def use_probe(model: PatchModel, recipe: Recipe, tensors: ScanTensors, choice: P
 
 
 def prediction_groups(scan: Scan, recipe: Recipe) -> NDArray[np.int64]:
-    """Groups that hold every pattern: of one where patterns are encoded alone, else one group for each seed point."""
+    """Groups that hold every pattern: of one where patterns are encoded alone, else one for each seed point."""
     if recipe.model.generator.grouping == "single":
         return np.arange(len(scan), dtype=np.int64)[:, None]
     everything = recipe.data.model_copy(update={"n_groups": None, "groups_per_pattern": 1})

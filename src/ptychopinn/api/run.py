@@ -22,7 +22,7 @@ class Run:
     trained: Trained
     reconstructed: Reconstructed
     paths: dict[str, Path]
-    """All files by name: those of `trained` and of `reconstructed`, and `log`; empty when nothing was written."""
+    """All files by name: those of both parts, and `log`; empty when nothing was written."""
 
     @property
     def reconstruction(self) -> Reconstruction:

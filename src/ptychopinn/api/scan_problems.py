@@ -28,8 +28,8 @@ def _too_few(facts: "ScanInfo", group_size: int) -> str | None:
     if facts.patterns >= group_size:
         return None
     return (
-        f"There are only {facts.patterns} patterns, fewer than a group of {group_size}: set data.group_size to a "
-        "smaller value."
+        f"There are only {facts.patterns} patterns, fewer than a group of {group_size}: set "
+        "data.group_size to a smaller value."
     )
 
 
@@ -37,8 +37,8 @@ def _duplicates(facts: "ScanInfo", group_size: int) -> str | None:
     if facts.duplicate_positions == 0:
         return None
     return (
-        f"{facts.duplicate_positions} positions repeat another one exactly: patterns may be there twice, or positions "
-        "may be missing."
+        f"{facts.duplicate_positions} positions repeat another one exactly: patterns may be there "
+        "twice, or positions may be missing."
     )
 
 
@@ -47,8 +47,8 @@ def _overlap(facts: "ScanInfo", group_size: int) -> str | None:
         return None
     return (
         f"Neighbouring beams overlap by {max(facts.overlap, 0):.0%} only ({facts.step_px:.1f} px between "
-        f"positions, {facts.probe_diameter_px:.1f} px beam): below {LOW_OVERLAP:.0%} expect artefacts; check the units "
-        "of the positions."
+        f"positions, {facts.probe_diameter_px:.1f} px beam): below {LOW_OVERLAP:.0%} expect "
+        "artefacts; check the units of the positions."
     )
 
 
@@ -59,12 +59,12 @@ def _calibration(facts: "ScanInfo", group_size: int) -> str | None:
     other = "counts" if facts.domain == "amplitude" else "amplitude"
     if low <= facts.other_photon_ratio <= high:
         return (
-            f"The photons fit the probe only if the patterns are {other} and not {facts.domain}: check, and read the "
-            f"scan with --domain {other} if so."
+            f"The photons fit the probe only if the patterns are {other} and not {facts.domain}: check, "
+            f"and read the scan with --domain {other} if so."
         )
     return (
-        f"The probe is not in sqrt(photons): the patterns hold {facts.photon_ratio:.3g} times its photons; the probe "
-        "will be scaled to the mean counts."
+        f"The probe is not in sqrt(photons): the patterns hold {facts.photon_ratio:.3g} times its "
+        "photons; the probe will be scaled to the mean counts."
     )
 
 
@@ -72,8 +72,8 @@ def _dose(facts: "ScanInfo", group_size: int) -> str | None:
     if facts.mean_photons_per_pattern >= LOW_DOSE_PHOTONS:
         return None
     return (
-        f"The dose is very low, {facts.mean_photons_per_pattern:.3g} photons per pattern: expect a noisy image, and "
-        "check that the patterns are in photons."
+        f"The dose is very low, {facts.mean_photons_per_pattern:.3g} photons per pattern: expect a noisy "
+        "image, and check that the patterns are in photons."
     )
 
 
@@ -81,8 +81,8 @@ def _weak_patterns(facts: "ScanInfo", group_size: int) -> str | None:
     if facts.weakest_pattern_photons >= 0.05 * facts.mean_photons_per_pattern:
         return None
     return (
-        f"The weakest pattern holds {facts.weakest_pattern_photons:.3g} photons, less than a twentieth of the mean: "
-        "the beam may have been off for some patterns; drop them."
+        f"The weakest pattern holds {facts.weakest_pattern_photons:.3g} photons, less than a twentieth "
+        "of the mean: the beam may have been off for some patterns; drop them."
     )
 
 
@@ -90,8 +90,8 @@ def _saturation(facts: "ScanInfo", group_size: int) -> str | None:
     if facts.saturated_pixels == 0:
         return None
     return (
-        f"{facts.saturated_pixels} pixel values equal the largest one ({facts.brightest_pixel_photons:.6g} photons): "
-        "the detector may have saturated; mark those pixels in bad_pixels."
+        f"{facts.saturated_pixels} pixel values equal the largest one ({facts.brightest_pixel_photons:.6g} "
+        "photons): the detector may have saturated; mark those pixels in bad_pixels."
     )
 
 
@@ -99,8 +99,8 @@ def _probe_edge(facts: "ScanInfo", group_size: int) -> str | None:
     if facts.probe_edge_fraction <= PROBE_EDGE:
         return None
     return (
-        f"The probe touches the edge of its window ({facts.probe_edge_fraction:.1%} of its photons lie there): it is "
-        "cut off, or its background is not zero."
+        f"The probe touches the edge of its window ({facts.probe_edge_fraction:.1%} of its photons lie there): "
+        "it is cut off, or its background is not zero."
     )
 
 
@@ -108,8 +108,8 @@ def _pattern_edge(facts: "ScanInfo", group_size: int) -> str | None:
     if facts.edge_photon_fraction <= PATTERN_EDGE:
         return None
     return (
-        f"{facts.edge_photon_fraction:.1%} of the photons lie in the outermost pixels of the detector: the patterns "
-        "are cut off, or there is a background to subtract."
+        f"{facts.edge_photon_fraction:.1%} of the photons lie in the outermost pixels of the detector: the "
+        "patterns are cut off, or there is a background to subtract."
     )
 
 
@@ -117,8 +117,8 @@ def _bad_pixels(facts: "ScanInfo", group_size: int) -> str | None:
     if facts.bad_pixel_fraction <= MANY_BAD_PIXELS:
         return None
     return (
-        f"{facts.bad_pixel_fraction:.0%} of the pixels are marked as bad: check that bad_pixels is True where nothing "
-        "was measured."
+        f"{facts.bad_pixel_fraction:.0%} of the pixels are marked as bad: check that bad_pixels is True where "
+        "nothing was measured."
     )
 
 
@@ -126,8 +126,8 @@ def _object_guess(facts: "ScanInfo", group_size: int) -> str | None:
     if facts.object_guess_too_small == 0:
         return None
     return (
-        f"{facts.object_guess_too_small} of {facts.patterns} patches leave the object guess ({facts.object_guess}): "
-        "its frame and that of the positions differ, so that a comparison with it may fail."
+        f"{facts.object_guess_too_small} of {facts.patterns} patches leave the object guess "
+        f"({facts.object_guess}): its frame and that of the positions differ, so that a comparison with it may fail."
     )
 
 

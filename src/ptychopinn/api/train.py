@@ -48,8 +48,8 @@ def train(
 
     Args:
         scan: a file, or a `Scan`.
-        output: folder for `wts.h5.zip`, `recipe.yaml`, `history.csv`, `history.png`, `checkpoints/`, `run.log`;
-            nothing is written without it.
+        output: folder for `wts.h5.zip`, `recipe.yaml`, `history.csv`, `history.png`, `checkpoints/` and
+            `run.log`; nothing is written without it.
         recipe: YAML file, mapping or `Recipe`; the default recipe without it.
         overrides: `section.key=value` texts.
         resume: go on from the last checkpoint in `output`.
@@ -74,8 +74,8 @@ def training_scan(source: ScanSource, recipe: Recipe) -> Scan:
     """The patterns that a recipe trains on, after all that can be refused before anything is written.
 
     Raises:
-        PtychoPINNError: no such device or architecture, a scan that cannot be used, too few positions for the groups,
-            or no labels for supervised training.
+        PtychoPINNError: no such device or architecture, a scan that cannot be used, too few positions for the
+            groups, or no labels for supervised training.
     """
     choose_device(recipe.training.device)
     resolve(recipe.model.generator.architecture)

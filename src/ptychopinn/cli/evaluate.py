@@ -41,7 +41,7 @@ def evaluate(
         typer.Option(
             "--region",
             metavar="y0,y1,x0,x1",
-            help="Rows y0..y1-1 and columns x0..x1-1 of the object frame are scored; by default what was scanned.",
+            help="Score rows y0..y1-1 and columns x0..x1-1 of the object frame; by default what was scanned.",
             show_default=False,
         ),
     ] = None,

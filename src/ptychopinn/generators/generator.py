@@ -12,8 +12,8 @@ from ptychopinn.generators.registry import resolve
 class Generator(nn.Module):
     r"""From groups of patterns to complex patches, \(O = 1 + f(x)_0 + i f(x)_1\).
 
-    The network's last layer starts at zero, hence the object at 1: without that 1 the exit wave, and with it every
-    gradient, would be exactly zero.
+    The network's last layer starts at zero, hence the object at 1: without that 1 the exit wave, and with it
+    every gradient, would be exactly zero.
 
     Args:
         config: input, architecture and grouping.
@@ -24,7 +24,9 @@ class Generator(nn.Module):
     input_mean: Tensor
     input_deviation: Tensor
 
-    def __init__(self, config: GeneratorConfig, group_size: int, precision: torch.dtype = torch.float32) -> None:
+    def __init__(
+        self, config: GeneratorConfig, group_size: int, precision: torch.dtype = torch.float32
+    ) -> None:
         super().__init__()
         self.present, channels = INPUTS[config.input]
         self.stack = group_size if config.grouping == "stacked" else 1

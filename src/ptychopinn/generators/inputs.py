@@ -2,8 +2,9 @@ r"""Three ways to show a pattern to a network, each (..., C, H, W) real and not 
 
 - `amplitude`: the measured amplitude, sqrt(photons).
 - `log_counts`: log(1 + counts).
-- `lifted`: the measured amplitude with the phase of the probe's own detector wave, propagated back to the sample
-  and divided by the probe. It lives in the same real space as the object, so skip connections carry structure:
+- `lifted`: the measured amplitude with the phase of the probe's own detector wave, propagated back to the
+  sample and divided by the probe. It lives in the same real space as the object, so skip connections carry
+  structure:
 
   \[ \psi_m = \mathcal{F}^{-1}\left[ \frac{\sqrt{k}\, D_m}{\sqrt{\sum_m |D_m|^2}} \right], \qquad
      L = \frac{\sum_m \psi_m \bar P_m}{\sum_m |P_m|^2 + 0.05 \max \sum_m |P_m|^2} \]
@@ -21,7 +22,7 @@ from ptychopinn.physics import to_sample
 
 REGULARISATION = 0.05
 FLOOR = 1e-20
-"""Where the detector wave is below this, sqrt(photons), it has no phase to give: keeps the quotient finite."""
+"""Where the detector wave is below this, sqrt(photons), it has no phase to give; no quotient overflows."""
 
 
 def lifted(view: GroupView) -> Tensor:

@@ -9,4 +9,11 @@ from ptychopinn.losses.terms import (
     total_variation,
 )
 
-__all__ = ["amplitude_mae", "masked_mean", "mean_deviation", "poisson_nll", "realspace_mae", "total_variation"]
+__all__ = [
+    "amplitude_mae",
+    "masked_mean",
+    "mean_deviation",
+    "poisson_nll",
+    "realspace_mae",
+    "total_variation",
+]

@@ -1,6 +1,7 @@
 r"""Terms of the loss: each a mean over measured pixels, or over the object.
 
-Poisson negative log-likelihood of counts k under an expectation \(\lambda\), without the constant \(\log k!\):
+Poisson negative log-likelihood of counts k under an expectation \(\lambda\), without the constant
+\(\log k!\):
 
 \[ \ell = \frac{1}{|\Omega|} \sum_{\Omega} \left( \lambda - k \log(\lambda + \epsilon) \right) \]
 """

@@ -83,7 +83,7 @@ def problem_around(
     y0, x0 = max(rows[0] - MARGIN_PX, 0), max(columns[0] - MARGIN_PX, 0)
     box = np.s_[y0 : rows[-1] + 1 + MARGIN_PX, x0 : columns[-1] + 1 + MARGIN_PX]
     known = ndimage.binary_closing(np.pad(counts, 4), iterations=3)[4:-4, 4:-4] | counts
-    if False:
+    if support is not None:
         known = support
     origin = (float(counts.shape[0] // 2 - y0), float(counts.shape[1] // 2 - x0))
     return Problem(moving[box], target[box], counts[box], known[box], origin, *free)

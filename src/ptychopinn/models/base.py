@@ -52,7 +52,7 @@ class PatchModel(nn.Module, ABC):
         return GroupView(batch.amplitude, batch.measured, probes, detector_probes, batch.relative_px)
 
     def positions(self, batch: Batch) -> Tensor:
-        """Where the patches lie on the canvases of a batch: whole pixels, or fractional ones if sampled bilinearly."""
+        """Where the patches lie on the canvases of a batch: whole pixels, or fractional if bilinear."""
         return batch.whole_px + batch.remainder_px if self.config.subpixel == "bilinear" else batch.whole_px
 
     def patches(self, batch: Batch) -> Tensor:

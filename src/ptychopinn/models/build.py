@@ -1,26 +1,28 @@
 """From a recipe and a scan to a model, and from a bundle back to it."""
 
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ptychopinn.config import FittedStatistics, ProbeConfig, Recipe
+from ptychopinn.config import FittedStatistics, ModelConfig, ProbeConfig, Recipe
 from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.data.scan import Scan
-from ptychopinn.errors import ScanError
+from ptychopinn.errors import PtychoPINNError, ScanError
 from ptychopinn.models.base import PatchModel
 from ptychopinn.models.pinn import PtychoPINN
 from ptychopinn.models.supervised import Supervised
+from ptychopinn.physics import extract_patches, intensity, split_position, to_detector
 from ptychopinn.physics.illumination import smooth_probe, support_mask, with_modes
-from ptychopinn.physics.patches import check_inside, extract_patches
 from ptychopinn.physics.scaling import intensity_scale
-from ptychopinn.physics.shift import split_position
 
 _KINDS: dict[str, type[PatchModel]] = {"pinn": PtychoPINN, "supervised": Supervised}
-_STATISTICS_GROUPS = 64
+_STATISTICS_PATTERNS = 1024
+_LEAST_VISIBLE = 0.01
+"""Part of the probe's photons that must fall on measured pixels for the counts to tell its scale."""
 
 
 def build_model(recipe: Recipe, probe: Tensor, scale: float = 1.0) -> PatchModel:
@@ -41,8 +43,31 @@ def prepare_probe(probe: NDArray[np.complex64], config: ProbeConfig) -> Tensor:
 
 
 def scan_scale(recipe: Recipe, tensors: ScanTensors, probe: Tensor) -> tuple[float, str]:
-    """Intensity scale of one scan under a prepared probe, with the reason."""
-    return intensity_scale(recipe.model.intensity_scale, tensors.mean_counts_per_pattern(), probe)
+    """Intensity scale of one scan under a prepared probe, with the reason.
+
+    Counts are compared with those photons of the probe that fall on measured pixels.
+
+    Raises:
+        ScanError: nearly all of them fall on bad pixels, and the recipe does not trust the probe's own scale.
+    """
+    rule = recipe.model.intensity_scale
+    visible = visible_part(tensors.measured, probe)
+    if visible < _LEAST_VISIBLE and rule != "probe":
+        raise ScanError(
+            f"{tensors.scan.source}: bad pixels hide {100 * (1 - visible):.3g} % of the probe's photons, "
+            "so that the counts do not tell its scale; give a probe in sqrt(photons) and set "
+            "model.intensity_scale=probe"
+        )
+    return intensity_scale(rule, tensors.mean_counts_per_pattern() / max(visible, _LEAST_VISIBLE), probe)
+
+
+def visible_part(measured: Tensor | None, probe: Tensor) -> float:
+    """Part of the photons of a probe (M, H, W) on measured pixels, (H, W) or (N, H, W), with no object."""
+    if measured is None:
+        return 1.0
+    photons = intensity(to_detector(probe))
+    share = measured.cpu().float().reshape(-1, *photons.shape).mean(0)
+    return float((photons * share).sum() / photons.sum())
 
 
 @torch.no_grad()
@@ -51,30 +76,48 @@ def fit_statistics(model: PatchModel, tensors: ScanTensors, groups: NDArray[np.i
 
     The lifted input keeps its mean, which is zero where the object is 1; the others lose theirs.
     """
-    step = max(1, len(groups) // _STATISTICS_GROUPS)
-    values = torch.cat(
-        [model.generator.network_input(model.view(b)).flatten() for b in tensors.batches(groups[::step], 1)]
-    )
-    mean = 0.0 if model.config.generator.input == "lifted" else float(values.mean())
-    deviation = float(values.std())
+    mean, deviation = _input_statistics(model, tensors, groups)
     if not deviation > 0:
         raise ScanError(
             f"{tensors.scan.source}: every input of the network is the same number; check patterns and probe"
         )
+    if model.config.generator.input == "lifted":
+        mean = 0.0
     model.generator.normalise_by(mean, deviation)
-    pixels = tensors.pattern_size**2
+    patterns = np.unique(groups)
     return FittedStatistics(
         pattern_size=tensors.pattern_size,
         input_mean=mean,
         input_deviation=deviation,
-        mean_count=tensors.mean_counts_per_pattern() / pixels,
+        mean_count=tensors.mean_count(patterns),
         intensity_scale=float(model.log_scale.exp()),
-        n_patterns=int(np.unique(groups).size),
+        n_patterns=len(patterns),
     )
 
 
-def labels_for(scan: Scan) -> NDArray[np.complex64]:
-    """Labels (N, H, W): the scan's own `Y`, or patches cut from its object guess at the rounded positions.
+def _input_statistics(
+    model: PatchModel, tensors: ScanTensors, groups: NDArray[np.int64]
+) -> tuple[float, float]:
+    """Mean and deviation of the network's input over some groups from all over the table."""
+    step = max(1, groups.size // _STATISTICS_PATTERNS)
+    inputs = (
+        model.generator.network_input(model.view(batch)) for batch in tensors.batches(groups[::step], 1)
+    )
+    moments = [(float(values.mean()), float(values.var(correction=0))) for values in inputs]
+    means, variances = np.array(moments).T
+    return float(means.mean()), float(np.sqrt(variances.mean() + means.var()))
+
+
+def needs_labels(config: ModelConfig) -> bool:
+    """Whether training needs labels: always if supervised, else where a term of the loss does."""
+    loss = config.loss
+    return config.kind == "supervised" or (loss.realspace_mae_weight > 0 and loss.realspace_weight > 0)
+
+
+def labels_for(scan: Scan, subpixel: Literal["probe", "bilinear"] = "probe") -> NDArray[np.complex64]:
+    """Labels (N, H, W): the scan's own `Y`, or patches cut from its object guess.
+
+    They are cut where the model's patches lie: at the rounded positions, or with `bilinear` the exact ones.
 
     Raises:
         ScanError: neither is there, the object guess is flat, or a patch leaves it.
@@ -91,13 +134,16 @@ def labels_for(scan: Scan) -> NDArray[np.complex64]:
             f"{scan.source}: objectGuess is flat, so that labels cut from it teach nothing; "
             "give a reconstructed object, or set model.kind=pinn"
         )
-    object_ = torch.from_numpy(scan.object_guess)
-    whole, _ = split_position(torch.from_numpy(scan.positions_px))
+    positions = torch.from_numpy(scan.positions_px)
+    if subpixel == "probe":
+        positions, _ = split_position(positions)
     size = (scan.pattern_size, scan.pattern_size)
-    check_inside(whole, size, (object_.shape[0], object_.shape[1]))
-    return extract_patches(object_, whole, size).numpy()
+    try:
+        return extract_patches(torch.from_numpy(scan.object_guess), positions, size).numpy()
+    except PtychoPINNError as error:
+        raise ScanError(f"{scan.source}: labels cannot be cut from objectGuess: {error}") from None
 
 
-def with_labels(scan: Scan) -> Scan:
-    """The scan with labels for supervised training."""
-    return replace(scan, truth_patches=labels_for(scan))
+def with_labels(scan: Scan, subpixel: Literal["probe", "bilinear"] = "probe") -> Scan:
+    """The scan with labels for supervised training, see `labels_for`."""
+    return replace(scan, truth_patches=labels_for(scan, subpixel))

@@ -28,7 +28,10 @@ class Prediction:
 
 @final
 class PtychoPINN(PatchModel):
-    r"""Self-supervised: detect(propagate(illuminate(probe, extract(merge(generator(patterns)))))) against the counts."""
+    """Self-supervised: learns from the counts alone.
+
+    Compares detect(propagate(illuminate(probe, extract(merge(generator(patterns)))))) with them.
+    """
 
     def forward(self, batch: Batch) -> Prediction:
         """Patches, merged object and expected photons."""
@@ -60,7 +63,11 @@ class PtychoPINN(PatchModel):
             mae = realspace_mae(prediction.merged_patches, batch.labels)
             terms["realspace_mae"] = weights.realspace_weight * weights.realspace_mae_weight * mae
         if weights.total_variation_weight:
-            terms["total_variation"] = weights.total_variation_weight * total_variation(prediction.merged_patches)
+            terms["total_variation"] = weights.total_variation_weight * total_variation(
+                prediction.merged_patches
+            )
         if weights.mean_deviation_weight:
-            terms["mean_deviation"] = weights.mean_deviation_weight * mean_deviation(prediction.merged_patches)
+            terms["mean_deviation"] = weights.mean_deviation_weight * mean_deviation(
+                prediction.merged_patches
+            )
         return terms

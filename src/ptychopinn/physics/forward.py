@@ -1,7 +1,5 @@
 """The diffraction model: detect(propagate(illuminate(probe, extract(object_, positions))))."""
 
-from typing import Literal
-
 from jaxtyping import Complex, Float, Real
 from torch import Tensor, nn
 
@@ -36,7 +34,7 @@ class DiffractionModel(nn.Module):
     """
 
     def __init__(
-        self, subpixel: Literal["probe", "bilinear"] = "probe", propagate: Propagator | None = None
+        self, subpixel: str = "probe", propagate: Propagator | None = None
     ) -> None:
         super().__init__()
         if subpixel not in ("probe", "bilinear"):

@@ -1,6 +1,6 @@
 """Predict, stitch, and what comes of it."""
 
-from ptychopinn.reconstruction.canvas import Frame
+from ptychopinn.reconstruction.canvas import Frame, check_one_image
 from ptychopinn.reconstruction.predict import Progress, Timing, expected_counts, predict_and_stitch
 from ptychopinn.reconstruction.result import Reconstruction
 from ptychopinn.reconstruction.stitch import Stitcher, stitch
@@ -11,6 +11,7 @@ __all__ = [
     "Reconstruction",
     "Stitcher",
     "Timing",
+    "check_one_image",
     "expected_counts",
     "predict_and_stitch",
     "stitch",

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ptychopinn.data.scan import Scan
+from ptychopinn.errors import ScanError
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class Frame:
 
     @classmethod
     def of_positions(cls, whole_px: NDArray[np.int64], size: int, margin: int = 1) -> "Frame":
-        """The smallest frame that holds every window of `size` px at whole positions (N, 2), with a margin."""
+        """The smallest frame, with a margin, that holds every window of `size` px at positions (N, 2)."""
         low = whole_px.min(axis=0) - size // 2 - margin
         high = whole_px.max(axis=0) - size // 2 + size + margin
         return cls((int(low[0]), int(low[1])), (int(high[0] - low[0]), int(high[1] - low[1])))
@@ -32,3 +33,33 @@ class Frame:
         rows, columns = scan.object_guess.shape
         return cls((0, 0), (rows, columns))
 
+    def overlaps(self, other: "Frame") -> bool:
+        """Whether the two rectangles have a pixel in common."""
+        axes = zip(self.origin_px, self.shape, other.origin_px, other.shape, strict=True)
+        return all(
+            start < start2 + length2 and start2 < start + length for start, length, start2, length2 in axes
+        )
+
+
+def check_one_image(scan: Scan) -> None:
+    """Refuse a scan whose patterns do not make one image; call it before hours of training.
+
+    Raises:
+        ScanError: patterns of several objects, or none on the canvas of the object guess.
+    """
+    objects = [] if scan.scan_index is None else np.unique(scan.scan_index).tolist()
+    if len(objects) > 1:
+        raise ScanError(
+            f"{scan.source}: scan_index names {len(objects)} objects ({', '.join(map(str, objects[:4]))}"
+            f"{', ...' if len(objects) > 4 else ''}), which would be mixed on one canvas; "
+            "the rule is one object, so select one: scan.select(scan.scan_index == i)"
+        )
+    whole_px = np.floor(scan.positions_px + 0.5).astype(np.int64)
+    windows = Frame.of_positions(whole_px, scan.pattern_size, margin=0)
+    guess = Frame.of_scan(scan, windows)
+    if not guess.overlaps(windows):
+        raise ScanError(
+            f"{scan.source}: no pattern lies on objectGuess, {guess.shape[0]}x{guess.shape[1]} px from (0, 0): "
+            f"all lie in {windows.shape[0]}x{windows.shape[1]} px from {windows.origin_px}; the rule is positions "
+            "in the frame of objectGuess, so shift them, or drop objectGuess"
+        )

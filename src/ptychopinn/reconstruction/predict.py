@@ -1,5 +1,6 @@
 """From a trained model and a scan to one image."""
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -13,9 +14,11 @@ from ptychopinn.config import ReconstructionConfig
 from ptychopinn.data.dataset import Batch, ScanTensors
 from ptychopinn.models import PatchModel
 from ptychopinn.physics import FarField, detect_patches, extract_patches, patch_weight
-from ptychopinn.reconstruction.canvas import Frame
+from ptychopinn.reconstruction.canvas import Frame, check_one_image
 from ptychopinn.reconstruction.result import Reconstruction
 from ptychopinn.reconstruction.stitch import Stitcher
+
+logger = logging.getLogger("ptychopinn.reconstruction")
 
 Progress = Callable[[int, int], None]
 """Called with the number of groups done and of all groups."""
@@ -48,10 +51,15 @@ def predict_and_stitch(
     Args:
         model: trained, on the device of the tensors.
         tensors: the scan.
-        groups: (n_groups, G); every pattern in at least one. Patterns that are encoded alone need only groups of one.
+        groups: (n_groups, G); every pattern in at least one. Patterns that are encoded alone need only groups
+            of one.
         config: batch size, weights, coverage threshold.
         progress: told after every batch.
+
+    Raises:
+        ScanError: the patterns do not make one image; see `check_one_image`.
     """
+    check_one_image(tensors.scan)
     model.eval()
     size = tensors.pattern_size
     windows = Frame.of_positions(tensors.whole_px.cpu().numpy(), size)
@@ -65,7 +73,9 @@ def predict_and_stitch(
         _wait(tensors.device)
         middle = time.perf_counter()
         weight = patch_weight(config.weight, view.probes)
-        stitcher.add(patches.flatten(0, 1), weight.flatten(0, 1), scan_positions(model, tensors, batch).flatten(0, 1))
+        stitcher.add(
+            patches.flatten(0, 1), weight.flatten(0, 1), scan_positions(model, tensors, batch).flatten(0, 1)
+        )
         _wait(tensors.device)
         predict_s += middle - start
         stitch_s += time.perf_counter() - middle
@@ -99,6 +109,14 @@ def _result(
     )
     frame = Frame.of_scan(scan, stitcher.frame)
     object_, coverage = whole.in_frame(frame.origin_px, frame.shape)
+    cropped = int(whole.covered.sum()) - int((coverage > 0).sum())
+    if cropped:
+        logger.warning(
+            "%s: %d of %d covered pixels lie outside the frame of objectGuess and are cropped",
+            scan.source,
+            cropped,
+            int(whole.covered.sum()),
+        )
     return replace(whole, object_=object_, coverage=coverage, origin_px=np.asarray(frame.origin_px))
 
 
@@ -106,10 +124,12 @@ def _result(
 def expected_counts(
     model: PatchModel, tensors: ScanTensors, reconstruction: Reconstruction, batch_size: int = 64
 ) -> Tensor:
-    """Photons (N, H, W) that the stitched object and the model's probe predict at the detector, on the CPU."""
+    """Photons (N, H, W), on the CPU, that the stitched object and the model's probe predict."""
     size = tensors.pattern_size
     windows = Frame.of_positions(tensors.whole_px.cpu().numpy(), size, margin=2)
-    object_ = torch.from_numpy(reconstruction.in_frame(windows.origin_px, windows.shape)[0]).to(tensors.device)
+    object_ = torch.from_numpy(reconstruction.in_frame(windows.origin_px, windows.shape)[0]).to(
+        tensors.device
+    )
     origin = torch.tensor(windows.origin_px, device=tensors.device)
     expected = []
     alone = np.arange(len(tensors))[:, None]

@@ -8,6 +8,8 @@ from torch import Tensor
 from ptychopinn.physics import accumulate, average
 from ptychopinn.reconstruction.canvas import Frame
 
+_SMALLEST = torch.finfo(torch.float32).tiny
+
 
 class Stitcher:
     """Collects weighted patches on one canvas.
@@ -24,18 +26,18 @@ class Stitcher:
         self._weight = torch.zeros(frame.shape, dtype=torch.float32, device=device)
 
     def add(self, patches: Tensor, weight: Tensor, positions_px: Tensor) -> None:
-        """Add patches (P, H, W) with weights (P, H, W) at positions (P, 2) of the object frame, whole or fractional."""
+        """Add patches and weights (P, H, W) at positions (P, 2) of the object frame, whole or fractional."""
         placed, total = accumulate(patches, weight, positions_px - self._origin, self.frame.shape)
         self._placed += placed
         self._weight += total
 
     def object_(self) -> Tensor:
         """The stitched object (Y, X) so far, 1 where nothing was placed."""
-        return average(self._placed, self._weight)
+        return average(self._placed, self._weight, epsilon=_SMALLEST)
 
     def finish(self, min_coverage: float) -> tuple[NDArray[np.complex64], NDArray[np.float32]]:
-        """Object (Y, X), 1 where not covered, and coverage (Y, X): weight over its maximum, 0 where not covered."""
-        coverage = self._weight / self._weight.max().clamp_min(torch.finfo(torch.float32).tiny)
+        """Object (Y, X) and coverage (Y, X), weight over its maximum; 1 and 0 where not covered."""
+        coverage = self._weight / self._weight.max().clamp_min(_SMALLEST)
         covered = coverage >= min_coverage
         object_ = torch.where(covered, self.object_(), torch.ones_like(self._placed))
         coverage = torch.where(covered, coverage, torch.zeros_like(coverage))

@@ -3,6 +3,7 @@
 import csv
 import io
 import logging
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.plugins.io import TorchCheckpointIO
+from torch import Tensor
 
 from ptychopinn.data.io.atomic import atomic_path, write_text_atomically
 
@@ -26,15 +28,46 @@ EpochHook = Callable[[int, int, dict[str, float]], None]
 class AtomicCheckpointIO(TorchCheckpointIO):
     """Writes a checkpoint beside its target and renames it: a crash leaves the old one whole."""
 
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None
+    ) -> None:
         """Write to a temporary file, then rename."""
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         with atomic_path(Path(path)) as temporary:
             torch.save(checkpoint, temporary)
 
 
+class BestWeights(Callback):
+    """Keeps the weights of the epoch with the lowest loss, and carries them through checkpoints."""
+
+    def __init__(self, monitor: str) -> None:
+        self._monitor = monitor
+        self._loss = math.inf
+        self._weights: dict[str, Tensor] = {}
+
+    def state_dict(self) -> dict[str, Any]:
+        """The lowest loss and the weights that gave it."""
+        return {"loss": self._loss, "weights": self._weights}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take those of the run that is resumed."""
+        self._loss, self._weights = state_dict["loss"], state_dict["weights"]
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Compare, and copy the weights if they are better."""
+        loss = float(trainer.callback_metrics[self._monitor])
+        if loss < self._loss:
+            self._loss = loss
+            self._weights = {name: value.detach().clone() for name, value in pl_module.state_dict().items()}
+
+    def restore(self, module: LightningModule) -> None:
+        """Put the best weights back; does nothing where no epoch had a finite loss."""
+        if self._weights:
+            module.load_state_dict(self._weights)
+
+
 class HistoryRecorder(Callback):
-    """Keeps a row per epoch, writes it as CSV, and carries it through checkpoints, so that a resumed run has it whole."""
+    """Keeps a row per epoch, writes it as CSV, and carries it through checkpoints to a resumed run."""
 
     def __init__(self, path: Path | None, tell: EpochHook | None = None) -> None:
         self.path = path

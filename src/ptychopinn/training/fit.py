@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,14 +14,23 @@ from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from numpy.typing import NDArray
 
 from ptychopinn.config import Recipe
-from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.data import cached_groups, make_groups, split_by_place, subsample
+from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.data.scan import Scan
-from ptychopinn.errors import BundleError, ConfigError
-from ptychopinn.models import PatchModel, build_model, fit_statistics, prepare_probe, scan_scale, with_labels
-from ptychopinn.training.callbacks import AtomicCheckpointIO, EpochHook, History, HistoryRecorder
+from ptychopinn.errors import ConfigError
+from ptychopinn.models import (
+    PatchModel,
+    build_model,
+    fit_statistics,
+    needs_labels,
+    prepare_probe,
+    scan_scale,
+    with_labels,
+)
+from ptychopinn.training.callbacks import AtomicCheckpointIO, BestWeights, EpochHook, History, HistoryRecorder
 from ptychopinn.training.loader import GroupLoader
 from ptychopinn.training.module import TrainingModule
+from ptychopinn.training.resume import checkpoint_to_resume
 
 logger = logging.getLogger("ptychopinn.training")
 
@@ -56,12 +64,19 @@ def choose_device(name: str) -> torch.device:
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
-        raise ConfigError(f"training.device = {name!r} cannot be used here ({reason}); use auto or cpu") from None
+        raise ConfigError(
+            f"training.device = {name!r} cannot be used here ({reason}); use auto or cpu"
+        ) from None
     return device
 
 
 def fit(
-    scan: Scan, recipe: Recipe, folder: Path | None = None, *, resume: bool = False, tell: EpochHook | None = None
+    scan: Scan,
+    recipe: Recipe,
+    folder: Path | None = None,
+    *,
+    resume: bool = False,
+    tell: EpochHook | None = None,
 ) -> Fit:
     """Train the model of a recipe on a scan.
 
@@ -78,8 +93,8 @@ def fit(
     device = choose_device(config.device)
     rng = np.random.default_rng(config.seed)
     scan = subsample(scan, recipe.data.n_patterns, recipe.data.subsampling, rng)
-    if recipe.model.kind == "supervised" or recipe.model.loss.realspace_mae_weight > 0:
-        scan = with_labels(scan)
+    if needs_labels(recipe.model):
+        scan = with_labels(scan, recipe.model.subpixel)
     tensors = ScanTensors(scan, device)
     train_groups, validation_groups = split_groups(scan, recipe)
     torch.manual_seed(config.seed)
@@ -96,14 +111,23 @@ def fit(
     train = GroupLoader(
         tensors, train_groups, config.patterns_per_step, config.seed, epoch=lambda: module.current_epoch
     )
-    validation = GroupLoader(tensors, validation_groups, config.patterns_per_step) if len(validation_groups) else None
+    validation = (
+        GroupLoader(tensors, validation_groups, config.patterns_per_step) if len(validation_groups) else None
+    )
     recorder = HistoryRecorder(folder / "history.csv" if folder else None, tell)
-    checkpoint = _checkpoint_to_resume(folder, recipe) if resume else None
+    monitor = "val_loss" if validation is not None else "train_loss"
+    best = BestWeights(monitor)
+    callbacks: list[Callback] = [recorder]
+    if config.early_stop_patience is not None:
+        callbacks += [best, EarlyStopping(monitor, patience=config.early_stop_patience)]
+    checkpoint = checkpoint_to_resume(folder, recipe) if resume else None
     with _quiet_lightning():
-        trainer = _trainer(recipe, folder, device, recorder, validates=validation is not None)
+        trainer = _trainer(recipe, folder, device, callbacks, monitor)
         trainer.fit(module, train, validation, ckpt_path=checkpoint, weights_only=True)
-    if config.early_stop_patience is not None and folder is not None:
-        _take_best(module, folder)
+    best.restore(module)
+    model.to(device)  # Lightning leaves it on the CPU
+    fitted = fitted.model_copy(update={"intensity_scale": float(model.log_scale.exp())})
+    recipe = recipe.model_copy(update={"fitted": fitted})
     return Fit(model.eval(), recipe, recorder.history(), tensors, train_groups)
 
 
@@ -140,24 +164,19 @@ def _groups(
 
 
 def _trainer(
-    recipe: Recipe, folder: Path | None, device: torch.device, recorder: HistoryRecorder, *, validates: bool
+    recipe: Recipe, folder: Path | None, device: torch.device, callbacks: list[Callback], monitor: str
 ) -> Trainer:
     config = recipe.training
-    monitor = "val_loss" if validates else "train_loss"
-    callbacks: list[Callback] = [recorder]
-    if config.early_stop_patience is not None:
-        callbacks.append(EarlyStopping(monitor, patience=config.early_stop_patience))
     if folder is not None:
-        callbacks.append(
-            ModelCheckpoint(
-                folder / "checkpoints",
-                filename="best",
-                monitor=monitor,
-                save_last=True,
-                enable_version_counter=False,
-                save_on_train_epoch_end=True,
-            )
+        checkpoints = ModelCheckpoint(
+            folder / "checkpoints",
+            filename="best",
+            monitor=monitor,
+            save_last=True,
+            enable_version_counter=False,
+            save_on_train_epoch_end=True,
         )
+        callbacks = [*callbacks, checkpoints]
     return Trainer(
         accelerator="gpu" if device.type == "cuda" else device.type,
         devices=[device.index or 0] if device.type == "cuda" else 1,
@@ -173,42 +192,6 @@ def _trainer(
         default_root_dir=folder,
         use_distributed_sampler=False,
     )
-
-
-def _checkpoint_to_resume(folder: Path | None, recipe: Recipe) -> str | None:
-    """The last checkpoint, if it belongs to this recipe; none where there is none yet.
-
-    Raises:
-        ConfigError: the checkpoint was made with other settings.
-        BundleError: it cannot be read.
-    """
-    path = folder / "checkpoints" / "last.ckpt" if folder else None
-    if path is None or not path.exists():
-        logger.info("nothing to resume: training from the start")
-        return None
-    try:
-        stored: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)["hyper_parameters"]["recipe"]
-    except (RuntimeError, KeyError, EOFError, OSError, ValueError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise BundleError(f"{path}: is not a checkpoint that can be resumed ({reason}); train without --resume") from None
-    before = Recipe.from_mapping(stored, str(path))
-    for section in ("data", "model", "training"):
-        if getattr(before, section) != getattr(recipe, section):
-            changed = [
-                f"{section}.{key}"
-                for key, value in getattr(before, section).model_dump().items()
-                if value != getattr(recipe, section).model_dump()[key]
-            ]
-            raise ConfigError(
-                f"{path}: was made with other settings ({', '.join(changed)}); "
-                "resume with the same recipe, or train without --resume"
-            )
-    return str(path)
-
-
-def _take_best(module: TrainingModule, folder: Path) -> None:
-    state = torch.load(folder / "checkpoints" / "best.ckpt", map_location=module.device, weights_only=True)
-    module.load_state_dict(state["state_dict"])
 
 
 @contextmanager

@@ -17,7 +17,8 @@ class GroupLoader:
         groups: (n_groups, G), one group for each seed point.
         patterns_per_step: patterns in a batch; at least one group.
         seed: of the order.
-        epoch: tells the epoch at the start of each pass; none for one fixed order over all groups (validation).
+        epoch: tells the epoch at the start of each pass; none for one fixed order over all groups
+            (validation).
     """
 
     def __init__(

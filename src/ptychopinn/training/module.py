@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 from torch.optim.lr_scheduler import (
     ConstantLR,
@@ -30,7 +31,9 @@ class TrainingModule(LightningModule):
         recipe: plain values, stored in every checkpoint.
     """
 
-    def __init__(self, model: PatchModel, config: TrainingConfig, mean_count: float, recipe: dict[str, Any]) -> None:
+    def __init__(
+        self, model: PatchModel, config: TrainingConfig, mean_count: float, recipe: dict[str, Any]
+    ) -> None:
         super().__init__()
         self.model = model
         self.config = config
@@ -59,15 +62,17 @@ class TrainingModule(LightningModule):
         """Batches are gathered on the device already."""
         return batch
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> OptimizerLRScheduler:
         """AdamW over what is trainable, with the schedule of the recipe."""
         config = self.config
         trainable = [parameter for parameter in self.parameters() if parameter.requires_grad]
         optimizer = torch.optim.AdamW(trainable, lr=config.learning_rate, weight_decay=config.weight_decay)
         if config.scheduler == "plateau":
             plateau = ReduceLROnPlateau(optimizer, factor=0.5, patience=5)
-            monitor = {"scheduler": plateau, "interval": "epoch", "monitor": "train_loss"}
-            return {"optimizer": optimizer, "lr_scheduler": monitor}
+            return {
+                "optimizer": optimizer,
+                "lr_scheduler": {"scheduler": plateau, "interval": "epoch", "monitor": "train_loss"},
+            }
         steps = int(self.trainer.estimated_stepping_batches)
         schedule = make_schedule(optimizer, config, steps, max(1, steps // config.epochs))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
