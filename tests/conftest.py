@@ -22,7 +22,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     dropped = [
         item
         for item in items
-        if (drop_shared and item.get_closest_marker("shared_data")) or (drop_slow and item.get_closest_marker("slow"))
+        if (drop_shared and item.get_closest_marker("shared_data"))
+        or (drop_slow and item.get_closest_marker("slow"))
     ]
     if dropped:
         config.hook.pytest_deselected(items=dropped)

@@ -157,7 +157,7 @@ from ptychopinn.config import Recipe
 
 def stall(_):
     print("writing", flush=True)
-    time.sleep(60)
+    time.sleep(3600)
 
 os.fsync = stall
 save_bundle(sys.argv[1], recipe=Recipe(), state={"w": torch.zeros(9)}, probe=np.zeros((1, 4, 4), complex))
@@ -168,11 +168,13 @@ save_bundle(sys.argv[1], recipe=Recipe(), state={"w": torch.zeros(9)}, probe=np.
 def test_a_killed_save_leaves_the_old_bundle(tmp_path: Path) -> None:
     file = save(tmp_path / "a.zip")
     child = subprocess.Popen([sys.executable, "-c", CHILD, str(file)], stdout=subprocess.PIPE, text=True)
-    assert child.stdout is not None
-    with child, child.stdout:
-        assert child.stdout.readline() == "writing\n"
-        child.send_signal(signal.SIGKILL)
-        assert child.wait() == -signal.SIGKILL
+    with child:
+        try:
+            assert child.stdout is not None
+            assert child.stdout.readline() == "writing\n"
+        finally:
+            child.send_signal(signal.SIGKILL)
+    assert child.returncode == -signal.SIGKILL
     assert len(list(tmp_path.iterdir())) == 2, "the save was not under way"
     np.testing.assert_array_equal(load_bundle(file).probe, small_probe())
 

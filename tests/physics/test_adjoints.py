@@ -30,7 +30,9 @@ from ptychopinn.physics.illumination import (
 SIZES = [(8, 8), (7, 9), (6, 5)]
 CANVAS = (23, 26)
 WHOLE = torch.tensor([[[4, 5], [9, 7], [17, 19]], [[10, 4], [5, 12], [12, 11]]])
-FRACTIONAL = torch.tensor([[[4.3, 5.9], [9.0, 7.5], [16.2, 18.8]], [[10.1, 4.7], [5.6, 12.2], [12.0, 11.0]]]).double()
+FRACTIONAL = torch.tensor(
+    [[[4.3, 5.9], [9.0, 7.5], [16.2, 18.8]], [[10.1, 4.7], [5.6, 12.2], [12.0, 11.0]]]
+).double()
 REMAINDER = torch.tensor([[0.3, -0.45], [-0.2, 0.1], [0.0, 0.49]], dtype=torch.float64)
 SHIFT = torch.tensor([1.3, -2.6], dtype=torch.float64)
 MODES = 2
@@ -71,7 +73,10 @@ def cases(size: tuple[int, int]) -> dict[str, Case]:
             lambda x: bilinear_shift(x, SHIFT), lambda y: bilinear_shift(y, -SHIFT), image, draw(*size)
         ),
         "extract_whole": Case(
-            lambda x: extract_patches(x, WHOLE, size), lambda y: place_patches(y, WHOLE, CANVAS), canvases, groups
+            lambda x: extract_patches(x, WHOLE, size),
+            lambda y: place_patches(y, WHOLE, CANVAS),
+            canvases,
+            groups,
         ),
         "extract_fractional": Case(
             lambda x: extract_patches(x, FRACTIONAL, size),

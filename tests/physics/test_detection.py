@@ -28,7 +28,9 @@ def test_modes_of_opposite_sign_do_not_cancel() -> None:
 
 def test_intensity_does_not_see_a_phase_of_each_mode() -> None:
     detector_wave = wave(3, 6, 5)
-    turned = detector_wave * torch.exp(1j * torch.tensor([0.3, 2.0, -1.0], dtype=torch.float64))[:, None, None]
+    turned = (
+        detector_wave * torch.exp(1j * torch.tensor([0.3, 2.0, -1.0], dtype=torch.float64))[:, None, None]
+    )
     torch.testing.assert_close(intensity(turned), intensity(detector_wave))
 
 
@@ -44,7 +46,7 @@ def test_gradients(measure: type(intensity)) -> None:  # type: ignore[valid-type
 
 @pytest.mark.parametrize("modes", [1, 2])
 def test_gradient_of_the_amplitude_at_zero_is_not_nan(modes: int) -> None:
-    """Amplitude and absolute error once trained to NaN: sqrt(|z|^2) has no gradient at zero, and shows it here."""
+    """Amplitude and absolute error once trained to NaN: sqrt(|z|^2) has no gradient at zero."""
     dark = torch.zeros(modes, 2, 2, dtype=torch.complex64, requires_grad=True)
     (gradient,) = torch.autograd.grad((amplitude(dark) - 1).abs().sum(), dark)
     assert not gradient.any()

@@ -82,7 +82,7 @@ def test_modes_are_incoherent_in_the_whole_model() -> None:
 
 
 def test_a_position_may_be_reached_from_either_pixel() -> None:
-    """At a half the probe may move up from one pixel or down from the next: the patterns differ only by aliasing."""
+    """At a half the probe may move up from one pixel or down from the next, to the same pattern."""
     y, x = torch.arange(40.0, dtype=torch.float64), torch.arange(41.0, dtype=torch.float64)
     object_ = torch.exp(1j * (torch.sin(y / 3)[:, None] + torch.cos(x / 4)[None, :]))
     model, probe = DiffractionModel(), compact_probe(1, (24, 24))
@@ -92,7 +92,7 @@ def test_a_position_may_be_reached_from_either_pixel() -> None:
 
 
 def test_subpixel_rules_agree_on_a_smooth_object() -> None:
-    """Shifting the probe and sampling the patch mean the same position, to interpolation error; a wrong sign does not."""
+    """Shifting the probe and sampling the patch agree to interpolation error; a wrong sign does not."""
     y, x = torch.arange(40.0, dtype=torch.float64), torch.arange(41.0, dtype=torch.float64)
     object_ = torch.exp(1j * (torch.sin(y / 5)[:, None] + torch.cos(x / 6)[None, :]))
     probe, at = compact_probe(2, (24, 24)), torch.tensor([[19.3, 20.4]], dtype=torch.float64)

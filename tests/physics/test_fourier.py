@@ -28,7 +28,7 @@ def test_far_field_is_unitary(size: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_plane_wave_meets_the_detector_at_its_frequency(size: tuple[int, int]) -> None:
-    """exp(2 pi i (1 y - 2 x)) gives one pixel at (H//2 + 1, W//2 - 2), with the phase of the element (H//2, W//2)."""
+    """exp(2 pi i (y / H - 2 x / W)) about (H//2, W//2) gives one real pixel at (H//2 + 1, W//2 - 2)."""
     height, width = size
     y = torch.arange(height, dtype=torch.float64) - height // 2
     x = torch.arange(width, dtype=torch.float64) - width // 2

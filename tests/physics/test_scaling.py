@@ -32,7 +32,7 @@ def test_auto_scales_a_probe_that_does_not_explain_the_counts(counts: float) -> 
 
 
 def test_the_other_rules_do_not_look() -> None:
-    """`probe` trusts it although it explains a millionth; `data` and `trainable` scale although it is within bounds."""
+    """`probe` trusts a probe that explains a millionth; `data` and `trainable` scale one within bounds."""
     assert intensity_scale("probe", 1e9, probe(1000.0))[0] == 1
     assert CALIBRATED_RATIO[0] < 0.5 < CALIBRATED_RATIO[1]
     for rule in ("data", "trainable"):
@@ -40,8 +40,10 @@ def test_the_other_rules_do_not_look() -> None:
 
 
 def test_rms_scale() -> None:
-    """One factor for the scan: the mean of the summed squares becomes the target, the ratio of patterns stays."""
-    amplitudes = torch.rand(5, 8, 8, generator=torch.Generator().manual_seed(4)) * torch.arange(1.0, 6)[:, None, None]
+    """One factor for the scan: the mean of the summed squares becomes the target."""
+    amplitudes = (
+        torch.rand(5, 8, 8, generator=torch.Generator().manual_seed(4)) * torch.arange(1.0, 6)[:, None, None]
+    )
     scaled = amplitudes * rms_scale(amplitudes, 16.0)
     assert scaled.double().square().sum((-2, -1)).mean().item() == pytest.approx(16.0, rel=1e-6)
     assert rms_scale(amplitudes.half(), 16.0) == pytest.approx(rms_scale(amplitudes, 16.0), rel=1e-3)

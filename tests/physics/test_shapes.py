@@ -30,7 +30,7 @@ def test_windows_of_another_size_than_the_probe_are_refused() -> None:
 
 
 def test_nothing_is_checked_outside_of_tests() -> None:
-    """Loaded without the hook of the test run, the functions are plain, and no module asks for the checker."""
+    """Without the hook of the test run the functions are plain, and no module asks for the checker."""
     folder = Path(physics.__file__).parent
     assert hasattr(intensity, "__wrapped__")
     spec = spec_from_file_location("plain_detection", folder / "detection.py")

@@ -157,7 +157,7 @@ def _counts(scan: Scan) -> dict[str, Any]:
 
 
 def _is_ceiling(brightest: float, times: int) -> bool:
-    """Chance repeats a largest count of 100 or more a few times; a detector that saturates repeats it often."""
+    """Chance repeats a largest count of 100 or more a few times, a saturated detector often."""
     return brightest >= 100 and times >= 20
 
 

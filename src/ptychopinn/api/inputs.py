@@ -3,12 +3,14 @@
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from ptychopinn.config import Recipe
 from ptychopinn.data import Scan, read_scan
 
+logger = logging.getLogger("ptychopinn")
 ScanSource: TypeAlias = str | Path | Scan
 RecipeSource: TypeAlias = str | Path | Recipe | Mapping[str, Any] | None
 
@@ -29,6 +31,23 @@ def as_recipe(source: RecipeSource, overrides: tuple[str, ...] | list[str] = ())
 def as_scan(source: ScanSource, recipe: Recipe) -> Scan:
     """A scan, read from its file where a path is given."""
     return source if isinstance(source, Scan) else read_scan(source, recipe.data)
+
+
+def log_start(scan: Scan, recipe: Recipe) -> None:
+    """The first lines of every log: what runs, on what."""
+    logger.info(
+        "ptychopinn %s, backend %s, device %s", version("ptychopinn"), recipe.backend, recipe.training.device
+    )
+    size = scan.pattern_size
+    logger.info(
+        "%s: %d patterns of %dx%d px, %s (%s)",
+        scan.source,
+        len(scan),
+        size,
+        size,
+        scan.domain,
+        scan.domain_reason,
+    )
 
 
 @contextmanager

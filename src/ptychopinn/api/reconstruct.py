@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from ptychopinn.api.evaluate import Comparison, compare_with_reference, data_misfit
-from ptychopinn.api.inputs import ScanSource, as_scan, log_to
+from ptychopinn.api.inputs import ScanSource, as_scan, log_start, log_to
 from ptychopinn.api.model_files import load_model
 from ptychopinn.api.train import Trained
 from ptychopinn.config import Recipe
@@ -79,6 +79,7 @@ def reconstruct(
         torch.set_num_threads(recipe.training.threads)
     folder = check_output_folder(output) if output is not None else None
     with log_to(folder / "run.log" if folder else None):
+        log_start(data, recipe)
         tensors = ScanTensors(data, where)
         network.to(tensors.device)
         use_probe(network, recipe, tensors, probe)
@@ -109,7 +110,7 @@ def reconstruct_tensors(
         started = time.perf_counter()
         paths["reconstruction"] = result.save(folder / "reconstruction.npz")
         paths["picture"] = _save_picture(folder / "reconstruction.png", result, history, comparison)
-        metrics["timings"]["write_s"] = time.perf_counter() - started
+        metrics["timings"]["write_s"] = timings.get("write_s", 0.0) + time.perf_counter() - started
         paths["metrics"] = write_text_atomically(folder / "metrics.json", json.dumps(metrics, indent=2))
     return Reconstructed(result, metrics, paths)
 
@@ -164,7 +165,7 @@ def use_probe(model: PatchModel, recipe: Recipe, tensors: ScanTensors, choice: P
 
 
 def prediction_groups(scan: Scan, recipe: Recipe) -> NDArray[np.int64]:
-    """Groups that hold every pattern: of one where patterns are encoded alone, else one for each seed point."""
+    """Groups that hold every pattern: of one where patterns are encoded alone, else one for each pattern."""
     if recipe.model.generator.grouping == "single":
         return np.arange(len(scan), dtype=np.int64)[:, None]
     everything = recipe.data.model_copy(update={"n_groups": None, "groups_per_pattern": 1})

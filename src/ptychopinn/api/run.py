@@ -1,18 +1,15 @@
 """`run`: train on a scan, then reconstruct it; one call from a measurement to an image."""
 
-import logging
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from ptychopinn.api.inputs import RecipeSource, ScanSource, as_recipe, log_to
+from ptychopinn.api.inputs import RecipeSource, ScanSource, as_recipe, as_scan, log_start, log_to
 from ptychopinn.api.reconstruct import Reconstructed, reconstruct_tensors
-from ptychopinn.api.train import Trained, training_scan, write_training
+from ptychopinn.api.train import Trained, write_training
 from ptychopinn.data.io.atomic import check_output_folder
 from ptychopinn.reconstruction import Progress, Reconstruction
-from ptychopinn.training import EpochHook, fit
-
-logger = logging.getLogger("ptychopinn")
+from ptychopinn.training import EpochHook, fit, training_data
 
 
 @dataclass(frozen=True)
@@ -56,29 +53,23 @@ def run(
     """
     started = time.perf_counter()
     settings = as_recipe(recipe, overrides)
-    data = training_scan(scan, settings)
+    data = training_data(as_scan(scan, settings), settings)
     folder = check_output_folder(output) if output is not None else None
     load_s = time.perf_counter() - started
     with log_to(folder / "run.log" if folder else None):
+        log_start(data.scan, settings)
         started = time.perf_counter()
         result = fit(data, settings, folder, resume=resume, tell=on_epoch)
-        train_s = time.perf_counter() - started
-        logger.info("trained %d epochs in %.1f s", len(result.history.get("epoch", [])), train_s)
-        trained = Trained(
-            result.model,
-            result.recipe,
-            result.history,
-            train_s,
-            write_training(result, folder) if folder else {},
-        )
+        trained_at = time.perf_counter()
+        written = write_training(result, folder) if folder else {}
+        timings = {
+            "load_s": load_s,
+            "train_s": trained_at - started,
+            "write_s": time.perf_counter() - trained_at,
+        }
+        trained = Trained(result.model, result.recipe, result.history, timings["train_s"], written)
         reconstructed = reconstruct_tensors(
-            result.model,
-            result.recipe,
-            result.tensors,
-            folder,
-            {"load_s": load_s, "train_s": train_s},
-            result.history,
-            on_batch,
+            result.model, result.recipe, result.tensors, folder, timings, result.history, on_batch
         )
-    paths = {**trained.paths, **reconstructed.paths}
+    paths = {**written, **reconstructed.paths}
     return Run(trained, reconstructed, {**paths, "log": folder / "run.log"} if folder else {})

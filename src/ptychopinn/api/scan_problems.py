@@ -99,8 +99,8 @@ def _probe_edge(facts: "ScanInfo", group_size: int) -> str | None:
     if facts.probe_edge_fraction <= PROBE_EDGE:
         return None
     return (
-        f"The probe touches the edge of its window ({facts.probe_edge_fraction:.1%} of its photons lie there): "
-        "it is cut off, or its background is not zero."
+        f"The probe touches the edge of its window ({facts.probe_edge_fraction:.1%} of its photons are "
+        "there): it is cut off, or its background is not zero."
     )
 
 
@@ -117,8 +117,8 @@ def _bad_pixels(facts: "ScanInfo", group_size: int) -> str | None:
     if facts.bad_pixel_fraction <= MANY_BAD_PIXELS:
         return None
     return (
-        f"{facts.bad_pixel_fraction:.0%} of the pixels are marked as bad: check that bad_pixels is True where "
-        "nothing was measured."
+        f"{facts.bad_pixel_fraction:.0%} of the pixels are marked as bad: check that bad_pixels is True "
+        "where nothing was measured."
     )
 
 
@@ -127,7 +127,8 @@ def _object_guess(facts: "ScanInfo", group_size: int) -> str | None:
         return None
     return (
         f"{facts.object_guess_too_small} of {facts.patterns} patches leave the object guess "
-        f"({facts.object_guess}): its frame and that of the positions differ, so that a comparison with it may fail."
+        f"({facts.object_guess}): its frame and that of the positions differ, and a comparison may "
+        "fail."
     )
 
 

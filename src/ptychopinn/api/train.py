@@ -5,17 +5,13 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from ptychopinn.api.inputs import RecipeSource, ScanSource, as_recipe, as_scan, log_to
+from ptychopinn.api.inputs import RecipeSource, ScanSource, as_recipe, as_scan, log_start, log_to
 from ptychopinn.api.model_files import BUNDLE_NAME, save_model
 from ptychopinn.config import Recipe
-from ptychopinn.data import Scan, subsample
 from ptychopinn.data.io.atomic import check_output_folder, write_text_atomically
-from ptychopinn.generators import resolve
-from ptychopinn.models import PatchModel, with_labels
+from ptychopinn.models import PatchModel
 from ptychopinn.plotting import figure_history, save_figure
-from ptychopinn.training import EpochHook, Fit, History, choose_device, fit, split_groups
+from ptychopinn.training import EpochHook, Fit, History, fit, training_data
 
 logger = logging.getLogger("ptychopinn")
 
@@ -59,33 +55,15 @@ def train(
         PtychoPINNError: the scan, the recipe or the folder cannot be used; nothing has been written then.
     """
     settings = as_recipe(recipe, overrides)
-    data = training_scan(scan, settings)
+    data = training_data(as_scan(scan, settings), settings)
     folder = check_output_folder(output) if output is not None else None
     with log_to(folder / "run.log" if folder else None):
+        log_start(data.scan, settings)
         started = time.perf_counter()
         result = fit(data, settings, folder, resume=resume, tell=on_epoch)
         seconds = time.perf_counter() - started
-        logger.info("trained %d epochs in %.1f s", len(result.history.get("epoch", [])), seconds)
         paths = write_training(result, folder) if folder else {}
     return Trained(result.model, result.recipe, result.history, seconds, paths)
-
-
-def training_scan(source: ScanSource, recipe: Recipe) -> Scan:
-    """The patterns that a recipe trains on, after all that can be refused before anything is written.
-
-    Raises:
-        PtychoPINNError: no such device or architecture, a scan that cannot be used, too few positions for the
-            groups, or no labels for supervised training.
-    """
-    choose_device(recipe.training.device)
-    resolve(recipe.model.generator.architecture)
-    whole = as_scan(source, recipe)
-    rng = np.random.default_rng(recipe.training.seed)
-    scan = subsample(whole, recipe.data.n_patterns, recipe.data.subsampling, rng)
-    split_groups(scan, recipe)
-    if recipe.model.kind == "supervised" or recipe.model.loss.realspace_mae_weight > 0:
-        scan = with_labels(scan)
-    return scan
 
 
 def write_training(result: Fit, folder: Path) -> dict[str, Path]:

@@ -24,7 +24,7 @@ No scan at hand? `ptychopinn simulate -o scan.npz` makes one."""
 class Verbs(TyperGroup):
     """Our own errors end with their message alone and exit code 2; Ctrl-C ends with 130."""
 
-    def invoke(self, ctx: typer.Context) -> Any:
+    def invoke(self, ctx: Any) -> Any:
         """Run a verb."""
         try:
             return super().invoke(ctx)

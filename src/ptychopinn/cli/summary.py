@@ -68,7 +68,8 @@ def warn_if_collapsed(report: Mapping[str, Any] | None) -> None:
         contrast = (report or {}).get(f"contrast_{part}")
         if contrast is not None and not low <= contrast <= high:
             _warn(
-                f"the {part} has {contrast:.2f} times the contrast of the reference; the image may have collapsed"
+                f"the {part} has {contrast:.2f} times the contrast of the reference; "
+                "the image may have collapsed"
             )
 
 

@@ -14,5 +14,5 @@ class ReconstructionConfig(Section):
     """Patterns predicted at once."""
     weight: Literal["probe", "uniform", "central"] = "probe"
     """Weight of a patch's pixels in the stitch."""
-    min_coverage: float = Field(default=1e-3, gt=0, lt=1)
+    min_coverage: float = Field(default=1e-2, gt=0, lt=1)
     """Where the total weight is below this part of its maximum the canvas counts as not covered."""

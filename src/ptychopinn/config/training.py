@@ -12,7 +12,7 @@ class TrainingConfig(Section):
 
     epochs: int = Field(default=60, ge=1)
     """Passes over the training patterns."""
-    patterns_per_step: int = Field(default=64, ge=1)
+    patterns_per_step: int = Field(default=32, ge=1)
     """Patterns in one optimiser step; a step holds patterns_per_step / group_size groups, at least one."""
     learning_rate: float = Field(default=2e-3, gt=0)
     """Peak learning rate of AdamW."""

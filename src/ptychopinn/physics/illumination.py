@@ -82,15 +82,13 @@ def support_mask(
 def normalise_probe(
     probe: Complex[Tensor, "... H W"], scale: float, mask: Float[Tensor, "H W"] | None = None
 ) -> tuple[Complex[Tensor, "... H W"], float]:
-    """Probe divided by `scale * mean(|mask * probe|)`, and that divisor: the earlier system's normalisation."""
+    """Probe divided by `scale * mean(|mask * probe|)`, as the earlier system has it, and that divisor."""
     masked = probe if mask is None else probe * mask
     divisor = scale * float(masked.abs().mean())
     return probe / divisor, divisor
 
 
-def smooth_probe(
-    probe: Complex[Tensor, "*batch H W"], deviation_px: float
-) -> Complex[Tensor, "*batch H W"]:
+def smooth_probe(probe: Complex[Tensor, "*batch H W"], deviation_px: float) -> Complex[Tensor, "*batch H W"]:
     """Convolve the modes with a Gaussian of `deviation_px`, periodic; linear and its own adjoint."""
     if deviation_px == 0:
         return probe
@@ -108,8 +106,8 @@ def with_modes(
 ) -> Complex[Tensor, "{modes} H W"]:
     """The first `modes` incoherent modes of a probe, or further orthogonal ones added to them.
 
-    Added modes are the first mode times low-order polynomials of the coordinates, made orthogonal to all others;
-    each carries `power_ratio` of the power of the mode before it. The total power is kept.
+    Added modes are the first mode times low-order polynomials of the coordinates, made orthogonal to all
+    others; each carries `power_ratio` of the power of the mode before it. The total power is kept.
     """
     have, height, width = probe.shape
     kept = probe[:modes]

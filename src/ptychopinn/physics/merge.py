@@ -2,8 +2,8 @@ r"""Weighted averages of overlapping patches: the barycentric merge of a group a
 
 \[ O = \frac{\sum_n \mathrm{place}(w_n p_n) + \epsilon f}{\sum_n \mathrm{place}(w_n) + \epsilon} \]
 
-Patches cut from an object are merged to that object again, wherever the weight is well above \(\epsilon\); where there
-is no weight the result is the fill value f.
+Patches cut from an object are merged to that object again, wherever the weight is well above \(\epsilon\);
+where there is no weight the result is the fill value f.
 """
 
 from typing import Literal

@@ -5,8 +5,8 @@ A position \((y, x)\) is where element (H//2, W//2) of the patch lies on the can
 \[ (E_n O)[i, j] = O[y_n - H//2 + i,\; x_n - W//2 + j], \qquad
    \sum_n E_n^\dagger p_n = \text{place}(p) . \]
 
-Fractional positions are sampled bilinearly. Windows that leave the canvas are refused, never dropped; on an
-accelerator the check would wait for the device, so there `check_inside` is the caller's, once, before the loop.
+Fractional positions are sampled bilinearly. Windows that leave the canvas are refused, never dropped. On an
+accelerator the check would wait for the device: there the caller runs `check_inside` once, before the loop.
 """
 
 import math
@@ -39,8 +39,8 @@ def extract_patches(
     """
     if canvas.shape[:-2] != positions_px.shape[:-2]:
         raise ValueError(
-            f"canvases have leading axes {tuple(canvas.shape[:-2])}, positions {tuple(positions_px.shape[:-2])}; "
-            "the rule is the same leading axes, so expand one of them"
+            f"canvases have leading axes {tuple(canvas.shape[:-2])} and positions "
+            f"{tuple(positions_px.shape[:-2])}; the rule is the same leading axes, so expand one of them"
         )
     shape = (canvas.shape[-2], canvas.shape[-1])
     _check_on_host(positions_px, size, shape)
@@ -73,15 +73,17 @@ def place_patches(
     return _scatter(window, _flat_index(whole, _grown(size), shape), shape)
 
 
-def check_inside(positions_px: Real[Tensor, "*batch 2"], size: tuple[int, int], shape: tuple[int, int]) -> None:
-    """Raise `PtychoPINNError` unless every window of `size` at whole or fractional positions lies on a canvas."""
+def check_inside(
+    positions_px: Real[Tensor, "*batch 2"], size: tuple[int, int], shape: tuple[int, int]
+) -> None:
+    """Raise `PtychoPINNError` unless every window of `size` lies on a canvas; positions may be fractional."""
     first = positions_px - torch.tensor([side // 2 for side in size], device=positions_px.device)
     room = torch.tensor(shape, device=positions_px.device) - torch.tensor(size, device=positions_px.device)
     inside = ((first >= 0) & (first <= room)).all(-1)
     if not bool(inside.all()):
         raise PtychoPINNError(
-            f"{int((~inside).sum())} of {inside.numel()} patches of {size[0]}x{size[1]} px leave the canvas of "
-            f"{shape[0]}x{shape[1]} px; shift the positions by the canvas origin or make the canvas larger"
+            f"{int((~inside).sum())} of {inside.numel()} patches of {size[0]}x{size[1]} px leave the canvas "
+            f"of {shape[0]}x{shape[1]} px; shift the positions by the canvas origin or make the canvas larger"
         )
 
 
@@ -95,7 +97,7 @@ def _flat_index(
 ) -> Int[Tensor, "*batch P H W"]:
     """Index of every window element in the flattened canvases.
 
-    The limit serves the row and column that fractional windows have too many: at the edge their weight is zero.
+    The limit is for the row and column that fractional windows have more: at the edge they weigh nothing.
     """
     device = positions_px.device
     rows, columns = (

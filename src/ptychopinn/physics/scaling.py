@@ -11,7 +11,7 @@ CALIBRATED_RATIO = (0.2, 2.0)
 
 
 def photon_ratio(mean_counts_per_pattern: float, probe: Complex[Tensor, "M H W"]) -> float:
-    """Measured photons per pattern over those of the probe: the mean |object|^2 if the probe is calibrated."""
+    """Measured photons per pattern over the probe's: the mean |object|^2 if the probe is calibrated."""
     return mean_counts_per_pattern / float(probe.abs().square().sum())
 
 
@@ -22,8 +22,9 @@ def intensity_scale(
 ) -> tuple[float, str]:
     """Factor on the probe that takes it to sqrt(photons), and the reason in words.
 
-    `probe` trusts the probe's own scale. `data` and `trainable` make its photons equal to the mean counts, so that the
-    object is 1 on average. `auto` trusts the probe if it explains the counts within `CALIBRATED_RATIO`, else `data`.
+    `probe` trusts the probe's own scale. `data` and `trainable` make its photons equal to the mean counts, so
+    that the object is 1 on average. `auto` trusts the probe if it explains the counts within
+    `CALIBRATED_RATIO`, else it does as `data`.
     """
     ratio = photon_ratio(mean_counts_per_pattern, probe)
     low, high = CALIBRATED_RATIO

@@ -2,8 +2,8 @@ r"""Translation of images by whole and fractional pixels.
 
 A shift by \(d = (d_y, d_x)\) px moves the content towards larger indices: out[y, x] = in[y - d_y, x - d_x].
 
-- `fourier_shift` multiplies the spectrum by \(e^{-2\pi i\, f \cdot d}\): exact for band-limited periodic images,
-  unitary, and its adjoint is the shift by -d.
+- `fourier_shift` multiplies the spectrum by \(e^{-2\pi i\, f \cdot d}\): exact for band-limited periodic
+  images, unitary, and its adjoint is the shift by -d.
 - `bilinear_shift` interpolates linearly and lets zeros in at the edges; its adjoint is the shift by -d too.
 """
 

@@ -59,7 +59,11 @@ def check_one_image(scan: Scan) -> None:
     guess = Frame.of_scan(scan, windows)
     if not guess.overlaps(windows):
         raise ScanError(
-            f"{scan.source}: no pattern lies on objectGuess, {guess.shape[0]}x{guess.shape[1]} px from (0, 0): "
-            f"all lie in {windows.shape[0]}x{windows.shape[1]} px from {windows.origin_px}; the rule is positions "
-            "in the frame of objectGuess, so shift them, or drop objectGuess"
+            f"{scan.source}: no pattern lies on objectGuess, {_span(guess)}, as all are in {_span(windows)}; "
+            "the rule is positions in the frame of objectGuess, so shift them, or drop objectGuess"
         )
+
+
+def _span(frame: Frame) -> str:
+    rows, columns = (f"{low}..{low + n - 1}" for low, n in zip(frame.origin_px, frame.shape, strict=True))
+    return f"rows {rows} and columns {columns}"

@@ -1,6 +1,15 @@
 """Training with Lightning."""
 
 from ptychopinn.training.callbacks import EpochHook, History
-from ptychopinn.training.fit import Fit, choose_device, fit, split_groups
+from ptychopinn.training.fit import Fit, TrainingData, choose_device, fit, split_groups, training_data
 
-__all__ = ["EpochHook", "Fit", "History", "choose_device", "fit", "split_groups"]
+__all__ = [
+    "EpochHook",
+    "Fit",
+    "History",
+    "TrainingData",
+    "choose_device",
+    "fit",
+    "split_groups",
+    "training_data",
+]

@@ -1,6 +1,7 @@
 """Fit a model to a scan."""
 
 import logging
+import signal
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from ptychopinn.data import cached_groups, make_groups, split_by_place, subsampl
 from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.data.scan import Scan
 from ptychopinn.errors import ConfigError
+from ptychopinn.generators import resolve
 from ptychopinn.models import (
     PatchModel,
     build_model,
@@ -49,6 +51,33 @@ class Fit:
     """Group table of the training patterns."""
 
 
+@dataclass(frozen=True)
+class TrainingData:
+    """The patterns that a recipe trains on, in groups."""
+
+    scan: Scan
+    """Sub-sampled, with labels where the recipe needs them."""
+    train_groups: NDArray[np.int64]
+    """(n_groups, G), into the scan."""
+    validation_groups: NDArray[np.int64]
+    """(n_groups, G), of patterns that training never sees; none where the region is too small."""
+
+
+def training_data(scan: Scan, recipe: Recipe) -> TrainingData:
+    """Choose patterns, labels and groups; refuses all that training could refuse later.
+
+    Raises:
+        PtychoPINNError: no such device or architecture, too few positions for the groups, or no labels.
+    """
+    choose_device(recipe.training.device)
+    resolve(recipe.model.generator.architecture)
+    rng = np.random.default_rng(recipe.training.seed)
+    scan = subsample(scan, recipe.data.n_patterns, recipe.data.subsampling, rng)
+    if needs_labels(recipe.model):
+        scan = with_labels(scan, recipe.model.subpixel)
+    return TrainingData(scan, *split_groups(scan, recipe))
+
+
 def choose_device(name: str) -> torch.device:
     """The device of that name; `auto` takes a GPU where there is one.
 
@@ -71,7 +100,7 @@ def choose_device(name: str) -> torch.device:
 
 
 def fit(
-    scan: Scan,
+    scan: Scan | TrainingData,
     recipe: Recipe,
     folder: Path | None = None,
     *,
@@ -81,7 +110,7 @@ def fit(
     """Train the model of a recipe on a scan.
 
     Args:
-        scan: what was measured.
+        scan: what was measured, or what `training_data` made of it and the recipe.
         recipe: without `fitted`; the result's recipe has it.
         folder: where `history.csv` and `checkpoints/` go; nothing is written without it.
         resume: go on from `checkpoints/last.ckpt` of the folder, to the same result as an uninterrupted run.
@@ -91,12 +120,9 @@ def fit(
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     device = choose_device(config.device)
-    rng = np.random.default_rng(config.seed)
-    scan = subsample(scan, recipe.data.n_patterns, recipe.data.subsampling, rng)
-    if needs_labels(recipe.model):
-        scan = with_labels(scan, recipe.model.subpixel)
+    data = scan if isinstance(scan, TrainingData) else training_data(scan, recipe)
+    scan, train_groups, validation_groups = data.scan, data.train_groups, data.validation_groups
     tensors = ScanTensors(scan, device)
-    train_groups, validation_groups = split_groups(scan, recipe)
     torch.manual_seed(config.seed)
     probe = prepare_probe(scan.probe, recipe.model.probe)
     scale, reason = scan_scale(recipe, tensors, probe)
@@ -123,7 +149,8 @@ def fit(
     checkpoint = checkpoint_to_resume(folder, recipe) if resume else None
     with _quiet_lightning():
         trainer = _trainer(recipe, folder, device, callbacks, monitor)
-        trainer.fit(module, train, validation, ckpt_path=checkpoint, weights_only=True)
+        with _interrupts_pass():
+            trainer.fit(module, train, validation, ckpt_path=checkpoint, weights_only=True)
     best.restore(module)
     model.to(device)  # Lightning leaves it on the CPU
     fitted = fitted.model_copy(update={"intensity_scale": float(model.log_scale.exp())})
@@ -192,6 +219,19 @@ def _trainer(
         default_root_dir=folder,
         use_distributed_sampler=False,
     )
+
+
+@contextmanager
+def _interrupts_pass() -> Iterator[None]:
+    """Raise KeyboardInterrupt on Ctrl-C, as any library does; Lightning ends the process instead."""
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit as end:
+        if not isinstance(end.__context__, KeyboardInterrupt):
+            raise
+        signal.signal(signal.SIGINT, handler)
+        raise KeyboardInterrupt from None
 
 
 @contextmanager
