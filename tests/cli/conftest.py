@@ -29,7 +29,7 @@ class Outcome:
         self.err = result.stderr
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def ptycho() -> Callable[..., Outcome]:
     """Run a command line, given as words."""
     return lambda *words: Outcome([str(word) for word in words])

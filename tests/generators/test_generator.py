@@ -20,7 +20,7 @@ def patterns_of(view: GroupView, order: list[int]) -> GroupView:
     return replace(view, **{name: getattr(view, name)[:, order] for name in names})
 
 
-@pytest.mark.parametrize(("kind", "grouping"), product(INPUTS, ["single", "stacked"]))
+@pytest.mark.parametrize(("kind", "grouping"), list(product(INPUTS, ["single", "stacked"])))
 def test_the_first_patches_are_exactly_one(make_view: MakeView, kind: str, grouping: str) -> None:
     generator = Generator(GeneratorConfig(input=kind, grouping=grouping, width=2, levels=1), 4)
     patches = generator(make_view(size=15))

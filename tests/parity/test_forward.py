@@ -172,9 +172,9 @@ def test_translation(forward: Path) -> None:
 
 
 def test_divergence_one_sign_of_translation(forward: Path) -> None:
-    """A switch of the earlier system selects a fallback that moves content the other way and spoils the border.
+    """A switch of the earlier system selects a fallback that moves content the other way, borders aside.
 
-    Ours has no switch. Away from the border the fallback is our shift by minus the offset, never by the offset.
+    Ours has no switch. Away from the border the fallback is our shift by minus the offset, not by the offset.
     """
     data = load(forward / "translation.npz")
     shift, theirs = data["in_offsets_xy"].flip(-1), data["tf_translate_non_xla_fallback_real"]
@@ -219,7 +219,7 @@ def test_probe_mask(forward: Path, size: int) -> None:
 
 @pytest.mark.parametrize("size", [64, 128])
 def test_default_probe(forward: Path, size: int) -> None:
-    """A disk about that centre, smoothed by 1 px, plus 1e-9; its radius at scale 0.7, 0.1704 N, is measured."""
+    """A disk about that centre, smoothed by 1 px, plus 1e-9; its radius, 0.1704 N, is measured."""
     data = load(forward / f"default_probe_N{size}.npz")
     ours = gaussian_filter(support_mask(size, 0.1704 * size).double().numpy(), 1.0) + 1e-9
     same(torch.from_numpy(ours), data["default_probe_scale_0p7"].double())

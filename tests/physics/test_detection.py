@@ -1,5 +1,7 @@
 """Intensity, amplitude and counts."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor
@@ -40,7 +42,7 @@ def test_amplitude_is_the_root_of_the_intensity() -> None:
 
 
 @pytest.mark.parametrize("measure", [intensity, amplitude])
-def test_gradients(measure: type(intensity)) -> None:  # type: ignore[valid-type]
+def test_gradients(measure: Callable[[Tensor], Tensor]) -> None:
     assert torch.autograd.gradcheck(measure, (wave(2, 3, 2, 3).requires_grad_(),))
 
 

@@ -144,8 +144,8 @@ def test_an_unknown_subpixel_rule_is_refused() -> None:
         DiffractionModel("nearest")
 
 
-def test_the_same_positions_give_the_same_patterns() -> None:
-    """Patterns depend on positions smoothly: steps of 0.1 px change them little, and not nothing."""
+def test_patterns_follow_the_position_smoothly() -> None:
+    """Steps of 0.1 px change them, and change them little."""
     object_, probe, model = draw(*SHAPE), compact_probe(1, (8, 8)), DiffractionModel()
     steps = torch.tensor([[9.1 + 0.1 * k, 10.2] for k in range(4)], dtype=torch.float64)
     patterns = model(object_, steps, probe)

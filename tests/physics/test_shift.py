@@ -1,6 +1,7 @@
 """Translation by whole and fractional pixels."""
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -80,7 +81,7 @@ def test_fractional_bilinear_shift_by_hand() -> None:
 
 
 @pytest.mark.parametrize("shift", [fourier_shift, bilinear_shift])
-def test_leading_axes_broadcast(shift: type(fourier_shift)) -> None:  # type: ignore[valid-type]
+def test_leading_axes_broadcast(shift: Callable[[Tensor, Tensor], Tensor]) -> None:
     start, shifts = image(3, 6, 5), torch.stack([pair(0.5, 1), pair(-1.25, 0), pair(0, 2)])
     together = shift(start, shifts)
     alone = torch.stack([shift(start[n], shifts[n]) for n in range(3)])
@@ -89,7 +90,7 @@ def test_leading_axes_broadcast(shift: type(fourier_shift)) -> None:  # type: ig
 
 
 @pytest.mark.parametrize("shift", [fourier_shift, bilinear_shift])
-def test_gradients(shift: type(fourier_shift)) -> None:  # type: ignore[valid-type]
+def test_gradients(shift: Callable[[Tensor, Tensor], Tensor]) -> None:
     start, by = image(5, 4).requires_grad_(), pair(0.3, -1.6).requires_grad_()
     assert torch.autograd.gradcheck(shift, (start, by))
 

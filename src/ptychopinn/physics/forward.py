@@ -22,8 +22,8 @@ class DiffractionModel(nn.Module):
 
     \[ \lambda_n = \sum_m \left| \mathcal{F}\left[ P_m(r - \delta_n)\, O(r + y_n) \right] \right|^2 \]
 
-    with the position split into whole pixels \(y_n\) and a remainder \(\delta_n\). Differentiable in the object,
-    in the probe, and in the positions as far as they do not cross to the next whole pixel.
+    with the position split into whole pixels \(y_n\) and a remainder \(\delta_n\). Differentiable in the
+    object, in the probe, and in the positions as far as they do not cross to the next whole pixel.
 
     Args:
         subpixel: `probe` shifts the probe by the remainder (Fourier); `bilinear` samples the patch between

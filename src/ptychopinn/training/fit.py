@@ -123,11 +123,12 @@ def fit(
     data = scan if isinstance(scan, TrainingData) else training_data(scan, recipe)
     scan, train_groups, validation_groups = data.scan, data.train_groups, data.validation_groups
     tensors = ScanTensors(scan, device)
-    torch.manual_seed(config.seed)
     probe = prepare_probe(scan.probe, recipe.model.probe)
     scale, reason = scan_scale(recipe, tensors, probe)
     logger.info("intensity scale %.4g: %s", scale, reason)
-    model = build_model(recipe, probe, scale).to(device)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        model = build_model(recipe, probe, scale).to(device)
     model.generator.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     fitted = fit_statistics(model, tensors, train_groups)
     recipe = recipe.model_copy(update={"fitted": fitted})
