@@ -1,9 +1,10 @@
 """What every verb accepts: a path or the thing itself."""
 
 import logging
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import sys
+from collections.abc import Mapping
 from importlib.metadata import version
+from logging.handlers import MemoryHandler
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -33,38 +34,41 @@ def as_scan(source: ScanSource, recipe: Recipe) -> Scan:
     return source if isinstance(source, Scan) else read_scan(source, recipe.data)
 
 
-def log_start(scan: Scan, recipe: Recipe) -> None:
-    """The first lines of every log: what runs, on what."""
-    logger.info(
-        "ptychopinn %s, backend %s, device %s", version("ptychopinn"), recipe.backend, recipe.training.device
-    )
-    size = scan.pattern_size
-    logger.info(
-        "%s: %d patterns of %dx%d px, %s (%s)",
-        scan.source,
-        len(scan),
-        size,
-        size,
-        scan.domain,
-        scan.domain_reason,
-    )
+class RunLog:
+    """Keeps what our loggers say while its block runs, and writes it to a file from `write_to` on.
+
+    So the log begins with the reading of the scan, and a refused input leaves no file behind.
+    """
+
+    def __init__(self) -> None:
+        self._buffer = MemoryHandler(capacity=sys.maxsize, flushLevel=sys.maxsize, flushOnClose=False)
+        self._root = logging.getLogger("ptychopinn")
+        self._level = self._root.level
+        self.path: Path | None = None
+
+    def __enter__(self) -> "RunLog":
+        self._root.addHandler(self._buffer)
+        self._root.setLevel(min(self._level or logging.INFO, logging.INFO))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._root.removeHandler(self._buffer)
+        self._root.setLevel(self._level)
+        if self._buffer.target is not None:
+            self._buffer.target.close()
+        self._buffer.close()
+
+    def write_to(self, folder: Path) -> None:
+        """Write `run.log` in a folder: what was said so far, and then each line as it comes."""
+        self.path = folder / "run.log"
+        target = logging.FileHandler(self.path, encoding="utf-8")
+        target.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        self._buffer.setTarget(target)
+        self._buffer.flush()
+        self._buffer.flushLevel = logging.NOTSET
 
 
-@contextmanager
-def log_to(path: Path | None) -> Iterator[None]:
-    """Write everything that our loggers say into a file as well, while the block runs."""
-    if path is None:
-        yield
-        return
-    root = logging.getLogger("ptychopinn")
-    handler = logging.FileHandler(path, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    level = root.level
-    root.addHandler(handler)
-    root.setLevel(min(level or logging.INFO, logging.INFO))
-    try:
-        yield
-    finally:
-        root.removeHandler(handler)
-        root.setLevel(level)
-        handler.close()
+def say_what_runs(recipe: Recipe) -> None:
+    """The first line of every log."""
+    training = recipe.training
+    logger.info("ptychopinn %s, backend %s, device %s", version("ptychopinn"), recipe.backend, training.device)

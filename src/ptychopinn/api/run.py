@@ -4,12 +4,12 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from ptychopinn.api.inputs import RecipeSource, ScanSource, as_recipe, as_scan, log_start, log_to
+from ptychopinn.api.inputs import RecipeSource, RunLog, ScanSource, as_recipe, as_scan, say_what_runs
 from ptychopinn.api.reconstruct import Reconstructed, reconstruct_tensors
 from ptychopinn.api.train import Trained, write_training
 from ptychopinn.data.io.atomic import check_output_folder
 from ptychopinn.reconstruction import Progress, Reconstruction
-from ptychopinn.training import EpochHook, fit, training_data
+from ptychopinn.training import EpochHook, fit_prepared, prepare
 
 
 @dataclass(frozen=True)
@@ -52,19 +52,20 @@ def run(
         PtychoPINNError: the scan, the recipe or the folder cannot be used; nothing has been written then.
     """
     started = time.perf_counter()
-    settings = as_recipe(recipe, overrides)
-    data = training_data(as_scan(scan, settings), settings)
-    folder = check_output_folder(output) if output is not None else None
-    load_s = time.perf_counter() - started
-    with log_to(folder / "run.log" if folder else None):
-        log_start(data.scan, settings)
-        started = time.perf_counter()
-        result = fit(data, settings, folder, resume=resume, tell=on_epoch)
+    with RunLog() as log:
+        settings = as_recipe(recipe, overrides)
+        say_what_runs(settings)
+        start = prepare(as_scan(scan, settings), settings)
+        folder = check_output_folder(output) if output is not None else None
+        if folder is not None:
+            log.write_to(folder)
+        loaded_at = time.perf_counter()
+        result = fit_prepared(start, folder, resume=resume, tell=on_epoch)
         trained_at = time.perf_counter()
         written = write_training(result, folder) if folder else {}
         timings = {
-            "load_s": load_s,
-            "train_s": trained_at - started,
+            "load_s": loaded_at - started,
+            "train_s": trained_at - loaded_at,
             "write_s": time.perf_counter() - trained_at,
         }
         trained = Trained(result.model, result.recipe, result.history, timings["train_s"], written)
@@ -72,4 +73,4 @@ def run(
             result.model, result.recipe, result.tensors, folder, timings, result.history, on_batch
         )
     paths = {**written, **reconstructed.paths}
-    return Run(trained, reconstructed, {**paths, "log": folder / "run.log"} if folder else {})
+    return Run(trained, reconstructed, {**paths, "log": log.path} if log.path else {})

@@ -1,19 +1,17 @@
 """`train`: fit a network to a scan, without ground truth."""
 
-import logging
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from ptychopinn.api.inputs import RecipeSource, ScanSource, as_recipe, as_scan, log_start, log_to
+from ptychopinn.api.inputs import RecipeSource, RunLog, ScanSource, as_recipe, as_scan, say_what_runs
 from ptychopinn.api.model_files import BUNDLE_NAME, save_model
 from ptychopinn.config import Recipe
 from ptychopinn.data.io.atomic import check_output_folder, write_text_atomically
 from ptychopinn.models import PatchModel
 from ptychopinn.plotting import figure_history, save_figure
-from ptychopinn.training import EpochHook, Fit, History, fit, training_data
+from ptychopinn.training import EpochHook, Fit, History, fit_prepared, prepare
 
-logger = logging.getLogger("ptychopinn")
 
 
 @dataclass(frozen=True)
@@ -54,13 +52,15 @@ def train(
     Raises:
         PtychoPINNError: the scan, the recipe or the folder cannot be used; nothing has been written then.
     """
-    settings = as_recipe(recipe, overrides)
-    data = training_data(as_scan(scan, settings), settings)
-    folder = check_output_folder(output) if output is not None else None
-    with log_to(folder / "run.log" if folder else None):
-        log_start(data.scan, settings)
+    with RunLog() as log:
+        settings = as_recipe(recipe, overrides)
+        say_what_runs(settings)
+        start = prepare(as_scan(scan, settings), settings)
+        folder = check_output_folder(output) if output is not None else None
+        if folder is not None:
+            log.write_to(folder)
         started = time.perf_counter()
-        result = fit(data, settings, folder, resume=resume, tell=on_epoch)
+        result = fit_prepared(start, folder, resume=resume, tell=on_epoch)
         seconds = time.perf_counter() - started
         paths = write_training(result, folder) if folder else {}
     return Trained(result.model, result.recipe, result.history, seconds, paths)

@@ -17,9 +17,9 @@ class GeneratorConfig(Section):
     grouping: Literal["single", "stacked"] = "single"
     """`single`: each pattern is encoded alone, once. `stacked`: the G patterns of a group are input channels."""
     width: int = Field(default=8, ge=1)
-    """Channels of the first level."""
+    """Channels at full resolution; doubled at every level."""
     levels: int = Field(default=3, ge=1, le=7)
-    """Resolution levels of the U-Net."""
+    """Times that the U-Net halves the resolution."""
 
 
 class MergeConfig(Section):

@@ -1,15 +1,17 @@
 """Training with Lightning."""
 
 from ptychopinn.training.callbacks import EpochHook, History
-from ptychopinn.training.fit import Fit, TrainingData, choose_device, fit, split_groups, training_data
+from ptychopinn.training.fit import Fit, fit, fit_prepared
+from ptychopinn.training.prepare import Prepared, choose_device, prepare, split_groups
 
 __all__ = [
     "EpochHook",
     "Fit",
     "History",
-    "TrainingData",
+    "Prepared",
     "choose_device",
     "fit",
+    "fit_prepared",
+    "prepare",
     "split_groups",
-    "training_data",
 ]

@@ -42,8 +42,9 @@ class GroupLoader:
         return max(1, round(wanted / self.groups_per_step))
 
     def __iter__(self) -> Iterator[Batch]:
+        # A generator: the epoch is asked for with the first batch, when a resumed trainer has restored it.
         order = np.arange(len(self.groups))
         if self._epoch is not None:
             order = np.random.default_rng([self._seed, self._epoch()]).permutation(order)
         order = order[: len(self) * self.groups_per_step]
-        return self.tensors.batches(self.groups, self.groups_per_step, order)
+        yield from self.tensors.batches(self.groups, self.groups_per_step, order)

@@ -1,0 +1,54 @@
+"""The walls of the house: who imports whom, and what an import may cost."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from importlinter.cli import lint_imports
+
+import ptychopinn
+
+ROOT = Path(__file__).resolve().parents[1]
+HEAVY = ("torch", "lightning", "matplotlib", "scipy", "skimage", "h5py")
+
+
+def test_layers_and_forbidden_imports(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+
+    assert lint_imports(config_filename=str(ROOT / "pyproject.toml"), no_cache=True) == 0
+
+
+def loaded_by(statement: str) -> set[str]:
+    """Which heavy packages a fresh interpreter holds after a statement."""
+    code = f"import sys\n{statement}\nprint(*[name for name in {HEAVY!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    "statement", ["import ptychopinn", "import ptychopinn.config", "from ptychopinn import Recipe"]
+)
+def test_configuration_is_light(statement: str) -> None:
+    assert loaded_by(statement) == set()
+
+
+def test_simulation_needs_no_lightning() -> None:
+    assert "lightning" not in loaded_by("from ptychopinn import simulate, info, read_scan")
+
+
+@pytest.mark.parametrize("name", ptychopinn.__all__)
+def test_public_names_are_there(name: str) -> None:
+    assert getattr(ptychopinn, name) is not None
+    assert name in dir(ptychopinn)
+
+
+def test_other_names_are_refused() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'reconstrukt'"):
+        ptychopinn.reconstrukt  # noqa: B018
+
+
+def test_every_module_under_src_is_small_enough_to_read() -> None:
+    lengths = {path: len(path.read_text().splitlines()) for path in (ROOT / "src").rglob("*.py")}
+
+    assert max(lengths.values()) < 500, max(lengths, key=lambda path: lengths[path])
