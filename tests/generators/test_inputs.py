@@ -36,7 +36,9 @@ def test_amplitude_and_log_counts_are_what_they_say(make_view: MakeView) -> None
 @pytest.mark.parametrize("per_pattern", [False, True])
 def test_what_a_bad_pixel_holds_does_not_matter(make_view: MakeView, kind: str, per_pattern: bool) -> None:
     view, present = make_view(), INPUTS[kind][0]
-    measured = torch.ones(2, 4, 16, 16, dtype=torch.bool) if per_pattern else torch.ones(16, 16, dtype=torch.bool)
+    measured = (
+        torch.ones(2, 4, 16, 16, dtype=torch.bool) if per_pattern else torch.ones(16, 16, dtype=torch.bool)
+    )
     measured[..., 8, 3] = False
     garbage = view.amplitude.clone()
     garbage[..., 8, 3] = 1e6
@@ -51,7 +53,9 @@ def test_a_noise_free_pattern_of_a_flat_object_is_lifted_to_nothing(make_view: M
     power = view.probes.abs().square().sum(-3)
     relative = power / power.amax((-2, -1), keepdim=True)
     image = lifted(flat)
-    torch.testing.assert_close(image[:, :, 0], relative / (relative + 0.05) - 1)  # 0 but for the regularisation
+    torch.testing.assert_close(
+        image[:, :, 0], relative / (relative + 0.05) - 1
+    )  # 0 but for the regularisation
     assert image[:, :, 0][relative > 0.9].abs().max() < 0.053
     assert image[:, :, 1].abs().max() < 1e-5
 
@@ -110,8 +114,6 @@ def test_lifted_follows_the_equation(modes: int, size: int, masked: bool) -> Non
 def test_counts_where_the_detector_wave_is_exactly_zero_give_finite_numbers() -> None:
     """A flat probe lights one detector pixel; counts elsewhere must not become infinity times zero."""
     probe = torch.ones(1, 1, 1, 16, 16, dtype=torch.complex64)
-    view = GroupView(
-        torch.full((1, 1, 16, 16), 30.0), None, probe, to_detector(probe), torch.zeros(1, 1, 2)
-    )
+    view = GroupView(torch.full((1, 1, 16, 16), 30.0), None, probe, to_detector(probe), torch.zeros(1, 1, 2))
     assert (view.detector_probes == 0).any()
     assert lifted(view).isfinite().all()

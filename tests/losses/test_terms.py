@@ -1,4 +1,4 @@
-"""The terms of the loss against numpy and scipy, and their gradients where counts or expectations are zero."""
+"""The terms of the loss against numpy and scipy, and their gradients at zero."""
 
 from collections.abc import Callable
 

@@ -123,7 +123,9 @@ def test_statistics_are_those_of_the_training_patterns(
     assert float(normalised.std()) == pytest.approx(1, rel=1e-3)
 
 
-def test_an_input_without_any_contrast_is_refused(scan: Scan, groups: np.ndarray, make_model: MakeModel) -> None:
+def test_an_input_without_any_contrast_is_refused(
+    scan: Scan, groups: np.ndarray, make_model: MakeModel
+) -> None:
     flat = replace(scan, patterns=np.ones_like(scan.patterns), source="flat.npz")
     model = make_model(flat, "model.generator.input=amplitude")
     with pytest.raises(ScanError, match=r"flat\.npz: every input of the network is the same number"):

@@ -51,28 +51,28 @@ def test_true_patches_give_the_measured_intensities(
 
 def with_smooth_object(scan: Scan) -> Scan:
     """The same positions and probe over a slow wave; the probe is Fourier-shifted to the exact positions."""
-    y, x = np.indices(scan.object_guess.shape) / 8
-    object_ = (1 - 0.2 * np.sin(x)) * np.exp(1.2j * np.sin(y + x / 2))
+    y, x = np.indices(scan.object_guess.shape) / 3
+    object_ = (1 - 0.2 * np.sin(x)) * np.exp(0.2j * np.sin(y + x / 2))
     object_ = object_.astype(np.complex64)
     patterns = record_patterns(object_, scan.probe, scan.positions_px, None)
     return replace(scan, patterns=patterns, object_guess=object_)
 
 
-@pytest.mark.parametrize("merge", ["true", "false"])
+@pytest.mark.parametrize(("merge", "tolerance"), [("false", 0.003), ("true", 0.015)])
 def test_bilinear_patches_of_a_smooth_object_give_nearly_the_measured_intensities(
-    scan: Scan, groups: np.ndarray, make_model: MakeModel, with_truth: WithTruth, merge: str
+    scan: Scan, groups: np.ndarray, make_model: MakeModel, with_truth: WithTruth, merge: str, tolerance: float
 ) -> None:
-    """Within 1 % of the amplitudes: what bilinear sampling costs on an object without edges."""
+    """Within 0.3 % of the amplitudes; the merge interpolates twice more and costs 1.5 %."""
     scan = with_smooth_object(scan)
     tensors = ScanTensors(scan)
     batch = tensors.gather(groups)
-    rounded = replace(batch, remainder_px=torch.zeros_like(batch.remainder_px))
-    exact, coarse = (
+    flipped = replace(batch, remainder_px=-batch.remainder_px)
+    exact, wrong = (
         misfit(with_truth(make_model(scan, *BILINEAR, MERGE + merge), tensors, b)(b).expected, batch)
-        for b in (batch, rounded)
+        for b in (batch, flipped)
     )
-    assert exact < 0.01
-    assert coarse > 3 * exact
+    assert exact < tolerance
+    assert wrong > 0.025
 
 
 @pytest.mark.parametrize("kind", ["probe", "uniform", "central"])
@@ -107,7 +107,9 @@ def test_patches_are_cut_out_of_the_merged_object_or_left_alone(
     batch = ScanTensors(scan).gather(groups)
     patches = torch.randn(3, 4, 16, 16, dtype=torch.complex64, generator=torch.Generator().manual_seed(0))
     merged, alone = (
-        make_model(scan, f"model.merge.enabled={enabled}").detect(batch, make_model(scan).view(batch), patches)
+        make_model(scan, f"model.merge.enabled={enabled}").detect(
+            batch, make_model(scan).view(batch), patches
+        )
         for enabled in ("true", "false")
     )
     y, x = (batch.whole_px[1, 2] - 8).tolist()
@@ -150,9 +152,7 @@ def terms(model: PatchModel, batch: Batch) -> dict[str, float]:
     return {name: float(value) for name, value in model.losses(batch, 50.0).items()}
 
 
-def test_terms_of_weight_zero_are_not_computed(
-    scan: Scan, groups: np.ndarray, make_model: MakeModel
-) -> None:
+def test_terms_of_weight_zero_are_not_computed(scan: Scan, groups: np.ndarray, make_model: MakeModel) -> None:
     batch = ScanTensors(scan).gather(groups)
     off = "model.loss.poisson_weight=0"
     assert set(terms(make_model(scan, off, "model.loss.amplitude_mae_weight=2"), batch)) == {"amplitude_mae"}
@@ -210,7 +210,10 @@ def test_what_bad_pixels_hold_changes_neither_loss_nor_gradient(
         patterns = np.where(bad, np.float32(value), scan.patterns)
         masked = replace(scan, patterns=patterns, bad_pixels=bad)
         model = make_model(
-            masked, f"model.generator.input={kind}", "model.loss.amplitude_mae_weight=1", "model.loss.poisson_weight=1"
+            masked,
+            f"model.generator.input={kind}",
+            "model.loss.amplitude_mae_weight=1",
+            "model.loss.poisson_weight=1",
         )
         loss = sum(model.losses(ScanTensors(masked).gather(groups), 50.0).values())
         loss.backward()

@@ -108,7 +108,9 @@ def test_changed_settings_are_refused_by_name(
 ) -> None:
     fit(scan, make_recipe("training.epochs=1"), tmp_path)
     before = (tmp_path / "history.csv").read_bytes()
-    with pytest.raises(ConfigError, match=rf"last\.ckpt: was made with other settings \({key}\); resume with"):
+    with pytest.raises(
+        ConfigError, match=rf"last\.ckpt: was made with other settings \({key}\); resume with"
+    ):
         fit(scan, make_recipe("training.epochs=1", override), tmp_path, resume=True)
     assert (tmp_path / "history.csv").read_bytes() == before
 
@@ -145,6 +147,13 @@ def damage_text(path: Path) -> None:
     path.write_text("this is not a checkpoint\n")
 
 
+def damage_one_bit(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    middle = data.index(b"state_dict") + 5
+    data[middle] ^= 1
+    path.write_bytes(bytes(data))
+
+
 def damage_other_tensor(path: Path) -> None:
     torch.save(torch.ones(3), path)
 
@@ -165,6 +174,7 @@ def damage_folder(path: Path) -> None:
         damage_empty,
         damage_garbage,
         damage_text,
+        damage_one_bit,
         damage_other_tensor,
         damage_other_mapping,
         damage_folder,

@@ -62,18 +62,21 @@ def test_a_run_shorter_than_its_warm_up_has_a_positive_rate() -> None:
 
 def test_plateau_halves_the_rate_when_the_loss_stays(scan: Scan, make_recipe: MakeRecipe) -> None:
     recipe = make_recipe(
-        "training.scheduler=plateau", "training.epochs=9", "training.learning_rate=1e-12", "data.group_size=1"
+        "training.scheduler=plateau", "training.epochs=9", "training.learning_rate=1e-7", "data.group_size=1"
     )
     history = fit(scan, recipe)
     assert np.ptp(history.history["train_loss"]) < 1e-4
-    falls = np.divide(history.history["learning_rate"], 1e-12)
+    falls = np.divide(history.history["learning_rate"], 1e-7)
     assert falls[0] == 1
     assert falls[-1] == 0.5
 
 
 @pytest.fixture(scope="module", params=[True, False], ids=["with folder", "without"])
 def diverging(
-    request: pytest.FixtureRequest, scan: Scan, make_recipe: MakeRecipe, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    scan: Scan,
+    make_recipe: MakeRecipe,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Fit:
     """A run whose loss rises again."""
     recipe = make_recipe(

@@ -4,7 +4,7 @@ import json
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from ptychopinn.api.evaluate import Comparison, compare_with_reference, data_misfit
-from ptychopinn.api.inputs import ScanSource, as_scan, log_start, log_to
+from ptychopinn.api.inputs import RunLog, ScanSource, as_scan, say_what_runs
 from ptychopinn.api.model_files import load_model
 from ptychopinn.api.train import Trained
 from ptychopinn.config import Recipe
@@ -23,7 +23,13 @@ from ptychopinn.data.io.atomic import check_output_folder, write_text_atomically
 from ptychopinn.errors import BundleError, ConfigError
 from ptychopinn.models import PatchModel, prepare_probe, scan_scale
 from ptychopinn.plotting import figure_reconstruction, save_figure
-from ptychopinn.reconstruction import Progress, Reconstruction, Timing, predict_and_stitch
+from ptychopinn.reconstruction import (
+    Progress,
+    Reconstruction,
+    Timing,
+    check_one_image,
+    predict_and_stitch,
+)
 from ptychopinn.training import History, choose_device
 
 logger = logging.getLogger("ptychopinn")
@@ -39,7 +45,7 @@ class Reconstructed:
     metrics: dict[str, Any]
     """What `metrics.json` holds."""
     paths: dict[str, Path]
-    """`reconstruction`, `picture`, `metrics`; empty when nothing was written."""
+    """`reconstruction`, `picture`, `metrics`, `log`; empty when nothing was written."""
 
 
 def reconstruct(
@@ -70,22 +76,25 @@ def reconstruct(
         PtychoPINNError: scan, model or folder cannot be used; nothing has been written then.
     """
     started = time.perf_counter()
-    network, recipe = (model.model, model.recipe) if isinstance(model, Trained) else load_model(model)
-    recipe = _with_free_overrides(recipe, overrides)
-    data = as_scan(scan, recipe)
-    check_fits(data, recipe)
-    where = choose_device(device)
-    if recipe.training.threads is not None:
-        torch.set_num_threads(recipe.training.threads)
-    folder = check_output_folder(output) if output is not None else None
-    with log_to(folder / "run.log" if folder else None):
-        log_start(data, recipe)
-        tensors = ScanTensors(data, where)
+    with RunLog() as log:
+        network, recipe = (model.model, model.recipe) if isinstance(model, Trained) else load_model(model)
+        recipe = _with_free_overrides(recipe, overrides)
+        say_what_runs(recipe, device)
+        data = as_scan(scan, recipe)
+        check_fits(data, recipe)
+        if recipe.training.threads is not None:
+            torch.set_num_threads(recipe.training.threads)
+        tensors = ScanTensors(data, choose_device(device))
         network.to(tensors.device)
         use_probe(network, recipe, tensors, probe)
-        load_s = time.perf_counter() - started
+        groups = prediction_groups(data, recipe)
+        folder = check_output_folder(output) if output is not None else None
+        if folder is not None:
+            log.write_to(folder)
+        timings = {"load_s": time.perf_counter() - started}
         history = model.history if isinstance(model, Trained) else None
-        return reconstruct_tensors(network, recipe, tensors, folder, {"load_s": load_s}, history, on_batch)
+        made = reconstruct_tensors(network, recipe, tensors, folder, timings, groups, history, on_batch)
+    return replace(made, paths={**made.paths, "log": log.path}) if log.path else made
 
 
 def reconstruct_tensors(
@@ -94,11 +103,12 @@ def reconstruct_tensors(
     tensors: ScanTensors,
     folder: Path | None,
     timings: dict[str, float],
+    groups: NDArray[np.int64] | None = None,
     history: History | None = None,
     on_batch: Progress | None = None,
 ) -> Reconstructed:
     """Predict, stitch, measure and write; the model and the scan are on one device already."""
-    groups = prediction_groups(tensors.scan, recipe)
+    groups = prediction_groups(tensors.scan, recipe) if groups is None else groups
     result, timing = predict_and_stitch(model, tensors, groups, recipe.reconstruction, on_batch)
     logger.info("reconstructed %d patterns in %.2f s", timing.patterns, timing.predict_s + timing.stitch_s)
     metrics: dict[str, Any] = {"data": data_misfit(model, tensors, result)}
@@ -140,11 +150,13 @@ def _with_free_overrides(recipe: Recipe, overrides: Sequence[str]) -> Recipe:
 
 
 def check_fits(scan: Scan, recipe: Recipe) -> None:
-    """Refuse a scan whose patterns have another size than those of the training.
+    """Refuse a scan that a trained model cannot reconstruct.
 
     Raises:
-        BundleError: both sizes are named.
+        BundleError: its patterns have another size than those of the training; both are named.
+        ScanError: its patterns do not make one image.
     """
+    check_one_image(scan)
     trained = recipe.fitted.pattern_size if recipe.fitted else scan.pattern_size
     if trained != scan.pattern_size:
         raise BundleError(

@@ -41,7 +41,7 @@ def run(
 
     Args:
         scan: a file, or a `Scan`.
-        output: folder for all files of docs/output_files.md; nothing is written without it.
+        output: folder for all files that the README lists; nothing is written without it.
         recipe: YAML file, mapping or `Recipe`; the default recipe without it.
         overrides: `section.key=value` texts.
         resume: go on from the last checkpoint in `output`.
@@ -70,7 +70,13 @@ def run(
         }
         trained = Trained(result.model, result.recipe, result.history, timings["train_s"], written)
         reconstructed = reconstruct_tensors(
-            result.model, result.recipe, result.tensors, folder, timings, result.history, on_batch
+            result.model,
+            result.recipe,
+            result.tensors,
+            folder,
+            timings,
+            history=result.history,
+            on_batch=on_batch,
         )
     paths = {**written, **reconstructed.paths}
     return Run(trained, reconstructed, {**paths, "log": log.path} if log.path else {})

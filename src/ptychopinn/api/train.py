@@ -13,7 +13,6 @@ from ptychopinn.plotting import figure_history, save_figure
 from ptychopinn.training import EpochHook, Fit, History, fit_prepared, prepare
 
 
-
 @dataclass(frozen=True)
 class Trained:
     """A trained model, its history, and where they were written."""
@@ -26,7 +25,7 @@ class Trained:
     seconds: float
     """Time of the training itself."""
     paths: dict[str, Path]
-    """`model`, `recipe`, `history`, `history_picture`, `checkpoints`; empty when nothing was written."""
+    """`model`, `recipe`, `history`, `history_picture`, `checkpoints`, `log`; empty without output."""
 
 
 def train(
@@ -63,6 +62,8 @@ def train(
         result = fit_prepared(start, folder, resume=resume, tell=on_epoch)
         seconds = time.perf_counter() - started
         paths = write_training(result, folder) if folder else {}
+    if log.path is not None:
+        paths["log"] = log.path
     return Trained(result.model, result.recipe, result.history, seconds, paths)
 
 

@@ -1,8 +1,11 @@
 """What a generator is given, and what it returns."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from torch import Tensor
+
+from ptychopinn.physics import amplitude, intensity
 
 
 @dataclass(frozen=True)
@@ -19,6 +22,16 @@ class GroupView:
     """(B, G, M, H, W), the same probes propagated to the detector."""
     relative_px: Tensor
     """(B, G, 2), positions minus the group centre."""
+
+    @cached_property
+    def power(self) -> Tensor:
+        """(B, G, H, W), intensity of the probes at the sample, photons."""
+        return intensity(self.probes)
+
+    @cached_property
+    def detector_modulus(self) -> Tensor:
+        """(H, W), root of the summed intensity of the probe at the detector; a shift does not change it."""
+        return amplitude(self.detector_probes[0, 0])
 
     def detached(self) -> "GroupView":
         """The same values without gradients: a generator reads the probe, it does not fit it."""

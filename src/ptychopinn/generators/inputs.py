@@ -27,14 +27,12 @@ FLOOR = 1e-20
 
 def lifted(view: GroupView) -> Tensor:
     """(B, G, 2, H, W): real and imaginary part of the lifted pattern minus one."""
-    modulus = torch.linalg.vector_norm(view.detector_probes.abs(), dim=-3)
-    ratio = view.amplitude / modulus.clamp_min(FLOOR)
+    ratio = view.amplitude / view.detector_modulus.clamp_min(FLOOR)
     if view.measured is not None:
         ratio = torch.where(view.measured, ratio, torch.ones_like(ratio))
     exit_waves = to_sample(ratio.unsqueeze(-3) * view.detector_probes)
     numerator = (exit_waves * view.probes.conj()).sum(-3)
-    power = view.probes.real.square().sum(-3) + view.probes.imag.square().sum(-3)
-    quotient = numerator / (power + REGULARISATION * power.amax(dim=(-2, -1), keepdim=True))
+    quotient = numerator / (view.power + REGULARISATION * view.power.amax(dim=(-2, -1), keepdim=True))
     return torch.stack((quotient.real - 1, quotient.imag), dim=-3)
 
 

@@ -9,7 +9,7 @@ from ptychopinn.data.dataset import Batch
 from ptychopinn.generators import GroupView
 from ptychopinn.losses import amplitude_mae, mean_deviation, poisson_nll, realspace_mae, total_variation
 from ptychopinn.models.base import PatchModel
-from ptychopinn.physics import FarField, detect_patches, extract_patches, merge_group, patch_weight
+from ptychopinn.physics import FarField, detect_patches, extract_patches, merge_group, power_weight
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class PtychoPINN(PatchModel):
         """Merge patches (B, G, H, W) and take them to the detector."""
         size = (patches.shape[-2], patches.shape[-1])
         positions = self.positions(batch)
-        weight = patch_weight(self.config.merge.weight, view.probes.detach())
+        weight = power_weight(self.config.merge.weight, view.power.detach())
         merged = merge_group(patches, weight, positions, batch.canvas_shape)
         merged_patches = extract_patches(merged, positions, size) if self.config.merge.enabled else patches
         expected = detect_patches(merged_patches, view.probes, FarField())

@@ -7,7 +7,7 @@ from torch import Tensor
 from ptychopinn.data.dataset import Batch
 from ptychopinn.errors import ScanError
 from ptychopinn.models.base import PatchModel
-from ptychopinn.physics import patch_weight
+from ptychopinn.physics import power_weight
 
 
 @final
@@ -27,6 +27,6 @@ class Supervised(PatchModel):
                 "add one of them, or set model.kind=pinn"
             )
         view = self.view(batch)
-        weight = patch_weight("probe", view.probes.detach())
+        weight = power_weight("probe", view.power.detach())
         difference = (self.generator(view.detached()) - batch.labels).abs()
         return {"realspace_mae": (weight * difference).sum() / weight.sum()}

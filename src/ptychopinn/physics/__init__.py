@@ -4,7 +4,7 @@ from ptychopinn.physics.detection import amplitude, count_photons, intensity
 from ptychopinn.physics.forward import DiffractionModel, detect_patches
 from ptychopinn.physics.fourier import to_detector, to_sample
 from ptychopinn.physics.illumination import exit_wave, shifted_probes, support_mask
-from ptychopinn.physics.merge import accumulate, average, merge_group, patch_weight
+from ptychopinn.physics.merge import accumulate, average, merge_group, patch_weight, power_weight
 from ptychopinn.physics.patches import check_inside, extract_patches, place_patches
 from ptychopinn.physics.propagation import FarField, Propagator
 from ptychopinn.physics.shift import bilinear_shift, fourier_shift, split_position
@@ -26,6 +26,7 @@ __all__ = [
     "intensity",
     "merge_group",
     "patch_weight",
+    "power_weight",
     "place_patches",
     "shifted_probes",
     "split_position",

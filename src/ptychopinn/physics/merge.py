@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Complex, Float, Inexact, Real
 from torch import Tensor
 
+from ptychopinn.physics.detection import intensity
 from ptychopinn.physics.patches import place_patches
 
 WeightKind = Literal["probe", "uniform", "central"]
@@ -23,7 +24,11 @@ def patch_weight(kind: WeightKind, probe: Complex[Tensor, "*batch M H W"]) -> Fl
 
     `probe`: summed intensity of the modes; `uniform`: ones; `central`: one on the central half of each axis.
     """
-    power = probe.real.square().sum(-3) + probe.imag.square().sum(-3)
+    return power_weight(kind, intensity(probe))
+
+
+def power_weight(kind: WeightKind, power: Float[Tensor, "*batch H W"]) -> Float[Tensor, "*batch H W"]:
+    """`patch_weight` for the summed intensity of the modes."""
     if kind == "probe":
         return power / power.amax(dim=(-2, -1), keepdim=True)
     weight = torch.ones_like(power)

@@ -13,7 +13,7 @@ from torch import Tensor
 from ptychopinn.config import ReconstructionConfig
 from ptychopinn.data.dataset import Batch, ScanTensors
 from ptychopinn.models import PatchModel
-from ptychopinn.physics import FarField, detect_patches, extract_patches, patch_weight
+from ptychopinn.physics import FarField, detect_patches, extract_patches, power_weight
 from ptychopinn.reconstruction.canvas import Frame, check_one_image
 from ptychopinn.reconstruction.result import Reconstruction
 from ptychopinn.reconstruction.stitch import Stitcher
@@ -72,7 +72,7 @@ def predict_and_stitch(
         patches = model.generator(view)
         _wait(tensors.device)
         middle = time.perf_counter()
-        weight = patch_weight(config.weight, view.probes)
+        weight = power_weight(config.weight, view.power)
         stitcher.add(
             patches.flatten(0, 1), weight.flatten(0, 1), scan_positions(model, tensors, batch).flatten(0, 1)
         )

@@ -74,6 +74,11 @@ def fit_prepared(
         tensors, start.train_groups, config.patterns_per_step, config.seed, epoch=lambda: module.current_epoch
     )
     validates = len(start.validation_groups) > 0
+    if not validates and recipe.data.validation_fraction > 0:
+        logger.warning(
+            "the validation region holds fewer patterns than a group of %d: training on all patterns",
+            recipe.data.group_size,
+        )
     validation = GroupLoader(tensors, start.validation_groups, config.patterns_per_step) if validates else None
     recorder = HistoryRecorder(folder / "history.csv" if folder else None, tell)
     monitor = "val_loss" if validates else "train_loss"
@@ -88,7 +93,7 @@ def fit_prepared(
             trainer.fit(module, train, validation, ckpt_path=checkpoint, weights_only=True)
     best.restore(module)
     model.to(tensors.device)  # Lightning leaves it on the CPU
-    fitted = fitted.model_copy(update={"intensity_scale": float(model.log_scale.exp())})
+    fitted = fitted.model_copy(update={"intensity_scale": float(model.log_scale.detach().exp())})
     recipe = recipe.model_copy(update={"fitted": fitted})
     history = recorder.history()
     logger.info("trained %d epochs", len(history.get("epoch", [])))
@@ -100,15 +105,7 @@ def _trainer(
 ) -> Trainer:
     config = recipe.training
     if folder is not None:
-        checkpoints = ModelCheckpoint(
-            folder / "checkpoints",
-            filename="best",
-            monitor=monitor,
-            save_last=True,
-            enable_version_counter=False,
-            save_on_train_epoch_end=True,
-        )
-        callbacks = [*callbacks, checkpoints]
+        callbacks = [*callbacks, _checkpoint(folder, "best", monitor), _checkpoint(folder, "last", None)]
     return Trainer(
         accelerator="gpu" if device.type == "cuda" else device.type,
         devices=[device.index or 0] if device.type == "cuda" else 1,
@@ -123,6 +120,17 @@ def _trainer(
         num_sanity_val_steps=0,
         default_root_dir=folder,
         use_distributed_sampler=False,
+    )
+
+
+def _checkpoint(folder: Path, name: str, monitor: str | None) -> ModelCheckpoint:
+    """Keeps the epoch with the lowest monitored loss, or each new epoch in place of the one before."""
+    return ModelCheckpoint(
+        folder / "checkpoints",
+        filename=name,
+        monitor=monitor,
+        enable_version_counter=False,
+        save_on_train_epoch_end=True,
     )
 
 

@@ -31,9 +31,7 @@ class TrainingModule(LightningModule):
         recipe: plain values, stored in every checkpoint.
     """
 
-    def __init__(
-        self, model: PatchModel, config: TrainingConfig, mean_count: float, recipe: dict[str, Any]
-    ) -> None:
+    def __init__(self, model: PatchModel, config: TrainingConfig, mean_count: float, recipe: dict[str, Any]) -> None:
         super().__init__()
         self.model = model
         self.config = config
@@ -68,7 +66,9 @@ class TrainingModule(LightningModule):
         trainable = [parameter for parameter in self.parameters() if parameter.requires_grad]
         optimizer = torch.optim.AdamW(trainable, lr=config.learning_rate, weight_decay=config.weight_decay)
         if config.scheduler == "plateau":
-            plateau = ReduceLROnPlateau(optimizer, factor=0.5, patience=5)
+            plateau = ReduceLROnPlateau(
+                optimizer, factor=0.5, patience=5, threshold_mode="abs"
+            )  # losses are negative, where a relative threshold calls everything better
             return {
                 "optimizer": optimizer,
                 "lr_scheduler": {"scheduler": plateau, "interval": "epoch", "monitor": "train_loss"},

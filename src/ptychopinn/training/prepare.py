@@ -61,11 +61,6 @@ def prepare(scan: Scan, recipe: Recipe) -> Prepared:
     rng = np.random.default_rng(config.seed)
     scan = subsample(scan, recipe.data.n_patterns, recipe.data.subsampling, rng)
     train_groups, validation_groups = split_groups(scan, recipe)
-    if recipe.data.validation_fraction > 0 and not len(validation_groups):
-        logger.warning(
-            "the validation region holds fewer patterns than a group of %d: training on all patterns",
-            recipe.data.group_size,
-        )
     if needs_labels(recipe.model):
         scan = with_labels(scan, recipe.model.subpixel)
     tensors = ScanTensors(scan, device)
@@ -102,9 +97,7 @@ def choose_device(name: str) -> torch.device:
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
-        raise ConfigError(
-            f"training.device = {name!r} cannot be used here ({reason}); use auto or cpu"
-        ) from None
+        raise ConfigError(f"training.device = {name!r} cannot be used here ({reason}); use auto or cpu") from None
     return device
 
 

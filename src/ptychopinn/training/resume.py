@@ -3,6 +3,8 @@
 import logging
 import math
 import pickle
+import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ logger = logging.getLogger("ptychopinn.training")
 
 _SECTIONS = ("data", "model", "training")
 """Of the recipe: those that decide the result of training."""
+_UNREADABLE = (RuntimeError, LookupError, TypeError, EOFError, OSError, ValueError)
 
 
 def checkpoint_to_resume(folder: Path | None, recipe: Recipe) -> str | None:
@@ -53,17 +56,14 @@ def checkpoint_to_resume(folder: Path | None, recipe: Recipe) -> str | None:
 
 def _stored_recipe(path: Path) -> dict[str, Any]:
     try:
+        with zipfile.ZipFile(path) as archive:
+            if broken := archive.testzip():
+                raise zipfile.BadZipFile(f"{broken} is damaged")
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        if not isinstance(checkpoint, dict):
+            raise TypeError("no training state inside")
         return dict(checkpoint["hyper_parameters"]["recipe"])
-    except (
-        RuntimeError,
-        KeyError,
-        TypeError,
-        EOFError,
-        OSError,
-        ValueError,
-        pickle.UnpicklingError,
-    ) as error:
+    except (*_UNREADABLE, zipfile.BadZipFile, zlib.error, pickle.UnpicklingError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise BundleError(
             f"{path}: is not a checkpoint that can be resumed ({reason}); train without --resume"

@@ -1,0 +1,158 @@
+"""The README is true: its commands run, its Python runs, its recipe is valid, its links lead somewhere."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import ptychopinn
+from ptychopinn import Recipe
+from ptychopinn.cli import app
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
+INSTALL = [
+    "python3.11 -m venv .venv",
+    "source .venv/bin/activate",
+    "pip install torch==2.13.0",
+    "pip install -e .",
+]
+FILES = (".npz", ".png")
+SETTINGS_NAMED_IN = ["README.md", "docs/how_to_choose.md", "docs/conventions.md", "docs/decisions.md"]
+DOCUMENTS = ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+COMMANDS = [line for block in blocks("sh") for line in block.splitlines()]
+OURS = [line for line in COMMANDS if line.startswith("ptychopinn ")]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, quick: list[str]) -> Path:
+    """Where a reader of the README stands: two scans and a recipe."""
+    path = tmp_path_factory.mktemp("reader")
+    ptychopinn.simulate(path / "scan.npz", overrides=quick)
+    ptychopinn.simulate(path / "other.npz", overrides=[*quick, "simulation.seed=7"])
+    (path / "recipe.yaml").write_text(blocks("yaml")[0])
+    return path
+
+
+def made_quick(line: str, quick: list[str]) -> list[str]:
+    """A command with settings that finish in a second; a later one wins."""
+    words = shlex.split(line)[1:]
+    words = ["15,35,15,35" if word.count(",") == 3 else word for word in words]
+    if words[0] in ("run", "train", "simulate") and "--help" not in words:
+        words += [word for setting in quick for word in ("--set", setting)]
+    return words
+
+
+def run_all(lines: list[str], quick: list[str]) -> list[str]:
+    outputs = []
+    for line in lines:
+        result = CliRunner().invoke(app, made_quick(line, quick), catch_exceptions=False)
+        assert result.exit_code == 0, f"{line}: {result.stderr}"
+        outputs.append(result.stdout)
+    return outputs
+
+
+def test_every_command_is_known() -> None:
+    others = [line for line in COMMANDS if line not in OURS and not line.startswith("make ")]
+
+    assert others == INSTALL
+    assert len(OURS) >= 9
+    assert "pip install torch==2.13.0" in MAKEFILE
+
+
+def test_commands_run_in_their_order(folder: Path, quick: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    run_all(OURS, quick)
+
+    promised = re.findall(r"^\| (`.*?`) \|", README[README.index("## Output files") :], flags=re.MULTILINE)
+    names = {name.strip("`/") for row in promised for name in row.split(", ")}
+    assert names == {path.name for path in (folder / "out").iterdir()}
+
+
+def test_python_runs(folder: Path, quick: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    (code,) = blocks("python")
+    code, changed = re.subn(r"overrides=\[(.*?)\]", r"overrides=[\1, *QUICK]", code)
+
+    assert changed == 1
+    exec(code, {"QUICK": quick})
+
+
+def test_recipe_is_valid() -> None:
+    recipe = Recipe.from_yaml(blocks("yaml")[0])
+
+    assert (recipe.data.group_size, recipe.model.probe.modes, recipe.training.epochs) == (9, 3, 80)
+
+
+def test_make_targets_exist() -> None:
+    targets = [line.removeprefix("make ") for line in COMMANDS if line.startswith("make ")]
+
+    assert sorted(targets) == ["demo", "test"]
+    for target in targets:
+        assert f"\n{target}: " in MAKEFILE
+
+
+def test_demo_commands_run_and_leave_the_picture(
+    tmp_path: Path, quick: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "recipes").symlink_to(ROOT / "recipes")
+    lines = re.findall(r"^\t\$\(BIN\)/(ptychopinn .*)$", MAKEFILE, flags=re.MULTILINE)
+    outputs = run_all([line.replace("$(DEMO)", "outputs/demo") for line in lines], quick)
+
+    assert [line.split()[1] for line in lines] == ["simulate", "run", "evaluate"]
+    assert (tmp_path / "outputs/demo/reconstruction.png").stat().st_size > 10_000
+    assert "phase PSNR" in outputs[-1]
+    assert "outputs/demo/reconstruction.png" in README
+
+
+def test_ci_calls_the_test_command() -> None:
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+    assert script.rstrip().endswith("\nmake test")
+    assert "PTYCHOPINN_TEST_DATA" in script
+
+
+def links_of(document: Path) -> list[str]:
+    found = re.findall(r"\]\(([^)#]+)\)", document.read_text(encoding="utf-8"))
+    return [link for link in found if "://" not in link]
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_links_lead_somewhere(name: str) -> None:
+    document = ROOT / name
+
+    assert [link for link in links_of(document) if not (document.parent / link).exists()] == []
+
+
+def settings_named_in(document: str) -> set[str]:
+    text = (ROOT / document).read_text(encoding="utf-8")
+    pattern = r"`((?:data|model|training|reconstruction|simulation)\.[a-z_.]+[a-z])(?:=([^`]*))?`"
+    found = [(key, value) for key, value in re.findall(pattern, text) if Path(key).suffix not in FILES]
+    return {f"{key}={value}" if value else key for key, value in found}
+
+
+@pytest.mark.parametrize("document", SETTINGS_NAMED_IN)
+def test_settings_that_the_documents_name_exist(document: str) -> None:
+    for setting in settings_named_in(document):
+        key, equals, _ = setting.partition("=")
+        assert _has(Recipe(), key.split(".")), f"{document} names {key}"
+        if equals:
+            Recipe().with_overrides([setting])
+
+
+def _has(section: object, path: list[str]) -> bool:
+    for name in path:
+        if not hasattr(section, name):
+            return False
+        section = getattr(section, name)
+    return True

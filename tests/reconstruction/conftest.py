@@ -1,0 +1,82 @@
+"""Small noise-free scans, and models whose generator knows the truth."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from ptychopinn.config import Recipe, SimulationConfig
+from ptychopinn.data import Scan
+from ptychopinn.data.dataset import ScanTensors
+from ptychopinn.generators import GroupView
+from ptychopinn.models import PatchModel, build_model
+from ptychopinn.physics import extract_patches
+from ptychopinn.simulation import record_patterns, simulate
+
+
+class Recital(nn.Module):
+    """Returns given patches one batch after the other, over and over, whatever the patterns are."""
+
+    def __init__(self, patches: Tensor) -> None:
+        super().__init__()
+        self._patches = patches
+        self._next = 0
+
+    def forward(self, view: GroupView) -> Tensor:
+        batch, group = view.amplitude.shape[:2]
+        part = self._patches[self._next : self._next + batch * group]
+        self._next = (self._next + batch * group) % len(self._patches)
+        return part.unflatten(0, (batch, group))
+
+
+@cache
+def rectangular_scan(size: int = 16, modes: int = 1) -> Scan:
+    """Expected counts of an object with more rows than columns, at fractional positions."""
+    config = SimulationConfig(object_size_px=60, probe_size_px=size, probe_modes=modes, step_px=5, seed=size)
+    drawn = simulate(config)
+    inside = drawn.positions_px[:, 1] < 44 - size // 2 - 2
+    object_, positions = drawn.object_guess[:, :44].copy(), drawn.positions_px[inside]
+    patterns = record_patterns(object_, drawn.probe, positions, None)
+    return replace(drawn, patterns=patterns, positions_px=positions, object_guess=object_)
+
+
+@pytest.fixture(scope="session")
+def noise_free() -> Callable[..., Scan]:
+    """`noise_free(size=16, modes=1)`."""
+    return rectangular_scan
+
+
+@pytest.fixture(scope="session")
+def scan() -> Scan:
+    """The usual one: 16 px, one mode."""
+    return rectangular_scan()
+
+
+@pytest.fixture
+def make_model() -> Callable[..., PatchModel]:
+    """A model of a scan; with a group table it recites the true patches in that order."""
+
+    def build(scan: Scan, *overrides: str, truth_of: NDArray[np.int64] | None = None) -> PatchModel:
+        small = ("data.group_size=4", "model.generator.width=2", "model.generator.levels=1")
+        recipe = Recipe().with_overrides([*small, *overrides])
+        torch.manual_seed(0)
+        model = build_model(recipe, torch.from_numpy(scan.probe))
+        if truth_of is None:
+            nn.init.normal_(model.generator.network.head.weight, std=0.1)
+        else:
+            model.generator = Recital(true_patches(scan, model.config.subpixel)[truth_of.reshape(-1)])
+        return model
+
+    return build
+
+
+def true_patches(scan: Scan, subpixel: str) -> Tensor:
+    """(N, H, W), where a model with this setting has its patches."""
+    tensors = ScanTensors(scan)
+    positions = tensors.whole_px + tensors.remainder_px if subpixel == "bilinear" else tensors.whole_px
+    return extract_patches(torch.from_numpy(scan.object_guess), positions, scan.patterns.shape[1:])
