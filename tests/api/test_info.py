@@ -33,9 +33,7 @@ def test_numbers_of_a_scan(scan: Scan) -> None:
     assert about.brightest_pixel_photons == scan.patterns.max()
     assert about.mode_powers == (1.0,)
     assert about.object_guess == "84 x 84 px"
-    assert about.field_of_view_px[0] == pytest.approx(
-        np.ptp(scan.positions_px[:, 0]) + about.probe_diameter_px
-    )
+    assert about.field_of_view_px[0] == pytest.approx(np.ptp(scan.positions_px[:, 0]) + about.probe_diameter_px)
 
 
 def test_amplitudes_are_described_like_their_counts(scan: Scan) -> None:

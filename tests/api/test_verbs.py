@@ -94,9 +94,7 @@ def test_a_scan_too_small_to_be_scored_is_still_reconstructed(scan: Scan) -> Non
 def test_evaluate_takes_what_run_returns(scan: Scan, result: Run) -> None:
     report = ptychopinn.evaluate(result.reconstruction, scan).report
 
-    assert report["psnr_phase"] == pytest.approx(
-        result.reconstructed.metrics["reference"]["psnr_phase"], abs=1e-6
-    )
+    assert report["psnr_phase"] == pytest.approx(result.reconstructed.metrics["reference"]["psnr_phase"], abs=1e-6)
     assert scan.object_guess is not None
     by_array = ptychopinn.evaluate(result.reconstruction, scan.object_guess).report
     assert by_array["psnr_phase"] == pytest.approx(report["psnr_phase"], abs=1e-6)

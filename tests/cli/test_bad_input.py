@@ -168,9 +168,7 @@ def test_labels_are_needed_for_supervised_training(ptycho: Callable, arrays: Arr
 
 
 @pytest.mark.parametrize("verb", ["run", "train"])
-def test_output_folder_that_cannot_be_written(
-    ptycho: Callable, scan_file: Path, tmp_path: Path, verb: str
-) -> None:
+def test_output_folder_that_cannot_be_written(ptycho: Callable, scan_file: Path, tmp_path: Path, verb: str) -> None:
     (tmp_path / "file").write_text("in the way")
     outcome = ptycho(verb, scan_file, "-o", tmp_path / "file" / "out")
 
@@ -225,9 +223,7 @@ def test_tampered_bundle(ptycho: Callable, scan_file: Path, model_file: Path, tm
 def test_reconstruct_on_a_device_that_is_not_there(
     ptycho: Callable, scan_file: Path, model_file: Path, tmp_path: Path
 ) -> None:
-    outcome = ptycho(
-        "reconstruct", scan_file, "--model", model_file, "-o", tmp_path / "out", "--device", "cuda:77"
-    )
+    outcome = ptycho("reconstruct", scan_file, "--model", model_file, "-o", tmp_path / "out", "--device", "cuda:77")
 
     expect_refusal(outcome, tmp_path / "out", "cuda:77")
 
@@ -244,9 +240,7 @@ def test_an_existing_folder_is_left_as_it_was(
     ptycho: Callable, scan_file: Path, model_file: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "wts.h5.zip").write_bytes(model_file.read_bytes())
-    outcome = ptycho(
-        "run", scan_file, "-o", tmp_path, "--set", "data.group_size=64", "--set", "data.n_patterns=20"
-    )
+    outcome = ptycho("run", scan_file, "-o", tmp_path, "--set", "data.group_size=64", "--set", "data.n_patterns=20")
 
     assert outcome.code == 2
     assert [path.name for path in tmp_path.iterdir()] == ["wts.h5.zip"]

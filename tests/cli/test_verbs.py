@@ -157,9 +157,7 @@ def test_evaluate_against_itself_finds_no_error(ptycho: Callable, finished: tupl
 
 
 @pytest.mark.parametrize("region", ["1,2,3", "a,b,c,d", "20,10,0,40", "0,40,0,4000"])
-def test_evaluate_refuses_a_bad_region(
-    ptycho: Callable, finished: tuple[Path, str, str], region: str
-) -> None:
+def test_evaluate_refuses_a_bad_region(ptycho: Callable, finished: tuple[Path, str, str], region: str) -> None:
     image = finished[0] / "reconstruction.npz"
     outcome = ptycho("evaluate", image, "--reference", image, "--region", region)
 
@@ -175,9 +173,7 @@ def test_verbose_tells_the_story(ptycho: Callable, scan_file: Path, tmp_path: Pa
     assert "simulated 4 patterns" in told.err
 
 
-def test_named_options_win_over_the_recipe(
-    ptycho: Callable, scan_file: Path, tiny: list[str], tmp_path: Path
-) -> None:
+def test_named_options_win_over_the_recipe(ptycho: Callable, scan_file: Path, tiny: list[str], tmp_path: Path) -> None:
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text("training: {device: cuda:7, seed: 5}\ndata: {group_size: 4}\n")
     before = torch.get_num_threads()

@@ -58,9 +58,8 @@ def test_the_first_gradient_is_not_zero_and_the_second_reaches_every_layer() -> 
 
 def test_every_level_doubles_the_channels() -> None:
     net = make_net(levels=3, width=4)
-    assert net.head.in_channels == 4
-    assert [block[1][0].out_channels for block in net.pyramid.encoder] == [8, 16, 32]
-    assert [block[1][0].out_channels for block in net.pyramid.decoder] == [16, 8]
+    assert [block[0].out_channels for block in net.encoder] == [4, 8, 16, 32]
+    assert [block[0].out_channels for block in net.decoder] == [16, 8, 4]
 
 
 @pytest.mark.parametrize(("channels", "groups"), [(1, 1), (6, 1), (4, 1), (8, 2), (64, 16)])

@@ -24,9 +24,7 @@ SMALL = (
 @pytest.fixture(scope="session")
 def scan() -> Scan:
     """36 patterns of 16 px."""
-    return simulate(
-        SimulationConfig(object_size_px=48, probe_size_px=16, step_px=5, photons_per_pattern=1e5, seed=2)
-    )
+    return simulate(SimulationConfig(object_size_px=48, probe_size_px=16, step_px=5, photons_per_pattern=1e5, seed=2))
 
 
 @pytest.fixture(scope="session")

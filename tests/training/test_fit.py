@@ -25,9 +25,7 @@ def weights(result: Fit) -> torch.Tensor:
 
 
 @pytest.fixture(scope="session")
-def written(
-    scan: Scan, make_recipe: MakeRecipe, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Fit, Path]:
+def written(scan: Scan, make_recipe: MakeRecipe, tmp_path_factory: pytest.TempPathFactory) -> tuple[Fit, Path]:
     """A run of five epochs and its folder."""
     folder = tmp_path_factory.mktemp("run")
     return fit(scan, make_recipe("training.epochs=5"), folder), folder
@@ -280,9 +278,7 @@ def test_an_epoch_visits_as_many_patterns_as_there_are_seed_points(written: tupl
 
 
 @pytest.mark.parametrize(("n_groups", "per_step"), [(5, 16), (6, 16), (7, 16), (8, 16), (1, 64), (3, 1)])
-def test_validation_goes_over_all_groups_in_order(
-    written: tuple[Fit, Path], n_groups: int, per_step: int
-) -> None:
+def test_validation_goes_over_all_groups_in_order(written: tuple[Fit, Path], n_groups: int, per_step: int) -> None:
     groups = np.arange(4 * n_groups).reshape(n_groups, 4)
     loader = GroupLoader(written[0].tensors, groups, per_step)
     batches = list(loader)

@@ -108,16 +108,12 @@ def test_changed_settings_are_refused_by_name(
 ) -> None:
     fit(scan, make_recipe("training.epochs=1"), tmp_path)
     before = (tmp_path / "history.csv").read_bytes()
-    with pytest.raises(
-        ConfigError, match=rf"last\.ckpt: was made with other settings \({key}\); resume with"
-    ):
+    with pytest.raises(ConfigError, match=rf"last\.ckpt: was made with other settings \({key}\); resume with"):
         fit(scan, make_recipe("training.epochs=1", override), tmp_path, resume=True)
     assert (tmp_path / "history.csv").read_bytes() == before
 
 
-def test_settings_that_do_not_touch_training_may_change(
-    scan: Scan, make_recipe: MakeRecipe, tmp_path: Path
-) -> None:
+def test_settings_that_do_not_touch_training_may_change(scan: Scan, make_recipe: MakeRecipe, tmp_path: Path) -> None:
     recipe = make_recipe("training.epochs=3")
     stopped(scan, recipe, tmp_path)
     other = recipe.with_overrides(["reconstruction.batch_size=3"])

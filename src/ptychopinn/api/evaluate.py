@@ -70,16 +70,12 @@ def evaluate(
     Raises:
         PtychoPINNError: one of the files cannot be used, or the region lies outside.
     """
-    image = (
-        reconstruction if isinstance(reconstruction, Reconstruction) else Reconstruction.load(reconstruction)
-    )
+    image = reconstruction if isinstance(reconstruction, Reconstruction) else Reconstruction.load(reconstruction)
     truth = _reference_object(reference, image, overrides)
     try:
         compared = _compare(image, truth, region)
     except ValueError as error:
-        raise ScanError(
-            f"{_name(reconstruction)}: cannot be compared with {_name(reference)}: {error}"
-        ) from None
+        raise ScanError(f"{_name(reconstruction)}: cannot be compared with {_name(reference)}: {error}") from None
     paths: dict[str, Path] = {}
     if output is not None:
         folder = check_output_folder(output)
@@ -149,9 +145,7 @@ def _compare(image: Reconstruction, truth: NDArray[np.complex64], region: Region
     on_canvas = scanned_region(image)
     if region is not None:
         on_canvas = (region[0] - y, region[1] - y, region[2] - x, region[3] - x)
-    report = compare(
-        image.object_, truth, mask=image.covered, region=on_canvas, pixel_size_m=image.pixel_size_m
-    )
+    report = compare(image.object_, truth, mask=image.covered, region=on_canvas, pixel_size_m=image.pixel_size_m)
     y0, y1, x0, x1 = report["region"]
     scored = np.zeros_like(image.covered)
     scored[y0:y1, x0:x1] = image.covered[y0:y1, x0:x1]
@@ -207,6 +201,4 @@ def _holds(path: Path, member: str) -> bool:
 
 
 def _name(source: object) -> str:
-    return (
-        str(source) if isinstance(source, str | Path) else getattr(source, "source", "the object in memory")
-    )
+    return str(source) if isinstance(source, str | Path) else getattr(source, "source", "the object in memory")

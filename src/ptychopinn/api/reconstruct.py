@@ -125,9 +125,7 @@ def reconstruct_tensors(
     return Reconstructed(result, metrics, paths)
 
 
-def _save_picture(
-    path: Path, image: Reconstruction, history: History | None, comparison: Comparison | None
-) -> Path:
+def _save_picture(path: Path, image: Reconstruction, history: History | None, comparison: Comparison | None) -> Path:
     if comparison is not None:
         return comparison.save_picture(path, image, history)
     return save_figure(figure_reconstruction(image, history), path)

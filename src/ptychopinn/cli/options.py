@@ -15,9 +15,7 @@ Output = Annotated[
 ]
 Config = Annotated[
     Path | None,
-    typer.Option(
-        "--config", metavar="YAML", help="Recipe file; without it the default recipe.", show_default=False
-    ),
+    typer.Option("--config", metavar="YAML", help="Recipe file; without it the default recipe.", show_default=False),
 ]
 Set = Annotated[
     list[str] | None,
@@ -28,16 +26,12 @@ Set = Annotated[
         show_default=False,
     ),
 ]
-Resume = Annotated[
-    bool, typer.Option("--resume", help="Go on from the last checkpoint in the output folder.")
-]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in the output folder.")]
 Device = Annotated[
     str | None,
     typer.Option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:1 or mps.", show_default=False),
 ]
-Threads = Annotated[
-    int | None, typer.Option("--threads", min=1, metavar="N", help="CPU threads.", show_default=False)
-]
+Threads = Annotated[int | None, typer.Option("--threads", min=1, metavar="N", help="CPU threads.", show_default=False)]
 Verbose = Annotated[
     bool, typer.Option("--verbose", "-v", callback=set_verbosity, help="Say what is done and why, on stderr.")
 ]
@@ -55,9 +49,7 @@ Domain = Annotated[
 ]
 AxisOrder = Annotated[
     Literal["auto", "nhw", "hwn"] | None,
-    typer.Option(
-        "--axis-order", help="Which axis runs over the scan.", rich_help_panel=_READING, show_default=False
-    ),
+    typer.Option("--axis-order", help="Which axis runs over the scan.", rich_help_panel=_READING, show_default=False),
 ]
 PositionOrigin = Annotated[
     Literal["auto", "element", "centre"] | None,

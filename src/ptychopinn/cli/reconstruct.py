@@ -26,16 +26,12 @@ def reconstruct(
     scan: Scan,
     model: Annotated[
         Path,
-        typer.Option(
-            "--model", metavar="MODEL", help="wts.h5.zip, or the folder that holds it.", show_default=False
-        ),
+        typer.Option("--model", metavar="MODEL", help="wts.h5.zip, or the folder that holds it.", show_default=False),
     ],
     output: Output,
     probe: Annotated[
         Literal["auto", "scan", "model"],
-        typer.Option(
-            "--probe", help="Whose probe: auto is the model's if it was fitted in training, else the scan's."
-        ),
+        typer.Option("--probe", help="Whose probe: auto is the model's if it was fitted in training, else the scan's."),
     ] = "auto",
     set_: Set = None,
     device: Device = None,

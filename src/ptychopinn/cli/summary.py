@@ -67,10 +67,7 @@ def warn_if_collapsed(report: Mapping[str, Any] | None) -> None:
     for part in ("amplitude", "phase"):
         contrast = (report or {}).get(f"contrast_{part}")
         if contrast is not None and not low <= contrast <= high:
-            _warn(
-                f"the {part} has {contrast:.2f} times the contrast of the reference; "
-                "the image may have collapsed"
-            )
+            _warn(f"the {part} has {contrast:.2f} times the contrast of the reference; the image may have collapsed")
 
 
 def warn_if_flat(image: "Reconstruction") -> None:

@@ -10,7 +10,7 @@ from ptychopinn.config.base import Section
 class TrainingConfig(Section):
     """Budget, optimiser, schedule and bookkeeping of a training run."""
 
-    epochs: int = Field(default=80, ge=1)
+    epochs: int = Field(default=60, ge=1)
     """Passes over the training patterns."""
     patterns_per_step: int = Field(default=32, ge=1)
     """Patterns in one optimiser step; a step holds patterns_per_step / group_size groups, at least one."""

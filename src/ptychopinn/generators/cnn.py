@@ -7,22 +7,18 @@ from torch.nn import functional
 from ptychopinn.config import GeneratorConfig
 
 
-class Convolution(nn.Sequential):
-    """3x3 convolution, group normalisation, GELU."""
-
-    def __init__(self, channels_in: int, channels_out: int) -> None:
-        super().__init__(
-            nn.Conv2d(channels_in, channels_out, 3, padding=1, bias=False),
-            nn.GroupNorm(group_count(channels_out), channels_out),
-            nn.GELU(),
-        )
-
-
 class DoubleConvolution(nn.Sequential):
-    """Two of them."""
+    """Twice: 3x3 convolution, group normalisation, GELU."""
 
     def __init__(self, channels_in: int, channels_out: int) -> None:
-        super().__init__(Convolution(channels_in, channels_out), Convolution(channels_out, channels_out))
+        layers: list[nn.Module] = []
+        for channels in (channels_in, channels_out):
+            layers += [
+                nn.Conv2d(channels, channels_out, 3, padding=1, bias=False),
+                nn.GroupNorm(group_count(channels_out), channels_out),
+                nn.GELU(),
+            ]
+        super().__init__(*layers)
 
 
 def group_count(channels: int) -> int:
@@ -30,17 +26,17 @@ def group_count(channels: int) -> int:
     return channels // 4 if channels % 4 == 0 else 1
 
 
-class Pyramid(nn.Module):
-    """A plain U-Net: double convolutions on `len(widths)` grids, each half as fine as the one before.
+class UNet(nn.Module):
+    """U-Net from (B, C, H, W) to (B, C', H, W) for any H and W.
 
-    Args:
-        channels_in: of the image.
-        channels_out: of the result, on the grid of the image.
-        widths: channels on each grid, finest first.
+    Images are padded to a multiple of 2^levels and cropped back. The last layer starts at zero, so that the
+    first output is zero everywhere.
     """
 
-    def __init__(self, channels_in: int, channels_out: int, widths: list[int]) -> None:
+    def __init__(self, channels_in: int, channels_out: int, config: GeneratorConfig) -> None:
         super().__init__()
+        widths = [config.width * 2**level for level in range(config.levels + 1)]
+        self.multiple = 2**config.levels
         self.encoder = nn.ModuleList(
             DoubleConvolution(before, after)
             for before, after in zip([channels_in, *widths], widths, strict=False)
@@ -50,9 +46,13 @@ class Pyramid(nn.Module):
             for skip, deep in zip(widths[-2::-1], widths[:0:-1], strict=True)
         )
         self.head = nn.Conv2d(widths[0], channels_out, 3, padding=1)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
 
     def forward(self, image: Tensor) -> Tensor:
-        """(B, C, H, W) to (B, C', H, W); H and W are multiples of 2^(len(widths) - 1)."""
+        """(B, C, H, W) to (B, C', H, W)."""
+        height, width = image.shape[-2:]
+        image = functional.pad(image, (0, -width % self.multiple, 0, -height % self.multiple))
         skips: list[Tensor] = []
         for block in self.encoder:
             image = block(functional.max_pool2d(skips[-1], 2) if skips else image)
@@ -61,35 +61,4 @@ class Pyramid(nn.Module):
         for block in self.decoder:
             image = functional.interpolate(image, scale_factor=2.0, mode="nearest")
             image = block(torch.cat((image, skips.pop()), dim=1))
-        return self.head(image)
-
-
-class UNet(nn.Module):
-    """U-Net from (B, C, H, W) to (B, C', H, W) for any H and W, with a light finest level.
-
-    The finest grid holds most pixels and little that the next one does not: going down, 2x2 blocks of pixels
-    become channels, and going up, channels become 2x2 blocks again, joined by the image itself. That halves the
-    time of a step and, for the same time, gives the better image (docs/measurements.md).
-
-    Images are padded to a multiple of 2^levels and cropped back. The last layer starts at zero, so that the
-    first output is zero everywhere.
-    """
-
-    def __init__(self, channels_in: int, channels_out: int, config: GeneratorConfig) -> None:
-        super().__init__()
-        width = config.width
-        self.multiple = 2**config.levels
-        coarse = [width * 2**level for level in range(1, config.levels + 1)]
-        self.pyramid = Pyramid(4 * channels_in, 4 * width, coarse)
-        self.fuse = Convolution(width + channels_in, width)
-        self.head = nn.Conv2d(width, channels_out, 3, padding=1)
-        nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
-
-    def forward(self, image: Tensor) -> Tensor:
-        """(B, C, H, W) to (B, C', H, W)."""
-        height, width = image.shape[-2:]
-        image = functional.pad(image, (0, -width % self.multiple, 0, -height % self.multiple))
-        coarse = self.pyramid(functional.pixel_unshuffle(image, 2))
-        fine = self.fuse(torch.cat((functional.pixel_shuffle(coarse, 2), image), dim=1))
-        return self.head(fine)[..., :height, :width]
+        return self.head(image)[..., :height, :width]
