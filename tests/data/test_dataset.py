@@ -97,17 +97,13 @@ def test_what_bad_pixels_hold_does_not_get_in(make_scan: MakeScan, per_pattern: 
 
 
 @pytest.mark.parametrize("mask", [None, "shared", "per_pattern"])
-def test_mean_count_is_over_the_measured_pixels_of_the_given_patterns(
-    make_scan: MakeScan, mask: str | None
-) -> None:
+def test_mean_count_is_over_the_measured_pixels_of_the_given_patterns(make_scan: MakeScan, mask: str | None) -> None:
     changes: dict[str, Any] = {} if mask is None else {"bad_pixels": bad_pixels(mask == "per_pattern")}
     scan = make_scan(**changes)
     scan = make_scan(patterns=scan.patterns * np.arange(1, 13, dtype=np.float32)[:, None, None], **changes)
     some = np.array([1, 4, 11])
     measured = (
-        np.ones(scan.patterns.shape, bool)
-        if mask is None
-        else ~np.broadcast_to(scan.bad_pixels, scan.patterns.shape)
+        np.ones(scan.patterns.shape, bool) if mask is None else ~np.broadcast_to(scan.bad_pixels, scan.patterns.shape)
     )
     reference = np.square(scan.patterns.astype(float))[some][measured[some]].mean()
     assert ScanTensors(scan).mean_count(some) == pytest.approx(reference, rel=1e-5)

@@ -47,9 +47,7 @@ def test_single_permuting_patterns_permutes_patches(
     assert not torch.allclose(patches, patches[:, order], atol=1e-3)
 
 
-def test_single_a_patch_does_not_depend_on_its_companions(
-    make_view: MakeView, make_generator: MakeGenerator
-) -> None:
+def test_single_a_patch_does_not_depend_on_its_companions(make_view: MakeView, make_generator: MakeGenerator) -> None:
     generator, view = make_generator(), make_view()
     patches = generator(view)
     changed = view.amplitude.clone()
@@ -79,18 +77,14 @@ def test_stacked_groups_do_not_see_each_other(make_view: MakeView, make_generato
     torch.testing.assert_close(generator(alone), generator(view)[1:])
 
 
-def test_the_input_is_normalised_by_the_frozen_statistics(
-    make_view: MakeView, make_generator: MakeGenerator
-) -> None:
+def test_the_input_is_normalised_by_the_frozen_statistics(make_view: MakeView, make_generator: MakeGenerator) -> None:
     generator, view = make_generator(input="amplitude"), make_view()
     generator.normalise_by(0.75, 0.5)
     torch.testing.assert_close(generator.network_input(view).squeeze(2), (view.amplitude - 0.75) / 0.5)
     assert {"input_mean", "input_deviation"} <= set(generator.state_dict())
 
 
-def test_bfloat16_stays_near_float32_and_returns_complex64(
-    make_view: MakeView, make_generator: MakeGenerator
-) -> None:
+def test_bfloat16_stays_near_float32_and_returns_complex64(make_view: MakeView, make_generator: MakeGenerator) -> None:
     view = make_view()
     exact, rough = make_generator()(view), make_generator(precision=torch.bfloat16)(view)
     assert rough.dtype == torch.complex64
@@ -98,9 +92,7 @@ def test_bfloat16_stays_near_float32_and_returns_complex64(
     assert 0 < difference < 0.05
 
 
-def test_a_detached_view_gives_no_gradient_to_the_probe(
-    make_view: MakeView, make_generator: MakeGenerator
-) -> None:
+def test_a_detached_view_gives_no_gradient_to_the_probe(make_view: MakeView, make_generator: MakeGenerator) -> None:
     view = make_view()
     probes = view.probes.clone().requires_grad_()
     assert replace(view, probes=probes).probes.requires_grad

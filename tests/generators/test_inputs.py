@@ -36,9 +36,7 @@ def test_amplitude_and_log_counts_are_what_they_say(make_view: MakeView) -> None
 @pytest.mark.parametrize("per_pattern", [False, True])
 def test_what_a_bad_pixel_holds_does_not_matter(make_view: MakeView, kind: str, per_pattern: bool) -> None:
     view, present = make_view(), INPUTS[kind][0]
-    measured = (
-        torch.ones(2, 4, 16, 16, dtype=torch.bool) if per_pattern else torch.ones(16, 16, dtype=torch.bool)
-    )
+    measured = torch.ones(2, 4, 16, 16, dtype=torch.bool) if per_pattern else torch.ones(16, 16, dtype=torch.bool)
     measured[..., 8, 3] = False
     garbage = view.amplitude.clone()
     garbage[..., 8, 3] = 1e6
@@ -53,9 +51,7 @@ def test_a_noise_free_pattern_of_a_flat_object_is_lifted_to_nothing(make_view: M
     power = view.probes.abs().square().sum(-3)
     relative = power / power.amax((-2, -1), keepdim=True)
     image = lifted(flat)
-    torch.testing.assert_close(
-        image[:, :, 0], relative / (relative + 0.05) - 1
-    )  # 0 but for the regularisation
+    torch.testing.assert_close(image[:, :, 0], relative / (relative + 0.05) - 1)  # 0 but for the regularisation
     assert image[:, :, 0][relative > 0.9].abs().max() < 0.053
     assert image[:, :, 1].abs().max() < 1e-5
 
@@ -66,9 +62,7 @@ def test_a_constant_phase_and_transmission_leave_only_the_transmission(make_view
     image = lifted(replace(view, amplitude=amplitude_of_flat))
     power = view.probes.abs().square().sum(-3)
     bright = power > 0.9 * power.amax((-2, -1), keepdim=True)
-    torch.testing.assert_close(
-        image[:, :, 0][bright], torch.full_like(image[:, :, 0][bright], -0.3), atol=0.04, rtol=0
-    )
+    torch.testing.assert_close(image[:, :, 0][bright], torch.full_like(image[:, :, 0][bright], -0.3), atol=0.04, rtol=0)
 
 
 def numpy_lifted(

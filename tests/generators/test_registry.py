@@ -37,9 +37,7 @@ def test_cnn_is_registered() -> None:
 
 def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
     register("pointwise", Pointwise)
-    with pytest.raises(
-        ConfigError, match=r"architecture = 'unet9' is not registered; choose one of cnn, pointwise"
-    ):
+    with pytest.raises(ConfigError, match=r"architecture = 'unet9' is not registered; choose one of cnn, pointwise"):
         resolve("unet9")
 
 

@@ -56,9 +56,7 @@ def test_amplitude_mae_is_numpys(expected: Tensor, counts: Tensor) -> None:
 
 @pytest.mark.parametrize("loss", [poisson_nll, amplitude_mae])
 @pytest.mark.parametrize("shape", [(5, 6), SHAPE])
-def test_masked_pixels_leave_both_sums(
-    loss: Loss, shape: tuple[int, ...], expected: Tensor, counts: Tensor
-) -> None:
+def test_masked_pixels_leave_both_sums(loss: Loss, shape: tuple[int, ...], expected: Tensor, counts: Tensor) -> None:
     measured = torch.from_numpy(np.random.default_rng(2).random(shape) > 0.4)
     kept = measured.expand(SHAPE)
     garbage = torch.where(kept, counts, 1e5)

@@ -43,9 +43,7 @@ class ScanTensors:
         labels: (N, H, W) complex, instead of the scan's own labels.
     """
 
-    def __init__(
-        self, scan: Scan, device: torch.device | str = "cpu", labels: NDArray[np.complex64] | None = None
-    ):
+    def __init__(self, scan: Scan, device: torch.device | str = "cpu", labels: NDArray[np.complex64] | None = None):
         self.scan = scan
         self.device = torch.device(device)
         self.amplitude = torch.from_numpy(scan.amplitudes()).to(self.device)
@@ -56,9 +54,7 @@ class ScanTensors:
         positions = torch.from_numpy(np.ascontiguousarray(scan.positions_px))
         whole, remainder = split_position(positions)
         self._whole_host = whole.numpy()
-        self.positions_px = positions.to(
-            self.device, torch.float32 if self.device.type == "mps" else torch.float64
-        )
+        self.positions_px = positions.to(self.device, torch.float32 if self.device.type == "mps" else torch.float64)
         self.whole_px = whole.to(self.device)
         self.remainder_px = remainder.float().to(self.device)
         labels = scan.truth_patches if labels is None else labels

@@ -38,12 +38,10 @@ class UNet(nn.Module):
         widths = [config.width * 2**level for level in range(config.levels + 1)]
         self.multiple = 2**config.levels
         self.encoder = nn.ModuleList(
-            DoubleConvolution(before, after)
-            for before, after in zip([channels_in, *widths], widths, strict=False)
+            DoubleConvolution(before, after) for before, after in zip([channels_in, *widths], widths, strict=False)
         )
         self.decoder = nn.ModuleList(
-            DoubleConvolution(deep + skip, skip)
-            for skip, deep in zip(widths[-2::-1], widths[:0:-1], strict=True)
+            DoubleConvolution(deep + skip, skip) for skip, deep in zip(widths[-2::-1], widths[:0:-1], strict=True)
         )
         self.head = nn.Conv2d(widths[0], channels_out, 3, padding=1)
         nn.init.zeros_(self.head.weight)

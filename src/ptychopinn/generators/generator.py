@@ -24,9 +24,7 @@ class Generator(nn.Module):
     input_mean: Tensor
     input_deviation: Tensor
 
-    def __init__(
-        self, config: GeneratorConfig, group_size: int, precision: torch.dtype = torch.float32
-    ) -> None:
+    def __init__(self, config: GeneratorConfig, group_size: int, precision: torch.dtype = torch.float32) -> None:
         super().__init__()
         self.present, channels = INPUTS[config.input]
         self.stack = group_size if config.grouping == "stacked" else 1

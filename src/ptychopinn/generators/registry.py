@@ -40,6 +40,5 @@ def resolve(name: str) -> NetworkFactory:
         return _ARCHITECTURES[name]
     except KeyError:
         raise ConfigError(
-            f"model.generator.architecture = {name!r} is not registered; "
-            f"choose one of {', '.join(architectures())}"
+            f"model.generator.architecture = {name!r} is not registered; choose one of {', '.join(architectures())}"
         ) from None

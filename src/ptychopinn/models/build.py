@@ -95,14 +95,10 @@ def fit_statistics(model: PatchModel, tensors: ScanTensors, groups: NDArray[np.i
     )
 
 
-def _input_statistics(
-    model: PatchModel, tensors: ScanTensors, groups: NDArray[np.int64]
-) -> tuple[float, float]:
+def _input_statistics(model: PatchModel, tensors: ScanTensors, groups: NDArray[np.int64]) -> tuple[float, float]:
     """Mean and deviation of the network's input over some groups from all over the table."""
     step = max(1, groups.size // _STATISTICS_PATTERNS)
-    inputs = (
-        model.generator.network_input(model.view(batch)) for batch in tensors.batches(groups[::step], 1)
-    )
+    inputs = (model.generator.network_input(model.view(batch)) for batch in tensors.batches(groups[::step], 1))
     moments = [(float(values.mean()), float(values.var(correction=0))) for values in inputs]
     means, variances = np.array(moments).T
     return float(means.mean()), float(np.sqrt(variances.mean() + means.var()))

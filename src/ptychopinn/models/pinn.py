@@ -49,13 +49,18 @@ class PtychoPINN(PatchModel):
         return Prediction(patches, merged, merged_patches, expected)
 
     def losses(self, batch: Batch, mean_count: float) -> dict[str, Tensor]:
-        """The weighted terms; see `ptychopinn.config.LossConfig`."""
+        """The weighted terms; see `ptychopinn.config.LossConfig`.
+
+        The Poisson term counts from the likelihood of a model that equals the counts, a constant of the batch: without
+        it an epoch's loss would say more of which patterns it saw than of the model.
+        """
         prediction = self(batch)
         weights = self.config.loss
         terms: dict[str, Tensor] = {}
         if weights.poisson_weight:
-            nll = poisson_nll(prediction.expected, batch.amplitude.square(), batch.measured)
-            terms["poisson"] = weights.poisson_weight * nll / mean_count
+            counts = batch.amplitude.square()
+            excess = poisson_nll(prediction.expected, counts, batch.measured) - poisson_nll(counts, counts, batch.measured)
+            terms["poisson"] = weights.poisson_weight * excess / mean_count
         if weights.amplitude_mae_weight:
             mae = amplitude_mae(prediction.expected, batch.amplitude, batch.measured)
             terms["amplitude_mae"] = weights.amplitude_mae_weight * mae / mean_count**0.5
@@ -63,11 +68,7 @@ class PtychoPINN(PatchModel):
             mae = realspace_mae(prediction.merged_patches, batch.labels)
             terms["realspace_mae"] = weights.realspace_weight * weights.realspace_mae_weight * mae
         if weights.total_variation_weight:
-            terms["total_variation"] = weights.total_variation_weight * total_variation(
-                prediction.merged_patches
-            )
+            terms["total_variation"] = weights.total_variation_weight * total_variation(prediction.merged_patches)
         if weights.mean_deviation_weight:
-            terms["mean_deviation"] = weights.mean_deviation_weight * mean_deviation(
-                prediction.merged_patches
-            )
+            terms["mean_deviation"] = weights.mean_deviation_weight * mean_deviation(prediction.merged_patches)
         return terms

@@ -36,9 +36,7 @@ class Frame:
     def overlaps(self, other: "Frame") -> bool:
         """Whether the two rectangles have a pixel in common."""
         axes = zip(self.origin_px, self.shape, other.origin_px, other.shape, strict=True)
-        return all(
-            start < start2 + length2 and start2 < start + length for start, length, start2, length2 in axes
-        )
+        return all(start < start2 + length2 and start2 < start + length for start, length, start2, length2 in axes)
 
 
 def check_one_image(scan: Scan) -> None:

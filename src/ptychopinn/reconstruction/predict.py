@@ -73,9 +73,7 @@ def predict_and_stitch(
         _wait(tensors.device)
         middle = time.perf_counter()
         weight = power_weight(config.weight, view.power)
-        stitcher.add(
-            patches.flatten(0, 1), weight.flatten(0, 1), scan_positions(model, tensors, batch).flatten(0, 1)
-        )
+        stitcher.add(patches.flatten(0, 1), weight.flatten(0, 1), scan_positions(model, tensors, batch).flatten(0, 1))
         _wait(tensors.device)
         predict_s += middle - start
         stitch_s += time.perf_counter() - middle
@@ -127,9 +125,7 @@ def expected_counts(
     """Photons (N, H, W), on the CPU, that the stitched object and the model's probe predict."""
     size = tensors.pattern_size
     windows = Frame.of_positions(tensors.whole_px.cpu().numpy(), size, margin=2)
-    object_ = torch.from_numpy(reconstruction.in_frame(windows.origin_px, windows.shape)[0]).to(
-        tensors.device
-    )
+    object_ = torch.from_numpy(reconstruction.in_frame(windows.origin_px, windows.shape)[0]).to(tensors.device)
     origin = torch.tensor(windows.origin_px, device=tensors.device)
     expected = []
     alone = np.arange(len(tensors))[:, None]

@@ -89,9 +89,7 @@ class Reconstruction:
         object_ = np.ones(shape, np.complex64)
         coverage = np.zeros(shape, np.float32)
         offset = [int(start) - int(goal) for start, goal in zip(self.origin_px, origin_px, strict=True)]
-        spans = [
-            _overlap(o, own, other) for o, own, other in zip(offset, self.object_.shape, shape, strict=True)
-        ]
+        spans = [_overlap(o, own, other) for o, own, other in zip(offset, self.object_.shape, shape, strict=True)]
         target = tuple(span for span, _ in spans)
         source = tuple(span for _, span in spans)
         object_[target] = self.object_[source]
@@ -138,9 +136,7 @@ class Reconstruction:
         arrays = _read_arrays(file)
         missing = [name for name in _NEEDED if name not in arrays]
         if missing:
-            raise ScanError(
-                f"{file}: lacks {', '.join(missing)}, so it is no reconstruction; give a {RESULT_NAME}"
-            )
+            raise ScanError(f"{file}: lacks {', '.join(missing)}, so it is no reconstruction; give a {RESULT_NAME}")
         try:
             return cls(
                 object_=arrays["object"],
@@ -151,9 +147,7 @@ class Reconstruction:
         except ScanError as error:
             raise ScanError(f"{file}: {error}") from None
         except (ValueError, TypeError) as error:
-            raise ScanError(
-                f"{file}: an array has a type that a reconstruction cannot use ({error})"
-            ) from None
+            raise ScanError(f"{file}: an array has a type that a reconstruction cannot use ({error})") from None
 
 
 _TYPES: Mapping[str, type] = {
@@ -186,9 +180,7 @@ def _read_arrays(file: Path) -> dict[str, NDArray[Any]]:
             with np.load(stream, allow_pickle=False) as archive:
                 return {name: archive[name] for name in archive.files}
     except FileNotFoundError:
-        raise ScanError(
-            f"{file}: no such reconstruction; give a {RESULT_NAME} or the folder that holds one"
-        ) from None
+        raise ScanError(f"{file}: no such reconstruction; give a {RESULT_NAME} or the folder that holds one") from None
     except ScanError:
         raise
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, KeyError) as error:
@@ -199,9 +191,7 @@ def _to_json(metadata: Mapping[str, Any], target: Path) -> str:
     try:
         return json.dumps(dict(metadata), default=_plain)
     except (TypeError, ValueError) as error:
-        raise OutputError(
-            f"{target}: the metadata cannot be written ({error}); give plain values only"
-        ) from None
+        raise OutputError(f"{target}: the metadata cannot be written ({error}); give plain values only") from None
 
 
 def _plain(value: Any) -> Any:
