@@ -1,8 +1,8 @@
 """How much of the time is the network itself?
 
-Training: forward and backward of the generator alone, as a part of a whole optimiser step (gathering, input, network,
-merge, physics, loss, gradients, update). Prediction: the generator alone, as a part of the time from the scan file to the
-stitched object. Both sides of each ratio are measured alternately in this one run.
+Training: forward and backward of the generator alone, as a part of a whole optimiser step (gathering, input,
+network, merge, physics, loss, gradients, update). Prediction: the generator alone, as a part of the time from the
+scan file to the stitched object. Both sides of each ratio are measured alternately in this one run.
 
     python benchmarks/overhead.py [scan.npz] [--threads 2]
 """

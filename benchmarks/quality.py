@@ -78,7 +78,7 @@ def halves(folder: Path, name: str, output: Path, overrides: list[str]) -> list[
     scan = ptychopinn.read_scan(folder / f"{name}.npz")
     columns = scan.positions_px[:, 1]
     left = columns < np.median(columns)
-    y0, y1, x0, x1 = REGIONS[name]
+    y0, y1, _, x1 = REGIONS[name]
     region = (y0, y1, int(np.ceil(columns[~left].min())), x1)
     ptychopinn.train(scan.select(left), output / f"{name}_left", overrides=overrides)
     other = ptychopinn.reconstruct(scan.select(~left), output / f"{name}_left", output / f"{name}_right")

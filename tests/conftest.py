@@ -6,9 +6,7 @@ from pathlib import Path
 import pytest
 from jaxtyping import install_import_hook
 
-install_import_hook(
-    "ptychopinn.physics", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
-)
+install_import_hook("ptychopinn.physics", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")
 """The shapes in the annotations of the physics are checked in this process, from its first import on."""
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -22,8 +20,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     dropped = [
         item
         for item in items
-        if (drop_shared and item.get_closest_marker("shared_data"))
-        or (drop_slow and item.get_closest_marker("slow"))
+        if (drop_shared and item.get_closest_marker("shared_data")) or (drop_slow and item.get_closest_marker("slow"))
     ]
     if dropped:
         config.hook.pytest_deselected(items=dropped)

@@ -17,5 +17,3 @@ Positions: TypeAlias = Float[Tensor, "*batch 2"]
 """(y, x) of patch element (H//2, W//2) in the object frame, px."""
 Canvas: TypeAlias = Complex[Tensor, "*batch Y X"]
 """The object, or an array onto which patches are accumulated."""
-Weights: TypeAlias = Float[Tensor, "*batch Y X"]
-"""Total weight that a canvas has received."""

@@ -149,9 +149,7 @@ def test_member_that_unpacks_to_more_than_the_archive_says(good: Path, tmp_path:
     refused(path, "truncated or damaged")
 
 
-def test_zip_bomb_with_an_honest_manifest(
-    good: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_zip_bomb_with_an_honest_manifest(good: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archive_module, "FREE_BYTES", 1000)
     members = listed(members_of(good), WEIGHTS, bytes(2**20))
     refused(write(tmp_path / "a.zip", members, zipfile.ZIP_DEFLATED), "expands to far more bytes")
@@ -192,9 +190,7 @@ def test_unknown_member(good: Path, tmp_path: Path, name: str) -> None:
 
 
 def test_unknown_member_that_the_manifest_lists(good: Path, tmp_path: Path) -> None:
-    refused(
-        write(tmp_path / "a.zip", listed(members_of(good), "run.py", b"1")), "holds unknown member.* run.py"
-    )
+    refused(write(tmp_path / "a.zip", listed(members_of(good), "run.py", b"1")), "holds unknown member.* run.py")
     members = listed(members_of(good), "run.py", b"1")
     del members["run.py"]
     refused(write(tmp_path / "b.zip", members), "lists unknown member.* run.py")
@@ -301,9 +297,7 @@ def set_key(key: str, value: object) -> Callable[[dict], None]:
         (lambda tree: tree.pop("created_utc"), "damaged at created_utc"),
     ],
 )
-def test_manifest_with_a_wrong_value(
-    good: Path, tmp_path: Path, change: Callable[[dict], object], part: str
-) -> None:
+def test_manifest_with_a_wrong_value(good: Path, tmp_path: Path, change: Callable[[dict], object], part: str) -> None:
     refused(write(tmp_path / "a.zip", edited_manifest(members_of(good), change)), part)
 
 
@@ -346,9 +340,7 @@ def test_older_and_minor_versions_are_read(good: Path, tmp_path: Path, version: 
         (WEIGHTS, safetensors.numpy.save({"w:complex": np.ones(2, int)}), "real and imaginary parts"),
     ],
 )
-def test_content_that_hashes_well_but_is_wrong(
-    good: Path, tmp_path: Path, name: str, data: bytes, part: str
-) -> None:
+def test_content_that_hashes_well_but_is_wrong(good: Path, tmp_path: Path, name: str, data: bytes, part: str) -> None:
     members = members_of(good)
     if name == "arrays.safetensors":
         members = listed(members, "params.json", b"{}")

@@ -20,9 +20,7 @@ def test_text_replaces_the_old_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, ValueError])
-def test_an_interrupted_block_leaves_the_old_file_and_nothing_else(
-    tmp_path: Path, error: type[BaseException]
-) -> None:
+def test_an_interrupted_block_leaves_the_old_file_and_nothing_else(tmp_path: Path, error: type[BaseException]) -> None:
     target = tmp_path / "wts.h5.zip"
     target.write_text("old")
     with pytest.raises(error), atomic_path(target) as path:  # noqa: PT012

@@ -149,7 +149,5 @@ def test_checking_twice_changes_nothing(make_scan) -> None:
 
 
 def test_counts_are_converted_before_they_are_squared() -> None:
-    scan = Scan(
-        np.full((1, 2, 2), 300, np.uint16), "amplitude", np.zeros((1, 2)), np.ones((1, 2, 2), np.complex64)
-    )
+    scan = Scan(np.full((1, 2, 2), 300, np.uint16), "amplitude", np.zeros((1, 2)), np.ones((1, 2, 2), np.complex64))
     assert (scan.counts() == 90000).all()

@@ -71,9 +71,7 @@ def test_members_are_drawn_from_the_candidates() -> None:
     assert not np.array_equal(groups.index, make_groups(positions, config, rng(2)).index)
 
 
-@pytest.mark.parametrize(
-    ("size", "k", "repeats"), [(4, 6, 20), (4, 7, 9), (9, 24, 5), (16, 30, 40), (4, 3, 1)]
-)
+@pytest.mark.parametrize(("size", "k", "repeats"), [(4, 6, 20), (4, 7, 9), (9, 24, 5), (16, 30, 40), (4, 3, 1)])
 def test_groups_of_one_seed_are_different_sets(size, k, repeats) -> None:
     config = DataConfig(group_size=size, neighbors=k, groups_per_pattern=repeats)
     groups = make_groups(grid(), config, rng())
@@ -85,9 +83,7 @@ def test_groups_of_one_seed_are_different_sets(size, k, repeats) -> None:
 
 def test_more_groups_than_different_sets_are_refused() -> None:
     config = DataConfig(group_size=4, neighbors=6, groups_per_pattern=21)
-    with pytest.raises(
-        ScanError, match=r"21 groups .* 3 of 6 neighbours make only 20 different sets; raise neigh"
-    ):
+    with pytest.raises(ScanError, match=r"21 groups .* 3 of 6 neighbours make only 20 different sets; raise neigh"):
         make_groups(grid(), config, rng())
     with pytest.raises(ScanError, match=r"2 groups .* 0 of 0 neighbours make only 1 different sets"):
         make_groups(grid(), DataConfig(group_size=1, groups_per_pattern=2), rng())
@@ -128,9 +124,7 @@ def test_objects_are_never_mixed() -> None:
 
 def test_an_object_with_too_few_patterns_is_refused() -> None:
     scan_index = (np.arange(72) > 69).astype(int)
-    with pytest.raises(
-        ScanError, match=r"only 70 of 72 positions have 3 neighbours in the same object; lower group"
-    ):
+    with pytest.raises(ScanError, match=r"only 70 of 72 positions have 3 neighbours in the same object; lower group"):
         make_groups(grid(), DataConfig(group_size=4), rng(), scan_index=scan_index)
 
 
@@ -222,9 +216,7 @@ def test_with_a_number_of_groups_lonely_positions_are_no_seeds() -> None:
 
 
 def test_fewer_positions_than_a_group() -> None:
-    with pytest.raises(
-        ScanError, match=r"group_size is 16 but the scan has only 9 positions; lower group_size"
-    ):
+    with pytest.raises(ScanError, match=r"group_size is 16 but the scan has only 9 positions; lower group_size"):
         make_groups(grid(3, 3), DataConfig(group_size=16), rng())
 
 
@@ -257,9 +249,7 @@ def test_ten_thousand_positions_take_less_than_a_second() -> None:
     assert best < 1
 
 
-@pytest.mark.parametrize(
-    ("pool", "size", "repeats"), [(5, 2, 10), (5, 2, 3), (12, 6, 30), (4, 0, 1), (3, 3, 1)]
-)
+@pytest.mark.parametrize(("pool", "size", "repeats"), [(5, 2, 10), (5, 2, 3), (12, 6, 30), (4, 0, 1), (3, 3, 1)])
 def test_subsets_are_distinct_and_in_order(pool, size, repeats) -> None:
     for generator in (None, rng(9)):
         subsets = draw_subsets(50, pool, size, repeats, generator)

@@ -127,9 +127,7 @@ def test_an_ambiguous_layout_is_asked_about(cubic, save) -> None:
     np.testing.assert_array_equal(read_npz(path, DataConfig(axis_order="nhw")).patterns, cubic["diffraction"])
     moved = np.moveaxis(cubic["diffraction"], -1, 0)
     np.testing.assert_array_equal(read_npz(path, DataConfig(axis_order="hwn")).patterns, moved)
-    np.testing.assert_array_equal(
-        read_npz(save(cubic | {"_metadata": metadata(axis_order="hwn")})).patterns, moved
-    )
+    np.testing.assert_array_equal(read_npz(save(cubic | {"_metadata": metadata(axis_order="hwn")})).patterns, moved)
 
 
 def test_what_we_wrote_is_never_ambiguous(cubic, save, tmp_path) -> None:

@@ -90,9 +90,7 @@ def test_object_arrays_are_refused_unopened(arrays, save, key) -> None:
     trap = np.empty(12, object)
     trap[:] = [Trap() for _ in range(12)]
     path = save(arrays | {key: trap})
-    with pytest.raises(
-        ScanError, match=rf"{key} is an object array.*never unpickled; convert it.*numpy\.stack"
-    ):
+    with pytest.raises(ScanError, match=rf"{key} is an object array.*never unpickled; convert it.*numpy\.stack"):
         read_scan(path)
 
 

@@ -34,9 +34,7 @@ def test_the_place_follows_the_generator() -> None:
     assert not np.array_equal(first, split_by_place(positions(), 0.1, np.random.default_rng(2))[1])
 
 
-@pytest.mark.parametrize(
-    ("n", "fraction", "expected"), [(10, 0, 0), (10, 0.01, 1), (2, 0.89, 1), (1, 0.5, 0)]
-)
+@pytest.mark.parametrize(("n", "fraction", "expected"), [(10, 0, 0), (10, 0.01, 1), (2, 0.89, 1), (1, 0.5, 0)])
 def test_small_numbers(n, fraction, expected) -> None:
     train, validation = split_by_place(positions(n), fraction, np.random.default_rng(0))
     assert (len(train), len(validation)) == (n - expected, expected)
@@ -76,9 +74,7 @@ def test_selecting_takes_all_that_belongs_to_a_pattern(make_scan) -> None:
     bad = np.zeros((12, 16, 16), bool)
     bad[7, 0, 0] = True
     labels = np.arange(12)[:, None, None] * np.ones((12, 16, 16))
-    scan = make_scan(
-        bad_pixels=bad, truth_patches=labels, nominal_positions_px=np.arange(24.0).reshape(12, 2)
-    )
+    scan = make_scan(bad_pixels=bad, truth_patches=labels, nominal_positions_px=np.arange(24.0).reshape(12, 2))
     part = scan.select(np.arange(12) == 7)
     assert len(part) == 1
     assert part.bad_pixels[0, 0, 0]

@@ -181,6 +181,4 @@ def test_simulated_truth_of_the_test_data(shared_dir):
     assert _shift_error(clean, (7.4, -3.6)) < 1e-3
     assert clean.residual < 3e-3
     assert _shift_error(noisy, (7.4, -3.6)) < 0.02
-    assert noisy.residual == pytest.approx(
-        0.05 * np.sqrt(2) / np.sqrt(np.mean(np.abs(truth[mask]) ** 2)), rel=0.02
-    )
+    assert noisy.residual == pytest.approx(0.05 * np.sqrt(2) / np.sqrt(np.mean(np.abs(truth[mask]) ** 2)), rel=0.02)

@@ -49,9 +49,7 @@ def test_resolution_of_a_low_passed_image():
     rng = np.random.default_rng(2)
     truth = _complex_noise(rng, (128, 128))
     radius = np.hypot(*np.meshgrid(np.fft.fftfreq(128), np.fft.fftfreq(128)))
-    limited = np.fft.ifft2(np.where(radius < 0.3, np.fft.fft2(truth), 0)) + 0.1 * _complex_noise(
-        rng, (128, 128)
-    )
+    limited = np.fft.ifft2(np.where(radius < 0.3, np.fft.fft2(truth), 0)) + 0.1 * _complex_noise(rng, (128, 128))
     curve = fourier_ring_correlation(limited, truth)
     for threshold in (0.5, 1 / 7, "half_bit"):
         assert curve.crossing(threshold) == pytest.approx(0.3, abs=0.02)

@@ -48,9 +48,7 @@ def test_ssim_equals_scikit_image(pair):
         *pair, data_range=1.2, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
     )
     assert ssim(*pair, data_range=1.2) == pytest.approx(expected, rel=1e-12)
-    assert ssim(*pair, data_range=1.2, mask=np.ones(pair[0].shape, bool)) == pytest.approx(
-        expected, rel=1e-12
-    )
+    assert ssim(*pair, data_range=1.2, mask=np.ones(pair[0].shape, bool)) == pytest.approx(expected, rel=1e-12)
 
 
 def test_ssim_over_a_mask_sees_only_that_part(pair):
@@ -86,9 +84,7 @@ def test_ms_ssim_takes_the_scales_that_fit(side, scales):
 def test_phase_difference_wraps():
     a, b = np.array([3.1, -0.2, 0.5]), np.array([-3.1, 0.3, 0.5])
     expected = [6.2 - 2 * np.pi, -0.5, 0]
-    np.testing.assert_allclose(
-        phase_difference(2 * np.exp(1j * a), 0.3 * np.exp(1j * b)), expected, atol=1e-12
-    )
+    np.testing.assert_allclose(phase_difference(2 * np.exp(1j * a), 0.3 * np.exp(1j * b)), expected, atol=1e-12)
 
 
 @pytest.mark.parametrize("score", [mse, mae, ssim, ms_ssim, psnr])

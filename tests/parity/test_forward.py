@@ -44,9 +44,7 @@ def forward(shared_dir: Path) -> Path:
 
 def same(ours: Tensor, theirs: Tensor) -> None:
     """Equal to the tolerance of the float32 physics."""
-    torch.testing.assert_close(
-        ours, theirs, rtol=1e-4, atol=1e-5 * float(theirs.abs().max()), check_dtype=False
-    )
+    torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5 * float(theirs.abs().max()), check_dtype=False)
 
 
 def differs(ours: Tensor, theirs: Tensor) -> bool:

@@ -34,9 +34,7 @@ def folder(shared_dir: Path) -> Path:
 
 def same(ours: Tensor, theirs: Tensor) -> None:
     """Equal to the tolerance of the float32 physics."""
-    torch.testing.assert_close(
-        ours, theirs, rtol=1e-4, atol=1e-5 * float(theirs.abs().max()), check_dtype=False
-    )
+    torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5 * float(theirs.abs().max()), check_dtype=False)
 
 
 def differs(ours: Tensor, theirs: Tensor) -> bool:
@@ -250,9 +248,7 @@ def test_torch_merge_of_cropped_patches(folder: Path, gridsize: int) -> None:
     data = load(folder / "forward" / f"torch_patches_gs{gridsize}.npz")
     offsets, rows = torch_pairs(data["in_offsets_bc12"]), data["out_crop20"].shape[-1]
     positions = rows // 2 - (offsets - offsets.mean((0, 1)))
-    placed, weight = accumulate(
-        middle(data["in_patches_bchw"], 20), torch.ones(20, 20), positions, (rows, rows)
-    )
+    placed, weight = accumulate(middle(data["in_patches_bchw"], 20), torch.ones(20, 20), positions, (rows, rows))
     assert torch.equal(weight > 0, data["out_crop20_bool"])
     same(average(placed, weight, fill=0, epsilon=1e-9), data["out_crop20"])
 

@@ -30,9 +30,7 @@ from ptychopinn.physics.illumination import (
 SIZES = [(8, 8), (7, 9), (6, 5)]
 CANVAS = (23, 26)
 WHOLE = torch.tensor([[[4, 5], [9, 7], [17, 19]], [[10, 4], [5, 12], [12, 11]]])
-FRACTIONAL = torch.tensor(
-    [[[4.3, 5.9], [9.0, 7.5], [16.2, 18.8]], [[10.1, 4.7], [5.6, 12.2], [12.0, 11.0]]]
-).double()
+FRACTIONAL = torch.tensor([[[4.3, 5.9], [9.0, 7.5], [16.2, 18.8]], [[10.1, 4.7], [5.6, 12.2], [12.0, 11.0]]]).double()
 REMAINDER = torch.tensor([[0.3, -0.45], [-0.2, 0.1], [0.0, 0.49]], dtype=torch.float64)
 SHIFT = torch.tensor([1.3, -2.6], dtype=torch.float64)
 MODES = 2
@@ -102,9 +100,7 @@ def cases(size: tuple[int, int]) -> dict[str, Case]:
             probe,
             waves,
         ),
-        "smooth_probe": Case(
-            lambda x: smooth_probe(x, 1.3), lambda y: smooth_probe(y, 1.3), probe, draw(MODES, *size)
-        ),
+        "smooth_probe": Case(lambda x: smooth_probe(x, 1.3), lambda y: smooth_probe(y, 1.3), probe, draw(MODES, *size)),
         "object_to_detector": Case(
             lambda x: far(exit_wave(probe, extract_patches(x, WHOLE[0], size))),
             lambda y: place_patches(exit_wave_to_patches(probe, far.adjoint(y)), WHOLE[0], CANVAS),

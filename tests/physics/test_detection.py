@@ -30,9 +30,7 @@ def test_modes_of_opposite_sign_do_not_cancel() -> None:
 
 def test_intensity_does_not_see_a_phase_of_each_mode() -> None:
     detector_wave = wave(3, 6, 5)
-    turned = (
-        detector_wave * torch.exp(1j * torch.tensor([0.3, 2.0, -1.0], dtype=torch.float64))[:, None, None]
-    )
+    turned = detector_wave * torch.exp(1j * torch.tensor([0.3, 2.0, -1.0], dtype=torch.float64))[:, None, None]
     torch.testing.assert_close(intensity(turned), intensity(detector_wave))
 
 

@@ -22,9 +22,7 @@ def draw(*shape: int) -> Tensor:
 @pytest.mark.parametrize("positions", [WHOLE, FRACTIONAL], ids=["whole", "fractional"])
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("size", SIZES, ids=str)
-def test_constant_patches_give_the_constant(
-    size: tuple[int, int], kind: WeightKind, positions: Tensor
-) -> None:
+def test_constant_patches_give_the_constant(size: tuple[int, int], kind: WeightKind, positions: Tensor) -> None:
     """And 1 where there is no weight, whatever the constant."""
     constant = 0.6 - 0.3j
     weight = patch_weight(kind, draw(2, *size))

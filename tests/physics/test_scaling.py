@@ -41,9 +41,7 @@ def test_the_other_rules_do_not_look() -> None:
 
 def test_rms_scale() -> None:
     """One factor for the scan: the mean of the summed squares becomes the target."""
-    amplitudes = (
-        torch.rand(5, 8, 8, generator=torch.Generator().manual_seed(4)) * torch.arange(1.0, 6)[:, None, None]
-    )
+    amplitudes = torch.rand(5, 8, 8, generator=torch.Generator().manual_seed(4)) * torch.arange(1.0, 6)[:, None, None]
     scaled = amplitudes * rms_scale(amplitudes, 16.0)
     assert scaled.double().square().sum((-2, -1)).mean().item() == pytest.approx(16.0, rel=1e-6)
     assert rms_scale(amplitudes.half(), 16.0) == pytest.approx(rms_scale(amplitudes, 16.0), rel=1e-3)

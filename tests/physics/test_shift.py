@@ -38,9 +38,7 @@ def test_fourier_shift_of_a_plane_wave_is_a_phase(size: tuple[int, int]) -> None
     def plane(dy: float, dx: float) -> Tensor:
         return torch.exp(2j * math.pi * (2 * (y[:, None] - dy) / height - (x[None, :] - dx) / width))
 
-    torch.testing.assert_close(
-        fourier_shift(plane(0, 0), pair(0.37, -1.81)), plane(0.37, -1.81), rtol=0, atol=1e-12
-    )
+    torch.testing.assert_close(fourier_shift(plane(0, 0), pair(0.37, -1.81)), plane(0.37, -1.81), rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("size", [(32, 32), (31, 33)], ids=str)
@@ -50,9 +48,7 @@ def test_fourier_shift_of_a_gaussian_is_the_moved_gaussian(size: tuple[int, int]
     def gaussian(dy: float, dx: float) -> Tensor:
         return torch.exp(-((y[:, None] - dy) ** 2 + (x[None, :] - dx) ** 2) / 8).to(torch.complex128)
 
-    torch.testing.assert_close(
-        fourier_shift(gaussian(0, 0), pair(0.3, -0.45)), gaussian(0.3, -0.45), rtol=0, atol=1e-8
-    )
+    torch.testing.assert_close(fourier_shift(gaussian(0, 0), pair(0.3, -0.45)), gaussian(0.3, -0.45), rtol=0, atol=1e-8)
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)

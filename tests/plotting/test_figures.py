@@ -23,9 +23,7 @@ HISTORY = {
 }
 
 
-def example(
-    shape: tuple[int, int] = (40, 50), modes: int = 2, pixel_size_m: float | None = None
-) -> Reconstruction:
+def example(shape: tuple[int, int] = (40, 50), modes: int = 2, pixel_size_m: float | None = None) -> Reconstruction:
     rng = np.random.default_rng(0)
     coverage = np.zeros(shape)
     coverage[4:-4, 4:-4] = 1

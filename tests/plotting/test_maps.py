@@ -58,9 +58,7 @@ def test_uncovered_pixels_have_the_colours_of_the_hatching() -> None:
     hole = picture[int(height - top) : int(height - bottom), int(left) : int(right)].reshape(-1, 3)
     ground, stroke = np.array(to_rgb(HATCH_GROUND)), np.array(to_rgb(HATCH_STROKE))
     tolerance = 2.1 / 255
-    between = (hole >= np.minimum(ground, stroke) - tolerance) & (
-        hole <= np.maximum(ground, stroke) + tolerance
-    )
+    between = (hole >= np.minimum(ground, stroke) - tolerance) & (hole <= np.maximum(ground, stroke) + tolerance)
     assert between.all()
     assert (np.abs(hole - ground).max(axis=1) > 5 / 255).any(), "no stroke of the hatching is there"
 

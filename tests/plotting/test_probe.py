@@ -40,9 +40,7 @@ def test_nothing_at_all_is_black() -> None:
     draw_probe(Figure().add_subplot(), np.zeros((2, 4, 4), complex)).figure.canvas.draw()
 
 
-@pytest.mark.parametrize(
-    ("count", "columns", "rows"), [(1, 1, 1), (2, 2, 1), (3, 2, 2), (4, 2, 2), (7, 3, 3)]
-)
+@pytest.mark.parametrize(("count", "columns", "rows"), [(1, 1, 1), (2, 2, 1), (3, 2, 2), (4, 2, 2), (7, 3, 3)])
 def test_one_tile_for_each_mode(count: int, columns: int, rows: int) -> None:
     ax = Figure().add_subplot()
     assert draw_probe(ax, modes(count)) is ax

@@ -39,9 +39,7 @@ def test_the_generator_alone_decides(kind: str) -> None:
 
 
 def test_flat_contrast_gives_a_constant_sample() -> None:
-    sample = make_object(
-        "composite", (40, 40), np.random.default_rng(0), amplitude_min=1.0, phase_range_rad=0.0
-    )
+    sample = make_object("composite", (40, 40), np.random.default_rng(0), amplitude_min=1.0, phase_range_rad=0.0)
     np.testing.assert_allclose(sample, 1.0)
 
 
@@ -54,9 +52,7 @@ def test_star_has_sixteen_spokes() -> None:
     star = siemens_star((200, 200), np.random.default_rng(1)).absorption
     angle = np.linspace(0, 2 * np.pi, 4000, endpoint=False)
     radius = 0.47 * 200 * 0.85
-    ring = star[
-        np.rint(99.5 + radius * np.sin(angle)).astype(int), np.rint(99.5 + radius * np.cos(angle)).astype(int)
-    ]
+    ring = star[np.rint(99.5 + radius * np.sin(angle)).astype(int), np.rint(99.5 + radius * np.cos(angle)).astype(int)]
     dark = ring > 0.5
     assert np.count_nonzero(dark & ~np.roll(dark, 1)) == 16
 

@@ -11,9 +11,7 @@ KINDS = sorted(SCANS)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize(
-    ("object_shape", "patch"), [((90, 120), (32, 32)), ((75, 81), (15, 17)), ((34, 34), (32, 32))]
-)
+@pytest.mark.parametrize(("object_shape", "patch"), [((90, 120), (32, 32)), ((75, 81), (15, 17)), ((34, 34), (32, 32))])
 def test_every_patch_lies_inside_with_a_margin(
     kind: str, object_shape: tuple[int, int], patch: tuple[int, int]
 ) -> None:
@@ -62,9 +60,7 @@ def test_jitter_is_bounded_and_used() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_generator_alone_decides(kind: str) -> None:
     bounds = position_bounds((80, 80), (20, 20))
-    draws = [
-        make_positions(kind, bounds, np.random.default_rng(s), step_px=7, jitter_px=1) for s in (4, 4, 5)
-    ]
+    draws = [make_positions(kind, bounds, np.random.default_rng(s), step_px=7, jitter_px=1) for s in (4, 4, 5)]
     assert draws[0].tobytes() == draws[1].tobytes()
     assert draws[0].tobytes() != draws[2].tobytes()
 

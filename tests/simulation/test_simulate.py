@@ -38,9 +38,7 @@ def numpy_model(object_: np.ndarray, probe: np.ndarray, positions: np.ndarray) -
 @pytest.fixture
 def experiment() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """A sample with more columns than rows, two modes, positions with odd fractions."""
-    object_ = make_object(
-        "dead_leaves", (40, 57), np.random.default_rng(0), amplitude_min=0.3, phase_range_rad=3.0
-    )
+    object_ = make_object("dead_leaves", (40, 57), np.random.default_rng(0), amplitude_min=0.3, phase_range_rad=3.0)
     probe = make_probe("zone_plate", 24, modes=2, photons_per_pattern=1e4)
     positions = np.array([[14.0, 20.0], [17.3, 31.6], [25.5, 41.25], [13.2, 43.9]])
     return object_, probe, positions
@@ -206,9 +204,7 @@ def test_an_object_without_room_is_refused_by_the_config() -> None:
         SimulationConfig(object_size_px=65, probe_size_px=64)
 
 
-@pytest.mark.parametrize(
-    "bad", [{"step_px": 0}, {"photons_per_pattern": 0}, {"object_kind": "lena"}, {"seed": -1}]
-)
+@pytest.mark.parametrize("bad", [{"step_px": 0}, {"photons_per_pattern": 0}, {"object_kind": "lena"}, {"seed": -1}])
 def test_bad_values_are_refused(bad: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         SimulationConfig.model_validate(bad)

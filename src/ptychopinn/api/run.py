@@ -4,12 +4,11 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from ptychopinn.api.inputs import RecipeSource, RunLog, ScanSource, as_recipe, as_scan, say_what_runs
+from ptychopinn.api.inputs import RecipeSource, RunLog, ScanSource, as_recipe
 from ptychopinn.api.reconstruct import Reconstructed, reconstruct_tensors
-from ptychopinn.api.train import Trained, write_training
-from ptychopinn.data.io.atomic import check_output_folder
+from ptychopinn.api.train import Trained, begin, write_training
 from ptychopinn.reconstruction import Progress, Reconstruction
-from ptychopinn.training import EpochHook, fit_prepared, prepare
+from ptychopinn.training import EpochHook, fit_prepared
 
 
 @dataclass(frozen=True)
@@ -53,12 +52,7 @@ def run(
     """
     started = time.perf_counter()
     with RunLog() as log:
-        settings = as_recipe(recipe, overrides)
-        say_what_runs(settings)
-        start = prepare(as_scan(scan, settings), settings)
-        folder = check_output_folder(output) if output is not None else None
-        if folder is not None:
-            log.write_to(folder)
+        start, folder = begin(scan, output, as_recipe(recipe, overrides), log)
         loaded_at = time.perf_counter()
         result = fit_prepared(start, folder, resume=resume, tell=on_epoch)
         trained_at = time.perf_counter()

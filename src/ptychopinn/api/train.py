@@ -10,7 +10,7 @@ from ptychopinn.config import Recipe
 from ptychopinn.data.io.atomic import check_output_folder, write_text_atomically
 from ptychopinn.models import PatchModel
 from ptychopinn.plotting import figure_history, save_figure
-from ptychopinn.training import EpochHook, Fit, History, fit_prepared, prepare
+from ptychopinn.training import EpochHook, Fit, History, Prepared, fit_prepared, prepare
 
 
 @dataclass(frozen=True)
@@ -52,12 +52,7 @@ def train(
         PtychoPINNError: the scan, the recipe or the folder cannot be used; nothing has been written then.
     """
     with RunLog() as log:
-        settings = as_recipe(recipe, overrides)
-        say_what_runs(settings)
-        start = prepare(as_scan(scan, settings), settings)
-        folder = check_output_folder(output) if output is not None else None
-        if folder is not None:
-            log.write_to(folder)
+        start, folder = begin(scan, output, as_recipe(recipe, overrides), log)
         started = time.perf_counter()
         result = fit_prepared(start, folder, resume=resume, tell=on_epoch)
         seconds = time.perf_counter() - started
@@ -65,6 +60,17 @@ def train(
     if log.path is not None:
         paths["log"] = log.path
     return Trained(result.model, result.recipe, result.history, seconds, paths)
+
+
+def begin(scan: ScanSource, output: str | Path | None, recipe: Recipe, log: RunLog) -> tuple[Prepared, Path | None]:
+    """All that can be refused, and only then the output folder."""
+    say_what_runs(recipe)
+    start = prepare(as_scan(scan, recipe), recipe)
+    if output is None:
+        return start, None
+    folder = check_output_folder(output)
+    log.write_to(folder)
+    return start, folder
 
 
 def write_training(result: Fit, folder: Path) -> dict[str, Path]:

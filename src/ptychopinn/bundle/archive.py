@@ -50,9 +50,7 @@ def read_archive(path: Path) -> tuple[Manifest, dict[str, bytes]]:
         members = _checked_names(archive, where)
         manifest = parse_manifest(_read_manifest(archive, members, where), where)
         _check_listing(manifest, members, where)
-        data = {
-            name: _read_member(archive, members[name], entry, where) for name, entry in manifest.files.items()
-        }
+        data = {name: _read_member(archive, members[name], entry, where) for name, entry in manifest.files.items()}
     return manifest, data
 
 
@@ -66,16 +64,12 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
             with zipfile.ZipFile(stream) as archive:
                 yield archive
     except FileNotFoundError:
-        raise BundleError(
-            f"{path}: no such model bundle; give a wts.h5.zip or the folder that holds one"
-        ) from None
+        raise BundleError(f"{path}: no such model bundle; give a wts.h5.zip or the folder that holds one") from None
     except BundleError:
         raise
     except _DAMAGE as error:
         reason = "its end is missing" if "not a zip file" in str(error) else str(error)
-        raise BundleError(
-            f"{path}: is truncated or damaged ({reason}); copy it again or train again"
-        ) from None
+        raise BundleError(f"{path}: is truncated or damaged ({reason}); copy it again or train again") from None
     except OSError as error:
         raise BundleError(f"{path}: cannot be read ({error.strerror or error})") from None
 
@@ -162,22 +156,16 @@ def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, entry: FileEnt
     limit = min(entry.bytes, MAX_JSON_BYTES) if name.endswith(".json") else entry.bytes
     data = _bounded(archive, info, limit, where)
     if sha256(data).hexdigest() != entry.sha256:
-        raise BundleError(
-            f"{where}: the hash of member {name} differs from its manifest; it was damaged or changed"
-        )
+        raise BundleError(f"{where}: the hash of member {name} differs from its manifest; it was damaged or changed")
     return data
 
 
 def _bounded(archive: zipfile.ZipFile, info: zipfile.ZipInfo, limit: int, where: str) -> bytes:
     """At most `limit` bytes of a member; more of them are an error and are never read."""
     if info.file_size > limit:
-        raise BundleError(
-            f"{where}: member {info.filename} has {info.file_size} bytes, more than the {limit} allowed"
-        )
+        raise BundleError(f"{where}: member {info.filename} has {info.file_size} bytes, more than the {limit} allowed")
     with archive.open(info) as member:
         data = member.read(limit + 1)
     if len(data) != info.file_size:
-        raise BundleError(
-            f"{where}: member {info.filename} is truncated; copy the bundle again or train again"
-        )
+        raise BundleError(f"{where}: member {info.filename} is truncated; copy the bundle again or train again")
     return data

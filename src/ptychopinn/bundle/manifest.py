@@ -69,9 +69,7 @@ def parse_manifest(data: bytes, where: str) -> Manifest:
     """
     tree = parse_json(data, where, MANIFEST)
     if not isinstance(tree, dict) or tree.get("format") != FORMAT:
-        raise BundleError(
-            f"{where}: {MANIFEST} does not say format '{FORMAT}', so this is no PtychoPINN model bundle"
-        )
+        raise BundleError(f"{where}: {MANIFEST} does not say format '{FORMAT}', so this is no PtychoPINN model bundle")
     tree["format_version"] = _checked_version(tree.get("format_version"), tree.get("package_version"), where)
     backend = tree.get("backend")
     if backend != BACKEND:

@@ -59,12 +59,8 @@ def _encode(value: Any, path: str, arrays: dict[str, NDArray[Any]]) -> Any:
     if isinstance(value, list | tuple):
         return [_encode(item, f"{path}.{index}", arrays) for index, item in enumerate(value)]
     if isinstance(value, Mapping):
-        return {
-            _checked_key(key, path): _encode(item, _join(path, key), arrays) for key, item in value.items()
-        }
-    raise BundleError(
-        f"params: {path} is a {type(value).__name__}; a bundle holds plain values and arrays only"
-    )
+        return {_checked_key(key, path): _encode(item, _join(path, key), arrays) for key, item in value.items()}
+    raise BundleError(f"params: {path} is a {type(value).__name__}; a bundle holds plain values and arrays only")
 
 
 def _move_array(value: Any, path: str, arrays: dict[str, NDArray[Any]]) -> dict[str, str]:
@@ -82,9 +78,7 @@ def _join(path: str, key: str) -> str:
 
 def _checked_key(key: Any, path: str) -> str:
     if not isinstance(key, str) or key == REFERENCE:
-        raise BundleError(
-            f"params: key {key!r} in {path or 'the dictionary'}: the rule is text other than {REFERENCE}"
-        )
+        raise BundleError(f"params: key {key!r} in {path or 'the dictionary'}: the rule is text other than {REFERENCE}")
     return key
 
 

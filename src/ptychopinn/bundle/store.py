@@ -137,9 +137,7 @@ def load_bundle(path: str | Path) -> Bundle:
 def _checked_probe(probe: NDArray[Any]) -> NDArray[np.complex64]:
     value = np.asarray(probe)
     if value.ndim != 3 or value.dtype.kind not in "fc":
-        raise BundleError(
-            f"probe has shape {value.shape} and type {value.dtype}; the rule is complex (M, H, W)"
-        )
+        raise BundleError(f"probe has shape {value.shape} and type {value.dtype}; the rule is complex (M, H, W)")
     return value.astype(np.complex64)
 
 
@@ -174,7 +172,5 @@ def _read_recipe(data: bytes, manifest: Manifest, file: Path) -> Recipe:
 def _taken_probe(arrays: dict[str, NDArray[Any]], file: Path) -> NDArray[np.complex64]:
     probe = arrays.pop(PROBE, None)
     if probe is None or probe.ndim != 3 or probe.dtype != np.complex64:
-        raise BundleError(
-            f"{file}: {ARRAYS} holds no complex probe of shape (M, H, W); the bundle is damaged"
-        )
+        raise BundleError(f"{file}: {ARRAYS} holds no complex probe of shape (M, H, W); the bundle is damaged")
     return probe

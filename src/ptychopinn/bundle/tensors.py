@@ -62,9 +62,7 @@ def pack_arrays(arrays: Mapping[str, NDArray[Any]]) -> bytes:
         _check_name(name)
         value = np.asarray(array)
         if value.dtype.kind not in "biufc" or value.dtype.itemsize > 8 * (1 + (value.dtype.kind == "c")):
-            raise BundleError(
-                f"array {name!r} has type {value.dtype}; a bundle holds numbers and booleans only"
-            )
+            raise BundleError(f"array {name!r} has type {value.dtype}; a bundle holds numbers and booleans only")
         native = np.array(value, dtype=value.dtype.newbyteorder("="), order="C")
         if native.dtype.kind == "c":
             real = np.float32 if native.dtype == np.complex64 else np.float64
@@ -98,9 +96,7 @@ def _check_name(name: str) -> None:
 
 def _check_pairs(shape: tuple[int, ...], is_float: bool, key: str, where: str) -> None:
     if not is_float or not shape or shape[-1] != 2:
-        raise BundleError(
-            f"{where}: {key} does not end in an axis of real and imaginary parts; the bundle is damaged"
-        )
+        raise BundleError(f"{where}: {key} does not end in an axis of real and imaginary parts; the bundle is damaged")
 
 
 def _parsed(load: Callable[[bytes], dict[str, Any]], data: bytes, where: str) -> dict[str, Any]:

@@ -31,7 +31,7 @@ class DataConfig(Section):
     neighbors: int | None = Field(default=None, ge=1)
     """Candidate neighbours of each pattern from which a group is drawn (K); by default the group size minus one."""
     neighbor_rule: Literal["nearest", "min_distance", "four_quadrants"] = "nearest"
-    """Nearest candidates; candidates not nearer than `min_distance_px`; or candidates spread over the four quadrants."""
+    """Nearest candidates, those not nearer than `min_distance_px`, or candidates spread over the four quadrants."""
     min_distance_px: float = Field(default=0.0, ge=0)
     """Smallest distance of a neighbour, for the rule `min_distance`."""
     max_distance_px: float | None = Field(default=None, gt=0)

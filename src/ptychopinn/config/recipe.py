@@ -77,13 +77,9 @@ class Recipe(Section):
         try:
             text = path.read_text(encoding="utf-8")
         except FileNotFoundError:
-            raise ConfigError(
-                f"{path}: no such recipe file; give the path of a YAML file to --config"
-            ) from None
+            raise ConfigError(f"{path}: no such recipe file; give the path of a YAML file to --config") from None
         except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(
-                f"{path}: cannot be read as a recipe ({error}); give a YAML text file"
-            ) from None
+            raise ConfigError(f"{path}: cannot be read as a recipe ({error}); give a YAML text file") from None
         return cls.from_yaml(text, str(path))
 
     def to_yaml(self) -> str:
@@ -104,9 +100,7 @@ class Recipe(Section):
         for item in overrides:
             key, equals, value = item.partition("=")
             if not equals or not key.strip():
-                raise ConfigError(
-                    f"override {item!r}: the rule is section.key=value, as in training.epochs=40"
-                )
+                raise ConfigError(f"override {item!r}: the rule is section.key=value, as in training.epochs=40")
             _set_dotted(tree, key.strip(), _parse_value(value, item))
         return type(self).from_mapping(tree, "override")
 
@@ -142,9 +136,7 @@ def _set_dotted(tree: dict[str, Any], key: str, value: Any) -> None:
     for depth, name in enumerate(parents):
         child = node.setdefault(name, {})
         if not isinstance(child, dict):
-            raise ConfigError(
-                f"override {key!r}: {'.'.join(parents[: depth + 1])} is a value and has no keys"
-            )
+            raise ConfigError(f"override {key!r}: {'.'.join(parents[: depth + 1])} is a value and has no keys")
         node = child
     node[last] = value
 
@@ -170,11 +162,7 @@ def _near(path: str) -> str:
     section: Any = Recipe
     for name in parents:
         field = section.model_fields.get(name)
-        if (
-            field is None
-            or not isinstance(field.annotation, type)
-            or not issubclass(field.annotation, Section)
-        ):
+        if field is None or not isinstance(field.annotation, type) or not issubclass(field.annotation, Section):
             return ""
         section = field.annotation
     known = list(section.model_fields)

@@ -64,9 +64,7 @@ def cached_groups(
     if index is not None:
         logger.info("groups read from %s", path)
         return Groups(index)
-    groups = make_groups(
-        positions_px, config, np.random.default_rng(seed), scan_index=scan_index, seeds=seeds
-    )
+    groups = make_groups(positions_px, config, np.random.default_rng(seed), scan_index=scan_index, seeds=seeds)
     _store(path, key, groups)
     return groups
 

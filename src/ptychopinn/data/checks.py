@@ -68,8 +68,7 @@ def _checked_patterns(values: Any, where: str) -> NDArray[Any]:
     patterns = np.asarray(values)
     if patterns.dtype.kind == "c":
         raise ScanError(
-            f"{where}: the patterns are complex; the rule is amplitude or counts, save their absolute "
-            "value instead"
+            f"{where}: the patterns are complex; the rule is amplitude or counts, save their absolute value instead"
         )
     if patterns.dtype.kind not in "uif":
         raise ScanError(
@@ -92,9 +91,7 @@ def _checked_patterns(values: Any, where: str) -> NDArray[Any]:
 def _checked_positions(values: Any, n: int, name: str, where: str) -> NDArray[np.float64]:
     positions = _converted(values, np.float64, name, where)
     if positions.ndim != 2 or positions.shape[1] != 2:
-        raise ScanError(
-            f"{where}: the {name} have shape {positions.shape}; the rule is (N, 2), each one (y, x)"
-        )
+        raise ScanError(f"{where}: the {name} have shape {positions.shape}; the rule is (N, 2), each one (y, x)")
     if len(positions) != n:
         raise ScanError(
             f"{where}: there are {n} patterns but {len(positions)} {name}; the rule is one for each pattern, "
@@ -116,8 +113,7 @@ def _checked_probe(values: Any, size: int, where: str) -> NDArray[np.complex64]:
         probe = probe[None]
     if probe.ndim != 3 or 0 in probe.shape:
         raise ScanError(
-            f"{where}: the probe has shape {np.shape(values)}; the rule is (H, W), (H, W, 1) or (M, H, W) "
-            "for M modes"
+            f"{where}: the probe has shape {np.shape(values)}; the rule is (H, W), (H, W, 1) or (M, H, W) for M modes"
         )
     if probe.shape[1:] != (size, size):
         raise ScanError(
@@ -146,8 +142,7 @@ def _checked_labels(values: Any, shape: tuple[int, ...], where: str) -> NDArray[
     labels = _converted(values, np.complex64, "ground-truth patches", where)
     if labels.shape != shape:
         raise ScanError(
-            f"{where}: the ground-truth patches have shape {labels.shape}; the rule is that of the "
-            f"patterns, {shape}"
+            f"{where}: the ground-truth patches have shape {labels.shape}; the rule is that of the patterns, {shape}"
         )
     _refuse_non_finite(labels, "ground-truth patches", where)
     return labels
@@ -187,8 +182,7 @@ def _converted(values: Any, dtype: DTypeLike, name: str, where: str) -> NDArray[
     array = np.asarray(values)
     if array.dtype.kind not in "buifc" or (array.dtype.kind == "c" and np.dtype(dtype).kind != "c"):
         raise ScanError(
-            f"{where}: the {name} have type {array.dtype}; the rule is {np.dtype(dtype)}, convert them "
-            "before saving"
+            f"{where}: the {name} have type {array.dtype}; the rule is {np.dtype(dtype)}, convert them before saving"
         )
     with np.errstate(over="ignore", invalid="ignore"):
         return np.ascontiguousarray(array, dtype=dtype)
@@ -225,8 +219,7 @@ def _checked_values(
     dark = np.flatnonzero(summary.largest <= 0)
     if len(dark) == len(patterns):
         raise ScanError(
-            f"{where}: all {len(patterns)} patterns are zero everywhere; check that the right data set was "
-            "exported"
+            f"{where}: all {len(patterns)} patterns are zero everywhere; check that the right data set was exported"
         )
     if len(dark):
         raise ScanError(

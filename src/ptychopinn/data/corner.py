@@ -11,9 +11,7 @@ _MARGIN = 0.3
 _SIGMAS = 5.0
 
 
-def zero_frequency_at_corner(
-    mean_intensity: NDArray[np.float64], total: float, probe: NDArray[np.complex64]
-) -> bool:
+def zero_frequency_at_corner(mean_intensity: NDArray[np.float64], total: float, probe: NDArray[np.complex64]) -> bool:
     r"""Whether the mean pattern is centred on the corner (0, 0) and not on (H//2, W//2).
 
     Arrays are periodic under the Fourier shift, so the centre of mass is taken on the circle: on each axis

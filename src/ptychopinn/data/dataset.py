@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ptychopinn.data.scan import Scan
 from ptychopinn.physics import split_position
+from ptychopinn.typing import Mask, Patches, Patterns, Positions
 
 
 @dataclass(frozen=True)
@@ -18,19 +19,19 @@ class Batch:
 
     index: Tensor
     """(B, G) int64, into the scan."""
-    amplitude: Tensor
+    amplitude: Patterns
     """(B, G, H, W), sqrt(photons)."""
-    measured: Tensor | None
+    measured: Mask | None
     """(B, G, H, W) or (H, W) bool; none where every pixel was measured."""
     whole_px: Tensor
     """(B, G, 2) int64, on the canvas of each group, one pixel wider than its windows on every side."""
-    remainder_px: Tensor
+    remainder_px: Positions
     """(B, G, 2), fractional part of the positions."""
-    relative_px: Tensor
+    relative_px: Positions
     """(B, G, 2), positions minus the group centre."""
     canvas_shape: tuple[int, int]
     """(Y, X) that holds every group of the batch."""
-    labels: Tensor | None
+    labels: Patches | None
     """(B, G, H, W) complex, where the scan has them."""
 
 

@@ -7,9 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def draw_subsets(
-    rows: int, pool: int, size: int, repeats: int, rng: np.random.Generator | None
-) -> NDArray[np.int64]:
+def draw_subsets(rows: int, pool: int, size: int, repeats: int, rng: np.random.Generator | None) -> NDArray[np.int64]:
     """For each row `repeats` different subsets of `size` out of range(pool).
 
     Args:
@@ -38,9 +36,7 @@ def _first_subsets(pool: int, size: int, number: int) -> NDArray[np.int64]:
     return np.array(list(islice(combinations(range(pool), size), number)), np.int64).reshape(number, size)
 
 
-def _distinct_draws(
-    rows: int, pool: int, size: int, repeats: int, rng: np.random.Generator
-) -> NDArray[np.int64]:
+def _distinct_draws(rows: int, pool: int, size: int, repeats: int, rng: np.random.Generator) -> NDArray[np.int64]:
     """Draw, then draw again where a row holds the same subset twice; more than 4 `repeats` subsets exist."""
     drawn = _random_subsets((rows, repeats), pool, size, rng)
     while repeats > 1:
@@ -51,9 +47,7 @@ def _distinct_draws(
     return drawn
 
 
-def _random_subsets(
-    shape: tuple[int, ...], pool: int, size: int, rng: np.random.Generator
-) -> NDArray[np.int64]:
+def _random_subsets(shape: tuple[int, ...], pool: int, size: int, rng: np.random.Generator) -> NDArray[np.int64]:
     return np.sort(np.argsort(rng.random((*shape, pool)), axis=-1)[..., :size], axis=-1)
 
 

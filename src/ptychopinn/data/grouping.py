@@ -219,9 +219,7 @@ def _check_legacy(n: int, group_size: int, neighbors: int, n_groups: int, oversa
         )
 
 
-def _legacy_neighbors(
-    positions_px: NDArray[np.float64], seeds: NDArray[np.intp], neighbors: int
-) -> NDArray[np.int64]:
+def _legacy_neighbors(positions_px: NDArray[np.float64], seeds: NDArray[np.intp], neighbors: int) -> NDArray[np.int64]:
     xy = np.ascontiguousarray(positions_px[:, ::-1])
     k = min(neighbors + 1, len(xy))
     return np.asarray(KDTree(xy).query(xy[seeds], k=k)[1], np.int64)[:, 1:]

@@ -43,9 +43,7 @@ def split_by_place(
     return np.sort(order[wanted:]), np.sort(order[:wanted])
 
 
-def subsample(
-    scan: Scan, n: int | None, how: Literal["random", "sequential"], rng: np.random.Generator
-) -> Scan:
+def subsample(scan: Scan, n: int | None, how: Literal["random", "sequential"], rng: np.random.Generator) -> Scan:
     """A scan of `n` patterns, in scan order.
 
     Args:
@@ -56,9 +54,7 @@ def subsample(
         rng: draws them.
     """
     if n is not None and n > len(scan):
-        logger.warning(
-            "%s: n_patterns is %d but the scan has %d patterns; all are used", scan.source, n, len(scan)
-        )
+        logger.warning("%s: n_patterns is %d but the scan has %d patterns; all are used", scan.source, n, len(scan))
     if n is None or n >= len(scan):
         return scan
     if how == "sequential":

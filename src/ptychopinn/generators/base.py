@@ -3,33 +3,32 @@
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from torch import Tensor
-
 from ptychopinn.physics import amplitude, intensity
+from ptychopinn.typing import Mask, Patterns, Positions, Probe
 
 
 @dataclass(frozen=True)
 class GroupView:
     """What a generator may know of B groups of G patterns, in physical units."""
 
-    amplitude: Tensor
+    amplitude: Patterns
     """(B, G, H, W), measured, sqrt(photons)."""
-    measured: Tensor | None
+    measured: Mask | None
     """(B, G, H, W) or (H, W), False at bad pixels; none where every pixel was measured."""
-    probes: Tensor
+    probes: Probe
     """(B, G, M, H, W) at the sample, moved by the fractional part of each position, sqrt(photons)."""
-    detector_probes: Tensor
+    detector_probes: Probe
     """(B, G, M, H, W), the same probes propagated to the detector."""
-    relative_px: Tensor
+    relative_px: Positions
     """(B, G, 2), positions minus the group centre."""
 
     @cached_property
-    def power(self) -> Tensor:
+    def power(self) -> Patterns:
         """(B, G, H, W), intensity of the probes at the sample, photons."""
         return intensity(self.probes)
 
     @cached_property
-    def detector_modulus(self) -> Tensor:
+    def detector_modulus(self) -> Patterns:
         """(H, W), root of the summed intensity of the probe at the detector; a shift does not change it."""
         return amplitude(self.detector_probes[0, 0])
 

@@ -44,9 +44,7 @@ class FRCCurve:
             root = np.sqrt(self.pixels_per_ring)
             return (0.2071 + 1.9102 / root) / (1.2071 + 0.9102 / root)
         if isinstance(threshold, str) or not 0 < threshold < 1:
-            raise ValueError(
-                f'threshold is {threshold!r}; the rule is a number between 0 and 1 or "half_bit"'
-            )
+            raise ValueError(f'threshold is {threshold!r}; the rule is a number between 0 and 1 or "half_bit"')
         return np.full_like(self.correlation, threshold)
 
     def crossing(self, threshold: Threshold, first_ring: int = FIRST_RING) -> float:
@@ -102,8 +100,7 @@ def fourier_ring_correlation(image: NDArray[Any], reference: NDArray[Any]) -> FR
     rings, inside = _ring_index(first.shape)
     f1, f2 = (_windowed_spectrum(array)[inside] for array in (first, second))
     cross, power1, power2 = (
-        np.bincount(rings, weights=values)[1:]
-        for values in ((f1 * f2.conj()).real, np.abs(f1) ** 2, np.abs(f2) ** 2)
+        np.bincount(rings, weights=values)[1:] for values in ((f1 * f2.conj()).real, np.abs(f1) ** 2, np.abs(f2) ** 2)
     )
     norm = np.sqrt(power1 * power2)
     correlation = np.divide(cross, norm, out=np.zeros_like(cross), where=norm > 0)

@@ -33,9 +33,7 @@ def mae(image: NDArray[Any], reference: NDArray[Any], *, mask: NDArray[np.bool_]
     return float(np.mean(np.abs(_differences(image, reference, mask))))
 
 
-def psnr(
-    image: NDArray[Any], reference: NDArray[Any], *, peak: float, mask: NDArray[np.bool_] | None = None
-) -> float:
+def psnr(image: NDArray[Any], reference: NDArray[Any], *, peak: float, mask: NDArray[np.bool_] | None = None) -> float:
     """Peak signal-to-noise ratio, 20 log10(peak / rms(image - reference)), dB; infinite for equal images.
 
     Args:
@@ -157,8 +155,6 @@ def _check_range(data_range: float) -> None:
         raise ValueError(f"data_range is {data_range}; the rule is positive, largest minus smallest")
 
 
-def _differences(
-    image: NDArray[Any], reference: NDArray[Any], mask: NDArray[np.bool_] | None
-) -> NDArray[np.float64]:
+def _differences(image: NDArray[Any], reference: NDArray[Any], mask: NDArray[np.bool_] | None) -> NDArray[np.float64]:
     first, second = checked_real_pair(image, reference)
     return (first - second)[checked_mask(mask, first.shape)]

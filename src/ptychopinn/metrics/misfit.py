@@ -27,9 +27,7 @@ def amplitude_misfit(
     >>> amplitude_misfit(np.array([2.0, 2.0]), np.array([1.0, 2.0]))
     0.25
     """
-    measured, model = _counting(
-        measured_amplitude, model_amplitude, mask, ("measured_amplitude", "model_amplitude")
-    )
+    measured, model = _counting(measured_amplitude, model_amplitude, mask, ("measured_amplitude", "model_amplitude"))
     total = float(measured.sum())
     if total == 0:
         raise ValueError("measured_amplitude is zero where it counts; a relative misfit needs some signal")

@@ -73,9 +73,7 @@ def estimate_phase_ramp(product: NDArray[np.complex128]) -> Pair:
     return float(ramp[0]), float(ramp[1])
 
 
-def ramp_factor(
-    shape: tuple[int, ...], ramp_rad_per_px: Pair, origin: Pair | None = None
-) -> NDArray[np.complex128]:
+def ramp_factor(shape: tuple[int, ...], ramp_rad_per_px: Pair, origin: Pair | None = None) -> NDArray[np.complex128]:
     """exp(i r.(x - x0)) on (Y, X), with x0 = (Y//2, X//2) unless given."""
     y0, x0 = (shape[0] // 2, shape[1] // 2) if origin is None else origin
     rows = np.exp(1j * ramp_rad_per_px[0] * (np.arange(shape[0]) - y0))
@@ -83,9 +81,7 @@ def ramp_factor(
     return rows[:, None] * columns[None, :]
 
 
-def _refined_ramp(
-    product: NDArray[np.complex128], start: NDArray[np.float64], steps: int = 8
-) -> NDArray[np.float64]:
+def _refined_ramp(product: NDArray[np.complex128], start: NDArray[np.float64], steps: int = 8) -> NDArray[np.float64]:
     ramp = start.copy()
     y, x = (np.arange(size) - (size - 1) / 2 for size in product.shape)
     limit = np.pi / np.array(product.shape)  # half a bin: the peak cannot be further away

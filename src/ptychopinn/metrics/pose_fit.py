@@ -68,9 +68,7 @@ def _derivatives(
     return np.stack(columns) * free[:, None]
 
 
-def _damped_step(
-    matrix: NDArray[np.float64], side: NDArray[np.float64], damping: float
-) -> NDArray[np.float64]:
+def _damped_step(matrix: NDArray[np.float64], side: NDArray[np.float64], damping: float) -> NDArray[np.float64]:
     """Solve in units of each parameter's own curvature; parameters that change nothing stay."""
     unit = np.sqrt(np.diag(matrix))
     unit = np.where(unit > 1e-12 * unit.max(initial=0.0), unit, np.inf)

@@ -86,9 +86,7 @@ def _phases(
     return true_phase + phase_difference(rec, ref), true_phase
 
 
-def _image_scores(
-    name: str, image: NDArray[np.float64], reference: NDArray[np.float64], peak: float
-) -> dict[str, Any]:
+def _image_scores(name: str, image: NDArray[np.float64], reference: NDArray[np.float64], peak: float) -> dict[str, Any]:
     spread = float(np.ptp(reference))
     scores: dict[str, Any] = {
         f"psnr_{name}": psnr(image, reference, peak=peak),
@@ -119,9 +117,7 @@ def _without_plane(phase: NDArray[np.float64]) -> NDArray[np.float64]:
     return centred - slope_y * y[:, None] - slope_x * x[None, :]
 
 
-def _frc_scores(
-    rec: NDArray[np.complex128], ref: NDArray[np.complex128], pixel_size_m: float | None
-) -> dict[str, Any]:
+def _frc_scores(rec: NDArray[np.complex128], ref: NDArray[np.complex128], pixel_size_m: float | None) -> dict[str, Any]:
     if pixel_size_m is not None and not (math.isfinite(pixel_size_m) and pixel_size_m > 0):
         raise ValueError(f"pixel_size_m is {pixel_size_m}; the rule is a positive length in metres, or None")
     curve = fourier_ring_correlation(rec, ref)

@@ -10,19 +10,20 @@ from ptychopinn.generators import GroupView
 from ptychopinn.losses import amplitude_mae, mean_deviation, poisson_nll, realspace_mae, total_variation
 from ptychopinn.models.base import PatchModel
 from ptychopinn.physics import FarField, detect_patches, extract_patches, merge_group, power_weight
+from ptychopinn.typing import Canvas, Patches, Patterns
 
 
 @dataclass(frozen=True)
 class Prediction:
     """What the model makes of a batch."""
 
-    patches: Tensor
+    patches: Patches
     """(B, G, H, W), as the generator gave them."""
-    merged: Tensor
+    merged: Canvas
     """(B, Y, X), one object for each group."""
-    merged_patches: Tensor
+    merged_patches: Patches
     """(B, G, H, W), cut out of the merged object again."""
-    expected: Tensor
+    expected: Patterns
     """(B, G, H, W), photons at the detector."""
 
 
@@ -59,7 +60,9 @@ class PtychoPINN(PatchModel):
         terms: dict[str, Tensor] = {}
         if weights.poisson_weight:
             counts = batch.amplitude.square()
-            excess = poisson_nll(prediction.expected, counts, batch.measured) - poisson_nll(counts, counts, batch.measured)
+            excess = poisson_nll(prediction.expected, counts, batch.measured) - poisson_nll(
+                counts, counts, batch.measured
+            )
             terms["poisson"] = weights.poisson_weight * excess / mean_count
         if weights.amplitude_mae_weight:
             mae = amplitude_mae(prediction.expected, batch.amplitude, batch.measured)

@@ -73,9 +73,7 @@ def place_patches(
     return _scatter(window, _flat_index(whole, _grown(size), shape), shape)
 
 
-def check_inside(
-    positions_px: Real[Tensor, "*batch 2"], size: tuple[int, int], shape: tuple[int, int]
-) -> None:
+def check_inside(positions_px: Real[Tensor, "*batch 2"], size: tuple[int, int], shape: tuple[int, int]) -> None:
     """Raise `PtychoPINNError` unless every window of `size` lies on a canvas; positions may be fractional."""
     first = positions_px - torch.tensor([side // 2 for side in size], device=positions_px.device)
     room = torch.tensor(shape, device=positions_px.device) - torch.tensor(size, device=positions_px.device)

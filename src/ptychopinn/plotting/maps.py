@@ -82,9 +82,7 @@ def draw_phase(
     )
 
 
-def draw_coverage(
-    ax: Axes, coverage: NDArray[Any], *, place: Placement = Placement(), title: str = "Coverage"
-) -> Axes:
+def draw_coverage(ax: Axes, coverage: NDArray[Any], *, place: Placement = Placement(), title: str = "Coverage") -> Axes:
     """Total weight relative to its maximum."""
     return draw_map(ax, coverage, coverage, cmap="cividis", limits=(0.0, 1.0), title=title, place=place)
 

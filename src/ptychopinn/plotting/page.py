@@ -27,9 +27,7 @@ class Page:
     def panel(self, left: float, top: float, width: float, height: float) -> Axes:
         """Axes whose upper left corner lies `left` and `top` inches inside the page."""
         bottom = self.height - top - height
-        return self.figure.add_axes(
-            (left / self.width, bottom / self.height, width / self.width, height / self.height)
-        )
+        return self.figure.add_axes((left / self.width, bottom / self.height, width / self.width, height / self.height))
 
     def headline(self, left: float, top: float, title: str, facts: str) -> None:
         """A title with a muted line of facts below it."""

@@ -39,9 +39,7 @@ def complex_to_rgb(values: NDArray[Any], maximum: float) -> NDArray[np.float64]:
     return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
 
 
-def draw_probe(
-    ax: Axes, probe: NDArray[Any], *, pixel_size_m: float | None = None, title: str = "Probe"
-) -> Axes:
+def draw_probe(ax: Axes, probe: NDArray[Any], *, pixel_size_m: float | None = None, title: str = "Probe") -> Axes:
     """Modes (M, H, W) side by side, each scaled to its own maximum, with its share of the photons."""
     style_image(ax, title if len(probe) == 1 else f"{title}, {len(probe)} modes")
     ax.patch.set(hatch=None, facecolor="white")

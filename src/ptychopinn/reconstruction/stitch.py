@@ -7,6 +7,7 @@ from torch import Tensor
 
 from ptychopinn.physics import accumulate, average
 from ptychopinn.reconstruction.canvas import Frame
+from ptychopinn.typing import Canvas, Patches, Patterns
 
 _SMALLEST = torch.finfo(torch.float32).tiny
 
@@ -25,13 +26,13 @@ class Stitcher:
         self._placed = torch.zeros(frame.shape, dtype=torch.complex64, device=device)
         self._weight = torch.zeros(frame.shape, dtype=torch.float32, device=device)
 
-    def add(self, patches: Tensor, weight: Tensor, positions_px: Tensor) -> None:
+    def add(self, patches: Patches, weight: Patterns, positions_px: Tensor) -> None:
         """Add patches and weights (P, H, W) at positions (P, 2) of the object frame, whole or fractional."""
         placed, total = accumulate(patches, weight, positions_px - self._origin, self.frame.shape)
         self._placed += placed
         self._weight += total
 
-    def object_(self) -> Tensor:
+    def object_(self) -> Canvas:
         """The stitched object (Y, X) so far, 1 where nothing was placed."""
         return average(self._placed, self._weight, epsilon=_SMALLEST)
 

@@ -57,9 +57,7 @@ def make_object(
     """
     if kind not in OBJECTS:
         raise ConfigError(f"object kind {kind!r} is not known; choose one of {', '.join(OBJECTS)}")
-    return transmission(
-        OBJECTS[kind](shape, rng), amplitude_min=amplitude_min, phase_range_rad=phase_range_rad
-    )
+    return transmission(OBJECTS[kind](shape, rng), amplitude_min=amplitude_min, phase_range_rad=phase_range_rad)
 
 
 def transmission(texture: Texture, *, amplitude_min: float, phase_range_rad: float) -> NDArray[np.complex64]:

@@ -72,9 +72,7 @@ PROBES: Mapping[str, Callable[[int], Wave]] = MappingProxyType(
 """The kinds of `make_probe`: size to wave, any scale."""
 
 
-def make_probe(
-    kind: str, size: int, *, modes: int = 1, photons_per_pattern: float = 1.0
-) -> NDArray[np.complex64]:
+def make_probe(kind: str, size: int, *, modes: int = 1, photons_per_pattern: float = 1.0) -> NDArray[np.complex64]:
     """The illumination `probe`, (M, H, W), sqrt(photons), with sum |probe|^2 = photons_per_pattern.
 
     The modes are orthogonal; each carries `MODE_POWER_RATIO` of the power of the one before. Nothing is

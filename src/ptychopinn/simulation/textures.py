@@ -57,9 +57,7 @@ def dead_leaves(shape: tuple[int, int], rng: np.random.Generator) -> Texture:
     delay = 0.7 * density + 0.3 * rng.uniform(0, 1, count)
     layers = np.stack([np.full(shape, 0.5), np.full(shape, 0.5)])
     for leaf in range(count):
-        _paint_ellipse(
-            layers, centre[leaf], radius[leaf], (flattening[leaf], turn[leaf]), (density[leaf], delay[leaf])
-        )
+        _paint_ellipse(layers, centre[leaf], radius[leaf], (flattening[leaf], turn[leaf]), (density[leaf], delay[leaf]))
     grain = _random_field(shape, 2.0, rng)
     return _texture(layers[0] + 0.03 * grain, layers[1] + 0.03 * grain)
 
@@ -97,9 +95,7 @@ def composite(shape: tuple[int, int], rng: np.random.Generator) -> Texture:
     centre = (0.61 * shape[0], 0.60 * shape[1])
     radius = 0.24 * min(shape)
     star = _star(shape, centre=centre, radius=radius, rng=rng)
-    open_ground = 1 - 0.6 * _disk(
-        shape, centre, radius + 2.0, softness=3.0
-    )  # the star stands on a calmer ground
+    open_ground = 1 - 0.6 * _disk(shape, centre, radius + 2.0, softness=3.0)  # the star stands on a calmer ground
 
     def blend(leaf: Field, texture: Field, ground: float) -> Field:
         mixed = grains * leaf + (1 - grains) * (0.15 + 0.7 * texture)
@@ -142,17 +138,13 @@ def _disk(shape: tuple[int, int], centre: tuple[float, float], radius: float, so
     return np.clip((radius - np.hypot(y - centre[0], x - centre[1])) / softness + 0.5, 0, 1)
 
 
-def _star(
-    shape: tuple[int, int], *, centre: tuple[float, float], radius: float, rng: np.random.Generator
-) -> Field:
+def _star(shape: tuple[int, int], *, centre: tuple[float, float], radius: float, rng: np.random.Generator) -> Field:
     """1 on the spokes, 0 between, edges one pixel wide; gaps of 5 % of the radius at 0.4 and 0.7 of it."""
     y, x = _grid(shape)
     y, x = y - centre[0], x - centre[1]
     r, period = np.hypot(y, x), 2 * np.pi / STAR_SPOKES
     angle = np.arctan2(y, x) + rng.uniform(0, period)
-    inside = r * (
-        period / 4 - np.abs(np.mod(angle, period) - period / 2)
-    )  # distance from the spoke's edge, px
+    inside = r * (period / 4 - np.abs(np.mod(angle, period) - period / 2))  # distance from the spoke's edge, px
     inside = np.minimum(inside, np.minimum(radius - r, r - 0.04 * radius))
     for gap in (0.4, 0.7):
         inside = np.minimum(inside, np.abs(r - gap * radius) - 0.025 * radius)

@@ -45,12 +45,9 @@ def read_scan(path: str | Path, options: DataConfig | None = None, **overrides: 
         )
     if start.startswith(_NPY):
         raise ScanError(
-            f"{path}: holds a single array; a scan needs patterns, positions and probe, write them with "
-            "numpy.savez"
+            f"{path}: holds a single array; a scan needs patterns, positions and probe, write them with numpy.savez"
         )
-    raise ScanError(
-        f"{path}: is {'empty' if not start else 'no NPZ file'}; give a scan saved with numpy.savez"
-    )
+    raise ScanError(f"{path}: is {'empty' if not start else 'no NPZ file'}; give a scan saved with numpy.savez")
 
 
 def write_scan(scan: Scan, path: str | Path) -> Path:
@@ -84,9 +81,7 @@ def _first_bytes(path: Path) -> bytes:
     except IsADirectoryError:
         raise ScanError(f"{path}: is a folder; give the path of a scan file") from None
     except OSError as error:
-        raise ScanError(
-            f"{path}: cannot be opened ({error.strerror}); give a file that you may read"
-        ) from error
+        raise ScanError(f"{path}: cannot be opened ({error.strerror}); give a file that you may read") from error
 
 
 __all__ = [

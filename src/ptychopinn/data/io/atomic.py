@@ -71,8 +71,7 @@ def check_output_folder(path: str | Path) -> Path:
             probe.write(b"\0")
     except (FileExistsError, NotADirectoryError):
         raise OutputError(
-            f"{folder}: is not a folder because a file is in the way; remove that file or name another "
-            "output folder"
+            f"{folder}: is not a folder because a file is in the way; remove that file or name another output folder"
         ) from None
     except OSError as error:
         raise OutputError(
@@ -88,8 +87,7 @@ def _claim(temporary: Path, target: str | Path) -> None:
         temporary.open("xb").close()
     except FileNotFoundError:
         raise OutputError(
-            f"{target}: cannot be written because the folder {temporary.parent} does not exist; create it "
-            "first"
+            f"{target}: cannot be written because the folder {temporary.parent} does not exist; create it first"
         ) from None
     except OSError as error:
         raise _cannot_write(target, error) from error
@@ -102,9 +100,7 @@ def _publish(temporary: Path, final: Path, target: str | Path) -> None:
             os.fsync(file.fileno())
         os.replace(temporary, final)
     except IsADirectoryError:
-        raise OutputError(
-            f"{target}: cannot be written because a folder has that name; name another file"
-        ) from None
+        raise OutputError(f"{target}: cannot be written because a folder has that name; name another file") from None
     except OSError as error:
         raise _cannot_write(target, error) from error
 

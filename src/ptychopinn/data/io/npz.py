@@ -127,9 +127,7 @@ def _metadata_text(scan: Scan) -> str:
     try:
         return json.dumps({**scan.metadata, **own})
     except (TypeError, ValueError) as error:
-        raise ScanError(
-            f"{scan.source}: the metadata are no plain JSON values ({error}); convert them"
-        ) from None
+        raise ScanError(f"{scan.source}: the metadata are no plain JSON values ({error}); convert them") from None
 
 
 def _load(path: Path) -> Arrays:
@@ -137,9 +135,7 @@ def _load(path: Path) -> Arrays:
     try:
         opened = np.load(path, allow_pickle=False)
         if not isinstance(opened, np.lib.npyio.NpzFile):
-            raise ScanError(
-                f"{path}: holds a single array; the rule is an NPZ file, write it with numpy.savez"
-            )
+            raise ScanError(f"{path}: holds a single array; the rule is an NPZ file, write it with numpy.savez")
         with opened as archive:
             keys = (_pattern_key(archive.files, path), *_NEEDED)
             _refuse_missing(archive.files, path)
@@ -175,9 +171,7 @@ def _member(archive: Any, key: str, path: Path) -> NDArray[Any]:
 def _damaged(path: Path, error: Exception, key: str | None = None) -> ScanError:
     what = "cannot be read as an NPZ file" if key is None else f"the member {key} cannot be read"
     detail = " ".join(str(error).split()) or type(error).__name__
-    return ScanError(
-        f"{path}: {what} ({detail}); the file is damaged or of another kind, copy or export it again"
-    )
+    return ScanError(f"{path}: {what} ({detail}); the file is damaged or of another kind, copy or export it again")
 
 
 def _pattern_key(files: list[str], path: Path) -> str:
@@ -275,7 +269,5 @@ def _pixel_size(metadata: dict[str, Any], source: str) -> float | None:
     if size is None:
         return None
     if isinstance(size, bool) or not isinstance(size, int | float) or not 0 < size < float("inf"):
-        raise ScanError(
-            f"{source}: the metadata say pixel_size_m = {size!r}; the rule is a positive length in metres"
-        )
+        raise ScanError(f"{source}: the metadata say pixel_size_m = {size!r}; the rule is a positive length in metres")
     return float(size)

@@ -122,9 +122,7 @@ def position_offset_px(
     if origin is None:
         origin = "centre" if client_export else "element"
     if origin not in ("element", "centre"):
-        raise ScanError(
-            f"{source}: the metadata say position_origin = {origin!r}; the rule is 'element' or 'centre'"
-        )
+        raise ScanError(f"{source}: the metadata say position_origin = {origin!r}; the rule is 'element' or 'centre'")
     return pattern_size // 2 - (pattern_size - 1) / 2 if origin == "centre" else 0.0
 
 
