@@ -60,9 +60,8 @@ class PtychoPINN(PatchModel):
         terms: dict[str, Tensor] = {}
         if weights.poisson_weight:
             counts = batch.amplitude.square()
-            excess = poisson_nll(prediction.expected, counts, batch.measured) - poisson_nll(
-                counts, counts, batch.measured
-            )
+            best = poisson_nll(counts, counts, batch.measured)
+            excess = poisson_nll(prediction.expected, counts, batch.measured) - best
             terms["poisson"] = weights.poisson_weight * excess / mean_count
         if weights.amplitude_mae_weight:
             mae = amplitude_mae(prediction.expected, batch.amplitude, batch.measured)
