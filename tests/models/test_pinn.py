@@ -147,7 +147,7 @@ def test_the_scale_multiplies_the_probe(scan: Scan, make_model: MakeModel) -> No
 
 
 def terms(model: PatchModel, batch: Batch) -> dict[str, float]:
-    return {name: float(value) for name, value in model.losses(batch, 50.0).items()}
+    return {name: float(value.detach()) for name, value in model.losses(batch, 50.0).items()}
 
 
 def test_terms_of_weight_zero_are_not_computed(scan: Scan, groups: np.ndarray, make_model: MakeModel) -> None:

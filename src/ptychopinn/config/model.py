@@ -56,7 +56,7 @@ class LossConfig(Section):
     realspace_mae_weight: float = Field(default=0.0, ge=0)
     """Mean absolute difference of merged patches and labels, where the scan has labels."""
     realspace_weight: float = Field(default=0.0, ge=0)
-    """Factor on all real-space terms together."""
+    """Further factor on that difference, as earlier systems have it; both must be above 0."""
     total_variation_weight: float = Field(default=0.0, ge=0)
     """Total variation of the merged object."""
     mean_deviation_weight: float = Field(default=0.0, ge=0)

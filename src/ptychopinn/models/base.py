@@ -20,27 +20,32 @@ class PatchModel(nn.Module, ABC):
         intensity_scale: factor on the probe that takes it to sqrt(photons).
     """
 
+    probe_unit: Tensor
+
     def __init__(self, recipe: Recipe, probe: Tensor, intensity_scale: float = 1.0) -> None:
         super().__init__()
         config = recipe.model
         self.config = config
         precision = getattr(torch, recipe.training.precision)
         self.generator = Generator(config.generator, recipe.data.group_size, precision)
-        self.probe_parts = nn.Parameter(_parts(probe))
-        self.probe_parts.requires_grad_(config.probe.trainable)
+        parts, unit = _parts(probe)
+        self.probe_parts = nn.Parameter(parts, requires_grad=config.probe.trainable)
+        self.register_buffer("probe_unit", unit)
         self.log_scale = nn.Parameter(torch.tensor(float(intensity_scale)).log())
         self.log_scale.requires_grad_(config.intensity_scale == "trainable")
 
     @property
     def probe(self) -> Tensor:
         """(M, H, W), sqrt(photons), the intensity scale included."""
-        return torch.view_as_complex(self.probe_parts) * self.log_scale.exp()
+        return torch.view_as_complex(self.probe_parts) * (self.probe_unit * self.log_scale.exp())
 
     def set_probe(self, probe: Tensor, intensity_scale: float) -> None:
         """Put another probe (M, H, W) and scale in place, those of another scan."""
-        parts = _parts(probe).to(self.log_scale.device)
-        self.probe_parts = nn.Parameter(parts, requires_grad=self.probe_parts.requires_grad)
+        parts, unit = _parts(probe)
+        device = self.log_scale.device
+        self.probe_parts = nn.Parameter(parts.to(device), requires_grad=self.probe_parts.requires_grad)
         with torch.no_grad():
+            self.probe_unit.copy_(unit)
             self.log_scale.fill_(torch.tensor(float(intensity_scale)).log())
 
     def view(self, batch: Batch) -> GroupView:
@@ -64,6 +69,13 @@ class PatchModel(nn.Module, ABC):
         """The weighted terms of the loss by name; training minimises their sum."""
 
 
-def _parts(probe: Tensor) -> Tensor:
-    """Real and imaginary part (M, H, W, 2) in memory of their own."""
-    return torch.view_as_real(probe.detach().to(torch.complex64)).clone(memory_format=torch.contiguous_format)
+def _parts(probe: Tensor) -> tuple[Tensor, Tensor]:
+    """Real and imaginary parts (M, H, W, 2) of a probe in a memory of its own, in units of about its largest modulus.
+
+    A trainable probe then takes optimiser steps of the same relative size whatever its photons are. The unit is a power
+    of two, so that it costs no digit.
+    """
+    probe = probe.detach().to(torch.complex64)
+    largest = probe.abs().amax()
+    unit = torch.where(largest > 0, largest.log2().floor().exp2(), torch.ones_like(largest))
+    return torch.view_as_real((probe / unit).contiguous()), unit

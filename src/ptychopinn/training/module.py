@@ -63,8 +63,12 @@ class TrainingModule(LightningModule):
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """AdamW over what is trainable, with the schedule of the recipe."""
         config = self.config
-        trainable = [parameter for parameter in self.parameters() if parameter.requires_grad]
-        optimizer = torch.optim.AdamW(trainable, lr=config.learning_rate, weight_decay=config.weight_decay)
+        network = [parameter for parameter in self.model.generator.parameters() if parameter.requires_grad]
+        physics = [value for name, value in self.model.named_parameters() if _is_fitted_physics(name, value)]
+        groups = [{"params": network, "weight_decay": config.weight_decay}]
+        if physics:  # decay would pull a probe towards darkness
+            groups.append({"params": physics, "weight_decay": 0.0})
+        optimizer = torch.optim.AdamW(groups, lr=config.learning_rate)
         if config.scheduler == "plateau":
             plateau = ReduceLROnPlateau(
                 optimizer, factor=0.5, patience=5, threshold_mode="abs"
@@ -76,6 +80,10 @@ class TrainingModule(LightningModule):
         steps = int(self.trainer.estimated_stepping_batches)
         schedule = make_schedule(optimizer, config, steps, max(1, steps // config.epochs))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def _is_fitted_physics(name: str, parameter: Tensor) -> bool:
+    return parameter.requires_grad and not name.startswith("generator.")
 
 
 def make_schedule(
