@@ -15,6 +15,7 @@ from ptychopinn.data import Scan
 from ptychopinn.errors import ConfigError, ScanError
 from ptychopinn.training import Fit, choose_device, fit, split_groups
 from ptychopinn.training.loader import GroupLoader
+from ptychopinn.training.prepare import _with_epochs
 
 MakeRecipe = Callable[..., Recipe]
 COLUMNS = ["epoch", "train_loss", "val_loss", "learning_rate", "seconds"]
@@ -284,3 +285,11 @@ def test_validation_goes_over_all_groups_in_order(written: tuple[Fit, Path], n_g
     batches = list(loader)
     assert len(batches) == len(loader)
     np.testing.assert_array_equal(np.concatenate([batch.index for batch in batches]), groups)
+
+
+@pytest.mark.parametrize(("patterns", "expected"), [(36, 450), (900, 60)])
+def test_epochs_by_default_make_enough_steps_on_small_scans(patterns: int, expected: int) -> None:
+    groups = np.zeros((patterns, 9), dtype=np.int64)
+    recipe = Recipe().with_overrides(["training.patterns_per_step=18"])
+    assert _with_epochs(recipe, groups).training.epochs == expected
+    assert _with_epochs(recipe.with_overrides(["training.epochs=3"]), groups).training.epochs == 3

@@ -10,8 +10,8 @@ from ptychopinn.config.base import Section
 class TrainingConfig(Section):
     """Budget, optimiser, schedule and bookkeeping of a training run."""
 
-    epochs: int = Field(default=60, ge=1)
-    """Passes over the training patterns."""
+    epochs: int | None = Field(default=None, ge=1)
+    """Passes over the training patterns; by default 60, and on a small scan so many that there are 900 steps."""
     patterns_per_step: int = Field(default=32, ge=1)
     """Patterns in one optimiser step; a step holds patterns_per_step / group_size groups, at least one."""
     learning_rate: float = Field(default=2e-3, gt=0)

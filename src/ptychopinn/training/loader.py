@@ -9,6 +9,11 @@ from numpy.typing import NDArray
 from ptychopinn.data.dataset import Batch, ScanTensors
 
 
+def steps_in_epoch(groups: NDArray[np.int64], groups_per_step: int) -> int:
+    """Steps of a training epoch: as many patterns as `groups` (n_groups, G) has seed points, one step at least."""
+    return max(1, round(len(groups) // groups.shape[1] / groups_per_step))
+
+
 class GroupLoader:
     """An epoch visits about as many patterns as the groups have seed points.
 
@@ -38,8 +43,7 @@ class GroupLoader:
     def __len__(self) -> int:
         if self._epoch is None:
             return math.ceil(len(self.groups) / self.groups_per_step)
-        wanted = len(self.groups) // self.groups.shape[1]
-        return max(1, round(wanted / self.groups_per_step))
+        return steps_in_epoch(self.groups, self.groups_per_step)
 
     def __iter__(self) -> Iterator[Batch]:
         # A generator: the epoch is asked for with the first batch, when a resumed trainer has restored it.

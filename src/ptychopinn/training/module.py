@@ -78,7 +78,7 @@ class TrainingModule(LightningModule):
                 "lr_scheduler": {"scheduler": plateau, "interval": "epoch", "monitor": "train_loss"},
             }
         steps = int(self.trainer.estimated_stepping_batches)
-        schedule = make_schedule(optimizer, config, steps, max(1, steps // config.epochs))
+        schedule = make_schedule(optimizer, config, steps, max(1, steps // (self.trainer.max_epochs or 1)))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 

@@ -1,6 +1,7 @@
 """All that comes before the first step: patterns, groups, probe, model, statistics."""
 
 import logging
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,8 +24,14 @@ from ptychopinn.models import (
     with_labels,
 )
 from ptychopinn.reconstruction import check_one_image
+from ptychopinn.training.loader import steps_in_epoch
 
 logger = logging.getLogger("ptychopinn.training")
+
+USUAL_EPOCHS = 60
+"""Passes over a scan of some hundred patterns and more."""
+FEWEST_STEPS = 900
+"""Optimiser steps below which images of a small scan stay unfinished (docs/measurements.md)."""
 
 
 @dataclass(frozen=True)
@@ -63,11 +70,23 @@ def prepare(scan: Scan, recipe: Recipe) -> Prepared:
     train_groups, validation_groups = split_groups(scan, recipe)
     if needs_labels(recipe.model):
         scan = with_labels(scan, recipe.model.subpixel)
+    recipe = _with_epochs(recipe, train_groups)
     tensors = ScanTensors(scan, device)
     model = _untrained(recipe, tensors)
     fitted = fit_statistics(model, tensors, train_groups)
     recipe = recipe.model_copy(update={"fitted": fitted})
     return Prepared(model, recipe, tensors, train_groups, validation_groups)
+
+
+def _with_epochs(recipe: Recipe, groups: NDArray[np.int64]) -> Recipe:
+    """The recipe with its number of epochs written out."""
+    config = recipe.training
+    if config.epochs is not None:
+        return recipe
+    steps = steps_in_epoch(groups, max(1, config.patterns_per_step // groups.shape[1]))
+    epochs = max(USUAL_EPOCHS, math.ceil(FEWEST_STEPS / steps))
+    logger.info("training %d epochs of %d steps", epochs, steps)
+    return recipe.model_copy(update={"training": config.model_copy(update={"epochs": epochs})})
 
 
 def _untrained(recipe: Recipe, tensors: ScanTensors) -> PatchModel:
