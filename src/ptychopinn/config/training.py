@@ -14,6 +14,8 @@ class TrainingConfig(Section):
     """Passes over the training patterns; by default 60, and on a small scan so many that there are 900 steps."""
     patterns_per_step: int = Field(default=32, ge=1)
     """Patterns in one optimiser step; a step holds patterns_per_step / group_size groups, at least one."""
+    mirror: bool = False
+    """Show mirrored and transposed experiments as well: slower to learn, and better on other parts of a sample."""
     learning_rate: float = Field(default=2e-3, gt=0)
     """Peak learning rate of AdamW."""
     weight_decay: float = Field(default=1e-4, ge=0)

@@ -1,6 +1,6 @@
 """A scan as tensors on the device, and groups gathered from it by index."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,6 +33,8 @@ class Batch:
     """(Y, X) that holds every group of the batch."""
     labels: Patches | None
     """(B, G, H, W) complex, where the scan has them."""
+    mirrored: Callable[[Tensor], Tensor] | None = None
+    """How the probe has to be mirrored to belong to this batch; none for the experiment as it was."""
 
 
 class ScanTensors:

@@ -71,7 +71,12 @@ def fit_prepared(
     if config.compile:
         model.generator.network.compile()
     train = GroupLoader(
-        tensors, start.train_groups, config.patterns_per_step, config.seed, epoch=lambda: module.current_epoch
+        tensors,
+        start.train_groups,
+        config.patterns_per_step,
+        config.seed,
+        epoch=lambda: module.current_epoch,
+        mirror=config.mirror,
     )
     validates = len(start.validation_groups) > 0
     if not validates and recipe.data.validation_fraction > 0:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ptychopinn.data.dataset import Batch, ScanTensors
+from ptychopinn.data.mirror import MIRRORS
 
 
 def steps_in_epoch(groups: NDArray[np.int64], groups_per_step: int) -> int:
@@ -24,6 +25,7 @@ class GroupLoader:
         seed: of the order.
         epoch: tells the epoch at the start of each pass; none for one fixed order over all groups
             (validation).
+        mirror: show each batch in one of the eight `MIRRORS`, drawn at random.
     """
 
     def __init__(
@@ -33,12 +35,14 @@ class GroupLoader:
         patterns_per_step: int,
         seed: int = 0,
         epoch: Callable[[], int] | None = None,
+        mirror: bool = False,
     ) -> None:
         self.tensors = tensors
         self.groups = groups
         self.groups_per_step = max(1, patterns_per_step // groups.shape[1])
         self._seed = seed
         self._epoch = epoch
+        self._mirror = mirror
 
     def __len__(self) -> int:
         if self._epoch is None:
@@ -48,7 +52,9 @@ class GroupLoader:
     def __iter__(self) -> Iterator[Batch]:
         # A generator: the epoch is asked for with the first batch, when a resumed trainer has restored it.
         order = np.arange(len(self.groups))
+        rng = np.random.default_rng([self._seed, 0 if self._epoch is None else self._epoch()])
         if self._epoch is not None:
-            order = np.random.default_rng([self._seed, self._epoch()]).permutation(order)
+            order = rng.permutation(order)
         order = order[: len(self) * self.groups_per_step]
-        yield from self.tensors.batches(self.groups, self.groups_per_step, order)
+        for batch in self.tensors.batches(self.groups, self.groups_per_step, order):
+            yield MIRRORS[rng.integers(len(MIRRORS))].batch(batch) if self._mirror else batch
