@@ -60,7 +60,6 @@ def measure(path: Path, rounds: int) -> None:
     tensors = ScanTensors(read_scan(path))
     groups, _ = split_groups(tensors.scan, recipe)
     model = build_model(recipe, prepare_probe(tensors.scan.probe, recipe.model.probe))
-    model.generator.to(memory_format=torch.channels_last)
     fitted = fit_statistics(model, tensors, groups)
     optimizer = torch.optim.AdamW(p for p in model.parameters() if p.requires_grad)
     per_step = max(1, recipe.training.patterns_per_step // recipe.data.group_size)

@@ -37,5 +37,4 @@ def load_model(path: str | Path) -> tuple[PatchModel, Recipe]:
         raise BundleError(f"{path}: holds no probe among its weights; train the model again") from None
     model = build_model(recipe, torch.zeros(shape, dtype=torch.complex64))
     load_state_strictly(model, bundle.state, str(path))
-    model.generator.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return model.eval(), recipe

@@ -27,7 +27,9 @@ _LEAST_VISIBLE = 0.01
 
 def build_model(recipe: Recipe, probe: Tensor, scale: float = 1.0) -> PatchModel:
     """An untrained model; initial weights come from torch's global generator, which the caller seeds."""
-    return _KINDS[recipe.model.kind](recipe, probe, scale)
+    model = _KINDS[recipe.model.kind](recipe, probe, scale)
+    model.generator.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return model
 
 
 def prepare_probe(probe: NDArray[np.complex64], config: ProbeConfig) -> Tensor:

@@ -97,7 +97,6 @@ def _untrained(recipe: Recipe, tensors: ScanTensors) -> PatchModel:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.training.seed)
         model = build_model(recipe, probe, scale).to(tensors.device)
-    model.generator.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return model
 
 
