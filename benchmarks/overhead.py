@@ -60,7 +60,7 @@ def measure(path: Path, rounds: int) -> None:
     tensors = ScanTensors(read_scan(path))
     groups, _ = split_groups(tensors.scan, recipe)
     model = build_model(recipe, prepare_probe(tensors.scan.probe, recipe.model.probe))
-    fitted = fit_statistics(model, tensors, groups)
+    fitted = fit_statistics(model, [(tensors, groups)])
     optimizer = torch.optim.AdamW(p for p in model.parameters() if p.requires_grad)
     per_step = max(1, recipe.training.patterns_per_step // recipe.data.group_size)
     rng = np.random.default_rng(0)

@@ -207,3 +207,22 @@ def test_a_long_list_of_weights_is_cut() -> None:
     state = {f"layer{k}": torch.zeros(1) for k in range(20)}
     with pytest.raises(BundleError, match="layer11 and 8 more"):
         load_state_strictly(torch.nn.Identity(), state, "here")
+
+
+def test_the_unpacked_members_are_a_bundle_too(tmp_path: Path) -> None:
+    """A client unpacks an archive that it was given, and hands over the folder."""
+    packed = save(tmp_path / "model.zip")
+    folder = tmp_path / "unpacked"
+    with zipfile.ZipFile(packed) as archive:
+        archive.extractall(folder)
+    loaded, original = load_bundle(folder), load_bundle(packed)
+    assert loaded.manifest == original.manifest
+    assert all(torch.equal(loaded.state[name], value) for name, value in original.state.items())
+    (folder / "model" / "weights.safetensors").write_bytes(b"changed")
+    with pytest.raises(BundleError, match=r"weights\.safetensors"):
+        load_bundle(folder)
+
+
+def test_a_folder_without_bundle_or_members_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match=r"wts\.h5\.zip: no such model bundle"):
+        load_bundle(tmp_path)

@@ -113,7 +113,7 @@ def test_statistics_are_those_of_the_training_patterns(
     scan = replace(scan, bad_pixels=bad)
     tensors, model = ScanTensors(scan), make_model(scan, f"model.generator.input={kind}")
     raw = model.generator.network_input(model.view(tensors.gather(groups))).detach()
-    fitted = fit_statistics(model, tensors, groups)
+    fitted = fit_statistics(model, [(tensors, groups)])
     assert fitted.n_patterns == 12
     assert fitted.pattern_size == 16
     assert fitted.mean_count == pytest.approx(float(scan.patterns[:12][:, ~bad].mean()), rel=1e-5)
@@ -127,7 +127,7 @@ def test_an_input_without_any_contrast_is_refused(scan: Scan, groups: np.ndarray
     flat = replace(scan, patterns=np.ones_like(scan.patterns), source="flat.npz")
     model = make_model(flat, "model.generator.input=amplitude")
     with pytest.raises(ScanError, match=r"flat\.npz: every input of the network is the same number"):
-        fit_statistics(model, ScanTensors(flat), groups)
+        fit_statistics(model, [(ScanTensors(flat), groups)])
 
 
 def test_labels_are_the_scans_own(scan: Scan) -> None:

@@ -291,5 +291,5 @@ def test_validation_goes_over_all_groups_in_order(written: tuple[Fit, Path], n_g
 def test_epochs_by_default_make_enough_steps_on_small_scans(patterns: int, expected: int) -> None:
     groups = np.zeros((patterns, 9), dtype=np.int64)
     recipe = Recipe().with_overrides(["training.patterns_per_step=18"])
-    assert _with_epochs(recipe, groups).training.epochs == expected
-    assert _with_epochs(recipe.with_overrides(["training.epochs=3"]), groups).training.epochs == 3
+    assert _with_epochs(recipe, [groups]).training.epochs == expected
+    assert _with_epochs(recipe.with_overrides(["training.epochs=3"]), [groups]).training.epochs == 3

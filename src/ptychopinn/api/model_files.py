@@ -1,6 +1,8 @@
 """Trained models to and from bundles."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -12,10 +14,10 @@ from ptychopinn.models import PatchModel, build_model
 BUNDLE_NAME = "wts.h5.zip"
 
 
-def save_model(path: Path, model: PatchModel, recipe: Recipe) -> Path:
-    """Write a trained model as a bundle."""
+def save_model(path: Path, model: PatchModel, recipe: Recipe, params: Mapping[str, Any] | None = None) -> Path:
+    """Write a trained model as a bundle; `params` is a client's own dictionary that travels with it."""
     state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
-    return save_bundle(path, recipe=recipe, state=state, probe=model.probe.detach().cpu().numpy())
+    return save_bundle(path, recipe=recipe, state=state, probe=model.probe.detach().cpu().numpy(), params=params)
 
 
 def load_model(path: str | Path) -> tuple[PatchModel, Recipe]:

@@ -170,8 +170,9 @@ def use_probe(model: PatchModel, recipe: Recipe, tensors: ScanTensors, choice: P
         return
     prepared = prepare_probe(tensors.scan.probe, recipe.model.probe)
     scale, reason = scan_scale(recipe, tensors, prepared)
-    logger.info("using the probe of the scan; intensity scale %.4g: %s", scale, reason)
-    model.set_probe(prepared, scale)
+    correction = recipe.fitted.scale_correction if recipe.fitted else 1.0
+    logger.info("using the probe of the scan; intensity scale %.4g: %s", scale * correction, reason)
+    model.set_probe(prepared, scale * correction)
 
 
 def prediction_groups(scan: Scan, recipe: Recipe) -> NDArray[np.int64]:

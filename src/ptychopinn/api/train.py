@@ -1,12 +1,14 @@
 """`train`: fit a network to a scan, without ground truth."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ptychopinn.api.inputs import RecipeSource, RunLog, ScanSource, as_recipe, as_scan, say_what_runs
 from ptychopinn.api.model_files import BUNDLE_NAME, save_model
 from ptychopinn.config import Recipe
+from ptychopinn.data import Scan
 from ptychopinn.data.io.atomic import check_output_folder, write_text_atomically
 from ptychopinn.models import PatchModel
 from ptychopinn.plotting import figure_history, save_figure
@@ -29,7 +31,7 @@ class Trained:
 
 
 def train(
-    scan: ScanSource,
+    scan: ScanSource | Sequence[ScanSource],
     output: str | Path | None = None,
     recipe: RecipeSource = None,
     *,
@@ -37,10 +39,10 @@ def train(
     resume: bool = False,
     on_epoch: EpochHook | None = None,
 ) -> Trained:
-    """Train the network of a recipe on a scan.
+    """Train the network of a recipe on a scan, or on several.
 
     Args:
-        scan: a file, or a `Scan`.
+        scan: a file, or a `Scan`; a list of them trains one model on all, each with its own beam and sample.
         output: folder for `wts.h5.zip`, `recipe.yaml`, `history.csv`, `history.png`, `checkpoints/` and
             `run.log`; nothing is written without it.
         recipe: YAML file, mapping or `Recipe`; the default recipe without it.
@@ -62,10 +64,13 @@ def train(
     return Trained(result.model, result.recipe, result.history, seconds, paths)
 
 
-def begin(scan: ScanSource, output: str | Path | None, recipe: Recipe, log: RunLog) -> tuple[Prepared, Path | None]:
+def begin(
+    scan: ScanSource | Sequence[ScanSource], output: str | Path | None, recipe: Recipe, log: RunLog
+) -> tuple[Prepared, Path | None]:
     """All that can be refused, and only then the output folder."""
     say_what_runs(recipe)
-    start = prepare(as_scan(scan, recipe), recipe)
+    sources = [scan] if isinstance(scan, str | Path | Scan) else scan
+    start = prepare([as_scan(source, recipe) for source in sources], recipe)
     if output is None:
         return start, None
     folder = check_output_folder(output)
@@ -75,10 +80,11 @@ def begin(scan: ScanSource, output: str | Path | None, recipe: Recipe, log: RunL
 
 def write_training(result: Fit, folder: Path) -> dict[str, Path]:
     """The files of a training run."""
-    return {
+    written = {
         "model": save_model(folder / BUNDLE_NAME, result.model, result.recipe),
         "recipe": write_text_atomically(folder / "recipe.yaml", result.recipe.to_yaml()),
-        "history": folder / "history.csv",
         "history_picture": save_figure(figure_history(result.history), folder / "history.png"),
         "checkpoints": folder / "checkpoints",
     }
+    table = folder / "history.csv"
+    return {**written, "history": table} if result.recipe.training.logger != "none" else written

@@ -1,5 +1,6 @@
 """Zip files of which every byte is checked before it is used; nothing is extracted or executed."""
 
+import io
 import stat
 import struct
 import zipfile
@@ -58,7 +59,7 @@ def read_archive(path: Path) -> tuple[Manifest, dict[str, bytes]]:
 def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
     """The open archive; whatever zipfile finds wrong with it becomes one sentence."""
     try:
-        with path.open("rb") as stream:
+        with _packed(path) if path.is_dir() else path.open("rb") as stream:
             if stream.read(4) != b"PK\x03\x04":
                 raise BundleError(f"{path}: is not a zip file, so it is no model bundle; give a wts.h5.zip")
             with zipfile.ZipFile(stream) as archive:
@@ -72,6 +73,20 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
         raise BundleError(f"{path}: is truncated or damaged ({reason}); copy it again or train again") from None
     except OSError as error:
         raise BundleError(f"{path}: cannot be read ({error.strerror or error})") from None
+
+
+def _packed(folder: Path) -> io.BytesIO:
+    """The unpacked members of a bundle as an archive again, so that one set of checks serves both."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
+        for name in sorted({MANIFEST, *KNOWN}):
+            file = folder / name
+            if file.is_symlink():
+                raise BundleError(f"{file}: is a symbolic link; the bundle is refused")
+            if file.is_file():
+                archive.write(file, name)
+    stream.seek(0)
+    return stream
 
 
 def _checked_names(archive: zipfile.ZipFile, where: str) -> dict[str, zipfile.ZipInfo]:

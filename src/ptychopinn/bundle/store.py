@@ -56,9 +56,12 @@ class Bundle:
 
 
 def bundle_file(path: str | Path) -> Path:
-    """The file itself: a folder stands for the `wts.h5.zip` inside it."""
+    """The file itself: a folder stands for the `wts.h5.zip` inside it, or for its own unpacked members."""
     path = Path(path)
-    return path / BUNDLE_NAME if path.is_dir() else path
+    if not path.is_dir():
+        return path
+    inside = path / BUNDLE_NAME
+    return path if (path / MANIFEST).is_file() and not inside.exists() else inside
 
 
 def save_bundle(
@@ -91,7 +94,7 @@ def save_bundle(
         BundleError: a value that a bundle cannot hold.
         OutputError: the file cannot be written.
     """
-    target = bundle_file(path)
+    target = Path(path) / BUNDLE_NAME if Path(path).is_dir() else Path(path)
     text, moved = split_params(params or {})
     named = {PROBE: _checked_probe(probe), **_checked_arrays(arrays or {}), **moved}
     members = {
@@ -112,7 +115,7 @@ def load_bundle(path: str | Path) -> Bundle:
     """Read a bundle after its names, sizes and hashes were checked; nothing in it is executed.
 
     Args:
-        path: The file, or the folder that holds `wts.h5.zip`.
+        path: The file, the folder that holds `wts.h5.zip`, or a folder with the unpacked members of one.
 
     Raises:
         BundleError: the file is missing, damaged, changed, of a newer major version, or of another backend.

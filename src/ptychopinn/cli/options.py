@@ -10,6 +10,10 @@ from ptychopinn.cli.console import set_verbosity
 _READING = "How the scan is read"
 
 Scan = Annotated[Path, typer.Argument(metavar="SCAN", help="The scan file (NPZ).", show_default=False)]
+Scans = Annotated[
+    list[Path],
+    typer.Argument(metavar="SCAN...", help="The scan file, or several to train on together.", show_default=False),
+]
 Output = Annotated[
     Path, typer.Option("--output", "-o", metavar="FOLDER", help="Folder for all results.", show_default=False)
 ]

@@ -10,7 +10,7 @@ from ptychopinn.cli.options import (
     Output,
     PositionOrigin,
     Resume,
-    Scan,
+    Scans,
     Set,
     Threads,
     Verbose,
@@ -21,7 +21,7 @@ from ptychopinn.cli.summary import show_path
 
 
 def train(
-    scan: Scan,
+    scan: Scans,
     output: Output,
     config: Config = None,
     set_: Set = None,
@@ -34,7 +34,7 @@ def train(
     position_origin: PositionOrigin = None,
     verbose: Verbose = False,
 ) -> None:
-    """Train a network on a scan, to reconstruct this scan or others with it."""
+    """Train a network on a scan, or on several together, to reconstruct these or others with it."""
     from ptychopinn.api.train import train as train_on
 
     overrides = collect_overrides(

@@ -6,8 +6,6 @@ from pydantic import Field, model_validator
 
 from ptychopinn.config.base import Section
 
-GROUP_SIZES = (1, 4, 9, 16, 64)
-
 
 class DataConfig(Section):
     """Reading, sub-sampling and grouping of a scan."""
@@ -26,8 +24,8 @@ class DataConfig(Section):
     subsampling: Literal["random", "sequential"] = "random"
     """How those patterns are chosen."""
 
-    group_size: int = 16
-    """Patterns merged in one group (G): 1, 4, 9, 16 or 64."""
+    group_size: int = Field(default=16, ge=1, le=256)
+    """Patterns merged in one group (G)."""
     neighbors: int | None = Field(default=None, ge=1)
     """Candidate neighbours of each pattern from which a group is drawn (K); by default the group size minus one."""
     neighbor_rule: Literal["nearest", "min_distance", "four_quadrants"] = "nearest"
@@ -44,13 +42,19 @@ class DataConfig(Section):
     """K-choose-C oversampling: distinct groups drawn for each seed point."""
     cache: bool = False
     """Keep the group table in a file beside the scan."""
+    bounds_y: tuple[float, float] = (0.0, 1.0)
+    """Train only on patterns between these fractions of the scan's rows; all patterns are reconstructed."""
+    bounds_x: tuple[float, float] = (0.0, 1.0)
+    """The same for its columns."""
     validation_fraction: float = Field(default=0.05, ge=0, lt=0.9)
     """Part of the patterns kept for validation: one compact region of the sample, never random neighbours."""
 
     @model_validator(mode="after")
     def _check(self) -> "DataConfig":
-        if self.group_size not in GROUP_SIZES:
-            raise ValueError(f"group_size is {self.group_size}; the rule is one of {GROUP_SIZES}")
+        for name in ("bounds_y", "bounds_x"):
+            low, high = getattr(self, name)
+            if not 0 <= low < high <= 1:
+                raise ValueError(f"{name} is [{low:g}, {high:g}]; the rule is 0 <= low < high <= 1, parts of the scan")
         if self.neighbors is not None and self.neighbors < self.group_size - 1:
             raise ValueError(
                 f"neighbors is {self.neighbors} but a group of {self.group_size} needs {self.group_size - 1} of them; "

@@ -40,6 +40,8 @@ class ProbeConfig(Section):
     """Use so many incoherent modes: the first ones of the file, or further orthogonal ones made from it."""
     mask_radius: float | None = Field(default=None, gt=0, le=1)
     """Radius of a centred disk outside which the probe is zero, in units of half the pattern size."""
+    mask_edge_px: float = Field(default=0.0, ge=0)
+    """Standard deviation of a Gaussian that softens the edge of that disk."""
     smoothing_px: float = Field(default=0.0, ge=0)
     """Standard deviation of a Gaussian that smooths the starting probe."""
     scale: float = Field(default=1.0, gt=0)
@@ -61,6 +63,14 @@ class LossConfig(Section):
     """Total variation of the merged object."""
     mean_deviation_weight: float = Field(default=0.0, ge=0)
     """Mean deviation of the merged object from its mean."""
+    amplitude_total_variation_weight: float = Field(default=0.0, ge=0)
+    """Total variation of the merged object's amplitude."""
+    phase_total_variation_weight: float = Field(default=0.0, ge=0)
+    """Total variation of its phase, rad."""
+    amplitude_mean_deviation_weight: float = Field(default=0.0, ge=0)
+    """Mean deviation of its amplitude from the mean amplitude."""
+    phase_mean_deviation_weight: float = Field(default=0.0, ge=0)
+    """Mean deviation of its phase from the mean phase, rad."""
 
 
 class ModelConfig(Section):

@@ -32,6 +32,8 @@ class FittedStatistics(Section):
     """Factor on the probe that takes model units to sqrt(photons), for the training scan."""
     n_patterns: int
     """Patterns in the training split."""
+    scale_correction: float = 1.0
+    """Intensity scale that training ended with over the one that it measured."""
 
 
 class Recipe(Section):

@@ -14,5 +14,8 @@ class ReconstructionConfig(Section):
     """Patterns predicted at once."""
     weight: Literal["probe", "uniform", "central"] = "probe"
     """Weight of a patch's pixels in the stitch."""
+    window_px: int | None = Field(default=None, ge=1)
+    """Side of the central window of the weight `central`; half the pattern by default. Where no window reaches,
+    patches are weighted by the probe."""
     min_coverage: float = Field(default=1e-2, gt=0, lt=1)
     """Where the total weight is below this part of its maximum the canvas counts as not covered."""

@@ -5,7 +5,7 @@ from ptychopinn.data.checks import checked_scan
 from ptychopinn.data.grouping import Groups, legacy_groups, make_groups
 from ptychopinn.data.io import check_output_folder, read_scan, write_scan
 from ptychopinn.data.scan import Domain, Scan
-from ptychopinn.data.split import split_by_place, subsample
+from ptychopinn.data.split import inside_bounds, split_by_place, subsample
 
 __all__ = [
     "Domain",
@@ -14,6 +14,7 @@ __all__ = [
     "cached_groups",
     "check_output_folder",
     "checked_scan",
+    "inside_bounds",
     "legacy_groups",
     "make_groups",
     "read_scan",

@@ -35,6 +35,10 @@ class Batch:
     """(B, G, H, W) complex, where the scan has them."""
     mirrored: Callable[[Tensor], Tensor] | None = None
     """How the probe has to be mirrored to belong to this batch; none for the experiment as it was."""
+    probe: Tensor | None = None
+    """(M, H, W), sqrt(photons), of a scan that has a beam of its own; none for the beam of the model."""
+    mean_count: float | None = None
+    """Mean count of a pixel of such a scan, photons."""
 
 
 class ScanTensors:
@@ -45,6 +49,11 @@ class ScanTensors:
         device: where the tensors live.
         labels: (N, H, W) complex, instead of the scan's own labels.
     """
+
+    probe: Tensor | None = None
+    """(M, H, W), given to every batch; see `Batch.probe`."""
+    batch_mean_count: float | None = None
+    """Given to every batch; see `Batch.mean_count`."""
 
     def __init__(self, scan: Scan, device: torch.device | str = "cpu", labels: NDArray[np.complex64] | None = None):
         self.scan = scan
@@ -106,6 +115,8 @@ class ScanTensors:
             relative_px=(positions - positions.mean(1, keepdim=True)).float(),
             canvas_shape=(int(extent[0]) + size + 2, int(extent[1]) + size + 2),
             labels=None if self.labels is None else self.labels[rows],
+            probe=self.probe,
+            mean_count=self.batch_mean_count,
         )
 
     def batches(

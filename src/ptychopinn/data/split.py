@@ -43,6 +43,21 @@ def split_by_place(
     return np.sort(order[wanted:]), np.sort(order[:wanted])
 
 
+def inside_bounds(
+    positions_px: NDArray[np.float64], bounds_y: tuple[float, float], bounds_x: tuple[float, float]
+) -> NDArray[np.int64]:
+    """Indices of positions (N, 2) between two fractions of the extent of the scan on each axis.
+
+    >>> inside_bounds(np.array([[0.0, 0.0], [5.0, 5.0], [10.0, 10.0]]), (0.0, 0.9), (0.1, 1.0))
+    array([1])
+    """
+    low, high = positions_px.min(axis=0), positions_px.max(axis=0)
+    first, last = np.array([bounds_y, bounds_x]).T
+    extent = high - low
+    inside = (positions_px >= low + first * extent) & (positions_px <= low + last * extent)
+    return np.flatnonzero(inside.all(axis=1))
+
+
 def subsample(scan: Scan, n: int | None, how: Literal["random", "sequential"], rng: np.random.Generator) -> Scan:
     """A scan of `n` patterns, in scan order.
 

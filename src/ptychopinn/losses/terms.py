@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 EPSILON_PHOTONS = 1e-3
+EPSILON_OBJECT = 1e-6
 
 
 def masked_mean(values: Tensor, measured: Tensor | None) -> Tensor:
@@ -34,6 +35,11 @@ def amplitude_mae(expected: Tensor, amplitude: Tensor, measured: Tensor | None =
 def realspace_mae(patches: Tensor, labels: Tensor) -> Tensor:
     """Mean modulus of the difference of complex patches and labels."""
     return (patches - labels).abs().mean()
+
+
+def phase_of(image: Tensor) -> Tensor:
+    """Argument of a complex image, rad; with a finite gradient where the image is zero."""
+    return torch.atan2(image.imag, image.real + EPSILON_OBJECT * (image.abs() < EPSILON_OBJECT))
 
 
 def total_variation(image: Tensor) -> Tensor:

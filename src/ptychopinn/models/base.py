@@ -53,7 +53,8 @@ class PatchModel(nn.Module, ABC):
         remainder = batch.remainder_px
         if self.config.subpixel == "bilinear":
             remainder = torch.zeros_like(remainder)
-        probe = self.probe if batch.mirrored is None else batch.mirrored(self.probe)
+        probe = self.probe if batch.probe is None else batch.probe
+        probe = probe if batch.mirrored is None else batch.mirrored(probe)
         probes, detector_probes = shifted_probes(probe, remainder)
         return GroupView(batch.amplitude, batch.measured, probes, detector_probes, batch.relative_px)
 

@@ -1,5 +1,6 @@
 """From a recipe and a scan to a model, and from a bundle back to it."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -40,7 +41,7 @@ def prepare_probe(probe: NDArray[np.complex64], config: ProbeConfig) -> Tensor:
     modes = smooth_probe(modes, config.smoothing_px)
     if config.mask_radius is not None:
         size = modes.shape[-1]
-        modes = modes * support_mask(size, config.mask_radius * size / 2, centre=size // 2)
+        modes = modes * support_mask(size, config.mask_radius * size / 2, centre=size // 2, edge_px=config.mask_edge_px)
     return modes * config.scale
 
 
@@ -73,12 +74,14 @@ def visible_part(measured: Tensor | None, probe: Tensor) -> float:
 
 
 @torch.no_grad()
-def fit_statistics(model: PatchModel, tensors: ScanTensors, groups: NDArray[np.int64]) -> FittedStatistics:
-    """Measure, on training groups, what the input is normalised by, and freeze it in the generator.
+def fit_statistics(model: PatchModel, parts: Sequence[tuple[ScanTensors, NDArray[np.int64]]]) -> FittedStatistics:
+    """Measure, on the training groups of each scan, what the input is normalised by, and freeze it in the generator.
 
-    The lifted input keeps its mean, which is zero where the object is 1; the others lose theirs.
+    The lifted input keeps its mean, which is zero where the object is 1; the others lose theirs. Counts and scale
+    are those of the first scan.
     """
-    mean, deviation = _input_statistics(model, tensors, groups)
+    mean, deviation = _input_statistics(model, parts)
+    tensors, groups = parts[0]
     if not deviation > 0:
         raise ScanError(
             f"{tensors.scan.source}: every input of the network is the same number; check patterns and probe"
@@ -86,21 +89,21 @@ def fit_statistics(model: PatchModel, tensors: ScanTensors, groups: NDArray[np.i
     if model.config.generator.input == "lifted":
         mean = 0.0
     model.generator.normalise_by(mean, deviation)
-    patterns = np.unique(groups)
     return FittedStatistics(
         pattern_size=tensors.pattern_size,
         input_mean=mean,
         input_deviation=deviation,
-        mean_count=tensors.mean_count(patterns),
+        mean_count=tensors.mean_count(np.unique(groups)),
         intensity_scale=float(model.log_scale.exp()),
-        n_patterns=len(patterns),
+        n_patterns=sum(len(np.unique(table)) for _, table in parts),
     )
 
 
-def _input_statistics(model: PatchModel, tensors: ScanTensors, groups: NDArray[np.int64]) -> tuple[float, float]:
-    """Mean and deviation of the network's input over some groups from all over the table."""
-    step = max(1, groups.size // _STATISTICS_PATTERNS)
-    inputs = (model.generator.network_input(model.view(batch)) for batch in tensors.batches(groups[::step], 1))
+def _input_statistics(model: PatchModel, parts: Sequence[tuple[ScanTensors, NDArray[np.int64]]]) -> tuple[float, float]:
+    """Mean and deviation of the network's input over some groups from all over the tables."""
+    step = max(1, sum(groups.size for _, groups in parts) // _STATISTICS_PATTERNS)
+    batches = (batch for tensors, groups in parts for batch in tensors.batches(groups[::step], 1))
+    inputs = (model.generator.network_input(model.view(batch)) for batch in batches)
     moments = [(float(values.mean()), float(values.var(correction=0))) for values in inputs]
     means, variances = np.array(moments).T
     return float(means.mean()), float(np.sqrt(variances.mean() + means.var()))

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ptychopinn.data.dataset import Batch
 from ptychopinn.generators import GroupView
-from ptychopinn.losses import amplitude_mae, mean_deviation, poisson_nll, realspace_mae, total_variation
+from ptychopinn.losses import amplitude_mae, mean_deviation, phase_of, poisson_nll, realspace_mae, total_variation
 from ptychopinn.models.base import PatchModel
 from ptychopinn.physics import FarField, detect_patches, extract_patches, merge_group, power_weight
 from ptychopinn.typing import Canvas, Patches, Patterns
@@ -69,8 +69,17 @@ class PtychoPINN(PatchModel):
         if weights.realspace_weight and weights.realspace_mae_weight and batch.labels is not None:
             mae = realspace_mae(prediction.merged_patches, batch.labels)
             terms["realspace_mae"] = weights.realspace_weight * weights.realspace_mae_weight * mae
-        if weights.total_variation_weight:
-            terms["total_variation"] = weights.total_variation_weight * total_variation(prediction.merged_patches)
-        if weights.mean_deviation_weight:
-            terms["mean_deviation"] = weights.mean_deviation_weight * mean_deviation(prediction.merged_patches)
+        return terms | self._penalties(prediction.merged_patches)
+
+    def _penalties(self, patches: Tensor) -> dict[str, Tensor]:
+        """Terms that ask for a calm object, its amplitude or its phase."""
+        weights = self.config.loss
+        penalties = {"total_variation": total_variation, "mean_deviation": mean_deviation}
+        images = {"": lambda: patches, "amplitude_": patches.abs, "phase_": lambda: phase_of(patches)}
+        terms = {}
+        for prefix, image in images.items():
+            for name, penalty in penalties.items():
+                weight = getattr(weights, f"{prefix}{name}_weight")
+                if weight:
+                    terms[f"{prefix}{name}"] = weight * penalty(image())
         return terms

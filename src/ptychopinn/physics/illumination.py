@@ -67,16 +67,26 @@ def _sum_leading(waves: Tensor) -> Tensor:
 
 
 def support_mask(
-    size: int, radius: float, *, centre: float | None = None, device: torch.device | None = None
+    size: int,
+    radius: float,
+    *,
+    centre: float | None = None,
+    edge_px: float = 0.0,
+    device: torch.device | None = None,
 ) -> Float[Tensor, "{size} {size}"]:
     """Disk of `radius` px about `centre` (both axes; default (size-1)/2): float32, 1 inside and 0 outside.
+
+    With `edge_px` its edge falls off as the integral of a Gaussian of that standard deviation.
 
     >>> support_mask(4, 1.5).sum().item()
     4.0
     """
     middle = (size - 1) / 2 if centre is None else centre
     axis = torch.arange(size, device=device, dtype=torch.float32) - middle
-    return (axis[:, None] ** 2 + axis[None, :] ** 2 < radius**2).to(torch.float32)
+    squared = axis[:, None] ** 2 + axis[None, :] ** 2
+    if edge_px == 0:
+        return (squared < radius**2).to(torch.float32)
+    return torch.special.ndtr((radius - squared.sqrt()) / edge_px)
 
 
 def normalise_probe(

@@ -27,16 +27,26 @@ def patch_weight(kind: WeightKind, probe: Complex[Tensor, "*batch M H W"]) -> Fl
     return power_weight(kind, intensity(probe))
 
 
+def central_window(size: int, window_px: int | None = None) -> Float[Tensor, "{size} {size}"]:
+    """One on the central `window_px` elements of each axis (half of them by default), zero elsewhere.
+
+    >>> central_window(4).sum(0)
+    tensor([0., 2., 2., 0.])
+    """
+    window = size - 2 * (size // 4) if window_px is None else min(window_px, size)
+    low = (size - window) // 2
+    axis = torch.zeros(size)
+    axis[low : low + window] = 1
+    return axis[:, None] * axis[None, :]
+
+
 def power_weight(kind: WeightKind, power: Float[Tensor, "*batch H W"]) -> Float[Tensor, "*batch H W"]:
     """`patch_weight` for the summed intensity of the modes."""
     if kind == "probe":
         return power / power.amax(dim=(-2, -1), keepdim=True)
-    weight = torch.ones_like(power)
     if kind == "central":
-        height, width = power.shape[-2:]
-        weight.zero_()
-        weight[..., height // 4 : height - height // 4, width // 4 : width - width // 4] = 1
-    return weight
+        return central_window(power.shape[-1]).to(power).expand(power.shape)
+    return torch.ones_like(power)
 
 
 def accumulate(

@@ -22,13 +22,13 @@ def intensity_scale(
 ) -> tuple[float, str]:
     """Factor on the probe that takes it to sqrt(photons), and the reason in words.
 
-    `probe` trusts the probe's own scale. `data` and `trainable` make its photons equal to the mean counts, so
-    that the object is 1 on average. `auto` trusts the probe if it explains the counts within
-    `CALIBRATED_RATIO`, else it does as `data`.
+    `probe` trusts the probe's own scale. `data` makes its photons equal to the mean counts, so that the
+    object is 1 on average. `auto` trusts the probe if it explains the counts within `CALIBRATED_RATIO`, else
+    it does as `data`; `trainable` begins there.
     """
     ratio = photon_ratio(mean_counts_per_pattern, probe)
     low, high = CALIBRATED_RATIO
-    if rule == "probe" or (rule == "auto" and low <= ratio <= high):
+    if rule == "probe" or (rule in ("auto", "trainable") and low <= ratio <= high):
         return 1.0, f"probe in sqrt(photons): counts / probe photons = {ratio:.3g}"
     return ratio**0.5, f"probe scaled to the mean counts: counts / probe photons = {ratio:.3g}"
 

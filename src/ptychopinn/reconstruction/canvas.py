@@ -1,6 +1,7 @@
 """The frame of a reconstruction: which object pixel is element (0, 0), and how many there are."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,10 +34,27 @@ class Frame:
         rows, columns = scan.object_guess.shape
         return cls((0, 0), (rows, columns))
 
+    def moved(self, image: NDArray[Any], goal: "Frame", fill: float) -> NDArray[Any]:
+        """An image (Y, X) of this frame in another one: cropped, and `fill` where this frame does not reach."""
+        moved = np.full(goal.shape, fill, image.dtype)
+        spans = [
+            _common(start - other, own, length)
+            for start, other, own, length in zip(self.origin_px, goal.origin_px, self.shape, goal.shape, strict=True)
+        ]
+        moved[tuple(target for target, _ in spans)] = image[tuple(source for _, source in spans)]
+        return moved
+
     def overlaps(self, other: "Frame") -> bool:
         """Whether the two rectangles have a pixel in common."""
         axes = zip(self.origin_px, self.shape, other.origin_px, other.shape, strict=True)
         return all(start < start2 + length2 and start2 < start + length for start, length, start2, length2 in axes)
+
+
+def _common(offset: int, own: int, other: int) -> tuple[slice, slice]:
+    """Common part of an axis of `own` elements at `offset` and one of `other`: in the other, in its own."""
+    start = min(max(offset, 0), other)
+    stop = max(min(offset + own, other), start)
+    return slice(start, stop), slice(start - offset, stop - offset) if stop > start else slice(0, 0)
 
 
 def check_one_image(scan: Scan) -> None:

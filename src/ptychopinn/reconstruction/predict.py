@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -12,11 +12,12 @@ from torch import Tensor
 
 from ptychopinn.config import ReconstructionConfig
 from ptychopinn.data.dataset import Batch, ScanTensors
+from ptychopinn.data.scan import Scan
 from ptychopinn.models import PatchModel
-from ptychopinn.physics import FarField, detect_patches, extract_patches, power_weight
+from ptychopinn.physics import FarField, detect_patches, extract_patches
 from ptychopinn.reconstruction.canvas import Frame, check_one_image
 from ptychopinn.reconstruction.result import Reconstruction
-from ptychopinn.reconstruction.stitch import Stitcher
+from ptychopinn.reconstruction.stitch import ScanStitcher
 
 logger = logging.getLogger("ptychopinn.reconstruction")
 
@@ -61,9 +62,7 @@ def predict_and_stitch(
     """
     check_one_image(tensors.scan)
     model.eval()
-    size = tensors.pattern_size
-    windows = Frame.of_positions(tensors.whole_px.cpu().numpy(), size)
-    stitcher = Stitcher(windows, tensors.device)
+    stitcher = ScanStitcher(tensors.scan, config, tensors.device)
     predict_s = stitch_s = 0.0
     per_batch = max(1, config.batch_size // groups.shape[1])
     for number, batch in enumerate(tensors.batches(groups, per_batch)):
@@ -72,15 +71,15 @@ def predict_and_stitch(
         patches = model.generator(view)
         _wait(tensors.device)
         middle = time.perf_counter()
-        weight = power_weight(config.weight, view.power)
-        stitcher.add(patches.flatten(0, 1), weight.flatten(0, 1), scan_positions(model, tensors, batch).flatten(0, 1))
+        positions = scan_positions(model, tensors, batch)
+        stitcher.add(patches.flatten(0, 1), view.power.flatten(0, 1), positions.flatten(0, 1))
         _wait(tensors.device)
         predict_s += middle - start
         stitch_s += time.perf_counter() - middle
         if progress is not None:
             progress(min((number + 1) * per_batch, len(groups)), len(groups))
     start = time.perf_counter()
-    result = _result(model, tensors, stitcher, config)
+    result = _result(model, tensors.scan, stitcher)
     stitch_s += time.perf_counter() - start
     return result, Timing(predict_s, stitch_s, len(tensors))
 
@@ -91,31 +90,32 @@ def scan_positions(model: PatchModel, tensors: ScanTensors, batch: Batch) -> Ten
     return whole + batch.remainder_px if model.config.subpixel == "bilinear" else whole
 
 
-def _result(
-    model: PatchModel, tensors: ScanTensors, stitcher: Stitcher, config: ReconstructionConfig
-) -> Reconstruction:
-    scan = tensors.scan
-    object_, coverage = stitcher.finish(config.min_coverage)
-    whole = Reconstruction(
+def _result(model: PatchModel, scan: Scan, stitcher: ScanStitcher) -> Reconstruction:
+    object_, coverage, origin = stitcher.finish()
+    return Reconstruction(
         object_=object_,
         coverage=coverage,
-        origin_px=np.asarray(stitcher.frame.origin_px),
+        origin_px=np.asarray(origin),
         positions_px=scan.positions_px,
         probe=model.probe.detach().cpu().numpy(),
         pixel_size_m=scan.pixel_size_m,
         metadata={"source": scan.source, "domain": scan.domain, "backend": "pytorch"},
     )
-    frame = Frame.of_scan(scan, stitcher.frame)
-    object_, coverage = whole.in_frame(frame.origin_px, frame.shape)
-    cropped = int(whole.covered.sum()) - int((coverage > 0).sum())
-    if cropped:
-        logger.warning(
-            "%s: %d of %d covered pixels lie outside the frame of objectGuess and are cropped",
-            scan.source,
-            cropped,
-            int(whole.covered.sum()),
-        )
-    return replace(whole, object_=object_, coverage=coverage, origin_px=np.asarray(frame.origin_px))
+
+
+@torch.inference_mode()
+def predict_patches(
+    model: PatchModel, tensors: ScanTensors, groups: NDArray[np.int64], batch_size: int = 64
+) -> tuple[NDArray[np.complex64], NDArray[np.float32]]:
+    """Patches (n_groups, G, H, W) of every group, and the power of the probes (n_groups, G, H, W) over them."""
+    model.eval()
+    per_batch = max(1, batch_size // groups.shape[1])
+    patches, power = [], []
+    for batch in tensors.batches(groups, per_batch):
+        view = model.view(batch)
+        patches.append(model.generator(view).cpu().numpy())
+        power.append(view.power.cpu().numpy())
+    return np.concatenate(patches), np.concatenate(power)
 
 
 @torch.inference_mode()

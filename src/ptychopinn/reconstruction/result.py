@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ptychopinn.data.io.atomic import atomic_path
 from ptychopinn.errors import OutputError, ScanError
+from ptychopinn.reconstruction.canvas import Frame
 
 RESULT_NAME = "reconstruction.npz"
 """What a reconstruction is called inside a run's output folder."""
@@ -86,15 +87,10 @@ class Reconstruction:
         Returns:
             The object, 1 outside this canvas, and the coverage, 0 outside.
         """
-        object_ = np.ones(shape, np.complex64)
-        coverage = np.zeros(shape, np.float32)
-        offset = [int(start) - int(goal) for start, goal in zip(self.origin_px, origin_px, strict=True)]
-        spans = [_overlap(o, own, other) for o, own, other in zip(offset, self.object_.shape, shape, strict=True)]
-        target = tuple(span for span, _ in spans)
-        source = tuple(span for _, span in spans)
-        object_[target] = self.object_[source]
-        coverage[target] = self.coverage[source]
-        return object_, coverage
+        rows, columns = self.object_.shape
+        own = Frame((int(self.origin_px[0]), int(self.origin_px[1])), (rows, columns))
+        goal = Frame(origin_px, shape)
+        return own.moved(self.object_, goal, fill=1), own.moved(self.coverage, goal, fill=0)
 
     def save(self, path: str | Path) -> Path:
         """Write `reconstruction.npz` beside the target and rename it.
@@ -157,13 +153,6 @@ _TYPES: Mapping[str, type] = {
     "positions_px": np.float64,
     "probe": np.complex64,
 }
-
-
-def _overlap(offset: int, own: int, other: int) -> tuple[slice, slice]:
-    """Common part of an axis of `own` elements at `offset` and one of `other`: in the other, in its own."""
-    start = min(max(offset, 0), other)
-    stop = max(min(offset + own, other), start)
-    return slice(start, stop), slice(start - offset, stop - offset) if stop > start else slice(0, 0)
 
 
 def _result_file(path: str | Path) -> Path:

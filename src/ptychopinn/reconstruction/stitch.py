@@ -1,14 +1,20 @@
 """Barycentric stitching of a whole scan in streaming batches: placed sum over placed weight."""
 
+import logging
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ptychopinn.physics import accumulate, average
+from ptychopinn.config import ReconstructionConfig
+from ptychopinn.data.scan import Scan
+from ptychopinn.physics import accumulate, average, power_weight
+from ptychopinn.physics.merge import central_window
 from ptychopinn.reconstruction.canvas import Frame
 from ptychopinn.typing import Canvas, Patches, Patterns
 
+logger = logging.getLogger("ptychopinn.reconstruction")
 _SMALLEST = torch.finfo(torch.float32).tiny
 
 
@@ -32,6 +38,10 @@ class Stitcher:
         self._placed += placed
         self._weight += total
 
+    def weight(self) -> Tensor:
+        """The placed weight (Y, X) so far."""
+        return self._weight
+
     def object_(self) -> Canvas:
         """The stitched object (Y, X) so far, 1 where nothing was placed."""
         return average(self._placed, self._weight, epsilon=_SMALLEST)
@@ -52,3 +62,57 @@ def stitch(
     stitcher = Stitcher(frame, patches.device)
     stitcher.add(patches, weight.expand(patches.shape), positions_px)
     return stitcher.finish(min_coverage)
+
+
+class ScanStitcher:
+    """Stitches the patches of one scan, weighted and framed as a recipe says.
+
+    With the weight `central` only the central windows of patches count; where none reaches, patches are weighted by
+    the probe, so that wide steps leave no holes.
+
+    Args:
+        scan: whose patches they are; its object guess, where it has one, is the frame of the result.
+        config: weight, window and coverage threshold.
+        device: where the canvas lives.
+    """
+
+    def __init__(self, scan: Scan, config: ReconstructionConfig, device: torch.device | str = "cpu") -> None:
+        self._scan = scan
+        self._config = config
+        self._windows = Frame.of_positions(np.floor(scan.positions_px + 0.5).astype(np.int64), scan.pattern_size)
+        central = config.weight == "central"
+        self._main = Stitcher(self._windows, device)
+        self._central = Stitcher(self._windows, device) if central else None
+
+    def add(self, patches: Patches, power: Patterns, positions_px: Tensor) -> None:
+        """Add patches (P, H, W), under probes of the given power (P, H, W), at positions (P, 2) of the object frame."""
+        kind = "probe" if self._central is not None else self._config.weight
+        self._main.add(patches, power_weight(kind, power), positions_px)
+        if self._central is not None:
+            window = central_window(patches.shape[-1], self._config.window_px).to(patches.device)
+            self._central.add(patches, window.expand(power.shape), positions_px)
+
+    def finish(self) -> tuple[NDArray[np.complex64], NDArray[np.float32], tuple[int, int]]:
+        """Object (Y, X) and coverage (Y, X) in the frame of the scan, and the frame's origin, (y, x)."""
+        object_, coverage = self._main.finish(self._config.min_coverage)
+        if self._central is not None:
+            inside = (self._central.weight() > 0).cpu().numpy() & (coverage > 0)
+            object_ = np.where(inside, self._central.object_().cpu().numpy(), object_)
+        return self._framed(object_, coverage)
+
+    def _framed(
+        self, object_: NDArray[np.complex64], coverage: NDArray[np.float32]
+    ) -> tuple[NDArray[np.complex64], NDArray[np.float32], tuple[int, int]]:
+        frame = Frame.of_scan(self._scan, self._windows)
+        covered = int((coverage > 0).sum())
+        object_ = self._windows.moved(object_, frame, fill=1)
+        coverage = self._windows.moved(coverage, frame, fill=0)
+        cropped = covered - int((coverage > 0).sum())
+        if cropped:
+            logger.warning(
+                "%s: %d of %d covered pixels lie outside the frame of objectGuess and are cropped",
+                self._scan.source,
+                cropped,
+                covered,
+            )
+        return object_, coverage, frame.origin_px

@@ -2,12 +2,13 @@
 
 from ptychopinn.training.callbacks import EpochHook, History
 from ptychopinn.training.fit import Fit, fit, fit_prepared
-from ptychopinn.training.prepare import Prepared, choose_device, prepare, split_groups
+from ptychopinn.training.prepare import Part, Prepared, choose_device, prepare, split_groups
 
 __all__ = [
     "EpochHook",
     "Fit",
     "History",
+    "Part",
     "Prepared",
     "choose_device",
     "fit",

@@ -3,7 +3,7 @@
 import logging
 import signal
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,14 +12,15 @@ import numpy as np
 import torch
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from lightning.pytorch.loggers import TensorBoardLogger
 from numpy.typing import NDArray
 
-from ptychopinn.config import Recipe
-from ptychopinn.data.dataset import ScanTensors
+from ptychopinn.config import Recipe, TrainingConfig
+from ptychopinn.data.dataset import Batch, ScanTensors
 from ptychopinn.data.scan import Scan
 from ptychopinn.models import PatchModel
 from ptychopinn.training.callbacks import AtomicCheckpointIO, BestWeights, EpochHook, History, HistoryRecorder
-from ptychopinn.training.loader import GroupLoader
+from ptychopinn.training.loader import GroupLoader, InterleavedLoader
 from ptychopinn.training.module import TrainingModule
 from ptychopinn.training.prepare import Prepared, prepare
 from ptychopinn.training.resume import checkpoint_to_resume
@@ -36,25 +37,31 @@ class Fit:
     """With the statistics that training measured."""
     history: History
     tensors: ScanTensors
-    """The training scan, on the device of the model."""
+    """The training scan, on the device of the model; the first one of several."""
     groups: NDArray[np.int64]
     """Group table of the training patterns."""
 
 
 def fit(
-    scan: Scan,
+    scan: Scan | Sequence[Scan],
     recipe: Recipe,
     folder: Path | None = None,
     *,
     resume: bool = False,
     tell: EpochHook | None = None,
 ) -> Fit:
-    """Train the model of a recipe on a scan: `fit_prepared` of what `prepare` makes of them."""
+    """Train the model of a recipe on a scan, or several: `fit_prepared` of what `prepare` makes of them."""
     return fit_prepared(prepare(scan, recipe), folder, resume=resume, tell=tell)
 
 
 def fit_prepared(
-    start: Prepared, folder: Path | None = None, *, resume: bool = False, tell: EpochHook | None = None
+    start: Prepared,
+    folder: Path | None = None,
+    *,
+    resume: bool = False,
+    tell: EpochHook | None = None,
+    callbacks: Sequence[Callback] = (),
+    module_type: type[TrainingModule] = TrainingModule,
 ) -> Fit:
     """Train a model.
 
@@ -63,62 +70,80 @@ def fit_prepared(
         folder: where `history.csv` and `checkpoints/` go; nothing is written without it.
         resume: go on from `checkpoints/last.ckpt` of the folder, to the same result as an uninterrupted run.
         tell: called after every epoch.
+        callbacks: further Lightning callbacks; they come after ours.
+        module_type: what Lightning trains, for clients that log under names of their own.
     """
     model, recipe, tensors = start.model, start.recipe, start.tensors
     config, fitted = recipe.training, start.recipe.fitted
     assert fitted is not None
-    module = TrainingModule(model, config, fitted.mean_count, recipe.model_dump(mode="json"))
+    module = module_type(model, config, fitted.mean_count, recipe.model_dump(mode="json"))
     if config.compile:
         model.generator.network.compile()
-    train = GroupLoader(
-        tensors,
-        start.train_groups,
-        config.patterns_per_step,
-        config.seed,
-        epoch=lambda: module.current_epoch,
-        mirror=config.mirror,
-    )
-    validates = len(start.validation_groups) > 0
-    if not validates and recipe.data.validation_fraction > 0:
+    train = _training_loader(start, config, lambda: module.current_epoch)
+    validation = _validation_loader(start, config)
+    if validation is None and recipe.data.validation_fraction > 0:
         logger.warning(
             "the validation region holds fewer patterns than a group of %d: training on all patterns",
             recipe.data.group_size,
         )
-    validation = GroupLoader(tensors, start.validation_groups, config.patterns_per_step) if validates else None
-    recorder = HistoryRecorder(folder / "history.csv" if folder else None, tell)
-    monitor = "val_loss" if validates else "train_loss"
+    recorder = HistoryRecorder(folder / "history.csv" if folder and config.logger != "none" else None, tell)
+    monitor = "train_loss" if validation is None else "val_loss"
     best = BestWeights(monitor)
-    callbacks: list[Callback] = [recorder]
+    ours: list[Callback] = [recorder]
     if config.early_stop_patience is not None:
-        callbacks += [best, EarlyStopping(monitor, patience=config.early_stop_patience)]
+        ours += [best, EarlyStopping(monitor, patience=config.early_stop_patience)]
     checkpoint = checkpoint_to_resume(folder, recipe) if resume else None
     with _quiet_lightning():
-        trainer = _trainer(recipe, folder, tensors.device, callbacks, monitor)
+        trainer = _trainer(recipe, folder, tensors.device, [*ours, *callbacks], monitor)
         with _interrupts_pass():
             trainer.fit(module, train, validation, ckpt_path=checkpoint, weights_only=True)
     best.restore(module)
     model.to(tensors.device)  # Lightning leaves it on the CPU
-    fitted = fitted.model_copy(update={"intensity_scale": float(model.log_scale.detach().exp())})
+    scale = float(model.log_scale.detach().exp())
+    fitted = fitted.model_copy(update={"intensity_scale": scale, "scale_correction": scale / fitted.intensity_scale})
     recipe = recipe.model_copy(update={"fitted": fitted})
     history = recorder.history()
     logger.info("trained %d epochs", len(history.get("epoch", [])))
-    return Fit(model.eval(), recipe, history, tensors, start.train_groups)
+    return Fit(model.eval(), recipe, history, tensors, start.parts[0].train_groups)
+
+
+def _training_loader(start: Prepared, config: TrainingConfig, epoch: Callable[[], int]) -> Iterable[Batch]:
+    loaders = [
+        GroupLoader(part.tensors, part.train_groups, config.patterns_per_step, config.seed, epoch, config.mirror)
+        for part in start.parts
+    ]
+    return loaders[0] if len(loaders) == 1 else InterleavedLoader(loaders, config.seed, epoch)
+
+
+def _validation_loader(start: Prepared, config: TrainingConfig) -> Iterable[Batch] | None:
+    loaders = [
+        GroupLoader(part.tensors, part.validation_groups, config.patterns_per_step)
+        for part in start.parts
+        if len(part.validation_groups)
+    ]
+    if len(loaders) < 2:
+        return loaders[0] if loaders else None
+    return InterleavedLoader(loaders)
 
 
 def _trainer(
     recipe: Recipe, folder: Path | None, device: torch.device, callbacks: list[Callback], monitor: str
 ) -> Trainer:
     config = recipe.training
+    adaptive = config.gradient_clip_algorithm == "agc"
     if folder is not None:
         callbacks = [*callbacks, _checkpoint(folder, "best", monitor), _checkpoint(folder, "last", None)]
     return Trainer(
         accelerator="gpu" if device.type == "cuda" else device.type,
         devices=[device.index or 0] if device.type == "cuda" else 1,
         max_epochs=config.epochs,
-        gradient_clip_val=config.gradient_clip,
+        accumulate_grad_batches=config.accumulate_steps,
+        gradient_clip_val=None if adaptive else config.gradient_clip,
+        gradient_clip_algorithm=None if adaptive else config.gradient_clip_algorithm,
+        deterministic="warn" if config.deterministic else None,
         callbacks=callbacks,
         plugins=[AtomicCheckpointIO()],
-        logger=False,
+        logger=TensorBoardLogger(folder, name="tensorboard") if folder and config.logger == "tensorboard" else False,
         enable_checkpointing=folder is not None,
         enable_progress_bar=False,
         enable_model_summary=False,

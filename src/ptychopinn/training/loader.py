@@ -1,7 +1,7 @@
 """Batches of groups for one epoch after the other, in an order that seed and epoch alone decide."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,3 +58,29 @@ class GroupLoader:
         order = order[: len(self) * self.groups_per_step]
         for batch in self.tensors.batches(self.groups, self.groups_per_step, order):
             yield MIRRORS[rng.integers(len(MIRRORS))].batch(batch) if self._mirror else batch
+
+
+class InterleavedLoader:
+    """The batches of several scans in one epoch, in an order drawn anew for each.
+
+    Args:
+        loaders: one for each scan.
+        seed: of the order.
+        epoch: as for `GroupLoader`; none for one scan after the other (validation).
+    """
+
+    def __init__(self, loaders: Sequence[GroupLoader], seed: int = 0, epoch: Callable[[], int] | None = None) -> None:
+        self._loaders = loaders
+        self._seed = seed
+        self._epoch = epoch
+
+    def __len__(self) -> int:
+        return sum(map(len, self._loaders))
+
+    def __iter__(self) -> Iterator[Batch]:
+        turns = np.repeat(np.arange(len(self._loaders)), [len(loader) for loader in self._loaders])
+        if self._epoch is not None:
+            turns = np.random.default_rng([self._seed, self._epoch(), len(turns)]).permutation(turns)
+        batches = [iter(loader) for loader in self._loaders]
+        for turn in turns:
+            yield next(batches[turn])

@@ -47,32 +47,41 @@ class TrainingModule(LightningModule):
         return self._total(batch, "val")
 
     def _total(self, batch: Batch, stage: str) -> Tensor:
-        terms = self.model.losses(batch, self.mean_count)
+        terms = self.model.losses(batch, batch.mean_count or self.mean_count)
         total = torch.stack(list(terms.values())).sum()
         count = batch.index.numel()
-        self.log(f"{stage}_loss", total, on_step=False, on_epoch=True, batch_size=count)
+        self.log_loss(stage, total, count)
         if len(terms) > 1:
             named = {f"{stage}_{name}": value for name, value in terms.items()}
             self.log_dict(named, on_step=False, on_epoch=True, batch_size=count)
         return total
+
+    def log_loss(self, stage: str, total: Tensor, count: int) -> None:
+        """Log the loss of a batch of `count` patterns; `stage` is `train` or `val`."""
+        self.log(f"{stage}_loss", total, on_step=False, on_epoch=True, batch_size=count)
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
         """Batches are gathered on the device already."""
         return batch
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """AdamW over what is trainable, with the schedule of the recipe."""
+        """The optimiser over what is trainable, with the schedule of the recipe."""
         config = self.config
         network = [parameter for parameter in self.model.generator.parameters() if parameter.requires_grad]
         physics = [value for name, value in self.model.named_parameters() if _is_fitted_physics(name, value)]
         groups = [{"params": network, "weight_decay": config.weight_decay}]
         if physics:  # decay would pull a probe towards darkness
             groups.append({"params": physics, "weight_decay": 0.0})
-        optimizer = torch.optim.AdamW(groups, lr=config.learning_rate)
+        optimizer = _optimizer(groups, config)
         if config.scheduler == "plateau":
             plateau = ReduceLROnPlateau(
-                optimizer, factor=0.5, patience=5, threshold_mode="abs"
-            )  # losses are negative, where a relative threshold calls everything better
+                optimizer,
+                factor=config.plateau_factor,
+                patience=config.plateau_patience,
+                threshold=config.plateau_threshold,
+                threshold_mode="abs",  # losses may be negative, where a relative threshold calls everything better
+                min_lr=config.plateau_min_lr,
+            )
             return {
                 "optimizer": optimizer,
                 "lr_scheduler": {"scheduler": plateau, "interval": "epoch", "monitor": "train_loss"},
@@ -80,6 +89,43 @@ class TrainingModule(LightningModule):
         steps = int(self.trainer.estimated_stepping_batches)
         schedule = make_schedule(optimizer, config, steps, max(1, steps // (self.trainer.max_epochs or 1)))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """As Lightning does, and `agc`, which it does not know."""
+        if self.config.gradient_clip_algorithm == "agc" and self.config.gradient_clip is not None:
+            for group in optimizer.param_groups:
+                for parameter in group["params"]:
+                    clip_adaptively(parameter, self.config.gradient_clip)
+            return
+        self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
+
+
+@torch.no_grad()
+def clip_adaptively(parameter: Tensor, largest: float, least_norm: float = 1e-3) -> None:
+    """Limit the gradient of each output unit to `largest` times the norm of its weights, in place.
+
+    Brock et al. 2021, adaptive gradient clipping (arXiv:2102.06171, equation 3). `least_norm` stands for the norm of
+    weights that are about zero, which could not be trained otherwise.
+    """
+    if parameter.grad is None:
+        return
+    axes = tuple(range(1, parameter.ndim)) if parameter.ndim > 1 else None
+    kept = parameter.ndim > 1
+    weight = torch.linalg.vector_norm(parameter, dim=axes, keepdim=kept).clamp_min(least_norm)
+    gradient = torch.linalg.vector_norm(parameter.grad, dim=axes, keepdim=kept)
+    parameter.grad.mul_((largest * weight / gradient.clamp_min(1e-12)).clamp_max(1.0))
+
+
+def _optimizer(groups: list[dict[str, Any]], config: TrainingConfig) -> torch.optim.Optimizer:
+    if config.optimizer == "sgd":
+        return torch.optim.SGD(groups, lr=config.learning_rate, momentum=config.momentum)
+    kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
+    return kind(groups, lr=config.learning_rate, betas=config.betas)
 
 
 def _is_fitted_physics(name: str, parameter: Tensor) -> bool:

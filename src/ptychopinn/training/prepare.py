@@ -2,7 +2,9 @@
 
 import logging
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from ptychopinn.config import Recipe
-from ptychopinn.data import cached_groups, make_groups, split_by_place, subsample
+from ptychopinn.data import cached_groups, inside_bounds, make_groups, split_by_place, subsample
 from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.data.scan import Scan
 from ptychopinn.errors import ConfigError, ScanError
@@ -35,55 +37,119 @@ FEWEST_STEPS = 900
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """An untrained model with the patterns that it will be trained on."""
+class Part:
+    """One scan of a training run."""
 
-    model: PatchModel
-    recipe: Recipe
-    """With the statistics of the training patterns."""
     tensors: ScanTensors
-    """The patterns, on the device of the model; with labels where the recipe needs them."""
+    """Its patterns, on the device of the model; with labels where the recipe needs them."""
     train_groups: NDArray[np.int64]
     """(n_groups, G), into the patterns."""
     validation_groups: NDArray[np.int64]
     """(n_groups, G), of patterns that training never sees; none where the region is too small."""
 
 
-def prepare(scan: Scan, recipe: Recipe) -> Prepared:
+@dataclass(frozen=True)
+class Prepared:
+    """An untrained model with the scans that it will be trained on."""
+
+    model: PatchModel
+    """With the beam of the first scan."""
+    recipe: Recipe
+    """With the statistics of the training patterns."""
+    parts: tuple[Part, ...]
+    """The scans; all but the first carry a beam of their own."""
+
+    @property
+    def tensors(self) -> ScanTensors:
+        """The first scan."""
+        return self.parts[0].tensors
+
+
+def prepare(scan: Scan | Sequence[Scan], recipe: Recipe) -> Prepared:
     """Make everything ready; whatever can be refused is refused here, and nothing is written.
 
     Args:
-        scan: what was measured.
+        scan: what was measured; several scans, each with its own beam, dose and sample, train one model.
         recipe: without `fitted`; the result's recipe has it.
 
     Raises:
         PtychoPINNError: no such device or architecture, too few positions for the groups, patterns of several
-            objects, no labels where they are needed, or a probe whose scale cannot be told.
+            objects, no labels where they are needed, a probe whose scale cannot be told, or scans that cannot be
+            trained on together.
     """
     config = recipe.training
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     device = choose_device(config.device)
-    check_one_image(scan)
+    _check_logger(config.logger)
+    scans = [scan] if isinstance(scan, Scan) else list(scan)
+    _check_together(scans, recipe)
     rng = np.random.default_rng(config.seed)
+    parts = tuple(_part(one, recipe, rng, device) for one in scans)
+    recipe = _with_epochs(recipe, [part.train_groups for part in parts])
+    model = _untrained(recipe, parts[0].tensors)
+    for part in parts[1:]:
+        _carry_beam(recipe, part, device)
+    fitted = fit_statistics(model, [(part.tensors, part.train_groups) for part in parts])
+    return Prepared(model, recipe.model_copy(update={"fitted": fitted}), parts)
+
+
+def _part(scan: Scan, recipe: Recipe, rng: np.random.Generator, device: torch.device) -> Part:
+    check_one_image(scan)
     scan = subsample(scan, recipe.data.n_patterns, recipe.data.subsampling, rng)
     train_groups, validation_groups = split_groups(scan, recipe)
     if needs_labels(recipe.model):
         scan = with_labels(scan, recipe.model.subpixel)
-    recipe = _with_epochs(recipe, train_groups)
-    tensors = ScanTensors(scan, device)
-    model = _untrained(recipe, tensors)
-    fitted = fit_statistics(model, tensors, train_groups)
-    recipe = recipe.model_copy(update={"fitted": fitted})
-    return Prepared(model, recipe, tensors, train_groups, validation_groups)
+    return Part(ScanTensors(scan, device), train_groups, validation_groups)
 
 
-def _with_epochs(recipe: Recipe, groups: NDArray[np.int64]) -> Recipe:
+def _check_together(scans: Sequence[Scan], recipe: Recipe) -> None:
+    """Refuse scans that one model cannot be trained on.
+
+    Raises:
+        ScanError: none, or patterns of different sizes.
+        ConfigError: a probe or a scale that is fitted, where each scan has its own.
+    """
+    if not scans:
+        raise ScanError("no scan was given; training needs one at least")
+    sizes = {scan.pattern_size: scan.source for scan in scans}
+    if len(sizes) > 1:
+        named = ", ".join(f"{source} has {size} px" for size, source in sizes.items())
+        raise ScanError(f"the scans have patterns of different sizes ({named}); train one model for each size")
+    fitted = recipe.model.probe.trainable or recipe.model.intensity_scale == "trainable"
+    if len(scans) > 1 and fitted:
+        raise ConfigError(
+            f"{len(scans)} scans are trained on together, each with its own beam, which cannot be fitted then; "
+            "set model.probe.trainable=false and model.intensity_scale=auto, or train on one scan"
+        )
+
+
+def _carry_beam(recipe: Recipe, part: Part, device: torch.device) -> None:
+    """Give the patterns of a further scan its own probe, in sqrt(photons), and mean count."""
+    tensors = part.tensors
+    probe = prepare_probe(tensors.scan.probe, recipe.model.probe)
+    scale, reason = scan_scale(recipe, tensors, probe)
+    logger.info("%s: intensity scale %.4g: %s", tensors.scan.source, scale, reason)
+    tensors.probe = (probe * scale).to(device)
+    tensors.batch_mean_count = tensors.mean_count(np.unique(part.train_groups))
+
+
+def _check_logger(name: str) -> None:
+    """Refuse a logger whose package is missing, before any work.
+
+    Raises:
+        ConfigError: with the line that installs it.
+    """
+    if name == "tensorboard" and find_spec("tensorboard") is None and find_spec("tensorboardX") is None:
+        raise ConfigError("training.logger=tensorboard needs a package that is missing; pip install tensorboard")
+
+
+def _with_epochs(recipe: Recipe, tables: Sequence[NDArray[np.int64]]) -> Recipe:
     """The recipe with its number of epochs written out."""
     config = recipe.training
     if config.epochs is not None:
         return recipe
-    steps = steps_in_epoch(groups, max(1, config.patterns_per_step // groups.shape[1]))
+    steps = sum(steps_in_epoch(groups, max(1, config.patterns_per_step // groups.shape[1])) for groups in tables)
     epochs = max(USUAL_EPOCHS, math.ceil(FEWEST_STEPS / steps))
     logger.info("training %d epochs of %d steps", epochs, steps)
     return recipe.model_copy(update={"training": config.model_copy(update={"epochs": epochs})})
@@ -123,9 +189,11 @@ def split_groups(scan: Scan, recipe: Recipe) -> tuple[NDArray[np.int64], NDArray
     """Group tables of the training region and of the validation region, which share no pattern."""
     config = recipe.data
     rng = np.random.default_rng(recipe.training.seed)
-    train, validation = split_by_place(scan.positions_px, config.validation_fraction, rng)
+    inside = inside_bounds(scan.positions_px, config.bounds_y, config.bounds_x)
+    train, validation = split_by_place(scan.positions_px[inside], config.validation_fraction, rng)
+    train, validation = inside[train], inside[validation]
     if len(validation) and min(len(validation), len(train)) < config.group_size:
-        train, validation = np.arange(len(scan)), validation[:0]
+        train, validation = inside, validation[:0]
     tables = []
     for part in (train, validation):
         if len(part) == 0:
