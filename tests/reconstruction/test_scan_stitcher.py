@@ -47,12 +47,12 @@ def test_only_the_window_counts_where_one_reaches(true_patches: tuple[Scan, Patc
     stitcher = ScanStitcher(scan, ReconstructionConfig(weight="central", window_px=6))
     stitcher.add(spoiled, power, whole)
     object_, coverage, _ = stitcher.finish()
-    y, x = (whole.min(0).values + 2).tolist()
-    y1, x1 = (whole.max(0).values - 2).tolist()
-    inside = np.s_[y:y1, x:x1]
-    assert (coverage[inside] > 0).all()
-    near = np.abs(object_[inside] - scan.object_guess[inside]) < 1e-4
-    assert near.mean() > 0.95
+    reached = np.zeros(object_.shape, bool)
+    for y, x in whole.tolist():
+        reached[y - 3 : y + 3, x - 3 : x + 3] = True
+    assert reached.mean() > 0.2
+    np.testing.assert_allclose(object_[reached], scan.object_guess[reached], atol=2e-5)
+    assert np.abs(object_[(coverage > 0) & ~reached] - 9).min() < 1e-3
 
 
 def test_wide_steps_leave_no_holes(true_patches: tuple[Scan, Patches]) -> None:

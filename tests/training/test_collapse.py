@@ -59,7 +59,7 @@ def grains() -> Scan:
     )
 
 
-@pytest.mark.parametrize(("grouping", "epochs"), [("single", 60), ("stacked", 80)])
+@pytest.mark.parametrize(("grouping", "epochs"), [("single", 60), ("stacked", 160)])
 def test_a_short_training_gives_contrast_and_not_a_flat_object(
     grains: Scan, make_recipe: Callable[..., Recipe], grouping: str, epochs: int
 ) -> None:

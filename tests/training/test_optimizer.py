@@ -1,5 +1,6 @@
 """Optimisers, clipping and what else a recipe may ask of a step."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -86,7 +87,7 @@ def test_no_history_is_written_without_a_logger(scan: Scan, make_recipe: MakeRec
 def test_a_logger_whose_package_is_missing_is_refused_before_work(
     scan: Scan, make_recipe: MakeRecipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ptychopinn.training.prepare.find_spec", lambda name: None)
+    monkeypatch.setattr(sys.modules["ptychopinn.training.prepare"], "find_spec", lambda name: None)
     with pytest.raises(ConfigError, match="pip install tensorboard"):
         prepare(scan, make_recipe("training.logger=tensorboard"))
 
