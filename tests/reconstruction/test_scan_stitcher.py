@@ -50,6 +50,7 @@ def test_only_the_window_counts_where_one_reaches(true_patches: tuple[Scan, Patc
     reached = np.zeros(object_.shape, bool)
     for y, x in whole.tolist():
         reached[y - 3 : y + 3, x - 3 : x + 3] = True
+    reached &= coverage > 0
     assert reached.mean() > 0.2
     np.testing.assert_allclose(object_[reached], scan.object_guess[reached], atol=2e-5)
     assert np.abs(object_[(coverage > 0) & ~reached] - 9).min() < 1e-3
