@@ -1,0 +1,201 @@
+"""The recipe: what it takes, what it refuses, and that it comes back from text as it was."""
+
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, ValidationError
+
+from ptychopinn.config import Recipe
+from ptychopinn.errors import ConfigError
+
+CHANGED = [
+    "data.group_size=9",
+    "data.neighbors=12",
+    "data.bounds_y=[0.25, 1.0]",
+    "model.probe.modes=3",
+    "model.loss.amplitude_mae_weight=0.5",
+    "training.epochs=7",
+    "training.learning_rate=1e-3",
+    "training.betas=[0.8, 0.9]",
+    "reconstruction.window_px=20",
+    "simulation.seed=4",
+]
+
+REFUSED = {
+    "data.domain=photons": "data.domain",
+    "data.axis_order=whn": "data.axis_order",
+    "data.position_origin=corner": "data.position_origin",
+    "data.subsampling=first": "data.subsampling",
+    "data.neighbor_rule=furthest": "data.neighbor_rule",
+    "data.n_groups=0": "data.n_groups",
+    "data.group_size=0": "data.group_size",
+    "data.group_size=257": "data.group_size",
+    "data.neighbors=0": "data.neighbors",
+    "data.n_patterns=0": "data.n_patterns",
+    "data.min_distance_px=-1": "data.min_distance_px",
+    "data.max_distance_px=0": "data.max_distance_px",
+    "data.groups_per_pattern=0": "data.groups_per_pattern",
+    "data.validation_fraction=0.9": "data.validation_fraction",
+    "data.bounds_x=[0.5, 0.2]": "bounds_x",
+    "data.sampler=random": "data.sampler",
+    "model.kind=unsupervised": "model.kind",
+    "model.generator.input=phase": "model.generator.input",
+    "model.generator.grouping=pairs": "model.generator.grouping",
+    "model.generator.width=0": "model.generator.width",
+    "model.generator.levels=8": "model.generator.levels",
+    "model.merge.weight=gaussian": "model.merge.weight",
+    "model.probe.modes=0": "model.probe.modes",
+    "model.probe.mask_radius=1.5": "model.probe.mask_radius",
+    "model.probe.mask_edge_px=-1": "model.probe.mask_edge_px",
+    "model.probe.smoothing_px=-1": "model.probe.smoothing_px",
+    "model.probe.scale=0": "model.probe.scale",
+    "model.loss.poisson_weight=-1": "model.loss.poisson_weight",
+    "model.loss.poisson_weight=0": "every data term of the loss has weight 0",
+    "model.subpixel=nearest": "model.subpixel",
+    "model.intensity_scale=none": "model.intensity_scale",
+    "training.epochs=0": "training.epochs",
+    "training.epochs=1.5": "training.epochs",
+    "training.patterns_per_step=0": "training.patterns_per_step",
+    "training.accumulate_steps=0": "training.accumulate_steps",
+    "training.optimizer=lbfgs": "training.optimizer",
+    "training.learning_rate=0": "training.learning_rate",
+    "training.weight_decay=-1": "training.weight_decay",
+    "training.betas=[0.9, 1.0]": "betas",
+    "training.momentum=1": "training.momentum",
+    "training.scheduler=linear": "training.scheduler",
+    "training.min_lr_ratio=2": "training.min_lr_ratio",
+    "training.exponential_gamma=0": "training.exponential_gamma",
+    "training.warmup_epochs=-1": "training.warmup_epochs",
+    "training.plateau_patience=-1": "training.plateau_patience",
+    "training.plateau_threshold=-1": "training.plateau_threshold",
+    "training.plateau_min_lr=-1": "training.plateau_min_lr",
+    "training.plateau_factor=1": "training.plateau_factor",
+    "training.gradient_clip=0": "training.gradient_clip",
+    "training.gradient_clip_algorithm=max": "training.gradient_clip_algorithm",
+    "training.early_stop_patience=0": "training.early_stop_patience",
+    "training.seed=-1": "training.seed",
+    "training.devices=0": "training.devices",
+    "training.logger=wandb": "training.logger",
+    "training.precision=float16": "training.precision",
+    "training.threads=0": "training.threads",
+    "reconstruction.batch_size=0": "reconstruction.batch_size",
+    "reconstruction.weight=hann": "reconstruction.weight",
+    "reconstruction.window_px=0": "reconstruction.window_px",
+    "reconstruction.min_coverage=0": "reconstruction.min_coverage",
+    "backend=jax": "backend",
+}
+
+
+def test_a_changed_recipe_comes_back_from_yaml_and_pickle() -> None:
+    recipe = Recipe().with_overrides(CHANGED)
+    assert recipe != Recipe()
+    assert Recipe.from_yaml(recipe.to_yaml()) == recipe
+    assert Recipe.from_mapping(recipe.model_dump(mode="json")) == recipe
+    assert pickle.loads(pickle.dumps(recipe)) == recipe
+
+
+def test_overrides_arrive_and_nothing_else_changes() -> None:
+    recipe = Recipe().with_overrides(CHANGED)
+    assert recipe.data.bounds_y == (0.25, 1.0)
+    assert recipe.training.learning_rate == 1e-3
+    assert recipe.model.probe.modes == 3
+    back = recipe.model_dump()
+    for item in CHANGED:
+        *parents, last = item.partition("=")[0].split(".")
+        node: Any = back
+        default: Any = Recipe().model_dump()
+        for name in parents:
+            node, default = node[name], default[name]
+        node[last] = default[last]
+    assert back == Recipe().model_dump()
+
+
+def test_a_file_states_only_what_differs(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text("training: {epochs: 3}\n")
+    assert Recipe.from_file(path) == Recipe().with_overrides(["training.epochs=3"])
+    path.write_text("")
+    assert Recipe.from_file(path) == Recipe()
+
+
+def sections(model: BaseModel, path: str = "") -> list[tuple[str, BaseModel]]:
+    inner = [(name, getattr(model, name)) for name in type(model).model_fields]
+    nested = [
+        item for name, value in inner if isinstance(value, BaseModel) for item in sections(value, f"{path}{name}.")
+    ]
+    return [(path, model), *nested]
+
+
+@pytest.mark.parametrize(
+    ("path", "section"), sections(Recipe()), ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_every_section_is_frozen_and_refuses_unknown_keys(path: str, section: BaseModel) -> None:
+    name = next(iter(type(section).model_fields))
+    with pytest.raises(ValidationError, match="frozen"):
+        setattr(section, name, getattr(section, name))
+    with pytest.raises(ConfigError, match=rf"{path}colour"):
+        Recipe().with_overrides([f"{path}colour=red"])
+
+
+@pytest.mark.parametrize("override", REFUSED)
+def test_a_bad_value_is_refused_by_name(override: str) -> None:
+    with pytest.raises(ConfigError, match=REFUSED[override]):
+        Recipe().with_overrides([override])
+
+
+def test_every_bounded_field_has_a_refusal_above() -> None:
+    """A new rule needs a line in REFUSED."""
+    bounded = {
+        f"{path}{name}"
+        for path, section in sections(Recipe())
+        for name, field in type(section).model_fields.items()
+        if (field.metadata or "Literal" in str(field.annotation)) and not path.startswith("simulation")
+    }
+    untested = bounded - {item.partition("=")[0] for item in REFUSED}
+    weights = {name for name in untested if name.startswith("model.loss.")}  # all have the rule of the first
+    assert not untested - weights
+
+
+@pytest.mark.parametrize(
+    ("override", "part"),
+    [
+        ("training.epochs", "the rule is section.key=value"),
+        ("=3", "the rule is section.key=value"),
+        ("training.epochs.more=3", "is a value and has no keys"),
+        ("training.epochs=[", "is not valid YAML"),
+    ],
+)
+def test_an_override_that_is_none_is_refused(override: str, part: str) -> None:
+    with pytest.raises(ConfigError, match=part):
+        Recipe().with_overrides([override])
+
+
+@pytest.mark.parametrize("text", ["- a\n- b\n", "training: [", "just text"])
+def test_a_file_that_is_no_recipe_is_refused_with_its_name(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "odd.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=r"odd\.yaml"):
+        Recipe.from_file(path)
+
+
+def test_a_missing_or_binary_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no such recipe file"):
+        Recipe.from_file(tmp_path / "none.yaml")
+    (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ConfigError, match="cannot be read as a recipe"):
+        Recipe.from_file(tmp_path / "binary.yaml")
+
+
+def test_neighbors_below_the_group_size_are_refused() -> None:
+    with pytest.raises(ConfigError, match="neighbors is 3 but a group of 9 needs 8"):
+        Recipe().with_overrides(["data.group_size=9", "data.neighbors=3"])
+
+
+def test_importing_the_configuration_loads_no_torch() -> None:
+    code = "import sys, ptychopinn.config; print([name for name in ('torch', 'lightning') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
