@@ -1,6 +1,6 @@
 """Ptychography by physics-informed networks: a scan goes in, a quantitative image comes out.
 
-The verbs `run`, `train`, `reconstruct`, `evaluate`, `simulate`, `info` and the nouns below are loaded when
+The verbs `run`, `train`, `reconstruct`, `evaluate`, `simulate`, `info`, `convert` and the nouns below are loaded when
 they are first used, so that `import ptychopinn` and `import ptychopinn.config` stay quick and load no torch.
 
 >>> import ptychopinn
@@ -14,6 +14,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ptychopinn.api.convert import convert
     from ptychopinn.api.evaluate import evaluate
     from ptychopinn.api.info import info
     from ptychopinn.api.reconstruct import reconstruct
@@ -34,6 +35,7 @@ _HOME = {
     "evaluate": "ptychopinn.api.evaluate",
     "simulate": "ptychopinn.api.simulate",
     "info": "ptychopinn.api.info",
+    "convert": "ptychopinn.api.convert",
     "Recipe": "ptychopinn.config",
     "Scan": "ptychopinn.data",
     "read_scan": "ptychopinn.data",
@@ -48,6 +50,7 @@ __all__ = [
     "Reconstruction",
     "Scan",
     "__version__",
+    "convert",
     "evaluate",
     "info",
     "read_scan",

@@ -67,14 +67,21 @@ def run_command() -> Callable[..., subprocess.CompletedProcess[str]]:
 def drive() -> Callable[..., Drive]:
     """`drive(folder, steps, settings)`: one ptychodus process on the files of a folder.
 
-    `steps` maps reconstructors to the methods of `drive.Client` that are called in turn.
+    `steps` maps reconstructors to the methods of `drive.Client` that are called in turn. With `one_folder` they
+    all train in the folder of the data.
     """
 
     def start(
-        folder: Path, name: str, steps: dict[str, list[str]], settings: dict[str, dict[str, Any]], timeout: float = 900
+        folder: Path,
+        name: str,
+        steps: dict[str, list[str]],
+        settings: dict[str, dict[str, Any]],
+        *,
+        one_folder: bool = False,
+        timeout: float = 900,
     ) -> Drive:
         job, report, empty = (folder / f"{name}{ending}" for ending in (".job.json", ".report.json", ".cwd"))
-        job.write_text(json.dumps({"steps": steps, "settings": settings}))
+        job.write_text(json.dumps({"steps": steps, "settings": settings, "one_folder": one_folder}))
         empty.mkdir()
         command = [sys.executable, str(HERE / "drive.py"), str(folder), str(job), str(report)]
         done = run_quietly(command, empty, timeout)

@@ -4,6 +4,9 @@ The folder holds `diffraction.h5` and the products. The job names the reconstruc
 steps, which are taken in order for each reconstructor within one ptychodus process. The report says of every step
 what came back or how it failed, what was logged meanwhile, and which modules this process then held. Everything goes
 through the client's own classes; every training and reconstruction is its own child process.
+
+Training reads `in` and writes `out` in a folder of each reconstructor; with "one_folder" in the job all of them read
+and write the same folder `data`, which is what the client's window makes of its button "Train".
 """
 
 import json
@@ -30,9 +33,10 @@ class Remember(logging.Handler):
 class Client:
     """One open ptychodus, and the steps that a person would take in it."""
 
-    def __init__(self, model: Any, folder: Path) -> None:
+    def __init__(self, model: Any, folder: Path, one_folder: bool) -> None:
         self.model = model
         self.folder = folder
+        self.one_folder = one_folder
         self.processing = model.processing_core.processing_api
         self.patterns = model.workflow_api.load_assembled_diffraction_data(folder / "diffraction.h5")
 
@@ -42,18 +46,20 @@ class Client:
     def without_model(self, algorithm: str) -> None:
         self._reconstruct(algorithm, "product", "never")
 
-    def export(self, algorithm: str) -> list[str]:
-        return self._export(algorithm, "product", "in", "train_data.npz", "test_data.npz")
+    def export(self, algorithm: str) -> dict[str, Any]:
+        return self._export(algorithm, "product", self._data(algorithm), "train_data.npz", "test_data.npz")
 
-    def export_one_file(self, algorithm: str) -> list[str]:
-        return self._export(algorithm, "product", "in", "train_data.npz")
+    def export_one_file(self, algorithm: str) -> dict[str, Any]:
+        return self._export(algorithm, "product", self._data(algorithm), "train_data.npz")
 
     def train_on_flat_object(self, algorithm: str) -> None:
-        self._export(algorithm, "flat", "flat", "train_data.npz", "test_data.npz")
-        self._train(algorithm, "flat", "flat_out")
+        place = self._place(algorithm, "flat")
+        self._export(algorithm, "flat", place, "train_data.npz", "test_data.npz")
+        self._train(algorithm, place, self._place(algorithm, "flat_out"))
 
     def train(self, algorithm: str) -> list[dict[str, Any]]:
-        return self._train(algorithm, "in", "out")
+        data = self._data(algorithm)
+        return self._train(algorithm, data, data if self.one_folder else self._place(algorithm, "out"))
 
     def reconstruct(self, algorithm: str) -> str:
         return self._reconstruct(algorithm, "product", "trained")
@@ -76,20 +82,26 @@ class Client:
         self.processing.load_model_from_file(path, algorithm)
         self._reconstruct(algorithm, "product", "never")
 
-    def _place(self, algorithm: str, *parts: str) -> Path:
-        path = self.folder.joinpath(algorithm, *parts)
+    def _data(self, algorithm: str) -> Path:
+        return self._place("data") if self.one_folder else self._place(algorithm, "in")
+
+    def _place(self, *parts: str) -> Path:
+        path = self.folder.joinpath(*parts)
         path.mkdir(parents=True, exist_ok=True)
         return path
 
     def _open(self, product: str) -> Any:
         return self.model.workflow_api.load_product(self.folder / f"{product}.h5", diffraction=self.patterns)
 
-    def _export(self, algorithm: str, product: str, to: str, *names: str) -> list[str]:
-        for name in names:
-            self._open(product).export_training_data(self._place(algorithm, to) / name, algorithm=algorithm)
-        return sorted(path.name for path in self._place(algorithm, to).iterdir())
+    def _export(self, algorithm: str, product: str, place: Path, *names: str) -> dict[str, Any]:
+        from numpy import load
 
-    def _train(self, algorithm: str, source: str, to: str) -> list[dict[str, Any]]:
+        for name in names:
+            self._open(product).export_training_data(place / name, algorithm=algorithm)
+        with load(place / names[0]) as written:
+            return {key: [str(written[key].dtype), *written[key].shape] for key in written.files}
+
+    def _train(self, algorithm: str, source: Path, target: Path) -> list[dict[str, Any]]:
         self.processing.set_reconstructor_if_provided(algorithm)
         trainer = self.model.processing_core.algorithm_parameter.get_current_reconstructor()
         return [
@@ -99,7 +111,7 @@ class Client:
                 "training_loss": [(loss.epoch, loss.value) for loss in output.training_loss],
                 "validation_loss": [(loss.epoch, loss.value) for loss in output.validation_loss],
             }
-            for output in trainer.train(self._place(algorithm, source), self._place(algorithm, to))
+            for output in trainer.train(source, target)
         ]
 
     def _reconstruct(self, algorithm: str, product: str, to: str) -> str:
@@ -138,7 +150,7 @@ def main(folder: Path, job_path: Path, report_path: Path) -> None:
         for group, values in job["settings"].items():
             for name, value in values.items():
                 model.settings_registry[group].parameters()[name].set_value(value)
-        client = Client(model, folder)
+        client = Client(model, folder, job["one_folder"])
         report = {
             algorithm: {step: take(client, step, algorithm, remember) for step in steps}
             for algorithm, steps in job["steps"].items()

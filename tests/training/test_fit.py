@@ -239,6 +239,15 @@ def test_the_validation_region_shares_no_pattern_with_training(
     assert (spread < 0.7 * scan.positions_px.std(axis=0)).all()  # one compact region
 
 
+@pytest.mark.parametrize("override", ["data.groups_per_pattern=3", "data.n_groups=50"])
+def test_validation_has_one_group_for_each_of_its_patterns(scan: Scan, make_recipe: MakeRecipe, override: str) -> None:
+    """Otherwise a small region would be asked for more different groups than it has."""
+    train, validation = split_groups(scan, make_recipe("data.neighbors=7", "data.validation_fraction=0.12", override))
+    assert len(train) > 36
+    assert sorted(validation[:, 0]) == sorted(set(validation.flat))
+    assert len(validation) == 4
+
+
 def test_no_validation_on_request(scan: Scan, make_recipe: MakeRecipe) -> None:
     result = fit(scan, make_recipe("data.validation_fraction=0", "training.epochs=1"))
     assert "val_loss" not in result.history

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ptychopinn.config import Recipe
 from ptychopinn.data import Scan, read_scan
 from ptychopinn.data.dataset import ScanTensors
-from ptychopinn.data.io.atomic import check_output_folder, write_text_atomically
+from ptychopinn.data.io import check_output_folder, is_hdf5, write_text_atomically
 from ptychopinn.errors import ScanError
 from ptychopinn.metrics import (
     align,
@@ -60,8 +60,8 @@ def evaluate(
 
     Args:
         reconstruction: a `reconstruction.npz`, or what `reconstruct` returned.
-        reference: a scan with `objectGuess` or another `reconstruction.npz`, as files or as objects, or a
-            complex array whose element (0, 0) is object pixel (0, 0).
+        reference: a scan with `objectGuess`, another reconstruction, a ptychodus product or a CXI file with an
+            object, as files or as objects, or a complex array whose element (0, 0) is object pixel (0, 0).
         output: folder for `metrics.json` and `evaluation.png`; nothing is written without it.
         region: rows and columns (first, last, first, last) that are scored; by default the rectangle that the
             scan positions span.
@@ -189,8 +189,8 @@ def _reference_object(
 
 
 def _read_reference(path: Path, overrides: Sequence[str]) -> Scan | Reconstruction:
-    """A scan or a reconstruction, told apart by what the file holds."""
-    if path.is_dir() or (zipfile.is_zipfile(path) and _holds(path, "object.npy")):
+    """A scan or a reconstruction, told apart by what the file holds; of HDF5 files the object."""
+    if path.is_dir() or is_hdf5(path) or (zipfile.is_zipfile(path) and _holds(path, "object.npy")):
         return Reconstruction.load(path)
     return read_scan(path, Recipe().with_overrides(overrides).data)
 

@@ -7,6 +7,7 @@ from typer.core import TyperGroup
 
 from ptychopinn import __version__
 from ptychopinn.cli.console import errors
+from ptychopinn.cli.convert import convert
 from ptychopinn.cli.evaluate import evaluate
 from ptychopinn.cli.info import info
 from ptychopinn.cli.reconstruct import reconstruct
@@ -76,6 +77,7 @@ for _verb, _example in (
     (train, "ptychopinn train scan.npz -o out/ --set training.epochs=40"),
     (reconstruct, "ptychopinn reconstruct scan.npz --model out/wts.h5.zip -o recon/"),
     (evaluate, "ptychopinn evaluate recon/reconstruction.npz --reference scan.npz"),
+    (convert, "ptychopinn convert scan.cxi scan.npz"),
     (simulate, "ptychopinn simulate -o scan.npz --set simulation.photons_per_pattern=1e6"),
 ):
     app.command(epilog=f"Example: `{_example}`")(_verb)

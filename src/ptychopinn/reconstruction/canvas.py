@@ -61,8 +61,9 @@ def check_one_image(scan: Scan) -> None:
     """Refuse a scan whose patterns do not make one image; call it before hours of training.
 
     Raises:
-        ScanError: patterns of several objects, or none on the canvas of the object guess.
+        ScanError: near-field patterns, patterns of several objects, or none on the canvas of the object guess.
     """
+    check_far_field(scan)
     objects = [] if scan.scan_index is None else np.unique(scan.scan_index).tolist()
     if len(objects) > 1:
         raise ScanError(
@@ -77,6 +78,21 @@ def check_one_image(scan: Scan) -> None:
         raise ScanError(
             f"{scan.source}: no pattern lies on objectGuess, {_span(guess)}, as all are in {_span(windows)}; "
             "the rule is positions in the frame of objectGuess, so shift them, or drop objectGuess"
+        )
+
+
+def check_far_field(scan: Scan) -> None:
+    """Refuse patterns that no far-field model explains; docs/formats.md says how they are told.
+
+    Raises:
+        ScanError: the metadata of the scan say `propagation: near_field`.
+    """
+    if scan.metadata.get("propagation") == "near_field":
+        raise ScanError(
+            f"{scan.source}: near-field patterns, to which a far-field model must not be fitted "
+            f"({scan.metadata.get('propagation_reason', 'stated in the metadata')}); there is no near-field model yet; "
+            "if they are far field after all, write them again with `ptychopinn convert --propagation far_field` and "
+            "use that file"
         )
 
 

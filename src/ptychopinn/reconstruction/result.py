@@ -3,7 +3,7 @@
 import json
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ptychopinn.data.io.atomic import atomic_path
+from ptychopinn.data.io.content import is_hdf5
+from ptychopinn.data.io.stored_object import StoredObject
 from ptychopinn.errors import OutputError, ScanError
 from ptychopinn.reconstruction.canvas import Frame
 
@@ -93,18 +95,23 @@ class Reconstruction:
         return own.moved(self.object_, goal, fill=1), own.moved(self.coverage, goal, fill=0)
 
     def save(self, path: str | Path) -> Path:
-        """Write `reconstruction.npz` beside the target and rename it.
+        """Write beside the target and rename.
 
         Args:
-            path: The file, or a folder that shall hold `reconstruction.npz`.
+            path: The file, by its extension NPZ (`.npz`), CXI (`.cxi`) or a product of ptychodus (`.h5`, `.hdf5`);
+                or a folder that shall hold `reconstruction.npz`.
 
         Returns:
             The file written.
 
         Raises:
-            OutputError: the file cannot be written, or the metadata are not plain values.
+            OutputError: another extension, the file cannot be written, or the metadata are not plain values.
         """
         target = _result_file(path)
+        write = object_writer(target)
+        if write is not None:
+            plain = json.loads(_to_json(self.metadata, target))
+            return write(StoredObject(**{**vars(self), "metadata": plain}), target)
         arrays: dict[str, Any] = {
             "object": self.object_,
             "amplitude": self.amplitude,
@@ -120,15 +127,20 @@ class Reconstruction:
 
     @classmethod
     def load(cls, path: str | Path) -> "Reconstruction":
-        """Read what `save` wrote; never unpickles.
+        """Read what `save` wrote, or the object of another program's CXI, product or NeXus file; never unpickles.
+
+        Files of other programs tell no coverage: it is the light that fell on each pixel, and the object keeps its
+        values where that is 0.
 
         Args:
             path: The file, or the folder that holds `reconstruction.npz`.
 
         Raises:
-            ScanError: no such file, not an NPZ, a missing array, Python objects, or shapes that do not fit.
+            ScanError: no such file, another format, a missing array, Python objects, or shapes that do not fit.
         """
         file = _result_file(path)
+        if is_hdf5(file):
+            return _from_hdf5(cls, file)
         arrays = _read_arrays(file)
         missing = [name for name in _NEEDED if name not in arrays]
         if missing:
@@ -144,6 +156,39 @@ class Reconstruction:
             raise ScanError(f"{file}: {error}") from None
         except (ValueError, TypeError) as error:
             raise ScanError(f"{file}: an array has a type that a reconstruction cannot use ({error})") from None
+
+
+def object_writer(target: Path) -> Callable[[StoredObject, Path], Path] | None:
+    """The function that writes an object under the extension of a target; none for NPZ.
+
+    Raises:
+        OutputError: another extension.
+    """
+    suffix = target.suffix.lower()
+    if suffix == ".npz":
+        return None
+    if suffix == ".cxi":
+        from ptychopinn.data.io.cxi_writer import write_cxi_object
+
+        return write_cxi_object
+    if suffix in (".h5", ".hdf5"):
+        from ptychopinn.data.io.ptychodus_writer import write_product
+
+        return write_product
+    raise OutputError(
+        f"{target}: a reconstruction is written as NPZ, CXI or ptychodus product; name a file that ends in .npz, .cxi "
+        "or .h5"
+    )
+
+
+def _from_hdf5(kind: type[Reconstruction], file: Path) -> Reconstruction:
+    from ptychopinn.data.io.hdf5_object import read_hdf5_object
+
+    try:
+        return kind(**vars(read_hdf5_object(file)))
+    except ScanError as error:
+        told = str(error)
+        raise ScanError(told if told.startswith(str(file)) else f"{file}: {told}") from None
 
 
 _TYPES: Mapping[str, type] = {

@@ -7,12 +7,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.plugins.environments import LightningEnvironment
+from lightning.pytorch.strategies import DDPStrategy
 from numpy.typing import NDArray
 
 from ptychopinn.config import Recipe, TrainingConfig
@@ -20,7 +23,8 @@ from ptychopinn.data.dataset import Batch, ScanTensors
 from ptychopinn.data.scan import Scan
 from ptychopinn.models import PatchModel
 from ptychopinn.training.callbacks import AtomicCheckpointIO, BestWeights, EpochHook, History, HistoryRecorder
-from ptychopinn.training.loader import GroupLoader, InterleavedLoader
+from ptychopinn.training.distributed import train_on_devices
+from ptychopinn.training.loader import WHOLE, GroupLoader, InterleavedLoader, Share
 from ptychopinn.training.module import TrainingModule
 from ptychopinn.training.prepare import Prepared, prepare
 from ptychopinn.training.resume import checkpoint_to_resume
@@ -61,7 +65,7 @@ def fit_prepared(
     resume: bool = False,
     tell: EpochHook | None = None,
     callbacks: Sequence[Callback] = (),
-    module_type: type[TrainingModule] = TrainingModule,
+    module_type: Callable[..., TrainingModule] = TrainingModule,
 ) -> Fit:
     """Train a model.
 
@@ -70,54 +74,76 @@ def fit_prepared(
         folder: where `history.csv` and `checkpoints/` go; nothing is written without it.
         resume: go on from `checkpoints/last.ckpt` of the folder, to the same result as an uninterrupted run.
         tell: called after every epoch.
-        callbacks: further Lightning callbacks; they come after ours.
-        module_type: what Lightning trains, for clients that log under names of their own.
+        callbacks: further Lightning callbacks; they come after ours. With several devices only their ends of epochs are
+            called, see `train_on_devices`.
+        module_type: what Lightning trains, with the arguments of `TrainingModule`; for clients that log under names of
+            their own.
     """
     model, recipe, tensors = start.model, start.recipe, start.tensors
-    config, fitted = recipe.training, start.recipe.fitted
+    fitted = recipe.fitted
     assert fitted is not None
-    module = module_type(model, config, fitted.mean_count, recipe.model_dump(mode="json"))
-    if config.compile:
-        model.generator.network.compile()
-    train = _training_loader(start, config, lambda: module.current_epoch)
-    validation = _validation_loader(start, config)
-    if validation is None and recipe.data.validation_fraction > 0:
+    if recipe.data.validation_fraction > 0 and not any(len(part.validation_groups) for part in start.parts):
         logger.warning(
             "the validation region holds fewer patterns than a group of %d: training on all patterns",
             recipe.data.group_size,
         )
-    recorder = HistoryRecorder(folder / "history.csv" if folder and config.logger != "none" else None, tell)
+    checkpoint = checkpoint_to_resume(folder, recipe) if resume else None
+    train = train_here if recipe.training.devices == 1 else train_on_devices
+    history = train(start, folder, checkpoint, tell=tell, callbacks=callbacks, module_type=module_type)
+    model.to(tensors.device)  # Lightning leaves it on the CPU
+    scale = float(model.log_scale.detach().exp())
+    fitted = fitted.model_copy(update={"intensity_scale": scale, "scale_correction": scale / fitted.intensity_scale})
+    recipe = recipe.model_copy(update={"fitted": fitted})
+    logger.info("trained %d epochs", len(history.get("epoch", [])))
+    return Fit(model.eval(), recipe, history, tensors, start.parts[0].train_groups)
+
+
+def train_here(
+    start: Prepared,
+    folder: Path | None,
+    checkpoint: str | None,
+    *,
+    tell: EpochHook | None,
+    callbacks: Sequence[Callback],
+    module_type: Callable[..., TrainingModule],
+    share: Share = WHOLE,
+) -> History:
+    """Train the model of `start` in this process, which may be one of several with a `share` of each step."""
+    recipe, config, fitted = start.recipe, start.recipe.training, start.recipe.fitted
+    assert fitted is not None
+    module = module_type(start.model, config, fitted.mean_count, recipe.model_dump(mode="json"))
+    if config.compile:
+        start.model.generator.network.compile()
+    train = _training_loader(start, config, lambda: module.current_epoch, share)
+    validation = _validation_loader(start, config, share)
+    table = folder / "history.csv" if folder and config.logger != "none" and share.index == 0 else None
+    recorder = HistoryRecorder(table, tell)
     monitor = "train_loss" if validation is None else "val_loss"
     best = BestWeights(monitor)
     ours: list[Callback] = [recorder]
     if config.early_stop_patience is not None:
         ours += [best, EarlyStopping(monitor, patience=config.early_stop_patience)]
-    checkpoint = checkpoint_to_resume(folder, recipe) if resume else None
     with _quiet_lightning():
-        trainer = _trainer(recipe, folder, tensors.device, [*ours, *callbacks], monitor)
+        trainer = _trainer(recipe, folder, start.tensors.device, [*ours, *callbacks], monitor)
         with _interrupts_pass():
             trainer.fit(module, train, validation, ckpt_path=checkpoint, weights_only=True)
     best.restore(module)
-    model.to(tensors.device)  # Lightning leaves it on the CPU
-    scale = float(model.log_scale.detach().exp())
-    fitted = fitted.model_copy(update={"intensity_scale": scale, "scale_correction": scale / fitted.intensity_scale})
-    recipe = recipe.model_copy(update={"fitted": fitted})
-    history = recorder.history()
-    logger.info("trained %d epochs", len(history.get("epoch", [])))
-    return Fit(model.eval(), recipe, history, tensors, start.parts[0].train_groups)
+    return recorder.history()
 
 
-def _training_loader(start: Prepared, config: TrainingConfig, epoch: Callable[[], int]) -> Iterable[Batch]:
+def _training_loader(
+    start: Prepared, config: TrainingConfig, epoch: Callable[[], int], share: Share
+) -> Iterable[Batch]:
+    per_step, seed, mirror = config.patterns_per_step, config.seed, config.mirror
     loaders = [
-        GroupLoader(part.tensors, part.train_groups, config.patterns_per_step, config.seed, epoch, config.mirror)
-        for part in start.parts
+        GroupLoader(part.tensors, part.train_groups, per_step, seed, epoch, mirror, share) for part in start.parts
     ]
     return loaders[0] if len(loaders) == 1 else InterleavedLoader(loaders, config.seed, epoch)
 
 
-def _validation_loader(start: Prepared, config: TrainingConfig) -> Iterable[Batch] | None:
+def _validation_loader(start: Prepared, config: TrainingConfig, share: Share) -> Iterable[Batch] | None:
     loaders = [
-        GroupLoader(part.tensors, part.validation_groups, config.patterns_per_step)
+        GroupLoader(part.tensors, part.validation_groups, config.patterns_per_step, share=share)
         for part in start.parts
         if len(part.validation_groups)
     ]
@@ -135,14 +161,13 @@ def _trainer(
         callbacks = [*callbacks, _checkpoint(folder, "best", monitor), _checkpoint(folder, "last", None)]
     return Trainer(
         accelerator="gpu" if device.type == "cuda" else device.type,
-        devices=[device.index or 0] if device.type == "cuda" else 1,
+        **_processes(recipe, device),
         max_epochs=config.epochs,
         accumulate_grad_batches=config.accumulate_steps,
         gradient_clip_val=None if adaptive else config.gradient_clip,
         gradient_clip_algorithm=None if adaptive else config.gradient_clip_algorithm,
         deterministic="warn" if config.deterministic else None,
         callbacks=callbacks,
-        plugins=[AtomicCheckpointIO()],
         logger=TensorBoardLogger(folder, name="tensorboard") if folder and config.logger == "tensorboard" else False,
         enable_checkpointing=folder is not None,
         enable_progress_bar=False,
@@ -151,6 +176,17 @@ def _trainer(
         default_root_dir=folder,
         use_distributed_sampler=False,
     )
+
+
+def _processes(recipe: Recipe, device: torch.device) -> dict[str, Any]:
+    """How a trainer uses its device, alone or beside other processes that were started for it."""
+    count = recipe.training.devices
+    if count == 1:
+        alone = [device.index or 0] if device.type == "cuda" else 1
+        return {"devices": alone, "plugins": [AtomicCheckpointIO()]}
+    unused = recipe.model.kind == "supervised"  # labels say nothing of a trainable probe
+    strategy = DDPStrategy(broadcast_buffers=False, find_unused_parameters=unused)
+    return {"devices": count, "strategy": strategy, "plugins": [AtomicCheckpointIO(), LightningEnvironment()]}
 
 
 def _checkpoint(folder: Path, name: str, monitor: str | None) -> ModelCheckpoint:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,27 @@ def steps_in_epoch(groups: NDArray[np.int64], groups_per_step: int) -> int:
     return max(1, round(len(groups) // groups.shape[1] / groups_per_step))
 
 
+@dataclass(frozen=True)
+class Share:
+    """The part of every step that one of several processes takes."""
+
+    index: int = 0
+    count: int = 1
+    """Processes; all take as many steps."""
+
+    def of(self, step: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The groups of a step that are its own; where there are fewer than processes some are taken twice.
+
+        >>> Share(1, 2).of(np.array([4, 5, 6])).tolist(), Share(1, 2).of(np.array([4])).tolist()
+        ([5], [4])
+        """
+        return np.resize(step, max(len(step), self.count))[self.index :: self.count]
+
+
+WHOLE = Share()
+"""The share of a process that is alone."""
+
+
 class GroupLoader:
     """An epoch visits about as many patterns as the groups have seed points.
 
@@ -26,6 +48,7 @@ class GroupLoader:
         epoch: tells the epoch at the start of each pass; none for one fixed order over all groups
             (validation).
         mirror: show each batch in one of the eight `MIRRORS`, drawn at random.
+        share: of this process; `patterns_per_step` are those of all processes together.
     """
 
     def __init__(
@@ -36,28 +59,48 @@ class GroupLoader:
         seed: int = 0,
         epoch: Callable[[], int] | None = None,
         mirror: bool = False,
+        share: Share = WHOLE,
     ) -> None:
         self.tensors = tensors
         self.groups = groups
-        self.groups_per_step = max(1, patterns_per_step // groups.shape[1])
+        self.groups_per_step = max(share.count, patterns_per_step // groups.shape[1])
         self._seed = seed
         self._epoch = epoch
         self._mirror = mirror
+        self._share = share
 
     def __len__(self) -> int:
         if self._epoch is None:
-            return math.ceil(len(self.groups) / self.groups_per_step)
+            return math.ceil(len(self._validation_order()) / self._own_groups_per_step())
         return steps_in_epoch(self.groups, self.groups_per_step)
 
     def __iter__(self) -> Iterator[Batch]:
         # A generator: the epoch is asked for with the first batch, when a resumed trainer has restored it.
-        order = np.arange(len(self.groups))
         rng = np.random.default_rng([self._seed, 0 if self._epoch is None else self._epoch()])
-        if self._epoch is not None:
-            order = rng.permutation(order)
-        order = order[: len(self) * self.groups_per_step]
-        for batch in self.tensors.batches(self.groups, self.groups_per_step, order):
+        for step in self._validation_steps() if self._epoch is None else self._training_steps(rng):
+            batch = self.tensors.gather(self.groups[step])
             yield MIRRORS[rng.integers(len(MIRRORS))].batch(batch) if self._mirror else batch
+
+    def _training_steps(self, rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:
+        """Of every step the share of this process, so that all processes together take the steps of one."""
+        order = rng.permutation(np.arange(len(self.groups)))[: len(self) * self.groups_per_step]
+        for step in _pieces(order, self.groups_per_step):
+            yield self._share.of(step)
+
+    def _validation_steps(self) -> Iterator[NDArray[np.int64]]:
+        return _pieces(self._validation_order(), self._own_groups_per_step())
+
+    def _validation_order(self) -> NDArray[np.int64]:
+        """The share of all groups: here processes may take different numbers of steps."""
+        return self._share.of(np.arange(len(self.groups)))
+
+    def _own_groups_per_step(self) -> int:
+        return self.groups_per_step // self._share.count
+
+
+def _pieces(order: NDArray[np.int64], size: int) -> Iterator[NDArray[np.int64]]:
+    for start in range(0, len(order), size):
+        yield order[start : start + size]
 
 
 class InterleavedLoader:

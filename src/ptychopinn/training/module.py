@@ -53,12 +53,12 @@ class TrainingModule(LightningModule):
         self.log_loss(stage, total, count)
         if len(terms) > 1:
             named = {f"{stage}_{name}": value for name, value in terms.items()}
-            self.log_dict(named, on_step=False, on_epoch=True, batch_size=count)
+            self.log_dict(named, on_step=False, on_epoch=True, batch_size=count, sync_dist=True)
         return total
 
     def log_loss(self, stage: str, total: Tensor, count: int) -> None:
         """Log the loss of a batch of `count` patterns; `stage` is `train` or `val`."""
-        self.log(f"{stage}_loss", total, on_step=False, on_epoch=True, batch_size=count)
+        self.log(f"{stage}_loss", total, on_step=False, on_epoch=True, batch_size=count, sync_dist=True)
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
         """Batches are gathered on the device already."""

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ptychopinn.config import Recipe
+from ptychopinn.config import DataConfig, Recipe
 from ptychopinn.data import cached_groups, inside_bounds, make_groups, split_by_place, subsample
 from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.data.scan import Scan
@@ -81,6 +81,7 @@ def prepare(scan: Scan | Sequence[Scan], recipe: Recipe) -> Prepared:
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     device = choose_device(config.device)
+    _check_devices(device, config.devices)
     _check_logger(config.logger)
     scans = [scan] if isinstance(scan, Scan) else list(scan)
     _check_together(scans, recipe)
@@ -132,6 +133,19 @@ def _carry_beam(recipe: Recipe, part: Part, device: torch.device) -> None:
     logger.info("%s: intensity scale %.4g: %s", tensors.scan.source, scale, reason)
     tensors.probe = (probe * scale).to(device)
     tensors.batch_mean_count = tensors.mean_count(np.unique(part.train_groups))
+
+
+def _check_devices(device: torch.device, count: int) -> None:
+    """Refuse more processes than there are devices; of CPUs there are always enough.
+
+    Raises:
+        ConfigError: with both numbers.
+    """
+    if device.type == "cpu":
+        return
+    there = torch.cuda.device_count() if device.type == "cuda" else 1
+    if count > there:
+        raise ConfigError(f"training.devices is {count} but there are {there} {device.type} devices; lower it")
 
 
 def _check_logger(name: str) -> None:
@@ -186,7 +200,10 @@ def choose_device(name: str) -> torch.device:
 
 
 def split_groups(scan: Scan, recipe: Recipe) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Group tables of the training region and of the validation region, which share no pattern."""
+    """Group tables of the training region and of the validation region, which share no pattern.
+
+    Validation has one group for every pattern of its region, however many training draws.
+    """
     config = recipe.data
     rng = np.random.default_rng(recipe.training.seed)
     inside = inside_bounds(scan.positions_px, config.bounds_y, config.bounds_x)
@@ -194,24 +211,20 @@ def split_groups(scan: Scan, recipe: Recipe) -> tuple[NDArray[np.int64], NDArray
     train, validation = inside[train], inside[validation]
     if len(validation) and min(len(validation), len(train)) < config.group_size:
         train, validation = inside, validation[:0]
-    tables = []
-    for part in (train, validation):
-        if len(part) == 0:
-            tables.append(np.empty((0, config.group_size), dtype=np.int64))
-            continue
-        index = None if scan.scan_index is None else scan.scan_index[part]
-        tables.append(part[_groups(scan, part, recipe, index)])
-    return tables[0], tables[1]
+    once = config.model_copy(update={"n_groups": None, "groups_per_pattern": 1})
+    seed = recipe.training.seed
+    return _groups(scan, train, config, seed), _groups(scan, validation, once, seed)
 
 
-def _groups(
-    scan: Scan, part: NDArray[np.int64], recipe: Recipe, scan_index: NDArray[np.int64] | None
-) -> NDArray[np.int64]:
-    """Group table (n_groups, G) into the positions of one part of the scan."""
-    positions, config, seed = scan.positions_px[part], recipe.data, recipe.training.seed
+def _groups(scan: Scan, part: NDArray[np.int64], config: DataConfig, seed: int) -> NDArray[np.int64]:
+    """Group table (n_groups, G) of one part of the scan."""
+    if len(part) == 0:
+        return np.empty((0, config.group_size), dtype=np.int64)
+    positions = scan.positions_px[part]
+    scan_index = None if scan.scan_index is None else scan.scan_index[part]
     try:
         if config.cache and Path(scan.source).is_file():
-            return cached_groups(scan.source, positions, config, seed, scan_index=scan_index).index
-        return make_groups(positions, config, np.random.default_rng(seed), scan_index=scan_index).index
+            return part[cached_groups(scan.source, positions, config, seed, scan_index=scan_index).index]
+        return part[make_groups(positions, config, np.random.default_rng(seed), scan_index=scan_index).index]
     except ScanError as error:
         raise ScanError(f"{scan.source}: {error}") from None

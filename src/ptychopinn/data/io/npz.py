@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ptychopinn.config import DataConfig
 from ptychopinn.data.checks import checked_scan
 from ptychopinn.data.io.atomic import atomic_path
-from ptychopinn.data.io.rules import decide_axis_order, decide_domain, position_offset_px
+from ptychopinn.data.io.rules import decide_axis_order, decide_domain, position_offset_px, zero_frequency_centred
 from ptychopinn.data.scan import Scan
 from ptychopinn.errors import ScanError
 
@@ -50,8 +50,7 @@ def read_npz(path: str | Path, options: DataConfig | None = None) -> Scan:
     patterns = _scan_axis_first(arrays, len(xy), options, metadata, source)
     bad = _as_bool(arrays.get("bad_pixels"))
     if options.fftshift:
-        patterns, bad = _centred(patterns), None if bad is None else _centred(bad)
-        metadata = _after_shift(metadata)
+        patterns, bad, metadata = zero_frequency_centred(patterns, bad, metadata)
     usable_bad = bad if bad is not None and bad.shape in (patterns.shape, patterns.shape[1:]) else None
     domain, reason = decide_domain(patterns, usable_bad, options.domain, metadata, source)
     offset = position_offset_px(
@@ -250,18 +249,6 @@ def _is_client_export(arrays: Arrays) -> bool:
 
 def _as_bool(values: NDArray[Any] | None) -> NDArray[Any] | None:
     return values.astype(np.bool_) if values is not None and values.dtype.kind in "bui" else values
-
-
-def _centred(values: NDArray[Any]) -> NDArray[Any]:
-    return np.fft.fftshift(values, axes=(-2, -1))
-
-
-def _after_shift(metadata: dict[str, Any]) -> dict[str, Any]:
-    """What still holds once the zero frequency has been moved."""
-    history = metadata.get("history", [])
-    history = history if isinstance(history, list) else [history]
-    kept = {key: value for key, value in metadata.items() if key not in ("dc_index", "layout")}
-    return kept | {"history": [*history, "zero frequency moved from the corner to the centre (fftshift)"]}
 
 
 def _pixel_size(metadata: dict[str, Any], source: str) -> float | None:

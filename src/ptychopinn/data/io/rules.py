@@ -16,6 +16,8 @@ from ptychopinn.errors import ScanError
 
 AxisOrder = Literal["nhw", "hwn"]
 PositionOrigin = Literal["element", "centre"]
+Propagation = Literal["auto", "far_field", "near_field"]
+"""What the user says about the way from the sample to the detector."""
 
 LARGEST_AMBIGUOUS_COUNT = 10
 """Whole numbers no larger than this may as well be amplitudes of a weak pattern."""
@@ -124,6 +126,21 @@ def position_offset_px(
     if origin not in ("element", "centre"):
         raise ScanError(f"{source}: the metadata say position_origin = {origin!r}; the rule is 'element' or 'centre'")
     return pattern_size // 2 - (pattern_size - 1) / 2 if origin == "centre" else 0.0
+
+
+def zero_frequency_centred(
+    patterns: NDArray[Any], bad_pixels: NDArray[Any] | None, metadata: Mapping[str, Any]
+) -> tuple[NDArray[Any], NDArray[Any] | None, dict[str, Any]]:
+    """Patterns and mask with the zero frequency moved from the corner to (H//2, W//2), and what then holds."""
+    history = metadata.get("history", [])
+    history = history if isinstance(history, list) else [history]
+    kept = {key: value for key, value in metadata.items() if key not in ("dc_index", "layout")}
+    kept["history"] = [*history, "zero frequency moved from the corner to the centre (fftshift)"]
+    return _centred(patterns), None if bad_pixels is None else _centred(bad_pixels), kept
+
+
+def _centred(values: NDArray[Any]) -> NDArray[Any]:
+    return np.fft.fftshift(values, axes=(-2, -1))
 
 
 def _all_whole(patterns: NDArray[Any], bad_pixels: NDArray[np.bool_] | None) -> bool:

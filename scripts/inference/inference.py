@@ -1,0 +1,8 @@
+"""`ptycho_inference` under the path of the earlier system."""
+
+import sys
+
+from ptycho.commands.inference import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,8 @@
+"""`ptycho_train` under the path of the earlier system."""
+
+import sys
+
+from ptycho.commands.train import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,49 @@
+"""`ptycho_evaluate`: score a reconstruction against the known object."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ptycho.commands.flags import Flag, Options
+from ptycho.commands.session import finish
+from ptycho.commands.settings import QUIET, given_values, needed
+
+OPTIONS = Options(
+    "ptycho_evaluate",
+    "Score a reconstruction against a known object; shift, global phase, phase ramp and scale are removed first.",
+    "ptycho_evaluate --reconstruction recon --ground_truth scan.npz --output_dir scores",
+    {
+        "run": [
+            Flag("reconstruction", "reconstruction", Path, "reconstruction.npz, or the folder that holds it."),
+            Flag(
+                "ground_truth",
+                "ground_truth",
+                Path,
+                "A scan with objectGuess, or another reconstruction.npz.",
+                others=("test_data", "test_data_file"),
+            ),
+            Flag("output_dir", "output_dir", Path, "Folder for metrics.json and evaluation.png; none by default."),
+            Flag("region", "region", str, "y0,y1,x0,x1: scored rows and columns; by default what was scanned."),
+            QUIET,
+        ]
+    },
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of the command; returns its exit code."""
+    return finish(_work, argv)
+
+
+def _work(argv: Sequence[str]) -> None:
+    from ptychopinn.api.evaluate import evaluate
+    from ptychopinn.cli.evaluate import parse_region
+    from ptychopinn.cli.summary import show_metrics, show_path
+
+    values = given_values(OPTIONS, argv)
+    reconstruction = needed(values, "reconstruction", "--reconstruction", "the image to score")
+    truth = needed(values, "ground_truth", "--ground_truth", "the scan or image to compare with")
+    region = parse_region(values["region"]) if "region" in values else None
+    result = evaluate(reconstruction, truth, values.get("output_dir"), region=region)
+    if not values.get("quiet", False):
+        show_metrics({"reference": result.report})
+        show_path("picture", result.paths.get("picture"))

@@ -1,0 +1,202 @@
+"""Flags of a command: made from the fields of dataclasses, spelled with dashes or underscores."""
+
+import argparse
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import MISSING, Field, dataclass, fields
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal, NoReturn, get_args, get_origin, get_type_hints
+
+from ptycho.commands.values import members, read_value
+from ptychopinn.errors import ConfigError
+
+logger = logging.getLogger("ptychopinn")
+
+
+@dataclass(frozen=True)
+class Flag:
+    """One option of a command."""
+
+    name: str
+    """As shown, without the leading dashes."""
+    dest: str
+    """What it sets: a field, `model.` and a field of the model, `torch.` and a field of the execution settings."""
+    kind: Any = str
+    """Type of the value."""
+    note: str = ""
+    """What `--help` says."""
+    others: tuple[str, ...] = ()
+    """Further spellings."""
+    replaced_by: str = ""
+    """For an old spelling: what to write instead."""
+
+    @property
+    def is_switch(self) -> bool:
+        """Whether it needs no value."""
+        return bool in members(self.kind)
+
+
+def field_flags(
+    settings: type,
+    notes: Mapping[str, str],
+    *,
+    section: str = "",
+    names: Mapping[str, str] | None = None,
+    skip: tuple[str, ...] = (),
+) -> list[Flag]:
+    """One flag for every field of a dataclass.
+
+    Args:
+        settings: the dataclass.
+        notes: field -> text of the help; the default is added.
+        section: `model` or `torch`; the latter also begins the names of the flags.
+        names: field -> name, where the flag is not called after its field; the field's own name works as well.
+        skip: fields without a flag.
+    """
+    hints = get_type_hints(settings)
+    flags = []
+    for field in fields(settings):
+        if field.name in skip:
+            continue
+        name = (names or {}).get(field.name, field.name)
+        spelled = {name: None, field.name: None}
+        first, *others = (f"torch-{one.replace('_', '-')}" if section == "torch" else one for one in spelled)
+        dest = f"{section}.{field.name}" if section else field.name
+        note = " ".join(filter(None, (notes.get(field.name, ""), _default_of(field))))
+        flags.append(Flag(first, dest, hints[field.name], note, tuple(others)))
+    return flags
+
+
+class Options:
+    """The options of one command.
+
+    Args:
+        prog: name of the command.
+        description: what it does.
+        example: a line that works.
+        groups: title -> flags.
+    """
+
+    def __init__(self, prog: str, description: str, example: str, groups: Mapping[str, Sequence[Flag]]) -> None:
+        self._parser = _Parser(
+            prog=prog,
+            usage="%(prog)s [options]",
+            description=description,
+            epilog=f"Example: {example}",
+            allow_abbrev=False,
+            argument_default=argparse.SUPPRESS,
+            formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=36, width=110),
+        )
+        self._by_key: dict[str, Flag] = {}
+        self._spelling = {"help": "--help"}
+        for title, flags in groups.items():
+            group = self._parser.add_argument_group(title)
+            for flag in flags:
+                self._add(group, flag)
+
+    def parse(self, argv: Sequence[str]) -> dict[str, Any]:
+        """Destination -> value of every option that was given; `--help` ends the process.
+
+        Raises:
+            ConfigError: an unknown option, a bad value, a missing value; the message says the way out.
+        """
+        found, extra = self._parser.parse_known_args([self._spelled(word) for word in argv])
+        if extra:
+            raise ConfigError(f"{extra[0].partition('=')[0]} is no option of this command{self._near(extra[0])}")
+        return vars(found)
+
+    def from_mapping(self, tree: Mapping[str, Any], where: str) -> dict[str, Any]:
+        """The same for the keys of a settings file: names of flags, `model` and `torch` nested or flat.
+
+        Raises:
+            ConfigError: an unknown key or a bad value.
+        """
+        values: dict[str, Any] = {}
+        for key, value in tree.items():
+            if isinstance(value, Mapping) and key in ("model", "torch"):
+                nested = {f"torch_{name}" if key == "torch" else name: item for name, item in value.items()}
+                values |= self.from_mapping(nested, where)
+                continue
+            flag = self._by_key.get(_key(str(key)))
+            if flag is None:
+                raise ConfigError(f"{where}: unknown key {key}{self._near(str(key))}")
+            values[flag.dest] = _read(flag, value, f"{where}: {key}")
+        return values
+
+    def _add(self, group: Any, flag: Flag) -> None:
+        for name in (flag.name, *flag.others):
+            self._by_key[_key(name)] = flag
+            self._spelling[_key(name)] = f"--{name}"
+        shared: dict[str, Any] = {"dest": flag.dest, "action": _Store, "flag": flag}
+        kind: dict[str, Any] = {"metavar": _metavar(flag.kind), "help": flag.note.replace("%", "%%")}
+        if flag.is_switch:
+            kind |= {"nargs": "?", "const": "true"}
+        group.add_argument(*(f"--{name}" for name in (flag.name, *flag.others)), **shared, **kind)
+        if flag.is_switch and not flag.replaced_by:
+            opposite = f"no_{_key(flag.name)}"
+            self._spelling[opposite] = f"--{opposite}"
+            group.add_argument(f"--{opposite}", nargs=0, const="false", help=argparse.SUPPRESS, **shared)
+
+    def _spelled(self, word: str) -> str:
+        """An option as it was registered, whatever its dashes and underscores."""
+        if not word.startswith("--"):
+            return word
+        name, equals, value = word[2:].partition("=")
+        return self._spelling.get(_key(name), f"--{name}") + equals + value
+
+    def _near(self, word: str) -> str:
+        close = get_close_matches(_key(word.lstrip("-").partition("=")[0]), self._spelling, n=1)
+        return f"; did you mean {self._spelling[close[0]]}?" if close else "; --help lists them"
+
+
+class _Parser(argparse.ArgumentParser):
+    """Bad arguments raise instead of ending the process."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(message.removeprefix("argument ").replace(": expected one argument", " needs a value"))
+
+
+class _Store(argparse.Action):
+    """Reads a value by the type of its flag, and says so when the spelling is old."""
+
+    def __init__(self, *, flag: Flag, **more: Any) -> None:
+        super().__init__(**more)
+        self.flag = flag
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
+        if self.flag.replaced_by:
+            logger.warning("DeprecationWarning: %s is an old spelling; %s", option_string, self.flag.replaced_by)
+        text = self.const if values == [] else values
+        setattr(namespace, self.dest, _read(self.flag, text, option_string or self.flag.name))
+
+
+def _read(flag: Flag, value: Any, where: str) -> Any:
+    text = ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    try:
+        return read_value(flag.kind, text)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from None
+
+
+def _key(name: str) -> str:
+    return name.replace("-", "_")
+
+
+def _default_of(field: "Field[Any]") -> str:
+    if field.default is MISSING or field.default is None:
+        return ""
+    return f"(default {str(field.default).lower() if isinstance(field.default, bool) else field.default})"
+
+
+def _metavar(kind: Any) -> str:
+    parts: Iterable[Any] = members(kind)
+    words = [_METAVARS.get(part) or _choices(part) for part in parts if part is not type(None)]
+    return "|".join(words)
+
+
+def _choices(kind: Any) -> str:
+    return "|".join(map(str, get_args(kind))) if get_origin(kind) is Literal else "A,B,..."
+
+
+_METAVARS: dict[Any, str] = {bool: "true|false", int: "N", float: "X", str: "TEXT", Path: "PATH"}

@@ -1,0 +1,54 @@
+"""Simulated amplitudes under the earlier names; layout (B, H, W, C)."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ptycho import params
+
+
+def scale_nphotons(X: NDArray[Any]) -> float:
+    """Factor that gives amplitudes (B, H, W, C) `params.cfg["nphotons"]` photons per pattern in the mean."""
+    import torch
+
+    from ptychopinn.physics.scaling import rms_scale
+
+    return rms_scale(torch.from_numpy(np.moveaxis(np.asarray(X), -1, 1)), float(params.get("nphotons")))
+
+
+def illuminate_and_diffract(
+    Y_I: NDArray[Any],
+    Y_phi: NDArray[Any],
+    probe: NDArray[Any],
+    intensity_scale: float | None = None,
+    *,
+    seed: int = 0,
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], float]:
+    """Noisy amplitudes of an object: X = sqrt(Poisson((s A)^2)) / s, with A = |F[O P]|.
+
+    Args:
+        Y_I: (B, H, W, C), amplitude of the object.
+        Y_phi: the same shape, its phase, rad.
+        probe: (H, W), (H, W, 1) or (modes, H, W) complex; modes add as intensities.
+        intensity_scale: s; by default the one that gives `params.cfg["nphotons"]` photons per pattern.
+        seed: of the counts.
+
+    Returns:
+        `(X, |O P|, Y_phi, s)`.
+    """
+    import torch
+
+    from ptycho.probe import as_modes
+    from ptychopinn.physics import FarField, amplitude, count_photons, detect_patches, exit_wave
+
+    modulus, phase = (torch.from_numpy(np.moveaxis(np.asarray(part, np.float32), -1, 1)) for part in (Y_I, Y_phi))
+    object_, modes = torch.polar(modulus, phase), torch.from_numpy(as_modes(np.asarray(probe)))
+    illuminated = _channels_last(amplitude(exit_wave(modes, object_)))
+    scale = scale_nphotons(illuminated) if intensity_scale is None else float(intensity_scale)
+    counts = count_photons(detect_patches(object_, scale * modes, FarField()), torch.Generator().manual_seed(seed))
+    return _channels_last(counts.sqrt() / scale), illuminated, np.asarray(Y_phi), scale
+
+
+def _channels_last(images: Any) -> NDArray[np.float32]:
+    return np.moveaxis(images.numpy(), 1, -1)

@@ -1,0 +1,139 @@
+"""From the dictionary of groups to the container that models are given."""
+
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ptycho._carried import GroupedData, Table, carry
+from ptychopinn.data import Scan
+from ptychopinn.errors import ScanError
+
+
+class PtychoDataContainer:
+    """Groups of patterns in the layout of the TensorFlow contract; arrays are made when they are first asked for.
+
+    Args:
+        dataset: the dictionary of `RawData.generate_grouped_data`.
+        probe: (H, W) or (modes, H, W) complex.
+    """
+
+    def __init__(self, dataset: Mapping[str, Any], probe: NDArray[Any]) -> None:
+        self._dataset = dataset
+        self.probe: NDArray[np.complex64] = np.asarray(probe, dtype=np.complex64)
+        """(H, W) or (modes, H, W)."""
+
+    @cached_property
+    def X(self) -> NDArray[np.float32]:
+        """(B, H, W, C) amplitudes; the mean over patterns of sum X^2 is (N/2)^2."""
+        return self._carrying("X_full")
+
+    @cached_property
+    def Y(self) -> NDArray[np.complex64]:
+        """(B, H, W, C) ground truth; 1 where there is none."""
+        truth = self._dataset.get("Y")
+        return np.ones(self.X.shape, np.complex64) if truth is None else np.asarray(truth, np.complex64)
+
+    @property
+    def Y_I(self) -> NDArray[np.float32]:
+        """(B, H, W, C), modulus of `Y`."""
+        return np.abs(self.Y)
+
+    @property
+    def Y_phi(self) -> NDArray[np.float32]:
+        """(B, H, W, C), argument of `Y`, rad."""
+        return np.angle(self.Y)
+
+    @cached_property
+    def local_offsets(self) -> NDArray[np.float32]:
+        """(B, 1, 2, C), (x, y): group mean minus position, px."""
+        return self._carrying("coords_relative")
+
+    @cached_property
+    def global_offsets(self) -> NDArray[np.float32]:
+        """(B, 1, 2, 1), (x, y): group mean, px."""
+        return self._carrying("coords_offsets")
+
+    @property
+    def coords_nominal(self) -> NDArray[np.float32]:
+        """The same values as `local_offsets`."""
+        return np.asarray(self.local_offsets)
+
+    @property
+    def coords_true(self) -> NDArray[np.float32]:
+        """The same values as `local_offsets`."""
+        return np.asarray(self.local_offsets)
+
+    @property
+    def nn_indices(self) -> NDArray[np.int64]:
+        """(B, C), into the scan."""
+        return self._dataset["nn_indices"]
+
+    @cached_property
+    def norm_Y_I(self) -> float:
+        """Factor that gives `X` the photons of `params.cfg["nphotons"]` per pattern."""
+        from ptycho.diffsim import scale_nphotons
+
+        return scale_nphotons(self.X)
+
+    @property
+    def table(self) -> Table | None:
+        """Which patterns of which scan these are; None where the dictionary came without its scan."""
+        return self._dataset.table if isinstance(self._dataset, GroupedData) else None
+
+    @property
+    def scan(self) -> Scan:
+        """The patterns of the groups, each once.
+
+        Raises:
+            ScanError: the dictionary came without its scan.
+        """
+        if self.table is None:
+            raise ScanError("the container was made of arrays that came without their scan; give RawData instead")
+        members = np.unique(self.table.index)
+        scan = self.table.scan
+        return scan if len(members) == len(scan) else scan.select(members)
+
+    def __len__(self) -> int:
+        return len(self._dataset["coords_offsets"])
+
+    def __repr__(self) -> str:
+        return f"PtychoDataContainer({len(self)} groups of {self._dataset['coords_relative'].shape[-1]})"
+
+    def _carrying(self, key: str) -> NDArray[np.float32]:
+        values = np.asarray(self._dataset[key], np.float32)
+        return values if self.table is None else carry(values, self.table)
+
+
+def load(
+    cb: Callable[[], Any], probeGuess: NDArray[Any], which: str | None = None, create_split: bool = False
+) -> PtychoDataContainer:
+    """The container of a dictionary of groups.
+
+    Args:
+        cb: makes the dictionary; with `create_split` the dictionary and the part of it that is for training.
+        probeGuess: (H, W), (H, W, 1) or (modes, H, W) complex.
+        which: with `create_split`, `train` takes the first groups and `test` the rest.
+        create_split: whether to split.
+
+    Raises:
+        ValueError: a split is asked for without saying which part.
+    """
+    if not create_split:
+        return PtychoDataContainer(cb(), probeGuess)
+    dataset, fraction = cb()
+    if which not in ("train", "test"):
+        raise ValueError(f"which is {which!r}; with create_split the rule is 'train' or 'test'")
+    first = int(len(dataset["coords_offsets"]) * fraction)
+    rows = slice(None, first) if which == "train" else slice(first, None)
+    return PtychoDataContainer(_selected(dataset, rows), probeGuess)
+
+
+def _selected(dataset: Mapping[str, Any], rows: slice) -> GroupedData:
+    entries = {
+        key: value if value is None or key == "objectGuess" else value[rows] for key, value in dict(dataset).items()
+    }
+    table = dataset.table if isinstance(dataset, GroupedData) else None
+    return GroupedData(entries, None if table is None else Table(table.scan, table.index[rows]))

@@ -1,0 +1,179 @@
+"""A trained network behind the `predict` of the earlier contract."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ptycho._carried import Table, carried_by, carry
+from ptycho._session import session
+from ptychopinn.config import Recipe, ReconstructionConfig
+from ptychopinn.data import Scan
+
+if TYPE_CHECKING:
+    from ptychopinn.data.dataset import ScanTensors
+    from ptychopinn.models import PatchModel
+    from ptychopinn.reconstruction import Reconstruction
+
+logger = logging.getLogger("ptychopinn.ptycho")
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What predicted patches carry to their reassembly."""
+
+    rows: NDArray[np.int64]
+    """(P,), which of the B * C patches count: each pattern once where patterns are encoded alone."""
+    power: NDArray[np.float32]
+    """(P, H, W), intensity of the probes over them, photons."""
+    positions_px: NDArray[Any]
+    """(P, 2), (y, x), where they lie in the object frame."""
+    config: ReconstructionConfig
+    """How the model's recipe stitches."""
+
+
+def central_stitch(config: ReconstructionConfig, window_px: int) -> ReconstructionConfig:
+    """Stitching of central windows only, as the earlier contract asks for (its argument `M`)."""
+    return config.model_copy(update={"weight": "central", "window_px": int(window_px)})
+
+
+class TrainedModel:
+    """Predicts object patches from diffraction patterns.
+
+    Args:
+        network: trained.
+        recipe: complete, with its fitted statistics.
+        bad_pixels: (H, W), True where training saw no measurement; such pixels are not shown to the network later
+            either, although a client fills them in.
+    """
+
+    def __init__(self, network: "PatchModel", recipe: Recipe, bad_pixels: NDArray[np.bool_] | None = None) -> None:
+        self.network = network
+        self.recipe = recipe
+        self.bad_pixels = bad_pixels
+        self._own_probe: NDArray[np.complex64] = network.probe.detach().cpu().numpy()
+
+    def predict(self, inputs: Sequence[NDArray[Any]], batch_size: int | None = None, verbose: Any = 0) -> NDArray[Any]:
+        """Object patches of groups of patterns.
+
+        Arrays of a container remember their scan: its own amplitudes, exact positions and probe are used then, and
+        each pattern is predicted once where patterns are encoded alone. Plain arrays are taken as they are, with the
+        model's probe. A probe of `ptycho.probe.set_probe_guess` takes the place of the scan's or the model's, unless
+        the probe was fitted in training.
+
+        Args:
+            inputs: `X * intensity_scale` (B, H, W, C), sqrt(photons), and the local offsets (B, 1, 2, C).
+            batch_size: patterns predicted at once; the recipe's by default.
+            verbose: not used.
+
+        Returns:
+            (B, H, W, C) complex64.
+
+        Raises:
+            ValueError: another pattern or group size than in training, or shapes that do not fit.
+        """
+        X, local_offsets = inputs
+        table = carried_by(X, Table)
+        scan, index = self._of_arrays(X, local_offsets) if table is None else (self._prepared(table.scan), table.index)
+        return self._patches(scan, index, batch_size, own_probe=table is None and session.probe is None)
+
+    def reconstruct(self, scan: Scan, window_px: int) -> "Reconstruction":
+        """The image of a scan: the same as `predict` and `ptycho.tf_helper.reassemble_position` give, with coverage.
+
+        Raises:
+            ValueError: another pattern size than in training, or patterns that do not make one image.
+        """
+        from ptychopinn.api.reconstruct import check_fits, prediction_groups
+        from ptychopinn.reconstruction import predict_and_stitch
+
+        scan = self._prepared(scan)
+        check_fits(scan, self.recipe)
+        config = central_stitch(self.recipe.reconstruction, window_px)
+        groups = prediction_groups(scan, self.recipe)
+        return predict_and_stitch(self.network, self._tensors(scan, own_probe=False), groups, config)[0]
+
+    def _prepared(self, scan: Scan) -> Scan:
+        """The scan with the probe that was set by hand, and without pixels that training never saw."""
+        probe = scan.probe if session.probe is None else session.probe
+        if probe.shape[-1] != scan.pattern_size:
+            raise ValueError(
+                f"the probe is {probe.shape[-1]} px but the patterns are {scan.pattern_size} px; set another"
+            )
+        bad = scan.bad_pixels
+        if bad is None and self.bad_pixels is not None and self.bad_pixels.shape == scan.patterns.shape[1:]:
+            logger.info("%d pixels that were bad in training are left out", int(self.bad_pixels.sum()))
+            bad = self.bad_pixels
+        return replace(scan, probe=probe, bad_pixels=bad, truth_patches=None)
+
+    def _of_arrays(self, X: NDArray[Any], local_offsets: NDArray[Any]) -> tuple[Scan, NDArray[np.int64]]:
+        """A scan of plain arrays, the centre of each group at (0, 0)."""
+        amplitudes, offsets = np.asarray(X, np.float32), np.asarray(local_offsets, np.float64)
+        if amplitudes.ndim != 4 or offsets.shape != (len(amplitudes), 1, 2, amplitudes.shape[-1]):
+            raise ValueError(
+                f"inputs have shapes {amplitudes.shape} and {offsets.shape}; the rule is (B, H, W, C) and (B, 1, 2, C)"
+            )
+        positions = -offsets[:, 0].transpose(0, 2, 1)[..., ::-1].reshape(-1, 2)
+        patterns = np.moveaxis(amplitudes, -1, 1).reshape(-1, *amplitudes.shape[1:3])
+        probe = self._own_probe if session.probe is None else session.probe
+        index = np.arange(len(patterns)).reshape(len(amplitudes), -1)
+        return self._prepared(Scan(np.ascontiguousarray(patterns), "amplitude", positions, probe)), index
+
+    def _patches(
+        self, scan: Scan, index: NDArray[np.int64], batch_size: int | None, own_probe: bool
+    ) -> NDArray[np.complex64]:
+        from ptychopinn.api.reconstruct import check_fits
+        from ptychopinn.reconstruction import predict_patches
+
+        check_fits(scan, self.recipe)
+        groups, place = self._groups(index)
+        tensors = self._tensors(scan, own_probe)
+        batch = batch_size or self.recipe.reconstruction.batch_size
+        patches, power = predict_patches(self.network, tensors, groups, batch)
+        patches, power = (values.reshape(-1, *values.shape[2:]) for values in (patches, power))
+        rows = np.unique(place.reshape(-1), return_index=True)[1]
+        positions = self._positions(tensors, groups.reshape(-1))
+        carried = Prediction(rows, power, positions, self.recipe.reconstruction)
+        return carry(np.moveaxis(patches[place], 1, -1), carried)
+
+    def _groups(self, index: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Groups (n, G) that the network is given, and (B, C), which of their n * G patches stands where."""
+        if self.recipe.model.generator.grouping == "single":
+            members, place = np.unique(index, return_inverse=True)
+            return members[:, None], place.reshape(index.shape)
+        if index.shape[1] != self.recipe.data.group_size:
+            raise ValueError(
+                f"the groups hold {index.shape[1]} patterns, but the model was trained on groups of "
+                f"{self.recipe.data.group_size}; give generate_grouped_data the gridsize of the training"
+            )
+        return index, np.arange(index.size).reshape(index.shape)
+
+    def _tensors(self, scan: Scan, own_probe: bool) -> "ScanTensors":
+        """The scan on its device, and the network there too, with the probe that belongs to it."""
+        import torch
+
+        from ptychopinn.api.reconstruct import use_probe
+        from ptychopinn.data.dataset import ScanTensors
+        from ptychopinn.training import choose_device
+
+        tensors = ScanTensors(scan, choose_device("auto"))
+        self.network.to(tensors.device)
+        if own_probe:
+            self.network.set_probe(torch.from_numpy(self._own_probe), 1.0)
+        use_probe(self.network, self.recipe, tensors, "model" if own_probe else "auto")
+        return tensors
+
+    def _positions(self, tensors: "ScanTensors", members: NDArray[np.int64]) -> NDArray[Any]:
+        whole = tensors.whole_px.cpu().numpy()[members]
+        if self.recipe.model.subpixel != "bilinear":
+            return whole
+        return whole + tensors.remainder_px.cpu().numpy()[members]
+
+
+def __getattr__(name: str) -> TrainedModel:
+    """`autoencoder` and `diffraction_to_obj`: two names of the model that this process trained or loaded last."""
+    if name not in ("autoencoder", "diffraction_to_obj"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return session.held()

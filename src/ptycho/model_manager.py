@@ -1,0 +1,183 @@
+"""Saving and loading trained models under the earlier names; the file is the bundle of the core."""
+
+import csv
+import io
+import logging
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ptycho import params
+from ptycho._session import session
+from ptycho.backend import loading_backend
+from ptycho.model import TrainedModel
+from ptychopinn.bundle import BUNDLE_NAME, Bundle, bundle_file, load_bundle
+from ptychopinn.bundle.params import split_params
+from ptychopinn.config import Recipe
+from ptychopinn.data.io import check_output_folder, write_text_atomically
+from ptychopinn.errors import BundleError
+
+logger = logging.getLogger("ptychopinn.ptycho")
+BAD_PIXELS = "bad_pixels"
+"""Key of the saved dictionary: (H, W), True where training saw no measurement."""
+
+
+def save(output_path: str | Path) -> Path:
+    """Write the model of this process as `wts.h5.zip`, with `recipe.yaml` and `history.csv` beside it.
+
+    Args:
+        output_path: folder; it is made if need be.
+
+    Returns:
+        The bundle.
+
+    Raises:
+        BundleError: no model was trained or loaded yet.
+        OutputError: the folder cannot be written.
+    """
+    model = session.held()
+    folder = check_output_folder(output_path)
+    path = save_trained_model(model, folder / BUNDLE_NAME)
+    write_text_atomically(folder / "recipe.yaml", model.recipe.to_yaml())
+    if session.history:
+        write_text_atomically(folder / "history.csv", _as_csv(session.history))
+    logger.info("model saved to %s", path)
+    return path
+
+
+def save_trained_model(model: TrainedModel, path: Path) -> Path:
+    """Write one model, with `params.cfg` as it stands, as a bundle; returns its path."""
+    from ptychopinn.api.model_files import save_model
+
+    settings = _storable(params.cfg)
+    settings.pop(BAD_PIXELS, None)
+    if model.bad_pixels is not None:
+        settings[BAD_PIXELS] = model.bad_pixels
+    return save_model(path, model.network, model.recipe, settings)
+
+
+def load_trained_model(path: str | Path, backend: str | None = None) -> TrainedModel:
+    """Load a model, make it that of the process, and restore `params.cfg` as it was saved with it.
+
+    Args:
+        path: a bundle, the folder that holds it as `wts.h5.zip`, or a folder with its unpacked members.
+        backend: asked for; the archive's own by default.
+
+    Raises:
+        FileNotFoundError: there is no bundle.
+        BundleError: it is damaged, foreign, or pickled by the earlier implementation.
+        ConfigError: another backend was asked for.
+    """
+    from ptychopinn.api.inputs import say_what_runs
+    from ptychopinn.api.model_files import load_model
+
+    bundle = load_bundle(_existing(Path(path)))
+    loading_backend(bundle.manifest.backend, backend)
+    network, recipe = load_model(path)
+    bad = bundle.params.get(BAD_PIXELS)
+    model = TrainedModel(network, recipe, None if bad is None else np.asarray(bad, np.bool_))
+    params.cfg.update(_saved_settings(bundle, recipe))
+    session.hold(model)
+    say_what_runs(recipe, "auto")
+    return model
+
+
+class ModelManager:
+    """Several names for one trained model in one file."""
+
+    @staticmethod
+    def save_multiple_models(
+        models: Mapping[str, TrainedModel],
+        base_path: str | Path,
+        custom_objects: Any = None,
+        scale: float | None = None,
+    ) -> Path:
+        """Write models that share one network to `base_path` + ".zip".
+
+        Args:
+            models: name -> model.
+            base_path: such as `outputs/wts.h5`.
+            custom_objects: not used; a bundle holds no code.
+            scale: becomes `intensity_scale` of the saved dictionary.
+
+        Raises:
+            BundleError: no model, or models with different networks.
+        """
+        if len({id(model.network) for model in models.values()}) != 1:
+            raise BundleError(f"{base_path}: a bundle holds one network under several names; save others apart")
+        if scale is not None:
+            params.cfg["intensity_scale"] = float(scale)
+        path = _zip_path(base_path)
+        check_output_folder(path.parent)
+        return save_trained_model(next(iter(models.values())), path)
+
+    @staticmethod
+    def load_multiple_models(base_path: str | Path) -> dict[str, TrainedModel]:
+        """The model of `base_path` + ".zip" under each of its names; `params.cfg` is restored.
+
+        Raises:
+            FileNotFoundError: no such file.
+            BundleError: it is no bundle of this system.
+        """
+        path = _zip_path(base_path)
+        model = load_trained_model(path)
+        return dict.fromkeys(load_bundle(path).manifest.models, model)
+
+
+def _zip_path(base_path: str | Path) -> Path:
+    path = Path(base_path)
+    if path.is_dir():
+        return path / BUNDLE_NAME
+    return path if path.suffix == ".zip" else path.with_name(path.name + ".zip")
+
+
+def _existing(path: Path) -> Path:
+    file = bundle_file(path)
+    if file.exists():
+        return path
+    if (path / "manifest.dill").exists():
+        raise BundleError(
+            f"{path}: holds an unpacked archive of the earlier implementation, whose pickled parts are never opened; "
+            "give a model that this version saved"
+        )
+    raise FileNotFoundError(
+        f"{path}: holds neither {BUNDLE_NAME} nor the unpacked members of one (manifest.json, ...); "
+        "give the folder of a saved model"
+    )
+
+
+def _saved_settings(bundle: Bundle, recipe: Recipe) -> dict[str, Any]:
+    """The saved dictionary; what a bundle of the core's own commands lacks follows from its recipe."""
+    fitted = recipe.fitted
+    assert fitted is not None
+    return {
+        "N": fitted.pattern_size,
+        "gridsize": math.isqrt(recipe.data.group_size),
+        "model_type": recipe.model.kind,
+        "intensity_scale": 2 * math.sqrt(fitted.mean_count),
+        **bundle.params,
+    }
+
+
+def _storable(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Entries that a bundle can hold; a foreign object must not cost the trained model."""
+    kept = {}
+    for key, value in settings.items():
+        try:
+            split_params({key: value})
+        except BundleError as error:
+            logger.warning("params.cfg[%r] is not saved: %s", key, error)
+        else:
+            kept[key] = value
+    return kept
+
+
+def _as_csv(history: Mapping[str, list[float]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(history)
+    writer.writerows([f"{value:.8g}" for value in row] for row in zip(*history.values(), strict=True))
+    return text.getvalue()

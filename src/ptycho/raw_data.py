@@ -1,0 +1,360 @@
+"""Measured data under the earlier names, and the dictionary of groups made from them."""
+
+import logging
+from dataclasses import replace
+from functools import partial
+from math import comb
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ptycho import params
+from ptycho._carried import GroupedData, Table
+from ptychopinn.config import DataConfig
+from ptychopinn.data import Scan, cached_groups, legacy_groups, make_groups, read_scan
+from ptychopinn.data.io import write_npz
+from ptychopinn.data.io.rules import decide_domain, position_offset_px
+from ptychopinn.errors import ScanError
+
+logger = logging.getLogger("ptychopinn.ptycho")
+
+PositionOrigin = Literal["auto", "element", "centre"]
+DomainChoice = Literal["auto", "amplitude", "counts"]
+
+
+class RawData:
+    """One scan; the attributes have the names of the NPZ file.
+
+    Positions mean patch element (N//2, N//2). Patterns stay in their recorded type, (N, H, W).
+
+    Args:
+        xcoords: (N,), columns of the patches in the object frame, px.
+        ycoords: (N,), rows.
+        xcoords_start: (N,), nominal columns; the columns by default.
+        ycoords_start: (N,), nominal rows.
+        diff3d: (N, H, W), amplitudes or counts.
+        probeGuess: (H, W), (H, W, 1) or (modes, H, W) complex.
+        scan_index: (N,), which object a pattern belongs to; all 0 by default.
+        objectGuess: (Y, X) complex.
+        Y: (N, H, W) complex, ground-truth patches.
+        domain: what `diff3d` holds; `auto` decides by the evidence, as for files.
+        bad_pixels: (H, W) or (N, H, W) bool, True where nothing was measured.
+
+    Raises:
+        ScanError: arrays that make no scan.
+    """
+
+    def __init__(
+        self,
+        xcoords: ArrayLike,
+        ycoords: ArrayLike,
+        xcoords_start: ArrayLike | None,
+        ycoords_start: ArrayLike | None,
+        diff3d: NDArray[Any],
+        probeGuess: NDArray[Any],
+        scan_index: ArrayLike | None = None,
+        objectGuess: NDArray[Any] | None = None,
+        Y: NDArray[Any] | None = None,
+        *,
+        domain: DomainChoice = "auto",
+        bad_pixels: NDArray[Any] | None = None,
+    ) -> None:
+        patterns = np.asarray(diff3d)
+        decided, reason = decide_domain(patterns, None, domain, {}, "memory")
+        nominal = None if xcoords_start is None or ycoords_start is None else _pairs(xcoords_start, ycoords_start)
+        self.scan = Scan.create(
+            patterns,
+            _pairs(xcoords, ycoords),
+            np.asarray(probeGuess),
+            domain=decided,
+            domain_reason=reason,
+            nominal_positions_px=nominal,
+            object_guess=objectGuess,
+            truth_patches=Y,
+            bad_pixels=bad_pixels,
+            scan_index=None if scan_index is None else np.asarray(scan_index),
+        )
+
+    @classmethod
+    def of_scan(cls, scan: Scan) -> "RawData":
+        """A scan of the core under the earlier names."""
+        data = cls.__new__(cls)
+        data.scan = scan
+        return data
+
+    @classmethod
+    def from_file(cls, path: str | Path) -> "RawData":
+        """Read a file of any format that `ptychopinn.read_scan` knows, by its rules.
+
+        Raises:
+            ScanError: the file is no scan.
+        """
+        return cls.of_scan(read_scan(Path(path)))
+
+    @classmethod
+    def from_coords(
+        cls,
+        xcoords: ArrayLike,
+        ycoords: ArrayLike,
+        diff3d: NDArray[Any],
+        probeGuess: NDArray[Any],
+        scan_index: ArrayLike | None = None,
+        objectGuess: NDArray[Any] | None = None,
+        **optional: Any,
+    ) -> "RawData":
+        """Data whose nominal positions are their positions; `optional` as for the constructor."""
+        start = optional.pop("xcoords_start", None), optional.pop("ycoords_start", None)
+        return cls(xcoords, ycoords, *start, diff3d, probeGuess, scan_index, objectGuess, **optional)
+
+    @classmethod
+    def from_coords_without_pc(
+        cls,
+        xcoords: ArrayLike,
+        ycoords: ArrayLike,
+        diff3d: NDArray[Any],
+        probeGuess: NDArray[Any],
+        scan_index: ArrayLike | None = None,
+        objectGuess: NDArray[Any] | None = None,
+        *,
+        domain: DomainChoice = "auto",
+        position_origin: PositionOrigin = "auto",
+    ) -> "RawData":
+        """Data as ptychodus hands them over at reconstruction.
+
+        ptychodus gives counts, a probe (modes, H, W), and positions of the geometric centre, (N-1)/2. Scripts for the
+        earlier system give amplitudes, a probe (H, W), and positions of element (N//2, N//2). With `auto`, a stack of
+        modes means counts, else the evidence decides; and counts mean ptychodus, whose positions are converted here.
+
+        Raises:
+            ScanError: arrays that make no scan.
+        """
+        probe = np.asarray(probeGuess)
+        if domain == "auto" and probe.ndim == 3 and probe.shape[-1] != 1:
+            domain = "counts"
+        data = cls(xcoords, ycoords, None, None, diff3d, probe, scan_index, objectGuess, domain=domain)
+        scan = data.scan
+        offset = position_offset_px(scan.pattern_size, position_origin, {}, scan.domain == "counts", scan.source)
+        logger.info(
+            "%d patterns, %s (%s); %g px added to positions", len(scan), scan.domain, scan.domain_reason, offset
+        )
+        return cls.of_scan(replace(scan, positions_px=scan.positions_px + offset))
+
+    def to_file(self, path: str | Path) -> Path:
+        """Write an NPZ that `from_file` gives back exactly; returns the path."""
+        return write_npz(self.scan, path)
+
+    @property
+    def xcoords(self) -> NDArray[np.float64]:
+        """(N,), columns, px."""
+        return self.scan.positions_px[:, 1]
+
+    @property
+    def ycoords(self) -> NDArray[np.float64]:
+        """(N,), rows, px."""
+        return self.scan.positions_px[:, 0]
+
+    @property
+    def xcoords_start(self) -> NDArray[np.float64]:
+        """(N,), nominal columns, px."""
+        return self._nominal[:, 1]
+
+    @property
+    def ycoords_start(self) -> NDArray[np.float64]:
+        """(N,), nominal rows, px."""
+        return self._nominal[:, 0]
+
+    @property
+    def diff3d(self) -> NDArray[Any]:
+        """(N, H, W), as recorded; `scan.domain` says whether amplitudes or counts."""
+        return self.scan.patterns
+
+    @property
+    def probeGuess(self) -> NDArray[np.complex64]:
+        """(H, W), or (modes, H, W) where there are several."""
+        return self.scan.probe[0] if len(self.scan.probe) == 1 else self.scan.probe
+
+    @property
+    def objectGuess(self) -> NDArray[np.complex64] | None:
+        """(Y, X), where there is one."""
+        return self.scan.object_guess
+
+    @property
+    def scan_index(self) -> NDArray[np.int64]:
+        """(N,), which object a pattern belongs to."""
+        return np.zeros(len(self.scan), np.int64) if self.scan.scan_index is None else self.scan.scan_index
+
+    @property
+    def Y(self) -> NDArray[np.complex64] | None:
+        """(N, H, W), ground-truth patches, where there are some."""
+        return self.scan.truth_patches
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What the file said beside the arrays."""
+        return dict(self.scan.metadata)
+
+    @property
+    def _nominal(self) -> NDArray[np.float64]:
+        nominal = self.scan.nominal_positions_px
+        return self.scan.positions_px if nominal is None else nominal
+
+    def __len__(self) -> int:
+        return len(self.scan)
+
+    def __repr__(self) -> str:
+        return f"RawData({len(self)} patterns of {self.scan.pattern_size} px, {self.scan.domain}, {self.scan.source})"
+
+    def generate_grouped_data(
+        self,
+        N: int,
+        K: int = 4,
+        nsamples: int = 1,
+        dataset_path: str | Path | None = None,
+        seed: int | None = None,
+        sequential_sampling: bool = False,
+        gridsize: int | None = None,
+        enable_oversampling: bool = False,
+        neighbor_pool_size: int | None = None,
+        n_groups: int | None = None,
+        neighbor_count: int | None = None,
+    ) -> GroupedData:
+        """Groups of neighbouring patterns, as a dictionary.
+
+        Without `n_groups` the whole scan is grouped: each pattern is the first one of `nsamples` groups. With it, so
+        many groups are drawn in all, the same ones for the same seed as the earlier system draws.
+
+        Args:
+            N: rows (and columns) of the patterns.
+            K: nearest neighbours from which a group is drawn; raised to what a group needs.
+            nsamples: groups for each pattern; 1 is the whole scan. It multiplies and never truncates.
+            dataset_path: file of the data. Groups of the whole scan are kept beside it for the next time.
+            seed: of the draws; with `n_groups`, None goes on with numpy's global stream.
+            sequential_sampling: take the first patterns instead of drawing.
+            gridsize: a group holds gridsize^2 patterns; `params.cfg["gridsize"]` by default.
+            enable_oversampling: with `n_groups`, allow more groups than patterns.
+            neighbor_pool_size: with oversampling, takes the place of K.
+            n_groups: groups in all.
+            neighbor_count: another name of K.
+
+        Returns:
+            `diffraction` (n, N, N, C), integers in their type, else float32; `X_full` float32, amplitudes whose mean
+            of sum X^2 is (N/2)^2; `coords_offsets`, `coords_start_offsets` (n, 1, 2, 1), mean (x, y) of each group;
+            `coords_relative`, `coords_start_relative` (n, 1, 2, C), that mean minus the position; `coords_nn`,
+            `coords_start_nn` (n, 1, 2, C), the positions; `nn_indices` (n, C); `Y` (n, N, N, C), ground truth or None;
+            `objectGuess` or None.
+
+        Raises:
+            ScanError: another pattern size, too few patterns or neighbours, or more groups than there can be.
+        """
+        scan = self.scan
+        if scan.pattern_size != N:
+            raise ScanError(
+                f"{scan.source}: N is {N} but the patterns are {scan.pattern_size} px; give N = pattern size"
+            )
+        size = int(params.get("gridsize") if gridsize is None else gridsize) ** 2
+        k = K if neighbor_count is None else neighbor_count
+        if n_groups is None:
+            index = _whole_scan(scan, size, k, nsamples, seed, sequential_sampling, dataset_path)
+        else:
+            k = neighbor_pool_size if enable_oversampling and neighbor_pool_size is not None else k
+            index = _drawn_groups(scan, size, k, n_groups, seed, sequential_sampling, enable_oversampling)
+        return group_arrays(scan, index)
+
+
+def group_arrays(scan: Scan, index: NDArray[np.int64]) -> GroupedData:
+    """The documented dictionary for a table (n, C) of patterns of a scan; large entries are made when asked for."""
+    nominal = scan.positions_px if scan.nominal_positions_px is None else scan.nominal_positions_px
+    integer = scan.patterns.dtype.kind in "ui"
+    entries = {
+        "diffraction": partial(_gather, scan.patterns, index, scan.patterns.dtype if integer else np.float32),
+        "X_full": partial(_normalised_amplitudes, scan, index),
+        "Y": partial(_ground_truth, scan, index),
+        "objectGuess": scan.object_guess,
+        "nn_indices": index,
+        **_coordinates(scan.positions_px, index, "coords"),
+        **_coordinates(nominal, index, "coords_start"),
+    }
+    return GroupedData(entries, Table(scan, index))
+
+
+def amplitude_factor(scan: Scan, index: NDArray[np.int64] | slice = slice(None)) -> float:
+    """Factor on the amplitudes of a scan that makes the mean of sum X^2 over the patterns `index` (N/2)^2."""
+    import torch
+
+    from ptychopinn.physics.scaling import rms_scale
+
+    photons = scan.counts().sum(axis=(1, 2), dtype=np.float64)[index].reshape(-1, 1, 1)
+    return rms_scale(torch.from_numpy(np.sqrt(photons)), (scan.pattern_size / 2) ** 2)
+
+
+def _pairs(xcoords: ArrayLike, ycoords: ArrayLike) -> NDArray[np.float64]:
+    x, y = np.asarray(xcoords), np.asarray(ycoords)
+    if x.ndim != 1 or x.shape != y.shape:
+        raise ScanError(f"coordinates have shapes {x.shape} and {y.shape}; the rule is two lists of the same length")
+    return np.stack([y, x], axis=1)
+
+
+def _whole_scan(
+    scan: Scan, size: int, k: int, nsamples: int, seed: int | None, sequential: bool, path: str | Path | None
+) -> NDArray[np.int64]:
+    """Every pattern is the seed point of `nsamples` groups, as far as there are different ones."""
+    n, needed = len(scan), size - 1
+    if needed == 0:
+        return np.arange(n, dtype=np.int64)[:, None]
+    pool = max(k, needed)
+    repeats = max(1, min(nsamples, comb(min(pool, n - 1), needed)))
+    if pool != k or repeats != nsamples:
+        logger.info("groups of %d: %d neighbours, %d groups for each pattern", size, pool, repeats)
+    sampler: Literal["sequential", "seeded"] = "sequential" if sequential else "seeded"
+    config = DataConfig(group_size=size, neighbors=pool, groups_per_pattern=repeats, sampler=sampler)
+    seed = 0 if seed is None else seed
+    if path is not None:
+        return cached_groups(path, scan.positions_px, config, seed, scan_index=scan.scan_index).index
+    return make_groups(scan.positions_px, config, np.random.default_rng(seed), scan_index=scan.scan_index).index
+
+
+def _drawn_groups(
+    scan: Scan, size: int, k: int, n_groups: int, seed: int | None, sequential: bool, oversample: bool
+) -> NDArray[np.int64]:
+    """The earlier system's groups; like there, its draws move numpy's global stream, so that they are not cached."""
+    stream = np.random.mtrand._rand
+    if seed is not None:
+        stream.seed(seed)
+    return legacy_groups(
+        scan.positions_px,
+        group_size=size,
+        neighbors=k,
+        n_groups=n_groups,
+        random_state=stream,
+        sequential=sequential,
+        oversample=oversample,
+    )
+
+
+def _gather(values: NDArray[Any], index: NDArray[np.int64], dtype: Any) -> NDArray[Any]:
+    """(n, H, W, C) of (N, H, W)."""
+    return np.moveaxis(values[index].astype(dtype, copy=False), 1, -1)
+
+
+def _normalised_amplitudes(scan: Scan, index: NDArray[np.int64]) -> NDArray[np.float32]:
+    return _gather(scan.amplitudes() * np.float32(amplitude_factor(scan, index)), index, np.float32)
+
+
+def _ground_truth(scan: Scan, index: NDArray[np.int64]) -> NDArray[np.complex64] | None:
+    from ptychopinn.models import labels_for
+
+    try:
+        return _gather(labels_for(scan, "bilinear"), index, np.complex64)
+    except ScanError as reason:
+        logger.info("no ground truth: %s", reason)
+        return None
+
+
+def _coordinates(positions_px: NDArray[np.float64], index: NDArray[np.int64], name: str) -> dict[str, NDArray[Any]]:
+    """The three entries of one kind of positions, as (x, y)."""
+    members = positions_px[index][..., ::-1]
+    centre = members.mean(axis=1, keepdims=True)
+    pairs = {"offsets": centre, "relative": centre - members, "nn": members}
+    return {f"{name}_{key}": value.transpose(0, 2, 1)[:, None] for key, value in pairs.items()}

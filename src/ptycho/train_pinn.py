@@ -1,0 +1,24 @@
+"""Training of a container under the earlier names."""
+
+from typing import TYPE_CHECKING, Any
+
+from ptycho.loader import PtychoDataContainer
+from ptycho.raw_data import amplitude_factor
+
+if TYPE_CHECKING:
+    from ptycho.config.config import TrainingConfig
+
+
+def calculate_intensity_scale(ptycho_data_container: PtychoDataContainer) -> float:
+    """Factor that takes the normalised `X` of a container back to sqrt(photons)."""
+    table = ptycho_data_container.table
+    if table is None:
+        return ptycho_data_container.norm_Y_I
+    return 1 / amplitude_factor(table.scan, table.index)
+
+
+def train(train_data: Any, config: "TrainingConfig") -> dict[str, Any]:
+    """Train on the patterns of a container; as `ptycho.workflows.components.train_cdi_model` without test data."""
+    from ptycho.workflows.components import train_cdi_model
+
+    return train_cdi_model(train_data, None, config)

@@ -1,0 +1,318 @@
+"""Training and reconstruction under the earlier names; every entry first fills `ptycho.params.cfg`."""
+
+import logging
+from copy import copy
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ptycho import params
+from ptycho._session import session
+from ptycho.backend import training_backend
+from ptycho.loader import load
+from ptycho.raw_data import RawData, amplitude_factor
+from ptychopinn.config import Recipe
+from ptychopinn.data import Scan
+from ptychopinn.errors import ScanError
+
+if TYPE_CHECKING:
+    from ptycho.config.config import InferenceConfig, PyTorchExecutionConfig, TrainingConfig
+    from ptycho.model import TrainedModel
+    from ptychopinn.reconstruction import Reconstruction
+
+logger = logging.getLogger("ptychopinn.ptycho")
+WINDOW_PX = 20
+"""`M`: side of the central window that clients stitch, px."""
+
+Results = dict[str, Any]
+"""`history` (column -> one number per epoch), `train_container`, `test_container`, `backend`."""
+Image = NDArray[np.float32]
+
+
+def run_cdi_example(
+    train_data: Any,
+    test_data: Any,
+    config: "TrainingConfig",
+    flip_x: bool = False,
+    flip_y: bool = False,
+    transpose: bool = False,
+    M: int = WINDOW_PX,
+    do_stitching: bool = False,
+    *,
+    torch_execution_config: "PyTorchExecutionConfig | None" = None,
+) -> tuple[Image | None, Image | None, Results]:
+    """Train on one scan, then, if asked for, reconstruct another one. Writes no files.
+
+    The model stays with the process: `ptycho.model_manager.save` writes it, `reassemble_cdi_image` uses it.
+
+    Args:
+        train_data: `RawData`, a container, or anything with a `scan`.
+        test_data: the same, or None; it takes no part in the training.
+        config: settings; the pattern size is that of the data.
+        flip_x: see `reassemble_cdi_image`, for these three.
+        flip_y: see there.
+        transpose: see there.
+        M: side of the central window of each patch that is stitched, px.
+        do_stitching: reconstruct `test_data`.
+        torch_execution_config: how PyTorch runs.
+
+    Returns:
+        Amplitude and phase, each (Y, X) or None, and `Results`; with stitching also `reconstruction`.
+
+    Raises:
+        PtychoPINNError: data, settings or backend cannot be used.
+    """
+    results = _train(train_data, test_data, config, M, torch_execution_config)
+    if not do_stitching or test_data is None:
+        return None, None, results
+    amplitude, phase, more = reassemble_cdi_image(test_data, config, flip_x, flip_y, transpose, M)
+    return amplitude, phase, {**results, **more}
+
+
+def train_cdi_model(train_data: Any, test_data: Any, config: "TrainingConfig") -> Results:
+    """Train on one scan; as `run_cdi_example` without stitching."""
+    return _train(train_data, test_data, config, WINDOW_PX, None)
+
+
+def reassemble_cdi_image(
+    test_data: Any,
+    config: "TrainingConfig | InferenceConfig",
+    flip_x: bool = False,
+    flip_y: bool = False,
+    transpose: bool = False,
+    M: int = WINDOW_PX,
+    coord_scale: float = 1,
+) -> tuple[Image, Image, Results]:
+    """Reconstruct a scan with the model of this process.
+
+    The switches correct positions that were recorded in other axes than the patterns; with any of them the image has
+    a frame of its own instead of the frame of `objectGuess`.
+
+    Args:
+        test_data: `RawData`, a container, or anything with a `scan`.
+        config: settings.
+        flip_x: the columns of the positions count the other way.
+        flip_y: so do the rows.
+        transpose: rows and columns of the patterns are interchanged; the image is in the axes of the positions.
+        M: side of the central window of each patch that is stitched, px.
+        coord_scale: factor on the positions.
+
+    Returns:
+        Amplitude and phase (Y, X), phase in rad, and the results `reconstruction`, `test_container`, `backend`.
+
+    Raises:
+        PtychoPINNError: there is no model, or data that it cannot reconstruct.
+    """
+    _fill_params(config)
+    model, scan = session.held(), scan_of(test_data)
+    changed = flip_x or flip_y or transpose or coord_scale != 1
+    turned = _reoriented(scan, flip_x, flip_y, transpose, coord_scale) if changed else scan
+    image = model.reconstruct(turned, M)
+    image = _transposed(image) if transpose else image
+    results = {
+        "reconstruction": image,
+        "test_container": _container(test_data, config),
+        "backend": model.recipe.backend,
+    }
+    return image.amplitude, image.phase, results
+
+
+def save_outputs(amplitude: Image | None, phase: Image | None, results: Results, output_prefix: str | Path) -> None:
+    """Write `reconstruction.npz`, `reconstruction.png` and `history.png`, as far as there is something to write.
+
+    Args:
+        amplitude: (Y, X) or None.
+        phase: (Y, X) or None.
+        results: of the workflow.
+        output_prefix: folder; it is made if need be.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+    from ptychopinn.data.io import check_output_folder
+    from ptychopinn.plotting import figure_history, figure_reconstruction, save_figure
+
+    folder = check_output_folder(output_prefix)
+    history = results.get("history")
+    image = results.get("reconstruction")
+    if image is None and amplitude is not None and phase is not None:
+        image = _bare_reconstruction(amplitude, phase)
+    if image is not None:
+        image.save(folder / "reconstruction.npz")
+        save_figure(figure_reconstruction(image, history), folder / "reconstruction.png")
+    if history:
+        save_figure(figure_history(history), folder / "history.png")
+
+
+def load_inference_bundle(model_dir: str | Path) -> tuple["TrainedModel", dict[str, Any]]:
+    """Load a model; what was saved with it replaces the same entries of `params.cfg`.
+
+    Args:
+        model_dir: folder with `wts.h5.zip`, or with its unpacked members.
+
+    Returns:
+        The model, with `predict`, and the restored dictionary.
+
+    Raises:
+        FileNotFoundError: neither is there.
+        BundleError: damaged, foreign, or pickled by the earlier implementation.
+    """
+    return load_inference_bundle_with_backend(model_dir)
+
+
+def load_inference_bundle_with_backend(
+    model_dir: str | Path, backend: str | None = None
+) -> tuple["TrainedModel", dict[str, Any]]:
+    """The same with a backend asked for; by default that of the archive.
+
+    Raises:
+        ConfigError: another backend than that of the archive was asked for, here or by PTYCHOPINN_BACKEND.
+    """
+    from ptycho.model_manager import load_trained_model
+
+    return load_trained_model(model_dir, backend), params.cfg
+
+
+def scan_of(data: Any) -> Scan:
+    """The scan of `RawData`, of a container, or of anything else that has one.
+
+    Raises:
+        TypeError: it has none.
+    """
+    scan = data if isinstance(data, Scan) else getattr(data, "scan", None)
+    if not isinstance(scan, Scan):
+        raise TypeError(f"a {type(data).__name__} is no data to work on; give RawData or a data container")
+    return scan
+
+
+def _train(
+    train_data: Any,
+    test_data: Any,
+    config: "TrainingConfig",
+    window_px: int,
+    execution: "PyTorchExecutionConfig | None",
+) -> Results:
+    from ptycho.config.to_recipe import recipe_of, warn_ignored
+    from ptycho.model import TrainedModel, central_stitch
+    from ptychopinn.api.train import train
+
+    _fill_params(config)
+    backend = training_backend(None, config.backend)
+    scan = scan_of(train_data)
+    config = _with_pattern_size(config, scan.pattern_size)
+    warn_ignored(config, execution)
+    recipe = recipe_of(config, execution, n_patterns=len(scan))
+    recipe = recipe.model_copy(update={"reconstruction": central_stitch(recipe.reconstruction, window_px)})
+    containers = {
+        "train_container": _container(train_data, config),
+        "test_container": None if test_data is None else _container(test_data, config),
+    }
+    trained = train(_with_labels(scan, recipe), recipe=recipe)
+    session.hold(TrainedModel(trained.model, trained.recipe, _always_bad(scan)), trained.history)
+    params.cfg["intensity_scale"] = 1 / amplitude_factor(scan)
+    history = {**trained.history, "loss": trained.history["train_loss"]}
+    return {"history": history, **containers, "backend": backend}
+
+
+def _fill_params(config: "TrainingConfig | InferenceConfig") -> None:
+    from ptycho.config.config import update_legacy_dict
+
+    update_legacy_dict(params.cfg, config)
+
+
+def _with_pattern_size(config: "TrainingConfig", size: int) -> "TrainingConfig":
+    """A copy of the settings for patterns of that size."""
+    if config.model.N not in (0, size):
+        logger.warning("model.N is %d, but the patterns are %d px, which counts", config.model.N, size)
+    own = copy(config)
+    own.model = copy(config.model)
+    own.model.N = params.cfg["N"] = size
+    return own
+
+
+def _with_labels(scan: Scan, recipe: Recipe) -> Scan:
+    """The scan with labels where the training needs them."""
+    from ptychopinn.models import needs_labels, with_labels
+
+    if not needs_labels(recipe.model):
+        return scan
+    try:
+        return with_labels(scan, recipe.model.subpixel)
+    except ScanError as error:
+        raise ScanError(
+            "training with labels needs a reconstructed object: reconstruct the scan first, export the training data "
+            f"again with that object, or train the PINN ({error})"
+        ) from None
+
+
+def _container(data: Any, config: "TrainingConfig | InferenceConfig") -> Any:
+    """The data as a container with the groups of the settings; containers stay what they are."""
+    if not isinstance(data, RawData | Scan):
+        return data
+    raw = data if isinstance(data, RawData) else RawData.of_scan(data)
+    groups = raw.generate_grouped_data(
+        raw.scan.pattern_size,
+        K=max(config.neighbor_count, config.model.gridsize**2),
+        seed=config.subsample_seed,
+        gridsize=config.model.gridsize,
+        n_groups=config.n_groups,
+        enable_oversampling=config.enable_oversampling,
+        neighbor_pool_size=config.neighbor_pool_size,
+    )
+    return load(lambda: groups, raw.probeGuess)
+
+
+def _always_bad(scan: Scan) -> NDArray[np.bool_] | None:
+    bad = scan.bad_pixels
+    if bad is None:
+        return None
+    always = bad if bad.ndim == 2 else bad.all(axis=0)
+    return always if always.any() else None
+
+
+def _reoriented(scan: Scan, flip_x: bool, flip_y: bool, transpose: bool, coord_scale: float) -> Scan:
+    """The scan with positions in the axes of its patterns, about their mean; its object guess has another frame."""
+    centre = scan.positions_px.mean(axis=0)
+    factors = coord_scale * np.array([-1.0 if flip_y else 1.0, -1.0 if flip_x else 1.0])
+    positions = centre + factors * (scan.positions_px - centre)
+    positions = positions[:, ::-1].copy() if transpose else positions
+    return replace(scan, positions_px=positions, object_guess=None)
+
+
+def _transposed(image: "Reconstruction") -> "Reconstruction":
+    return replace(
+        image,
+        object_=image.object_.T,
+        coverage=image.coverage.T,
+        origin_px=image.origin_px[::-1],
+        positions_px=image.positions_px[:, ::-1],
+        probe=image.probe.swapaxes(1, 2),
+    )
+
+
+def _bare_reconstruction(amplitude: Image, phase: Image) -> "Reconstruction":
+    """An image of which nothing else is known."""
+    from ptychopinn.reconstruction import Reconstruction
+
+    shape = np.shape(amplitude)
+    return Reconstruction(
+        object_=np.asarray(amplitude) * np.exp(1j * np.asarray(phase)),
+        coverage=np.ones(shape, np.float32),
+        origin_px=np.zeros(2, np.int64),
+        positions_px=np.empty((0, 2)),
+        probe=np.ones((1, 1, 1), np.complex64),
+    )
+
+
+__all__ = [
+    "load_inference_bundle",
+    "load_inference_bundle_with_backend",
+    "reassemble_cdi_image",
+    "run_cdi_example",
+    "save_outputs",
+    "scan_of",
+    "train_cdi_model",
+]

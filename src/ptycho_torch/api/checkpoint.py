@@ -1,0 +1,98 @@
+"""The one file of a trained model: recipe, weights and the client's configurations, plain values and tensors."""
+
+import pickle
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ptychopinn.bundle import load_state_strictly
+from ptychopinn.config import Recipe
+from ptychopinn.data.io.atomic import atomic_path
+from ptychopinn.errors import BundleError
+from ptychopinn.models import PatchModel, build_model
+
+PREFIX = "model."
+"""What the weights of the network begin with, as in the checkpoints that training writes for itself."""
+_UNREADABLE = (RuntimeError, LookupError, TypeError, EOFError, OSError, ValueError, AttributeError)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a `.ckpt` file holds."""
+
+    recipe: Recipe
+    """Complete, with the statistics of training."""
+    configs: dict[str, Any]
+    """`data_config`, `model_config`, `training_config`, `inference_config` as mappings."""
+    state: dict[str, torch.Tensor]
+    """Weights of the network by name, on the CPU."""
+    bad_pixels: torch.Tensor | None
+    """(H, W) bool: pixels that training never saw."""
+
+    def network(self, where: str) -> PatchModel:
+        """The network with its weights, on the CPU."""
+        model = build_model(self.recipe, torch.zeros(self.state["probe_parts"].shape[:-1], dtype=torch.complex64))
+        load_state_strictly(model, self.state, where)
+        return model.eval()
+
+
+def write_checkpoint(
+    path: Path,
+    model: PatchModel,
+    recipe: Recipe,
+    configs: Mapping[str, Any],
+    bad_pixels: torch.Tensor | None = None,
+) -> Path:
+    """Write beside the target, then rename."""
+    values = {
+        "state_dict": {f"{PREFIX}{name}": value.detach().cpu() for name, value in model.state_dict().items()},
+        "hyper_parameters": {"recipe": recipe.model_dump(mode="json"), "configs": dict(configs)},
+        "bad_pixels": bad_pixels,
+    }
+    with atomic_path(path) as temporary:
+        torch.save(values, temporary)
+    return path
+
+
+def read_checkpoint(path: str | Path) -> Checkpoint:
+    """Read a file of `write_checkpoint`, or one that training left in `checkpoints/`; runs nothing of it.
+
+    Raises:
+        FileNotFoundError: no such file.
+        BundleError: it is no checkpoint of a trained model, is damaged, or belongs to the earlier implementation.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such checkpoint; give the .ckpt file of a training run")
+    values = _loaded(path)
+    try:
+        hyper = values["hyper_parameters"]
+        recipe = Recipe.from_mapping(hyper["recipe"], str(path))
+        state = {name.removeprefix(PREFIX): value for name, value in values["state_dict"].items()}
+        return Checkpoint(recipe, dict(hyper["configs"]), state, values.get("bad_pixels"))
+    except _UNREADABLE as error:
+        raise BundleError(
+            f"{path}: is a checkpoint, but not one of a model of this version ({_reason(error)}); train again"
+        ) from None
+
+
+def _loaded(path: Path) -> dict[str, Any]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if broken := archive.testzip():
+                raise zipfile.BadZipFile(f"{broken} is damaged")
+        values = torch.load(path, map_location="cpu", weights_only=True)
+    except (*_UNREADABLE, zipfile.BadZipFile, zlib.error, pickle.UnpicklingError) as error:
+        raise BundleError(f"{path}: is not a checkpoint ({_reason(error)}); give a .ckpt of a training run") from None
+    if not isinstance(values, dict):
+        raise BundleError(f"{path}: is not a checkpoint (it holds a {type(values).__name__}); give a .ckpt file")
+    return values
+
+
+def _reason(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -1,0 +1,131 @@
+"""The five configurations of a run, held together."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from typing import TYPE_CHECKING, Any
+
+from ptycho_torch.config_params import DataConfig, DatagenConfig, InferenceConfig, ModelConfig, TrainingConfig
+from ptycho_torch.to_recipe import recipe_of
+from ptychopinn.config import Recipe
+
+if TYPE_CHECKING:
+    from ptycho_torch.api.model import PtychoModel
+
+SECTIONS = ("data_config", "model_config", "training_config", "inference_config", "datagen_config")
+"""Attributes of a manager."""
+ARCHITECTURE = {
+    "data_config": ("N", "C", "grid_size"),
+    "model_config": ("architecture", "n_filters_scale", "fno_modes", "fno_width", "fno_blocks", "fno_cnn_blocks"),
+}
+"""Fields that decide whether weights fit a network."""
+
+
+class ConfigManager:
+    """Holds the configurations under the names of its arguments; each may be changed at any time.
+
+    Args:
+        data_config: defaults where none is given, as for all.
+        model_config: network and losses.
+        training_config: budget, optimiser, hardware.
+        inference_config: prediction and stitching.
+        datagen_config: simulated data.
+    """
+
+    def __init__(
+        self,
+        data_config: DataConfig | None = None,
+        model_config: ModelConfig | None = None,
+        training_config: TrainingConfig | None = None,
+        inference_config: InferenceConfig | None = None,
+        datagen_config: DatagenConfig | None = None,
+    ) -> None:
+        self.data_config = data_config or DataConfig()
+        self.model_config = model_config or ModelConfig()
+        self.training_config = training_config or TrainingConfig()
+        self.inference_config = inference_config or InferenceConfig()
+        self.datagen_config = datagen_config or DatagenConfig()
+
+    @classmethod
+    def from_loaded_model(cls, ptycho_model: "PtychoModel") -> "ConfigManager":
+        """The configurations that a model was saved with."""
+        return cls(
+            data_config=ptycho_model.data_config,
+            model_config=ptycho_model.model_config,
+            training_config=ptycho_model.training_config,
+            inference_config=ptycho_model.inference_config,
+        )
+
+    def recipe(self, n_patterns: int | None = None) -> Recipe:
+        """What the configurations mean, for a scan of so many patterns where that is known.
+
+        Raises:
+            ValueError: values that contradict each other, or that no setting may have.
+        """
+        return recipe_of(*self.four, n_patterns=n_patterns)
+
+    @property
+    def four(self) -> tuple[DataConfig, ModelConfig, TrainingConfig, InferenceConfig]:
+        """All but the simulation's, in the order in which they are always given."""
+        return self.data_config, self.model_config, self.training_config, self.inference_config
+
+    def update(self, **changes: Any) -> None:
+        """Change fields by name, or those of one configuration by a mapping.
+
+        `update(N=64)` finds the configuration that has the field; `update(training_config={"batch_size": 8})` names it,
+        which is needed where two have it; a configuration object takes the place of the old one.
+
+        Raises:
+            TypeError: no configuration has such a field.
+            ValueError: several have it.
+        """
+        for name, value in changes.items():
+            if name not in SECTIONS:
+                setattr(getattr(self, self._owner(name)), name, value)
+            elif isinstance(value, Mapping):
+                self._change(name, value)
+            else:
+                setattr(self, name, value)
+
+    def flat(self) -> dict[str, Any]:
+        """Every field as `section.field`."""
+        return {
+            f"{section}.{name}": value for section in SECTIONS for name, value in asdict(getattr(self, section)).items()
+        }
+
+    def validate_arch_compatibility(self, ptycho_model: "PtychoModel") -> None:
+        """Check that these configurations describe the network of a model.
+
+        Raises:
+            ValueError: which fields differ, with both values.
+        """
+        differing = [
+            f"{section}.{name} (here {ours!r}, model {theirs!r})"
+            for section, names in ARCHITECTURE.items()
+            for name in names
+            if (ours := getattr(getattr(self, section), name))
+            != (theirs := getattr(getattr(ptycho_model, section), name))
+        ]
+        if differing:
+            raise ValueError(
+                f"the configuration does not describe the loaded network: {', '.join(differing)}; "
+                "take ConfigManager.from_loaded_model(model), or train a model with this configuration"
+            )
+
+    def _owner(self, name: str) -> str:
+        """The one section that has a field."""
+        owners = [section for section in SECTIONS if name in self._names(section)]
+        if not owners:
+            raise TypeError(f"no configuration has a field {name!r}; the fields are those of ConfigManager.flat()")
+        if len(owners) > 1:
+            raise ValueError(f"{name} is a field of {' and '.join(owners)}; say update({owners[0]}={{{name!r}: ...}})")
+        return owners[0]
+
+    def _change(self, section: str, values: Mapping[str, Any]) -> None:
+        unknown = sorted(set(values) - self._names(section))
+        if unknown:
+            raise TypeError(f"{section} has no field {', '.join(unknown)}")
+        for name, value in values.items():
+            setattr(getattr(self, section), name, value)
+
+    def _names(self, section: str) -> set[str]:
+        return {field.name for field in fields(getattr(self, section))}

@@ -1,0 +1,160 @@
+"""Scans as the high-level API hands them around."""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ptycho_torch.api.config_manager import ConfigManager
+from ptycho_torch.api.task_log import CLIENT, client_log
+from ptychopinn.data import Scan, read_scan
+from ptychopinn.data.io.rules import position_offset_px
+from ptychopinn.errors import ScanError
+
+logger = logging.getLogger(f"{CLIENT}.data")
+
+
+class DataloaderFormats(Enum):
+    """How patterns reach the training; here all three mean the same scans in memory."""
+
+    LIGHTNING_ONLY_MODULE = "lightning_only_module"
+    LIGHTNING_MODULE = "lightning_module"
+    PYTORCH = "pytorch"
+
+
+class PtychoDataLoader:
+    """The scans of a folder, in the order of their names; they may have different probes and objects.
+
+    `config_manager.data_config.N` takes the size of the patterns. Nothing is written here, nor anywhere else than in
+    `output_dir` later.
+
+    Args:
+        data_dir: a folder with one or more `*.npz` (contracts of the scan format), or one such file.
+        config_manager: settings of the run.
+        data_format: accepted for its name.
+        output_dir: each training makes a folder `run_<timestamp>` in it; nothing is written without it.
+
+    Raises:
+        FileNotFoundError: no `*.npz` there.
+        ValueError: a file that is no scan, or patterns of different sizes.
+    """
+
+    def __init__(
+        self,
+        data_dir: str | Path,
+        config_manager: ConfigManager,
+        data_format: DataloaderFormats = DataloaderFormats.LIGHTNING_ONLY_MODULE,
+        output_dir: str | Path | None = None,
+    ) -> None:
+        self.config_manager = config_manager
+        self.data_format = DataloaderFormats(data_format)
+        self.output_dir = None if output_dir is None else Path(output_dir) / f"run_{datetime.now():%Y%m%d_%H%M%S_%f}"
+        with client_log():
+            self.scans = [read_scan(path, config_manager.recipe().data) for path in scan_files(Path(data_dir))]
+        self._take_size(config_manager)
+
+    @classmethod
+    def from_np(
+        cls,
+        diff_patterns: NDArray[Any],
+        probe: NDArray[Any],
+        positions: NDArray[Any],
+        config_manager: ConfigManager,
+        bad_pixels: NDArray[np.bool_] | None = None,
+    ) -> "PtychoDataLoader":
+        """One scan from arrays, as a client holds it.
+
+        Args:
+            diff_patterns: (N, H, W) counts, in any real type.
+            probe: (H, W) or (M, H, W) complex.
+            positions: (N, 2), (y, x), object pixels, of the geometric centre of each patch.
+            config_manager: settings of the run.
+            bad_pixels: (H, W) or (N, H, W), True where nothing was measured.
+
+        The image will have the frame of the client's own object, which is centred on the box of all positions:
+        `round(min + max) + 1` pixels on each axis. Where that does not hold the positions, it has the frame of the
+        patches.
+
+        Raises:
+            ValueError: arrays that make no scan.
+        """
+        loader = cls.__new__(cls)
+        loader.config_manager = config_manager
+        loader.data_format = DataloaderFormats.LIGHTNING_ONLY_MODULE
+        loader.output_dir = None
+        with client_log():
+            loader.scans = [_scan_of(diff_patterns, probe, positions, bad_pixels)]
+        return loader
+
+    def __len__(self) -> int:
+        return sum(map(len, self.scans))
+
+    @property
+    def pattern_size(self) -> int:
+        """Rows (and columns) of a pattern."""
+        return self.scans[0].pattern_size
+
+    def batches(self) -> Iterator[dict[str, Any]]:
+        """Batches of groups as dictionaries, see `ptycho_torch.dataloader`."""
+        from ptycho_torch.dataloader import batches_of
+
+        return batches_of(self.scans, self.config_manager)
+
+    def _take_size(self, config_manager: ConfigManager) -> None:
+        """Believe the patterns, not the setting, about their size."""
+        sizes = {scan.pattern_size: scan.source for scan in self.scans}
+        if len(sizes) > 1:
+            named = ", ".join(f"{source} has {size} px" for size, source in sizes.items())
+            raise ScanError(f"the files hold patterns of different sizes ({named}); put one size in a folder")
+        size, given = self.pattern_size, config_manager.data_config.N
+        if given != size:
+            logger.warning("N is %d, but the patterns have %d px: N is taken from them", given, size)
+            config_manager.data_config.N = size
+
+
+def scan_files(place: Path) -> list[Path]:
+    """The `*.npz` of a folder by name, or the file itself.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
+    if place.is_file():
+        return [place]
+    files = sorted(place.glob("*.npz"))
+    if not files:
+        raise FileNotFoundError(f"{place}: holds no *.npz; export training data into this folder first")
+    return files
+
+
+def _scan_of(
+    patterns: NDArray[Any], probe: NDArray[Any], positions: NDArray[Any], bad_pixels: NDArray[np.bool_] | None
+) -> Scan:
+    """A scan of counts whose positions mean the geometric centre, in the frame of the client's object."""
+    source = "the client's patterns"
+    scan = Scan.create(
+        patterns,
+        positions,
+        probe,
+        domain="counts",
+        domain_reason="given by the client",
+        bad_pixels=bad_pixels,
+        source=source,
+    )
+    offset = position_offset_px(scan.pattern_size, "centre", {}, True, source)
+    return replace(scan, positions_px=scan.positions_px + offset, object_guess=_frame(scan.positions_px))
+
+
+def _frame(positions: NDArray[np.float64]) -> NDArray[np.complex64] | None:
+    """A flat object of the shape of the client's own, if the positions lie in it."""
+    low, high = positions.min(axis=0), positions.max(axis=0)
+    shape = np.rint(low + high).astype(int) + 1
+    if (low < 0).any() or (high > shape - 1).any():
+        logger.warning("positions reach from %s to %s px: the image is framed by the patches", low, high)
+        return None
+    return np.ones(shape, np.complex64)

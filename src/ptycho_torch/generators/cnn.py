@@ -1,0 +1,9 @@
+"""The `cnn` architecture by its earlier name."""
+
+from ptycho_torch.generators.base import RegisteredGenerator
+
+
+class CnnGenerator(RegisteredGenerator):
+    """The U-Net of `ptychopinn.generators.cnn`."""
+
+    name = "cnn"

@@ -1,0 +1,96 @@
+"""Saving and loading trained models of the PyTorch workflows; the file is the bundle of the core."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import copy
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ptycho import params
+from ptycho.backend import only_pytorch
+from ptycho_torch.needs_torch import import_with_torch
+from ptychopinn.errors import BundleError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor, nn
+
+    from ptycho.config.config import TrainingConfig
+    from ptycho.model import TrainedModel
+    from ptychopinn.config import Recipe
+
+MODEL_NAMES = ("autoencoder", "diffraction_to_obj")
+"""Two names of one trained network, as archives have them."""
+
+
+class TorchModel:
+    """A trained network behind `predict`, with tensors in the layout of the PyTorch workflows.
+
+    Args:
+        trained: the same model in the layout of the TensorFlow contract.
+    """
+
+    def __init__(self, trained: TrainedModel) -> None:
+        self.trained = trained
+
+    @property
+    def network(self) -> nn.Module:
+        """The trained module of the core."""
+        return self.trained.network
+
+    @property
+    def recipe(self) -> Recipe:
+        """What it was trained with, complete."""
+        return self.trained.recipe
+
+    def predict(self, inputs: Sequence[Any], batch_size: int | None = None) -> Tensor:
+        """Object patches of groups of patterns, with the model's own probe.
+
+        Args:
+            inputs: `X * intensity_scale` (B, C, H, W), sqrt(photons), and the local offsets (B, C, 1, 2); tensors or
+                arrays.
+            batch_size: patterns predicted at once; the recipe's by default.
+
+        Returns:
+            (B, C, H, W) complex64, on the CPU.
+
+        Raises:
+            ValueError: another pattern size than in training, or shapes that do not fit.
+        """
+        torch = import_with_torch("torch")
+        images, offsets = (torch.as_tensor(value).detach().cpu().numpy() for value in inputs)
+        if images.ndim != 4 or offsets.shape != (*images.shape[:2], 1, 2):
+            raise ValueError(
+                f"inputs have shapes {images.shape} and {offsets.shape}; the rule is (B, C, H, W) and (B, C, 1, 2)"
+            )
+        patches = self.trained.predict([np.moveaxis(images, 1, -1), offsets.transpose(0, 2, 3, 1)], batch_size)
+        return torch.from_numpy(np.ascontiguousarray(np.moveaxis(np.asarray(patches), -1, 1)))
+
+
+def save_torch_bundle(models: Mapping[str, Any], base_path: str | Path, config: TrainingConfig) -> Path:
+    """Write a trained model as `base_path` + ".zip".
+
+    Args:
+        models: name -> the model, as the workflows, `load_torch_bundle` or a trained `PtychoPINN_Lightning` give it.
+        base_path: such as `outputs/wts.h5`, or a folder, which gets `wts.h5.zip`.
+        config: is copied into `ptycho.params.cfg`, which travels with the model.
+
+    Returns:
+        The file.
+
+    Raises:
+        BundleError: no model, or models with different networks.
+        TypeError: something that is no trained model.
+        OutputError: the file cannot be written.
+    """
+    manager = import_with_torch("ptycho.model_manager")
+    fill_params(config)
+    if "intensity_scale" not in params.cfg:
+        raise_for_none(models)
+    trained = {name: _trained(model) for name, model in models.items()}
+    path: Path = manager.ModelManager.save_multiple_models(trained, base_path)
+    return path

@@ -1,0 +1,88 @@
+"""The four PyTorch dataclasses as plain values, as a checkpoint stores them, and back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from typing import Any, TypeVar
+
+from ptycho_torch.config_params import DataConfig, InferenceConfig, ModelConfig, TrainingConfig
+from ptychopinn.errors import ConfigError
+
+Config = TypeVar("Config")
+
+NAMES = ("data_config", "model_config", "training_config", "inference_config")
+"""The four, in the order in which every function takes them."""
+
+
+def configs_from(
+    data_config: Any, model_config: Any, training_config: Any, inference_config: Any
+) -> tuple[DataConfig, ModelConfig, TrainingConfig, InferenceConfig]:
+    """The four as objects; each may be an object of its class, or a mapping of its fields.
+
+    Raises:
+        TypeError: neither, or a mapping with an unknown name.
+    """
+    return (
+        config_of(DataConfig, data_config),
+        config_of(ModelConfig, model_config),
+        config_of(TrainingConfig, training_config),
+        config_of(InferenceConfig, inference_config),
+    )
+
+
+def config_of(kind: type[Config], value: Any) -> Config:
+    """An object of a dataclass from itself or from a mapping of its fields; lists become tuples where these are meant.
+
+    >>> config_of(DataConfig, {"x_bounds": [0.0, 0.5]}).x_bounds
+    (0.0, 0.5)
+
+    Raises:
+        TypeError: neither, or a mapping with an unknown name.
+    """
+    if isinstance(value, kind):
+        return value
+    if not isinstance(value, Mapping):
+        raise TypeError(f"{kind.__name__} or a mapping of its fields is needed, not a {type(value).__name__}")
+    pairs = {item.name for item in fields(kind) if isinstance(item.default, tuple)}  # type: ignore[arg-type]
+    return kind(**{name: tuple(entry) if name in pairs else entry for name, entry in value.items()})
+
+
+def as_dicts(
+    data_config: Any, model_config: Any, training_config: Any, inference_config: Any
+) -> dict[str, dict[str, Any]]:
+    """The four as plain JSON values under the names `data_config` and so on; tuples become lists.
+
+    Raises:
+        ConfigError: a field holds what JSON cannot, such as a mask given as an array.
+    """
+    four = configs_from(data_config, model_config, training_config, inference_config)
+    return {name: _plain(config) for name, config in zip(NAMES, four, strict=True)}
+
+
+def from_dicts(
+    plain: Mapping[str, Mapping[str, Any]],
+) -> tuple[DataConfig, ModelConfig, TrainingConfig, InferenceConfig]:
+    """Undo `as_dicts`.
+
+    Raises:
+        ConfigError: one of the four is missing.
+        TypeError: an unknown name.
+    """
+    missing = [name for name in NAMES if name not in plain]
+    if missing:
+        raise ConfigError(f"the saved settings lack {', '.join(missing)}; the file is damaged or of another kind")
+    return configs_from(*(plain[name] for name in NAMES))
+
+
+def _plain(config: Any) -> dict[str, Any]:
+    values = asdict(config)
+    for name, value in values.items():
+        try:
+            values[name] = json.loads(json.dumps(value, allow_nan=False))
+        except (TypeError, ValueError):
+            raise ConfigError(
+                f"{name} is a {type(value).__name__}, which cannot be saved; give numbers, text or lists"
+            ) from None
+    return values

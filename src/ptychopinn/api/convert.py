@@ -1,0 +1,128 @@
+"""`convert`: the same scan or reconstruction in another format."""
+
+import logging
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from ptychopinn.config import Recipe
+from ptychopinn.data import Scan, read_scan
+from ptychopinn.data.io import Propagation, check_output_folder, kind_of_file, scan_writer
+from ptychopinn.errors import ConfigError, OutputError, ScanError
+from ptychopinn.reconstruction import Reconstruction
+from ptychopinn.reconstruction.result import RESULT_NAME, object_writer
+
+logger = logging.getLogger("ptychopinn")
+
+Content = Literal["scan", "reconstruction"]
+_PRODUCT = "product"
+
+
+@dataclass(frozen=True)
+class Converted:
+    """What was written."""
+
+    content: Content
+    """`scan` or `reconstruction`."""
+    value: Scan | Reconstruction
+    """As it was read."""
+    path: Path
+    """The new file."""
+
+
+def convert(
+    source: str | Path,
+    target: str | Path,
+    *,
+    content: Literal["auto", "scan", "reconstruction"] = "auto",
+    diffraction: str | Path | None = None,
+    probe: str | Path | None = None,
+    propagation: Propagation = "auto",
+    overrides: Sequence[str] = (),
+) -> Converted:
+    """Write a scan or a reconstruction in the format that the extension of the target names.
+
+    Scans become NPZ (`.npz`), CXI (`.cxi`) or training data of ptychodus (`.h5`, `.hdf5`), reconstructions NPZ,
+    CXI or a product of ptychodus.
+
+    Args:
+        source: a file of any format that is read, or the folder of a reconstruction.
+        target: the file to write; its folder is made.
+        content: which of the two the source is taken for; by default a scan if it holds patterns or
+            `diffraction` is given, else a reconstruction.
+        diffraction: file with the patterns of a scan whose other parts `source` holds.
+        probe: file whose probe the scan shall have.
+        propagation: whether the patterns are far or near field; by default docs/formats.md decides.
+        overrides: `data.key=value` texts that say how a scan is read.
+
+    Raises:
+        PtychoPINNError: source or target cannot be used; nothing has been written then.
+    """
+    source, target = Path(source), Path(target)
+    if target.exists() and source.exists() and target.samefile(source):
+        raise OutputError(f"{target}: source and target are the same file; name another target")
+    found = content_of(source, diffraction) if content == "auto" else content
+    if found == "reconstruction":
+        if diffraction is not None or probe is not None or propagation != "auto" or overrides:
+            raise ConfigError(
+                f"{source}: is taken for a reconstruction, but options say how a scan is read; "
+                "give --diffraction or --as scan if it belongs to a scan, else drop them"
+            )
+        return _convert_reconstruction(source, target)
+    write = scan_writer(target)
+    _refuse_product(source, target)
+    options = Recipe().with_overrides(overrides).data
+    scan = read_scan(source, options, diffraction=diffraction, probe=probe, propagation=propagation)
+    check_output_folder(target.parent)
+    return Converted("scan", scan, _told(write(scan, target), source, "scan"))
+
+
+def content_of(source: Path, diffraction: str | Path | None = None) -> Content:
+    """Whether a file is taken for a scan or for a reconstruction.
+
+    Raises:
+        ScanError: no such file, a model, or an HDF5 file of a layout that is not known.
+    """
+    if source.is_dir():
+        return "reconstruction"
+    kind = kind_of_file(source)
+    if kind == "hdf5" and diffraction is None:
+        from ptychopinn.data.io.hdf5_object import holds_patterns
+
+        return "scan" if holds_patterns(source) else "reconstruction"
+    members = _members(source) if kind == "zip" else []
+    if any(name in members for name in ("manifest.json", "manifest.dill")):
+        raise ScanError(f"{source}: is a trained model; convert scans and reconstructions with this command")
+    return "reconstruction" if "object.npy" in members else "scan"
+
+
+def _convert_reconstruction(source: Path, target: Path) -> Converted:
+    object_writer(target)
+    image = Reconstruction.load(source)
+    check_output_folder(target.parent)
+    return Converted("reconstruction", image, _told(image.save(target), source, "reconstruction"))
+
+
+def _refuse_product(source: Path, target: Path) -> None:
+    """A scan under the name of a product would be taken for one."""
+    if target.suffix.lower() != ".npz" and _PRODUCT in target.stem.lower():
+        raise OutputError(
+            f"{target}: a product holds a reconstructed object, and {source} is a scan; reconstruct it and convert "
+            f"{RESULT_NAME}, give --as reconstruction for the object of an HDF5 file, or name the file otherwise for "
+            "training data"
+        )
+
+
+def _members(path: Path) -> list[str]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.namelist()
+    except (zipfile.BadZipFile, OSError):
+        return []
+
+
+def _told(path: Path, source: Path, content: Content) -> Path:
+    logger.info("%s: the %s of %s", path, content, source)
+    return path

@@ -1,0 +1,124 @@
+"""Writing scans and reconstructed objects as CXI 1.6."""
+
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from ptychopinn.data.io.cxi import INVALID
+from ptychopinn.data.io.frames import write_counts
+from ptychopinn.data.io.hdf5 import create_hdf5, write_values
+from ptychopinn.data.io.instrument import EV_J, Completed, completed, wavelength_m
+from ptychopinn.data.io.own import write_own, write_scan_extras
+from ptychopinn.data.io.rules import position_offset_px
+from ptychopinn.data.io.stored_object import StoredObject
+from ptychopinn.data.scan import Scan
+
+CXI_VERSION = 160
+
+
+def write_cxi_scan(scan: Scan, path: str | Path) -> Path:
+    """Write a scan as CXI: counts, mask, positions in metres, probe, object guess where there is one.
+
+    `read_scan` gives it back, with amplitudes as counts. Energy, distance and pixels that the scan does not
+    tell are nominal, and the file says so.
+
+    Raises:
+        OutputError: the file cannot be written, or the metadata are no plain JSON values.
+    """
+    known = completed(scan.pixel_size_m, scan.metadata, scan.pattern_size)
+    with create_hdf5(path) as file:
+        entry = _write_entry(file, known, scan.metadata)
+        detector = entry["instrument_1/detector_1"]
+        write_counts(detector, "data", scan)
+        if scan.bad_pixels is not None:
+            mask = np.where(scan.bad_pixels, INVALID, 0).astype(np.uint32)
+            detector.create_dataset("mask", data=mask, compression="gzip")
+        _write_images(entry, scan.probe, scan.object_guess, known)
+        centre = 0.0 if scan.object_guess is None else (np.asarray(scan.object_guess.shape) - 1) / 2
+        _write_positions(entry, scan.positions_px - centre, scan.pattern_size, known)
+        entry["data_1/data"] = h5py.SoftLink(detector["data"].name)
+        write_scan_extras(entry, scan, known)
+    return Path(path)
+
+
+def write_cxi_object(stored: StoredObject, path: str | Path) -> Path:
+    """Write a reconstructed object as CXI: probe in `image_1`, object in `image_2`, positions in metres.
+
+    Raises:
+        OutputError: the file cannot be written, or the metadata are no plain JSON values.
+    """
+    known = completed(stored.pixel_size_m, stored.metadata, stored.probe.shape[-1])
+    with create_hdf5(path) as file:
+        entry = _write_entry(file, known, stored.metadata)
+        _write_images(entry, stored.probe, stored.object_, known)
+        mask = np.where(stored.coverage > 0, 0, INVALID).astype(np.uint32)
+        entry["image_2"].create_dataset("mask", data=mask, compression="gzip")
+        from_centre = stored.positions_px - stored.origin_px - (np.asarray(stored.object_.shape) - 1) / 2
+        _write_positions(entry, from_centre, stored.probe.shape[-1], known)
+        write_own(entry, stored.metadata, known, origin_px=stored.origin_px, coverage=stored.coverage)
+    return Path(path)
+
+
+def _write_entry(file: h5py.File, known: Completed, metadata: dict[str, Any]) -> h5py.Group:
+    """What every CXI file of ours begins with: source and detector, comment, program."""
+    write_values(file, {"cxi_version": CXI_VERSION, "number_of_entries": 1})
+    entry = file.create_group("entry_1")
+    title = metadata.get("title")
+    write_values(
+        entry,
+        {"title": title if isinstance(title, str) else None, "experiment_description": known.comment or None},
+    )
+    write_values(entry.create_group("process_1"), {"program": "ptychopinn"})
+    write_values(
+        entry.create_group("instrument_1/source_1"),
+        {"energy": known.energy_eV * EV_J, "wavelength": wavelength_m(known.energy_eV)},
+    )
+    pixel = known.detector_pixel_m
+    write_values(
+        entry.create_group("instrument_1/detector_1"),
+        {
+            "distance": known.distance_m,
+            "x_pixel_size": pixel,
+            "y_pixel_size": pixel,
+            "basis_vectors": np.array([[0.0, -pixel], [-pixel, 0.0], [0.0, 0.0]]),
+        },
+    )
+    return entry
+
+
+def _write_positions(entry: h5py.Group, positions_px: NDArray[np.float64], size: int, known: Completed) -> None:
+    """`translation`: the movement of the sample; along -y and -x the two minus signs cancel."""
+    centres = positions_px - position_offset_px(size, "centre", {}, True, "")
+    moved = np.zeros((len(centres), 3))
+    moved[:, 1], moved[:, 0] = (centres * known.pixel_m).T
+    stored = entry.create_group("sample_1/geometry_1").create_dataset("translation", data=moved)
+    for group in ("data_1", "instrument_1/detector_1"):
+        entry.require_group(group)["translation"] = h5py.SoftLink(stored.name)
+
+
+def _write_images(
+    entry: h5py.Group, probe: NDArray[np.complex64], object_: NDArray[np.complex64] | None, known: Completed
+) -> None:
+    _write_image(entry, "image_1", probe[0] if len(probe) == 1 else probe, known)
+    entry["instrument_1/source_1/illumination"] = h5py.SoftLink(entry["image_1/data"].name)
+    if object_ is not None:
+        _write_image(entry, "image_2", object_, known)
+
+
+def _write_image(entry: h5py.Group, name: str, values: NDArray[np.complex64], known: Completed) -> None:
+    rows, columns = values.shape[-2:]
+    image = entry.create_group(name)
+    image.create_dataset("data", data=values, compression="gzip")
+    write_values(
+        image,
+        {
+            "data_space": "real",
+            "image_size": np.array([columns * known.pixel_m, rows * known.pixel_m, 0.0]),
+            "image_center": np.zeros(3),
+        },
+    )
+    for part in ("source_1", "detector_1"):
+        image[part] = h5py.SoftLink(entry[f"instrument_1/{part}"].name)

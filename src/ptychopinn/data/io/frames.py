@@ -1,0 +1,132 @@
+"""Patterns that stay on disk until it is known which of them are wanted."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from ptychopinn.data.chunks import frame_chunks
+from ptychopinn.data.io.hdf5 import place
+from ptychopinn.data.scan import Scan
+from ptychopinn.errors import ScanError
+
+_CHUNK_BYTES = 1 << 18
+_RESOLUTION = 4
+
+
+class Frames:
+    """Recorded frames in one or several datasets of open files.
+
+    Args:
+        datasets: (n, H, W) each, or (rows, columns, H, W) of a raster; in scan order.
+
+    Raises:
+        ScanError: no numbers, another number of axes, or datasets of different frame sizes.
+    """
+
+    def __init__(self, datasets: Sequence[h5py.Dataset]) -> None:
+        for dataset in datasets:
+            _check_frames(dataset, datasets[0])
+        self._datasets = tuple(datasets)
+        self._lengths = [int(np.prod(dataset.shape[:-2])) for dataset in datasets]
+        rows, columns = datasets[0].shape[-2:]
+        self.shape: tuple[int, int, int] = (sum(self._lengths), rows, columns)
+        self.dtype = np.result_type(*(dataset.dtype for dataset in datasets)).newbyteorder("=")
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    @property
+    def place(self) -> str:
+        """File and path of the first dataset, for messages."""
+        return place(self._datasets[0])
+
+    def read(self, rows: NDArray[np.int64] | None = None) -> NDArray[Any]:
+        """The frames of `rows`, all by default, (n, H, W) in the recorded type; each is read once.
+
+        Raises:
+            ScanError: they do not fit into memory.
+        """
+        rows = np.arange(len(self)) if rows is None else rows
+        try:
+            frames = np.empty((len(rows), *self.shape[1:]), self.dtype)
+            for first, length, dataset in self._placed():
+                self._fill(frames, rows, first, length, dataset)
+        except MemoryError:
+            raise ScanError(
+                f"{self.place}: {len(rows)} frames of {self.shape[1]} x {self.shape[2]} pixels do not fit into "
+                "memory; crop or bin them, or split the file"
+            ) from None
+        return frames
+
+    def _placed(self) -> Iterator[tuple[int, int, h5py.Dataset]]:
+        first = 0
+        for length, dataset in zip(self._lengths, self._datasets, strict=True):
+            yield first, length, dataset
+            first += length
+
+    def _fill(
+        self, frames: NDArray[Any], rows: NDArray[np.int64], first: int, length: int, dataset: h5py.Dataset
+    ) -> None:
+        here = np.flatnonzero((rows >= first) & (rows < first + length))
+        if dataset.ndim > 3:
+            frames[here] = dataset[()].reshape(length, *self.shape[1:])[rows[here] - first]
+            return
+        for goal, start, stop in _runs(here, rows[here] - first):
+            dataset.read_direct(frames, np.s_[start:stop], np.s_[goal : goal + stop - start])
+
+
+def write_counts(group: h5py.Group, name: str, scan: Scan) -> h5py.Dataset:
+    """Write the patterns of a scan as counts, a run of frames at a time.
+
+    Counts keep their type. Amplitudes are squared; where every square is a whole number to the precision of
+    its type, as for the square root of counts, whole numbers are written.
+    """
+    kind = scan.patterns.dtype if scan.domain == "counts" else _counts_type(scan.patterns)
+    n, rows, columns = scan.patterns.shape
+    together = min(n, max(1, _CHUNK_BYTES // (rows * columns * kind.itemsize)))
+    dataset = group.create_dataset(
+        name, (n, rows, columns), kind, chunks=(together, rows, columns), compression="gzip", shuffle=True
+    )
+    for run, frames in frame_chunks(scan.patterns):
+        counts = frames if scan.domain == "counts" else np.square(frames, dtype=np.float64)
+        dataset[run] = np.rint(counts) if kind.kind in "ui" else counts
+    return dataset
+
+
+def _counts_type(amplitudes: NDArray[Any]) -> np.dtype[Any]:
+    """The type that holds the squares: whole numbers where they are that, else as precise as the amplitudes."""
+    precision = np.finfo(amplitudes.dtype if amplitudes.dtype.kind == "f" else np.float64).eps
+    largest = 0.0
+    for _, frames in frame_chunks(amplitudes):
+        counts = np.square(frames, dtype=np.float64)
+        if (np.abs(counts - np.rint(counts)) > _RESOLUTION * precision * counts).any():
+            return np.dtype(np.result_type(amplitudes.dtype, np.float32))
+        largest = max(largest, float(counts.max(initial=0)))
+    for kind in (np.uint16, np.uint32):
+        if largest <= np.iinfo(kind).max:
+            return np.dtype(kind)
+    return np.dtype(np.float64)
+
+
+def _runs(goals: NDArray[np.int64], rows: NDArray[np.int64]) -> Iterator[tuple[int, int, int]]:
+    """Stretches of consecutive rows that go to consecutive places: first place, first row, end of the rows."""
+    breaks = np.flatnonzero((np.diff(rows) != 1) | (np.diff(goals) != 1)) + 1
+    for part_goals, part_rows in zip(np.split(goals, breaks), np.split(rows, breaks), strict=True):
+        if len(part_rows):
+            yield int(part_goals[0]), int(part_rows[0]), int(part_rows[-1]) + 1
+
+
+def _check_frames(dataset: h5py.Dataset, first: h5py.Dataset) -> None:
+    if dataset.dtype.kind not in "uif" or dataset.ndim not in (3, 4) or 0 in dataset.shape:
+        raise ScanError(
+            f"{place(dataset)} has shape {dataset.shape} and type {dataset.dtype}; the rule is frames as (N, H, W), "
+            "or (rows, columns, H, W) of a raster, of real numbers"
+        )
+    if dataset.shape[-2:] != first.shape[-2:]:
+        raise ScanError(
+            f"{place(dataset)} holds frames of {dataset.shape[-2:]} pixels, but {first.name} of {first.shape[-2:]}; "
+            "the rule is one size"
+        )

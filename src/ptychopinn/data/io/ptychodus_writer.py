@@ -1,0 +1,136 @@
+"""Writing what ptychodus reads: training data from scans, products from reconstructed objects."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ptychopinn.data.io.frames import write_counts
+from ptychopinn.data.io.hdf5 import create_hdf5, write_values
+from ptychopinn.data.io.instrument import completed
+from ptychopinn.data.io.own import write_own, write_scan_extras
+from ptychopinn.data.io.rules import position_offset_px
+from ptychopinn.data.io.stored_object import StoredObject
+from ptychopinn.data.scan import Scan
+
+
+def write_training_file(scan: Scan, path: str | Path) -> Path:
+    """Write a scan as training data of ptychodus, in HDF5.
+
+    The format wants an object: a scan without object guess gets an empty one that holds every patch. It wants
+    one mask for all patterns: of masks for each pattern the union is written, and the masks beside it.
+    `read_scan` gives the scan back, with amplitudes as counts.
+
+    Raises:
+        OutputError: the file cannot be written, or the metadata are no plain JSON values.
+    """
+    known = completed(scan.pixel_size_m, scan.metadata, scan.pattern_size)
+    object_, origin = _object_of(scan)
+    centres = scan.positions_px - origin - _half_pixel(scan.pattern_size)
+    each = scan.bad_pixels if scan.bad_pixels is not None and scan.bad_pixels.ndim == 3 else None
+    with create_hdf5(path) as file:
+        write_counts(file, "patterns", scan)
+        for name, values in {"bad_pixels": _one_mask(scan), "probe": scan.probe, "object": object_}.items():
+            file.create_dataset(name, data=values, compression="gzip")
+        write_values(
+            file,
+            {
+                "probe_position_x_px": centres[:, 1],
+                "probe_position_y_px": centres[:, 0],
+                "object_pixel_width_m": known.pixel_m,
+                "object_pixel_height_m": known.pixel_m,
+                "detector_object_distance_m": known.distance_m,
+                "photon_energy_eV": known.energy_eV,
+            },
+        )
+        if known.comment:
+            file.attrs["comments"] = known.comment
+        empty = scan.object_guess is None
+        write_scan_extras(file, scan, known, bad_pixels=each, origin_px=origin, empty_object=empty)
+    return Path(path)
+
+
+def write_product(stored: StoredObject, path: str | Path) -> Path:
+    """Write a reconstructed object as a product of ptychodus, in HDF5.
+
+    Positions and the object's centre are in metres about the origin of the scan's own file where the metadata
+    hold it (`frame_origin_m`), else about the centre of the object.
+
+    Raises:
+        OutputError: the file cannot be written, or the metadata are no plain JSON values.
+    """
+    size = stored.probe.shape[-1]
+    known = completed(stored.pixel_size_m, stored.metadata, size)
+    to_centre = stored.origin_px + (np.asarray(stored.object_.shape) - 1) / 2
+    origin_m = _frame_origin(stored) if stored.pixel_size_m is not None else None
+    origin_m = -to_centre * known.pixel_m if origin_m is None else origin_m
+    metres = origin_m + (stored.positions_px - _half_pixel(size)) * known.pixel_m
+    centre = origin_m + to_centre * known.pixel_m
+    sides = {"pixel_width_m": known.pixel_m, "pixel_height_m": known.pixel_m}
+    with create_hdf5(path) as file:
+        file.attrs.update(_product_attributes(stored, known.energy_eV, known.distance_m, known.comment))
+        write_values(
+            file,
+            {
+                "probe_position_indexes": np.arange(len(metres)),
+                "probe_position_x_m": metres[:, 1],
+                "probe_position_y_m": metres[:, 0],
+                "object_layer_spacing_m": np.zeros(0),
+                "loss_epochs": np.zeros(0, np.int64),
+                "loss_values": np.zeros(0),
+            },
+        )
+        probe = file.create_dataset("probe", data=stored.probe[None], compression="gzip")
+        probe.attrs.update(sides)
+        object_ = file.create_dataset("object", data=stored.object_[None], compression="gzip")
+        object_.attrs.update({**sides, "center_x_m": float(centre[1]), "center_y_m": float(centre[0])})
+        write_own(file, stored.metadata, known, origin_px=stored.origin_px, coverage=stored.coverage)
+    return Path(path)
+
+
+def _half_pixel(size: int) -> float:
+    """What our positions have more than those of ptychodus."""
+    return position_offset_px(size, "centre", {}, True, "")
+
+
+def _object_of(scan: Scan) -> tuple[NDArray[np.complex64], NDArray[np.int64]]:
+    """The object guess, or an empty object that holds every patch; and where its element (0, 0) lies."""
+    if scan.object_guess is not None:
+        return scan.object_guess, np.zeros(2, np.int64)
+    low = np.floor(scan.positions_px.min(axis=0)).astype(np.int64) - scan.pattern_size // 2 - 1
+    high = np.ceil(scan.positions_px.max(axis=0)).astype(np.int64) + scan.pattern_size // 2 + 2
+    return np.ones(tuple(high - low), np.complex64), low
+
+
+def _one_mask(scan: Scan) -> NDArray[np.bool_]:
+    bad = scan.bad_pixels
+    if bad is None:
+        return np.zeros(scan.patterns.shape[1:], np.bool_)
+    return np.logical_or.reduce(bad, axis=0) if bad.ndim == 3 else bad
+
+
+def _frame_origin(stored: StoredObject) -> NDArray[np.float64] | None:
+    """(y, x) of pixel (0, 0) of the frame, m, where the scan came from a file in metres."""
+    origin = stored.metadata.get("frame_origin_m")
+    if not isinstance(origin, list | tuple) or len(origin) != 2:
+        return None
+    values = np.array([value if isinstance(value, int | float) else np.nan for value in origin], np.float64)
+    return values if np.isfinite(values).all() else None
+
+
+def _product_attributes(stored: StoredObject, energy_eV: float, distance_m: float, comment: str) -> dict[str, Any]:
+    title = stored.metadata.get("title")
+    return {
+        "name": title if isinstance(title, str) else "ptychopinn",
+        "comments": comment,
+        "detector_object_distance_m": distance_m,
+        "photon_energy_eV": energy_eV,
+        "probe_photon_count": float(np.square(np.abs(stored.probe), dtype=np.float64).sum()),
+        "exposure_time_s": 0.0,
+        "mass_attenuation_m2_per_kg": 0.0,
+        "tomography_angle_deg": 0.0,
+        "focus_object_distance_m": 0.0,
+        "tilt_angle_deg": 0.0,
+        "far_field": stored.metadata.get("propagation") != "near_field",
+    }

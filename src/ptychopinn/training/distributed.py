@@ -1,0 +1,212 @@
+"""One training in several processes on this machine, each with a device of its own.
+
+Each process takes its share of the groups of every step, and the gradients are averaged, so that the result is that of
+one process up to rounding. What is told after an epoch is told here, in the process that started them: callbacks need
+not be picklable.
+"""
+
+import os
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from numpy.typing import NDArray
+from torch.multiprocessing import get_context, start_processes
+
+from ptychopinn.config import Recipe
+from ptychopinn.data.dataset import ScanTensors
+from ptychopinn.data.scan import Scan
+from ptychopinn.models import build_model
+from ptychopinn.training.callbacks import EpochHook, History
+from ptychopinn.training.loader import Share
+from ptychopinn.training.module import TrainingModule
+from ptychopinn.training.prepare import Part, Prepared
+
+
+@dataclass(frozen=True)
+class EpochState:
+    """What a callback may ask of the trainer when an epoch is told again."""
+
+    callback_metrics: dict[str, float]
+    """What was logged, by name."""
+    current_epoch: int
+    """From 0."""
+    sanity_checking: bool = False
+
+
+def train_on_devices(
+    start: Prepared,
+    folder: Path | None,
+    checkpoint: str | None,
+    *,
+    tell: EpochHook | None,
+    callbacks: Sequence[Callback],
+    module_type: Callable[..., TrainingModule],
+) -> History:
+    """Train the model of `start` in `recipe.training.devices` processes; its weights are replaced.
+
+    Args:
+        start: the untrained model and its patterns.
+        folder: for `history.csv` and `checkpoints/`.
+        checkpoint: to go on from.
+        tell: called after every epoch.
+        callbacks: after every epoch their `on_validation_epoch_end` and `on_train_epoch_end` are called with an
+            `EpochState`, and nothing else of them.
+        module_type: what Lightning trains; picklable.
+
+    Returns:
+        The history, a column for each name.
+
+    Raises:
+        ProcessRaisedException: a process failed; the message holds what it said.
+    """
+    count = start.recipe.training.devices
+    queue = get_context("spawn").SimpleQueue()
+    work = _Work.of(start, folder, checkpoint, module_type)
+    assert start.recipe.fitted is not None
+    module = module_type(start.model, start.recipe.training, start.recipe.fitted.mean_count, start.recipe.model_dump())
+    audience = _Audience(callbacks, module, tell)
+    processes = start_processes(_run, (work, _free_port(), queue), nprocs=count, join=False, start_method="spawn")
+    try:
+        while not processes.join(timeout=0.1):
+            audience.listen(queue)
+        audience.listen(queue)
+    finally:
+        for process in processes.processes:
+            process.terminate()
+    start.model.load_state_dict({name: torch.from_numpy(value) for name, value in audience.weights.items()})
+    return audience.history
+
+
+@dataclass
+class _Audience:
+    """Tells here what the first process reports."""
+
+    callbacks: Sequence[Callback]
+    module: LightningModule
+    tell: EpochHook | None
+    history: History
+    weights: dict[str, NDArray[Any]]
+
+    def __init__(self, callbacks: Sequence[Callback], module: LightningModule, tell: EpochHook | None) -> None:
+        self.callbacks, self.module, self.tell = callbacks, module, tell
+        self.history, self.weights = {}, {}
+
+    def listen(self, queue: Any) -> None:
+        """Take all that has come."""
+        while not queue.empty():
+            kind, content = queue.get()
+            getattr(self, kind)(*content)
+
+    def epoch(self, hook: str, metrics: dict[str, float], number: int) -> None:
+        """Call one hook of every callback."""
+        for callback in self.callbacks:
+            getattr(callback, hook)(EpochState(metrics, number), self.module)
+
+    def row(self, done: int, of: int, row: dict[str, float]) -> None:
+        """The numbers of an epoch."""
+        if self.tell is not None:
+            self.tell(done, of, row)
+
+    def end(self, history: History, weights: dict[str, NDArray[Any]]) -> None:
+        """The result."""
+        self.history, self.weights = history, weights
+
+
+class _Reporter(Callback):
+    """Sends what was logged to the process that started us."""
+
+    def __init__(self, queue: Any) -> None:
+        self._queue = queue
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._send("on_validation_epoch_end", trainer)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._send("on_train_epoch_end", trainer)
+
+    def _send(self, hook: str, trainer: Trainer) -> None:
+        metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        self._queue.put(("epoch", (hook, metrics, trainer.current_epoch)))
+
+
+@dataclass(frozen=True)
+class _Work:
+    """A prepared training without tensors, so that no process needs memory shared with another."""
+
+    recipe: Recipe
+    weights: dict[str, NDArray[Any]]
+    parts: tuple[tuple[Scan, NDArray[np.int64], NDArray[np.int64], NDArray[np.complex64] | None, float | None], ...]
+    on_gpu: bool
+    folder: Path | None
+    checkpoint: str | None
+    module_type: Callable[..., TrainingModule]
+
+    @classmethod
+    def of(
+        cls, start: Prepared, folder: Path | None, checkpoint: str | None, module_type: Callable[..., TrainingModule]
+    ) -> "_Work":
+        parts = tuple(
+            (
+                part.tensors.scan,
+                part.train_groups,
+                part.validation_groups,
+                None if part.tensors.probe is None else part.tensors.probe.cpu().numpy(),
+                part.tensors.batch_mean_count,
+            )
+            for part in start.parts
+        )
+        on_gpu = start.tensors.device.type == "cuda"
+        return cls(start.recipe, _arrays(start.model), parts, on_gpu, folder, checkpoint, module_type)
+
+    def prepared(self, device: torch.device) -> Prepared:
+        """The same as it was before, on a device."""
+        model = build_model(self.recipe, torch.zeros(self.weights["probe_parts"].shape[:-1], dtype=torch.complex64))
+        model.load_state_dict({name: torch.from_numpy(value) for name, value in self.weights.items()})
+        parts = []
+        for scan, train, validation, probe, mean_count in self.parts:
+            tensors = ScanTensors(scan, device)
+            tensors.probe = None if probe is None else torch.from_numpy(probe).to(device)
+            tensors.batch_mean_count = mean_count
+            parts.append(Part(tensors, train, validation))
+        return Prepared(model.to(device), self.recipe, tuple(parts))
+
+
+def _run(rank: int, work: _Work, port: int, queue: Any) -> None:
+    """What each process does; the first one reports."""
+    from ptychopinn.training.fit import train_here
+
+    count = work.recipe.training.devices
+    os.environ.update(
+        MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port), LOCAL_RANK=str(rank), NODE_RANK="0", WORLD_SIZE=str(count)
+    )
+    torch.set_num_threads(max(1, (work.recipe.training.threads or torch.get_num_threads()) // count))
+    first = rank == 0
+    start = work.prepared(torch.device("cuda", rank) if work.on_gpu else torch.device("cpu"))
+    history = train_here(
+        start,
+        work.folder,
+        work.checkpoint,
+        tell=(lambda *row: queue.put(("row", row))) if first else None,
+        callbacks=(_Reporter(queue),) if first else (),
+        module_type=work.module_type,
+        share=Share(rank, count),
+    )
+    if first:
+        queue.put(("end", (history, _arrays(start.model))))
+    torch.distributed.destroy_process_group()
+
+
+def _arrays(model: torch.nn.Module) -> dict[str, NDArray[Any]]:
+    return {name: value.detach().cpu().numpy() for name, value in model.state_dict().items()}
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
