@@ -34,7 +34,7 @@ class MetadataManager:
         except (TypeError, ValueError) as error:
             raise OutputError(f"{file_path}: the metadata are no plain JSON values ({error}); convert them") from None
         with atomic_path(file_path) as temporary, temporary.open("wb") as file:
-            np.savez(file, **{**arrays, KEY: np.array(text)})
+            np.savez(file, **{**arrays, KEY: np.array(text)})  # type: ignore[arg-type]
         return Path(file_path)
 
     @staticmethod

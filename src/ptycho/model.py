@@ -54,7 +54,21 @@ class TrainedModel:
         self.network = network
         self.recipe = recipe
         self.bad_pixels = bad_pixels
-        self._own_probe: NDArray[np.complex64] = network.probe.detach().cpu().numpy()
+        self._own_probe = (
+            network.probe_parts.detach().clone(),
+            network.probe_unit.clone(),
+            network.log_scale.detach().clone(),
+        )
+
+    def with_own_probe(self) -> "PatchModel":
+        """The network with exactly the probe and scale that training left, whatever was predicted since."""
+        import torch
+
+        parts, unit, log_scale = self._own_probe
+        self.network.set_probe(torch.view_as_complex(parts) * unit, 1.0)
+        with torch.no_grad():
+            self.network.log_scale.copy_(log_scale)
+        return self.network
 
     def predict(self, inputs: Sequence[NDArray[Any]], batch_size: int | None = None, verbose: Any = 0) -> NDArray[Any]:
         """Object patches of groups of patterns.
@@ -117,7 +131,7 @@ class TrainedModel:
             )
         positions = -offsets[:, 0].transpose(0, 2, 1)[..., ::-1].reshape(-1, 2)
         patterns = np.moveaxis(amplitudes, -1, 1).reshape(-1, *amplitudes.shape[1:3])
-        probe = self._own_probe if session.probe is None else session.probe
+        probe = self.network.probe.detach().cpu().numpy() if session.probe is None else session.probe
         index = np.arange(len(patterns)).reshape(len(amplitudes), -1)
         return self._prepared(Scan(np.ascontiguousarray(patterns), "amplitude", positions, probe)), index
 
@@ -132,7 +146,7 @@ class TrainedModel:
         tensors = self._tensors(scan, own_probe)
         batch = batch_size or self.recipe.reconstruction.batch_size
         patches, power = predict_patches(self.network, tensors, groups, batch)
-        patches, power = (values.reshape(-1, *values.shape[2:]) for values in (patches, power))
+        patches, power = patches.reshape(-1, *patches.shape[2:]), power.reshape(-1, *power.shape[2:])
         rows = np.unique(place.reshape(-1), return_index=True)[1]
         positions = self._positions(tensors, groups.reshape(-1))
         carried = Prediction(rows, power, positions, self.recipe.reconstruction)
@@ -152,8 +166,6 @@ class TrainedModel:
 
     def _tensors(self, scan: Scan, own_probe: bool) -> "ScanTensors":
         """The scan on its device, and the network there too, with the probe that belongs to it."""
-        import torch
-
         from ptychopinn.api.reconstruct import use_probe
         from ptychopinn.data.dataset import ScanTensors
         from ptychopinn.training import choose_device
@@ -161,7 +173,7 @@ class TrainedModel:
         tensors = ScanTensors(scan, choose_device("auto"))
         self.network.to(tensors.device)
         if own_probe:
-            self.network.set_probe(torch.from_numpy(self._own_probe), 1.0)
+            self.with_own_probe()
         use_probe(self.network, self.recipe, tensors, "model" if own_probe else "auto")
         return tensors
 

@@ -56,7 +56,7 @@ def save_trained_model(model: TrainedModel, path: Path) -> Path:
     settings.pop(BAD_PIXELS, None)
     if model.bad_pixels is not None:
         settings[BAD_PIXELS] = model.bad_pixels
-    return save_model(path, model.network, model.recipe, settings)
+    return save_model(path, model.with_own_probe(), model.recipe, settings)
 
 
 def load_trained_model(path: str | Path, backend: str | None = None) -> TrainedModel:

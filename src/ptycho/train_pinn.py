@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
+from ptycho._groups import amplitude_factor
 from ptycho.loader import PtychoDataContainer
-from ptycho.raw_data import amplitude_factor
 
 if TYPE_CHECKING:
     from ptycho.config.config import TrainingConfig

@@ -25,7 +25,8 @@ DATA: dict[str, Arrival] = {
     "C": to_recipe(
         "data.group_size",
         "training.patterns_per_step",
-        how="any number; a step holds `batch_size` groups; a warning says where `grid_size` or `C_model` differs",
+        how="any number; a step holds `batch_size` groups; 1 merges our usual 16, with `batch_size` patterns in a "
+        "step; a warning says where `grid_size` or `C_model` differs",
     ),
     "K": to_recipe("data.neighbors", how="at least C - 1, because a group of ours holds its seed point too"),
     "K_quadrant": nowhere("neighbours in the four quadrants are looked for among eight times K"),

@@ -11,8 +11,8 @@ import numpy as np
 
 from ptycho import params
 from ptycho.backend import only_pytorch
+from ptycho.config.config import update_legacy_dict
 from ptycho_torch.needs_torch import import_with_torch
-from ptychopinn.errors import BundleError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from ptycho.config.config import TrainingConfig
     from ptycho.model import TrainedModel
     from ptychopinn.config import Recipe
-
-MODEL_NAMES = ("autoencoder", "diffraction_to_obj")
-"""Two names of one trained network, as archives have them."""
 
 
 class TorchModel:
@@ -88,9 +85,53 @@ def save_torch_bundle(models: Mapping[str, Any], base_path: str | Path, config: 
         OutputError: the file cannot be written.
     """
     manager = import_with_torch("ptycho.model_manager")
-    fill_params(config)
-    if "intensity_scale" not in params.cfg:
-        raise_for_none(models)
     trained = {name: _trained(model) for name, model in models.items()}
+    update_legacy_dict(params.cfg, for_pytorch(config))
     path: Path = manager.ModelManager.save_multiple_models(trained, base_path)
     return path
+
+
+def load_torch_bundle(base_path: str | Path) -> tuple[dict[str, TorchModel], dict[str, Any]]:
+    """Load `base_path` + ".zip"; what was saved with the model replaces the same entries of `ptycho.params.cfg`.
+
+    Args:
+        base_path: as for `save_torch_bundle`.
+
+    Returns:
+        The model under each of its names, and a copy of the restored dictionary.
+
+    Raises:
+        FileNotFoundError: no such file.
+        BundleError: it is no bundle of this system.
+    """
+    manager = import_with_torch("ptycho.model_manager")
+    with only_pytorch():
+        models = manager.ModelManager.load_multiple_models(base_path)
+    return {name: TorchModel(model) for name, model in models.items()}, dict(params.cfg)
+
+
+def for_pytorch(config: TrainingConfig) -> TrainingConfig:
+    """A copy of a config with PyTorch as its backend, whatever it says: there is no other here."""
+    config = copy(config)
+    config.backend = "pytorch"
+    return config
+
+
+def _trained(model: Any) -> TrainedModel:
+    """A model of any of our classes in the layout of the TensorFlow contract.
+
+    Raises:
+        TypeError: it is none of them.
+        RuntimeError: it has not been trained.
+    """
+    from ptycho.model import TrainedModel
+    from ptycho_torch.model import PtychoPINN_Lightning
+
+    if isinstance(model, TorchModel):
+        return model.trained
+    if isinstance(model, PtychoPINN_Lightning):
+        bad = None if model.bad_pixels is None else model.bad_pixels.cpu().numpy()
+        return TrainedModel(model.trained(), model.recipe, bad)
+    if not isinstance(model, TrainedModel):
+        raise TypeError(f"a {type(model).__name__} is no trained model; give one that a workflow or a bundle returned")
+    return model

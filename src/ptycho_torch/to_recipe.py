@@ -11,6 +11,7 @@ from ptycho.config.sections import (
     device_of,
     devices_of,
     group_count,
+    merged_together,
     optimizer_section,
     probe_section,
     schedule_section,
@@ -128,15 +129,16 @@ def _against_group_size(data: DataConfig, model: ModelConfig) -> list[tuple[str,
 
 
 def _data_section(data: DataConfig, training: TrainingConfig, n_patterns: int | None) -> dict[str, Any]:
+    group_size = merged_together(data.C, n_patterns)
     n_groups = data.n_groups if training.n_groups is None else training.n_groups
     pool = _first_given(training.neighbor_count, data.neighbor_count, data.K)
-    neighbors = max(pool, data.C - 1)
-    reachable = neighbors if n_patterns is None else max(min(neighbors, n_patterns - 1), data.C - 1)
+    neighbors = max(pool, group_size - 1)
+    reachable = neighbors if n_patterns is None else max(min(neighbors, n_patterns - 1), group_size - 1)
     section: dict[str, Any] = {
         "domain": "amplitude" if data.measurement_domain == "normalized_amplitude" else "auto",
-        "group_size": data.C,
+        "group_size": group_size,
         "neighbors": neighbors,
-        "groups_per_pattern": min(data.n_subsample, comb(reachable, data.C - 1)),
+        "groups_per_pattern": min(data.n_subsample, comb(reachable, group_size - 1)),
         "n_groups": group_count(n_groups, n_patterns, data.C, oversampling=True),
         "neighbor_rule": _RULES[data.neighbor_function],
         "bounds_x": tuple(data.x_bounds),

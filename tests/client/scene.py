@@ -12,7 +12,7 @@ from ptychodus.api.probe import ProbeSequence
 from ptychodus.api.probe_positions import ProbePosition, ProbePositionSequence
 from ptychodus.api.product import Product, ProductMetadata
 from ptychodus.api.simulate.diffraction import generate_diffraction_data
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter, shift
 
 PATTERN_PX = 32
 PIXEL = PixelGeometry(width_m=20e-9, height_m=20e-9)
@@ -70,6 +70,18 @@ def positions_at(x_px: NDArray[np.floating], y_px: NDArray[np.floating]) -> Prob
             for index, (x, y) in enumerate(zip(x_px, y_px, strict=True))
         ]
     )
+
+
+def light(product: Product) -> NDArray[np.float64]:
+    """Photons that fall on each pixel of the object in the whole scan, by the client's own geometry."""
+    geometry, window = product.object_.get_geometry(), product.probes.get_geometry()
+    beam = (abs(product.probes.get_probe_no_opr().get_array()) ** 2).sum(axis=0)
+    total = np.zeros((geometry.height_px, geometry.width_px))
+    for position in product.probe_positions:
+        place = geometry.map_coordinates_probe_to_object(position)
+        bounds = window.resolve_patch_bounds(place.x_px, place.y_px)
+        total[bounds.y_slice, bounds.x_slice] += shift(beam, (bounds.dy, bounds.dx), order=1)
+    return total
 
 
 def _positions(rng: np.random.Generator) -> ProbePositionSequence:

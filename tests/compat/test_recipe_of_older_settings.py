@@ -27,6 +27,8 @@ def test_a_step_holds_batch_size_groups() -> None:
 
 
 def test_neighbours_are_raised_to_what_a_group_needs() -> None:
+    alone = training({"gridsize": 1}, batch_size=5)
+    assert (alone.data.group_size, alone.training.patterns_per_step) == (Recipe().data.group_size, 5)
     assert training({"gridsize": 3}, neighbor_count=4).data.neighbors == 8
     assert training({"gridsize": 2}, neighbor_count=7).data.neighbors == 7
 

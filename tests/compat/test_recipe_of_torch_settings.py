@@ -31,7 +31,7 @@ def test_a_group_has_c_patterns_whatever_the_grid(caplog: pytest.LogCaptureFixtu
     assert {record.name for record in caplog.records} == {"ptychopinn-torch"}
 
 
-@pytest.mark.parametrize(("c", "k", "neighbors", "groups"), [(4, 6, 6, 7), (4, 3, 3, 1), (4, 4, 4, 4), (1, 6, 6, 1)])
+@pytest.mark.parametrize(("c", "k", "neighbors", "groups"), [(4, 6, 6, 7), (4, 3, 3, 1), (4, 4, 4, 4), (1, 6, 15, 1)])
 def test_groups_per_position_are_no_more_than_different_sets(c: int, k: int, neighbors: int, groups: int) -> None:
     data = recipe({"C": c, "K": k, "n_subsample": 7}).data
     assert (data.neighbors, data.groups_per_pattern) == (neighbors, groups)

@@ -8,6 +8,7 @@ from dataclasses import fields
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from ptycho.config.validation import one_of
+from ptychopinn.config import DataConfig
 from ptychopinn.errors import ConfigError
 
 Config = TypeVar("Config")
@@ -112,6 +113,21 @@ def devices_of(count: int | str) -> int:
         return int(count)
     except ValueError:
         raise ConfigError(f"devices must be a positive integer or 'auto', got {count!r}") from None
+
+
+def merged_together(patterns: int, available: int | None) -> int:
+    """Patterns that one group merges.
+
+    The earlier system shows so many patterns to its network at once, and merges those. Ours sees one at a time, so
+    that 1 leaves the merging to our default, which a good image needs.
+
+    >>> merged_together(1, None), merged_together(1, 9), merged_together(4, None)
+    (16, 9, 4)
+    """
+    if patterns > 1:
+        return patterns
+    usual = DataConfig().group_size
+    return usual if available is None else max(1, min(usual, available))
 
 
 def group_count(n_groups: int | None, n_patterns: int | None, group_size: int, oversampling: bool) -> int | None:

@@ -18,7 +18,11 @@ _CLIPPED = {"gradient_clip_val": (ANY,)}
 MODEL: dict[str, Arrival] = {
     "N": read_by("`ptycho.params`", "the size of a model is that of the patterns it is trained on; any size, also 0"),
     "gridsize": to_recipe(
-        "data.group_size", "training.patterns_per_step", how="gridsize squared; a step holds `batch_size` groups"
+        "data.group_size",
+        "data.neighbors",
+        "training.patterns_per_step",
+        how="gridsize squared, and a step holds `batch_size` groups; 1 shows the network one pattern at a time, as "
+        "ours always does, merges our usual 16, and a step holds `batch_size` patterns",
     ),
     "n_filters_scale": to_recipe("model.generator.width", how="four times it: 2 is our default of 8 channels"),
     "model_type": to_recipe("model.kind"),

@@ -14,6 +14,7 @@ from ptycho.config.sections import (
     device_of,
     devices_of,
     group_count,
+    merged_together,
     optimizer_section,
     probe_section,
     schedule_section,
@@ -68,7 +69,7 @@ def recipe_of(
     known, model = with_known_choices(_scheduled(config, execution)), with_known_choices(config.model)
     tree: dict[str, Any] = {
         "backend": known.backend,
-        "data": _data_section(known, model.gridsize**2, n_patterns),
+        "data": _data_section(known, model, n_patterns),
         "model": _model_section(model),
         "training": {},
         "reconstruction": {"weight": "central", "window_px": WINDOW_PX},
@@ -110,17 +111,20 @@ def _scheduled(config: Settings, execution: PyTorchExecutionConfig | None) -> Se
     return changed
 
 
-def _data_section(config: TrainingConfig | InferenceConfig, group_size: int, n_patterns: int | None) -> dict[str, Any]:
+def _data_section(
+    config: TrainingConfig | InferenceConfig, model: ModelConfig, n_patterns: int | None
+) -> dict[str, Any]:
     used = config.n_subsample
     if used is not None and n_patterns is not None:
         used = min(used, n_patterns)
     available = n_patterns if used is None else used
     pool = config.neighbor_count if config.neighbor_pool_size is None else config.neighbor_pool_size
+    group_size = merged_together(model.gridsize**2, available)
     section: dict[str, Any] = {
         "group_size": group_size,
         "neighbors": max(pool, group_size - 1),
         "n_patterns": used,
-        "n_groups": group_count(config.n_groups, available, group_size, config.enable_oversampling),
+        "n_groups": group_count(config.n_groups, available, model.gridsize**2, config.enable_oversampling),
     }
     if isinstance(config, TrainingConfig) and config.sequential_sampling:
         section["sampler"] = "sequential"
@@ -143,7 +147,7 @@ def _add_training(tree: dict[str, Any], config: TrainingConfig) -> None:
     tree["model"]["loss"] = _loss_section(config)
     tree["training"] |= {
         "epochs": config.nepochs,
-        "patterns_per_step": config.batch_size * tree["data"]["group_size"],
+        "patterns_per_step": config.batch_size * config.model.gridsize**2,
         **optimizer_section(config),
         **schedule_section(config, config.scheduler, config.lr_warmup_epochs, config.lr_min_ratio),
     }

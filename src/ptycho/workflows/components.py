@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ptycho import params
+from ptycho._groups import amplitude_factor
 from ptycho._session import session
 from ptycho.backend import training_backend
 from ptycho.loader import load
-from ptycho.raw_data import RawData, amplitude_factor
+from ptycho.raw_data import RawData
 from ptychopinn.config import Recipe
 from ptychopinn.data import Scan
 from ptychopinn.errors import ScanError
@@ -269,7 +270,7 @@ def _always_bad(scan: Scan) -> NDArray[np.bool_] | None:
     bad = scan.bad_pixels
     if bad is None:
         return None
-    always = bad if bad.ndim == 2 else bad.all(axis=0)
+    always: NDArray[np.bool_] = bad if bad.ndim == 2 else np.logical_and.reduce(bad)
     return always if always.any() else None
 
 

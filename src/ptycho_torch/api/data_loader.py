@@ -101,10 +101,11 @@ class PtychoDataLoader:
         return self.scans[0].pattern_size
 
     def batches(self) -> Iterator[dict[str, Any]]:
-        """Batches of groups as dictionaries, see `ptycho_torch.dataloader`."""
+        """Batches of groups as dictionaries, see `ptycho_torch.dataloader.PtychoDataset`."""
         from ptycho_torch.dataloader import batches_of
 
-        return batches_of(self.scans, self.config_manager)
+        manager = self.config_manager
+        return batches_of(self.scans, manager.data_config, manager.training_config.batch_size)
 
     def _take_size(self, config_manager: ConfigManager) -> None:
         """Believe the patterns, not the setting, about their size."""

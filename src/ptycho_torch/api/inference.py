@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from ptycho_torch.api.config_manager import ConfigManager
@@ -17,7 +16,7 @@ from ptychopinn.config import Recipe
 from ptychopinn.data import Scan
 
 if TYPE_CHECKING:
-    from ptychopinn.reconstruction import Timing
+    from ptychopinn.reconstruction import Reconstruction, Timing
 
 logger = logging.getLogger(f"{CLIENT}.inference")
 
@@ -45,10 +44,14 @@ class InferenceEngine:
             ValueError: patterns of another size than those of the training; the message has both.
             RuntimeError: the model has not been trained.
         """
+        return np.ascontiguousarray(self.reconstruct(data_loader).object_)
+
+    def reconstruct(self, data_loader: PtychoDataLoader) -> "Reconstruction":
+        """The same with coverage, positions and probe, see `ptychopinn.reconstruction.Reconstruction`."""
         with client_log():
             return self._reconstruct(self._scan(data_loader), self._recipe())
 
-    def _reconstruct(self, scan: Scan, recipe: Recipe) -> NDArray[np.complex64]:
+    def _reconstruct(self, scan: Scan, recipe: Recipe) -> "Reconstruction":
         from ptychopinn.api.inputs import say_what_runs
         from ptychopinn.api.reconstruct import check_fits, prediction_groups, use_probe
         from ptychopinn.data.dataset import ScanTensors
@@ -65,7 +68,7 @@ class InferenceEngine:
             network, tensors, prediction_groups(scan, recipe), recipe.reconstruction
         )
         logger.info("predicted in %.2f s, stitched in %.2f s", self.timing.predict_s, self.timing.stitch_s)
-        return np.ascontiguousarray(result.object_)
+        return result
 
     def _recipe(self) -> Recipe:
         """That of the training, with the present settings of prediction and the present device."""
@@ -85,7 +88,7 @@ class InferenceEngine:
 
     def _masked(self, scan: Scan) -> Scan:
         """A scan without a mask gets that of the training: the client fills such pixels in and tells no mask."""
-        unseen: torch.Tensor | None = self.ptycho_model.module().bad_pixels
+        unseen = self.ptycho_model.module().bad_pixels
         if scan.bad_pixels is not None or unseen is None:
             return scan
         return replace(scan, bad_pixels=unseen.numpy())

@@ -7,7 +7,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from ptycho_torch.api.config_manager import ConfigManager
 from ptycho_torch.api.data_loader import PtychoDataLoader
@@ -19,6 +18,8 @@ from ptychopinn.data import Scan
 from ptychopinn.errors import ConfigError
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from ptychopinn.training import Prepared
 
 logger = logging.getLogger(f"{CLIENT}.training")
@@ -121,11 +122,13 @@ def with_validation(start: "Prepared") -> "Prepared":
     return replace(start, parts=(replace(first, validation_groups=first.train_groups), *others))
 
 
-def unseen_pixels(scans: Sequence[Scan]) -> torch.Tensor | None:
+def unseen_pixels(scans: Sequence[Scan]) -> "Tensor | None":
     """(H, W) bool: the pixels that were bad in every pattern of a scan, of any of the scans; None without any.
 
     Clients hand such pixels over filled in, and without a mask, when they reconstruct.
     """
+    import torch
+
     masks = [scan.bad_pixels for scan in scans if scan.bad_pixels is not None and scan.bad_pixels.ndim == 2]
     if not masks or not any(mask.any() for mask in masks):
         return None

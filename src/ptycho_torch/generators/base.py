@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from ptycho.config.config import TrainingConfig
+    from ptycho_torch.model import PtychoPINN_Lightning
+
+CONFIGS = ("data_config", "model_config", "training_config", "inference_config")
+"""Keys of `pt_configs`."""
 
 
 class RegisteredGenerator:
@@ -22,8 +25,10 @@ class RegisteredGenerator:
         """Name in the registry of the core."""
         return self.config.model.architecture
 
-    def build_model(self, pt_configs: Mapping[str, Any]) -> nn.Module:
-        """The Lightning module of this architecture.
+    def build_model(self, pt_configs: Mapping[str, Any]) -> PtychoPINN_Lightning:
+        """A module with initial weights, for patterns of `data_config.N` px; the beam is even until it is set.
+
+        `module.network` is the model of the core: `losses(batch, mean_count)` trains it, `set_probe` gives it a beam.
 
         Args:
             pt_configs: `data_config`, `model_config`, `training_config`, `inference_config` of
@@ -33,11 +38,14 @@ class RegisteredGenerator:
             KeyError: one of the four is missing.
             ConfigError: a setting breaks a rule.
         """
-        from dataclasses import replace
+        import torch
 
         from ptycho_torch.model import PtychoPINN_Lightning
+        from ptychopinn.models import build_model
 
-        names = ("data_config", "model_config", "training_config", "inference_config")
-        configs = {name: pt_configs[name] for name in names}
+        configs = {name: pt_configs[name] for name in CONFIGS}
         configs["model_config"] = replace(configs["model_config"], architecture=self.name)
-        return PtychoPINN_Lightning(**configs)
+        module = PtychoPINN_Lightning(**configs)
+        size = configs["data_config"].N
+        module.take(build_model(module.recipe, torch.ones(1, size, size, dtype=torch.complex64)), module.recipe)
+        return module

@@ -1,47 +1,139 @@
 """What the built-in simulator draws."""
 
-from typing import Literal
+from pathlib import Path
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from ptychopinn.config.base import Section
 
+Side = Annotated[int, Field(ge=32, le=8192)]
+
+_ONLY_FOR = {
+    "object_file": ("object_kind", ("image", "file")),
+    "phase_image_file": ("object_kind", ("image",)),
+    "probe_file": ("probe_kind", ("file",)),
+    "probe_zernike": ("probe_kind", ("zernike",)),
+    "probe_defocus_px": ("probe_kind", ("zone_plate", "zernike")),
+    "scan_file": ("scan_kind", ("file",)),
+}
+"""Settings that mean something for some kinds only."""
+
 
 class SimulationConfig(Section):
-    """Object, probe, scan and dose of a simulated experiment."""
+    """Object, probe, scan, dose and detector of a simulated experiment."""
 
-    object_kind: Literal["composite", "siemens_star", "dead_leaves", "gaussian_field", "lines"] = "composite"
+    object_kind: Literal[
+        "composite",
+        "siemens_star",
+        "dead_leaves",
+        "gaussian_field",
+        "lines",
+        "diagonals",
+        "points",
+        "text",
+        "image",
+        "file",
+    ] = "composite"
     """What the sample is; `composite` puts a star, dead leaves and a power-law texture side by side."""
-    object_size_px: int = Field(default=192, ge=32, le=8192)
-    """Rows and columns of the object; at least two more than the probe's."""
+    object_size_px: Side | tuple[Side, Side] = 192
+    """Rows and columns of the object, one number for both; at least two more than the probe's. `file` has its own."""
+    object_file: Path | None = None
+    """Of the kind `image`, a picture (PNG and the like, NPY, NPZ); of `file`, a complex object (NPZ, NPY)."""
+    phase_image_file: Path | None = None
+    """A second picture, for the phase; without it one picture serves amplitude and phase."""
+    object_text: str = Field(default="PHASE\nFROM\nCOUNTS", min_length=1, coerce_numbers_to_str=True)
+    """Lines of the kind `text`; letters, digits and common signs."""
+    object_correlation: float | None = Field(default=None, ge=-1, le=1)
+    """Correlation of amplitude and phase: 1 one picture, 0 two unrelated ones; by default what the kind has."""
     amplitude_min: float = Field(default=0.6, gt=0, le=1)
     """Lowest transmission amplitude; the highest is 1."""
     phase_range_rad: float = Field(default=1.6, ge=0, le=6.28)
     """Difference of the largest and smallest phase, which lie at plus and minus half of it."""
-    probe_kind: Literal["zone_plate", "disk", "gaussian"] = "zone_plate"
-    """Illumination at the sample; every kind is about a third of the window wide."""
+
+    probe_kind: Literal["zone_plate", "disk", "ideal_disk", "gaussian", "zernike", "file"] = "zone_plate"
+    """Illumination at the sample."""
     probe_size_px: int = Field(default=64, ge=8, le=2048)
     """Rows and columns of the probe and of the detector."""
-    probe_modes: int = Field(default=1, ge=1, le=16)
-    """Incoherent modes, each with 0.4 of the power of the one before."""
-    scan_kind: Literal["jittered_grid", "spiral", "raster"] = "jittered_grid"
+    probe_file: Path | None = None
+    """Of the kind `file`: a reconstruction, a scan (NPZ) or an array (NPY)."""
+    probe_diameter_px: float | None = Field(default=None, gt=0)
+    """RMS diameter of the beam; a third of the window by default. `file` has its own."""
+    probe_central_stop: float = Field(default=0.4, ge=0, le=0.9)
+    """Diameter of the zone plate's central stop over its own."""
+    probe_defocus_px: float | None = None
+    """Distance from the axis at which a ray from the rim of the zone plate meets the sample; negative on the other
+    side of the focus. By default what the diameter asks for."""
+    probe_zernike: tuple[float, ...] | None = None
+    """Coefficients in rad rms of the Zernike terms 4, 5, 6, ... in Noll's order: defocus, two astigmatisms, two
+    comas, two trefoils, spherical, and so on; they add to the defocus."""
+    probe_modes: int | None = Field(default=None, ge=1, le=16)
+    """Incoherent modes; by default one, or all that a file has."""
+    probe_mode_ratio: float = Field(default=0.4, gt=0, le=1)
+    """Power of an added mode over that of the mode before."""
+
+    scan_kind: Literal["jittered_grid", "spiral", "raster", "random", "file"] = "jittered_grid"
     """Where the beam goes."""
+    scan_file: Path | None = None
+    """Of the kind `file`: a scan or a reconstruction (NPZ), or an array (N, 2) of (y, x) in px (NPY)."""
     step_px: float = Field(default=7.5, ge=0.25)
     """Mean distance of neighbouring positions."""
     jitter_px: float = Field(default=1.5, ge=0)
     """Largest random displacement of a grid position on each axis; only the jittered grid uses it."""
+    position_error_px: float = Field(default=0.0, ge=0)
+    """Root mean square distance of the recorded positions from the true ones."""
+
     photons_per_pattern: float = Field(default=1e5, gt=0, le=1e15)
     """Expected counts in one pattern where the object is 1."""
     poisson_noise: bool = True
     """Draw counts; without it the expected intensity is written."""
+    beamstop_diameter_px: float = Field(default=0.0, ge=0)
+    """Diameter of a disk about the zero frequency that records nothing."""
+    bad_pixel_fraction: float = Field(default=0.0, ge=0, le=0.5)
+    """Part of the detector's pixels that are dead or hot."""
+    labels: bool = False
+    """Add the patch of the object that each pattern saw, for supervised training."""
+
     seed: int = Field(default=0, ge=0)
-    """Fixes object, positions and counts; the beam does not depend on it."""
+    """Fixes object, positions, errors and counts; the beam does not depend on it."""
+    device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    """Where patterns are computed: auto, cpu, cuda, cuda:1. Counts of one seed differ between a CPU and a GPU."""
+
+    @property
+    def object_shape(self) -> tuple[int, int]:
+        """Rows and columns of a drawn object."""
+        size = self.object_size_px
+        return (size, size) if isinstance(size, int) else size
 
     @model_validator(mode="after")
     def _patch_fits(self) -> "SimulationConfig":
-        if self.object_size_px < self.probe_size_px + 2:
+        if self.object_kind != "file" and min(self.object_shape) < self.probe_size_px + 2:
             raise ValueError(
                 f"object_size_px is {self.object_size_px} and probe_size_px {self.probe_size_px}, but the "
                 "object must be at least 2 px larger; raise object_size_px or lower probe_size_px"
+            )
+        if self.beamstop_diameter_px >= self.probe_size_px:
+            raise ValueError(
+                f"beamstop_diameter_px is {self.beamstop_diameter_px:g} and the detector {self.probe_size_px} px wide; "
+                "lower beamstop_diameter_px"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _settings_fit_kinds(self) -> "SimulationConfig":
+        for name, (kind, kinds) in _ONLY_FOR.items():
+            if getattr(self, name) is not None and getattr(self, kind) not in kinds:
+                raise ValueError(
+                    f"{name} is given but {kind} is {getattr(self, kind)}, which has no use for it; "
+                    f"set {kind}={' or '.join(kinds)}, or drop {name}"
+                )
+        for name in ("object_file", "probe_file", "scan_file"):
+            kind, kinds = _ONLY_FOR[name]
+            if getattr(self, kind) in kinds and getattr(self, name) is None:
+                raise ValueError(f"{kind} is {getattr(self, kind)}, which needs {name}; name the file there")
+        if self.object_correlation is not None and self.object_kind in ("image", "file"):
+            raise ValueError(
+                f"object_correlation is given but object_kind is {self.object_kind}, whose amplitude and phase the file "
+                "decides; choose a kind that is drawn, or drop object_correlation"
             )
         return self

@@ -68,8 +68,14 @@ def spiral(bounds: Bounds, step_px: float, jitter_px: float, rng: np.random.Gene
     return (bounds.mean(axis=0) + offset)[np.all(np.abs(offset) <= half, axis=1)]
 
 
+def random(bounds: Bounds, step_px: float, jitter_px: float, rng: np.random.Generator) -> Positions:
+    """Independent positions, evenly distributed over the bounds; one for each step^2, jitter_px is not used."""
+    count = max(1, round(float(np.prod(bounds[1] - bounds[0])) / step_px**2))
+    return rng.uniform(bounds[0], bounds[1], (count, 2))
+
+
 SCANS: Mapping[str, Callable[[Bounds, float, float, np.random.Generator], Positions]] = MappingProxyType(
-    {"jittered_grid": jittered_grid, "spiral": spiral, "raster": raster}
+    {"jittered_grid": jittered_grid, "spiral": spiral, "raster": raster, "random": random}
 )
 """The kinds of `make_positions`: bounds, step, jitter, random numbers to positions."""
 
@@ -96,6 +102,37 @@ def make_positions(
     if kind not in SCANS:
         raise ConfigError(f"scan kind {kind!r} is not known; choose one of {', '.join(SCANS)}")
     return SCANS[kind](bounds, step_px, jitter_px, rng)
+
+
+def centred(positions_px: Positions, bounds: Bounds) -> Positions:
+    """Positions from elsewhere, moved together so that the box that they span lies in the middle of the bounds.
+
+    Raises:
+        ConfigError: the box is larger than the bounds.
+
+    >>> centred(np.array([[-2.0, -3.0], [2.0, 3.5]]), np.array([[10.0, 10.0], [20.0, 20.0]])).tolist()
+    [[13.0, 11.75], [17.0, 18.25]]
+    """
+    low, high = positions_px.min(axis=0), positions_px.max(axis=0)
+    lacking = np.ceil((high - low) - (bounds[1] - bounds[0])).astype(int)
+    if np.any(lacking > 0):
+        raise ConfigError(
+            f"the positions span {high[0] - low[0]:.1f} x {high[1] - low[1]:.1f} px and the object has room for "
+            f"{bounds[1, 0] - bounds[0, 0]:g} x {bounds[1, 1] - bounds[0, 1]:g} px; "
+            f"raise object_size_px by {lacking.max()}"
+        )
+    return positions_px + (bounds.mean(axis=0) - (low + high) / 2)
+
+
+def misplaced(
+    positions_px: Positions, error_px: float, bounds: Bounds, rng: np.random.Generator
+) -> Positions:
+    """Positions as a stage with errors would record them: wrong by `error_px` in the root mean square.
+
+    The error is Gaussian, the same on both axes; no recorded patch leaves the bounds.
+    """
+    wrong = positions_px + rng.normal(0.0, error_px / np.sqrt(2), positions_px.shape)
+    return np.clip(wrong, np.minimum(bounds[0], positions_px), np.maximum(bounds[1], positions_px))
 
 
 def _axis(bounds: NDArray[np.float64], step_px: float, rng: np.random.Generator) -> NDArray[np.float64]:

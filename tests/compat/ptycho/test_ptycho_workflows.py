@@ -23,6 +23,7 @@ from ptycho.workflows.components import (
     save_outputs,
     train_cdi_model,
 )
+from ptychopinn.bundle import load_bundle
 from ptychopinn.errors import BundleError, ConfigError
 from ptychopinn.reconstruction import Reconstruction
 
@@ -136,10 +137,9 @@ def test_switches_undo_positions_recorded_in_other_axes(trained, raw, config, sw
     amplitude, _, results = reassemble_cdi_image(recorded, config, **dict.fromkeys(switches, True))
     image = results["reconstruction"]
     shape = usual.object_.shape
-    if "transpose" in switches:
-        turned = image.in_frame((0, 0), shape[::-1])[0].T
-    else:
-        turned = image.in_frame((0, 0), shape)[0]
+    transposed = "transpose" in switches
+    turned = image.in_frame((0, 0), shape[::-1] if transposed else shape)[0]
+    turned = turned.T if transposed else turned
     np.testing.assert_allclose(turned, usual.object_, rtol=0, atol=1e-5)
     assert usual.covered.mean() > 0.3
     np.testing.assert_array_equal(amplitude, image.amplitude)
@@ -185,6 +185,18 @@ def test_models_with_different_networks_are_refused(trained, tmp_path) -> None:
     first, second = (load_inference_bundle(trained.output)[0] for _ in range(2))
     with pytest.raises(BundleError, match="one network under several names"):
         ModelManager.save_multiple_models({"autoencoder": first, "diffraction_to_obj": second}, tmp_path / "wts.h5")
+
+
+def test_what_was_predicted_before_saving_does_not_change_the_model(trained, scan, arrays, tmp_path) -> None:
+    model, _ = load_inference_bundle(trained.output)
+    turned = arrays(scan(modes=2))
+    turned["probeGuess"] = turned["probeGuess"][:1, ::-1] * 5
+    container = container_of(RawData.from_coords_without_pc(**turned))
+    model.predict([container.X * 1.0, container.local_offsets])
+    save(tmp_path)
+    before, after = (load_bundle(folder) for folder in (trained.output, tmp_path))
+    np.testing.assert_array_equal(after.probe, before.probe)
+    assert after.state["log_scale"] == before.state["log_scale"]
 
 
 def test_a_foreign_object_in_the_settings_costs_no_model(trained, tmp_path, caplog) -> None:

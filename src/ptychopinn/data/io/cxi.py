@@ -225,8 +225,8 @@ def _object_centre(entry: h5py.Group, basis: NDArray[np.float64]) -> tuple[float
             return y, x
     stored = find_dataset(entry, "image_2/image_center")
     centre = np.zeros(3) if stored is None else np.asarray(array(stored), np.float64).reshape(-1)
-    if centre.shape != (3,):
-        raise ScanError(f"{_OBJECT}: image_center has shape {centre.shape}; the rule is x y z in metres")
+    if stored is not None and centre.shape != (3,):
+        raise ScanError(f"{place(stored)}: image_center has shape {centre.shape}; the rule is x y z in metres")
     y, x = _directions(basis) @ centre
     return float(y), float(x)
 

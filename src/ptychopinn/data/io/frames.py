@@ -49,16 +49,19 @@ class Frames:
         Raises:
             ScanError: they do not fit into memory.
         """
-        rows = np.arange(len(self)) if rows is None else rows
         try:
-            frames = np.empty((len(rows), *self.shape[1:]), self.dtype)
-            for first, length, dataset in self._placed():
-                self._fill(frames, rows, first, length, dataset)
+            return self._gathered(np.arange(len(self)) if rows is None else rows)
         except MemoryError:
+            count = len(self) if rows is None else len(rows)
             raise ScanError(
-                f"{self.place}: {len(rows)} frames of {self.shape[1]} x {self.shape[2]} pixels do not fit into "
-                "memory; crop or bin them, or split the file"
+                f"{self.place}: {count} frames of {self.shape[1]} x {self.shape[2]} pixels do not fit into memory; "
+                "crop or bin them, or split the file"
             ) from None
+
+    def _gathered(self, rows: NDArray[np.int64]) -> NDArray[Any]:
+        frames = np.empty((len(rows), *self.shape[1:]), self.dtype)
+        for first, length, dataset in self._placed():
+            self._fill(frames, rows, first, length, dataset)
         return frames
 
     def _placed(self) -> Iterator[tuple[int, int, h5py.Dataset]]:
@@ -105,10 +108,8 @@ def _counts_type(amplitudes: NDArray[Any]) -> np.dtype[Any]:
         if (np.abs(counts - np.rint(counts)) > _RESOLUTION * precision * counts).any():
             return np.dtype(np.result_type(amplitudes.dtype, np.float32))
         largest = max(largest, float(counts.max(initial=0)))
-    for kind in (np.uint16, np.uint32):
-        if largest <= np.iinfo(kind).max:
-            return np.dtype(kind)
-    return np.dtype(np.float64)
+    fitting = (kind for kind in (np.uint16, np.uint32) if largest <= np.iinfo(kind).max)
+    return np.dtype(next(fitting, np.uint64))
 
 
 def _runs(goals: NDArray[np.int64], rows: NDArray[np.int64]) -> Iterator[tuple[int, int, int]]:

@@ -90,7 +90,7 @@ def number(group: h5py.Group, *paths: str) -> float | None:
     dataset = find_dataset(group, *paths)
     if dataset is None:
         return None
-    return finite_number(array(dataset), place(dataset))
+    return finite_number(dataset[()], place(dataset))
 
 
 def finite_number(value: Any, where: str) -> float:
@@ -103,7 +103,8 @@ def finite_number(value: Any, where: str) -> float:
     if values.dtype.kind in "SU" and values.size == 1:
         values = _parsed(values)
     if values.dtype.kind not in "buif" or values.size == 0 or not np.isfinite(values).all():
-        raise ScanError(f"{where} is {value!r}; the rule is a finite number, correct the file")
+        shown = values.item() if values.size == 1 else f"{values.dtype} {values.shape}"
+        raise ScanError(f"{where} is {shown!r}; the rule is a finite number, correct the file")
     return float(values.mean(dtype=np.float64))
 
 

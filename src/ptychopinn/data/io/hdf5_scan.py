@@ -73,7 +73,8 @@ def _with_partner(contents: Contents, diffraction: str | Path | None, files: Exi
 
 
 def _scan_of(contents: Contents, patterns: NDArray[Any], options: DataConfig, propagation: Propagation) -> Scan:
-    own, bad, metadata = contents.own, contents.bad_pixels, _metadata(contents)
+    own, metadata = contents.own, _metadata(contents)
+    bad = contents.bad_pixels if contents.bad_pixels is not None and contents.bad_pixels.any() else None
     if options.fftshift:
         patterns, bad, metadata = zero_frequency_centred(patterns, bad, metadata)
     field, reason, shadow = decide_propagation(patterns, bad, contents, propagation)
@@ -167,7 +168,10 @@ def _without_foreign_object(contents: Contents, pixel: PixelSize | None) -> Cont
     if contents.object_ is None or pixel is None or stated is None or same_pixel(stated, pixel):
         return contents
     logger.warning(
-        "%s: the object has pixels of %g m, but the patterns give %g m; it is not used", contents.source, *stated, pixel
+        "%s: the object has pixels of %g m, but the patterns give %g m; it is not used",
+        contents.source,
+        stated[0],
+        pixel[0],
     )
     return replace(contents, object_=None, object_centre_m=None)
 

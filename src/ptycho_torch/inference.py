@@ -1,0 +1,56 @@
+"""Reconstruction in one call, for scripts of the earlier system."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ptycho_torch.api.base_api import ConfigManager, InferenceEngine, PtychoDataLoader, PtychoModel
+
+
+def main(
+    model_path: str | Path,
+    data_path: str | Path,
+    output_dir: str | Path | None = None,
+    device: str | None = None,
+) -> NDArray[np.complex64]:
+    """Reconstruct a scan by a saved model.
+
+    Args:
+        model_path: the checkpoint, or the folder of its run.
+        data_path: the scan, or a folder with `*.npz`, of which `inference_config.experiment_number` names one.
+        output_dir: folder for `reconstruction.npz` and `reconstruction.png`; nothing is written without it.
+        device: instead of that of the settings.
+
+    Returns:
+        The object (Y, X).
+
+    Raises:
+        FileNotFoundError: no such model or scan.
+        ValueError: the model does not fit the scan, or one of them cannot be read.
+    """
+    model = PtychoModel.load(_checkpoint(Path(model_path)))
+    manager = ConfigManager.from_loaded_model(model)
+    if device is not None:
+        manager.update(device=device)
+    engine = InferenceEngine(config_manager=manager, ptycho_model=model)
+    result = engine.reconstruct(PtychoDataLoader(data_path, manager))
+    if output_dir is not None:
+        from ptychopinn.data.io.atomic import check_output_folder
+        from ptychopinn.plotting import figure_reconstruction, save_figure
+
+        folder = check_output_folder(output_dir)
+        result.save(folder)
+        save_figure(figure_reconstruction(result, None), folder / "reconstruction.png")
+    return result.object_
+
+
+def _checkpoint(place: Path) -> Path:
+    if not place.is_dir():
+        return place
+    from ptycho_torch.lightning_utils import find_best_checkpoint
+
+    found = find_best_checkpoint(place)
+    if found is None:
+        raise FileNotFoundError(f"{place}: holds no checkpoint; give a .ckpt file, or the folder of a training run")
+    return found

@@ -1,0 +1,5 @@
+"""Another path to `ptycho_torch.reassembly`."""
+
+from ptycho_torch.reassembly import VectorizedBarycentricAccumulator
+
+__all__ = ["VectorizedBarycentricAccumulator"]

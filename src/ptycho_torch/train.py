@@ -1,0 +1,59 @@
+"""Training in one call, for scripts of the earlier system."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ptycho_torch.api.base_api import ConfigManager, PtychoDataLoader, PtychoModel, Trainer
+from ptycho_torch.config_params import TrainingConfig
+
+
+def main(
+    ptycho_dir: str | Path | None = None,
+    config_path: str | Path | None = None,
+    existing_config: Sequence[Any] | None = None,
+    output_dir: str | Path | None = None,
+) -> Path:
+    """Train on the scans of a folder.
+
+    Args:
+        ptycho_dir: folder with `*.npz`, or one such file; `train_data_file` or the first of `training_directories` of
+            the settings without it.
+        config_path: JSON file with any of `data_config`, `model_config`, `training_config`, `inference_config`, each a
+            mapping of fields.
+        existing_config: the configurations (data, model, training, inference, datagen), of which later ones may lack.
+        output_dir: the run makes its folder in it; `output_dir` of the settings, where that was changed, without it.
+
+    Returns:
+        The checkpoint of the trained model.
+
+    Raises:
+        ValueError: settings or scans that cannot be used, or one of the folders was not named.
+        FileNotFoundError: there are no scans, or no such file of settings.
+    """
+    from ptycho_torch.lightning_utils import MODEL_NAME
+    from ptycho_torch.model import PtychoPINN_Lightning
+
+    manager = ConfigManager(*(existing_config or ()))
+    if config_path is not None:
+        manager.update(**json.loads(Path(config_path).read_text(encoding="utf-8")))
+    training = manager.training_config
+    loader = PtychoDataLoader(ptycho_dir or _place(training), manager, output_dir=output_dir or _output(training))
+    model = PtychoModel._new_model(model=PtychoPINN_Lightning, config_manager=manager)
+    Trainer._from_lightning(model=model, dataloader=loader, config_manager=manager).train()
+    return Path(loader.output_dir or "") / MODEL_NAME
+
+
+def _output(training: TrainingConfig) -> str:
+    if training.output_dir == TrainingConfig.output_dir:
+        raise ValueError("no folder for the result was named; give output_dir, here or in the training settings")
+    return training.output_dir
+
+
+def _place(training: TrainingConfig) -> str:
+    places = [training.train_data_file, *training.training_directories]
+    given = [place for place in places if place]
+    if not given:
+        raise ValueError("no scans were named; give ptycho_dir, or train_data_file in the training settings")
+    return str(given[0])

@@ -1,0 +1,132 @@
+"""Training and reconstruction by the PyTorch workflows: those of `ptycho.workflows.components`, with tensors.
+
+Importing this module does not need PyTorch; calling one of its functions does.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ptycho import params
+from ptycho.backend import only_pytorch
+from ptycho_torch.data_container_bridge import PtychoDataContainerTorch
+from ptycho_torch.model_manager import TorchModel, for_pytorch, load_torch_bundle, save_torch_bundle
+from ptycho_torch.needs_torch import import_with_torch
+from ptychopinn.errors import BundleError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ptycho.config.config import PyTorchExecutionConfig, TrainingConfig
+
+__all__ = [
+    "load_inference_bundle_torch",
+    "load_torch_bundle",
+    "run_cdi_example_torch",
+    "save_torch_bundle",
+    "train_cdi_model_torch",
+]
+
+_SHARED = "ptycho.workflows.components"
+
+
+def run_cdi_example_torch(
+    train_data: Any,
+    test_data: Any,
+    config: TrainingConfig,
+    flip_x: bool = False,
+    flip_y: bool = False,
+    transpose: bool = False,
+    M: int = 20,
+    do_stitching: bool = False,
+    *,
+    execution_config: PyTorchExecutionConfig | None = None,
+) -> tuple[NDArray[np.float32] | None, NDArray[np.float32] | None, dict[str, Any]]:
+    """Train on one scan, then, if asked for, reconstruct another one.
+
+    Where `config.output_dir` differs from its default, `wts.h5.zip`, `recipe.yaml` and `history.csv` go into it; else
+    nothing is written.
+
+    Args:
+        train_data: `RawDataTorch`, `RawData` or a container.
+        test_data: the same, or None; it takes no part in the training.
+        config: settings; the pattern size is that of the data, and the backend is PyTorch.
+        flip_x: the columns of the positions count the other way.
+        flip_y: so do the rows.
+        transpose: rows and columns of the patterns are interchanged.
+        M: side of the central window of each patch that is stitched, px.
+        do_stitching: reconstruct `test_data`.
+        execution_config: how the training is carried out.
+
+    Returns:
+        Amplitude and phase, each (Y, X) or None, and the results: `history` (dict of lists), `train_container`,
+        `test_container` (`PtychoDataContainerTorch`), `models`, `backend`, and with stitching `reconstruction`.
+
+    Raises:
+        ImportError: PyTorch is not installed.
+        PtychoPINNError: data or settings cannot be used.
+    """
+    shared = import_with_torch(_SHARED)
+    turned = (flip_x, flip_y, transpose)
+    with only_pytorch():
+        amplitude, phase, results = shared.run_cdi_example(
+            train_data,
+            test_data,
+            for_pytorch(config),
+            *turned,
+            M,
+            do_stitching,
+            torch_execution_config=execution_config,
+        )
+    return amplitude, phase, _finished(results, config)
+
+
+def train_cdi_model_torch(train_data: Any, test_data: Any, config: TrainingConfig) -> dict[str, Any]:
+    """Train on one scan; arguments, results and files are those of `run_cdi_example_torch` without stitching."""
+    shared = import_with_torch(_SHARED)
+    with only_pytorch():
+        results = shared.train_cdi_model(train_data, test_data, for_pytorch(config))
+    return _finished(results, config)
+
+
+def load_inference_bundle_torch(
+    bundle_dir: str | Path, model_name: str = "diffraction_to_obj"
+) -> tuple[TorchModel, dict[str, Any]]:
+    """Load a model; what was saved with it replaces the same entries of `ptycho.params.cfg`.
+
+    Args:
+        bundle_dir: folder with `wts.h5.zip`, or with its unpacked members.
+        model_name: `diffraction_to_obj` or `autoencoder`.
+
+    Returns:
+        The model, with `predict`, and a copy of the restored dictionary.
+
+    Raises:
+        ImportError: PyTorch is not installed.
+        FileNotFoundError: there is no bundle.
+        BundleError: it is damaged or foreign, or holds no model of that name.
+    """
+    manager = import_with_torch("ptycho.model_manager")
+    with only_pytorch():
+        model = manager.load_trained_model(bundle_dir)
+    names = manager.load_bundle(bundle_dir).manifest.models
+    if model_name not in names:
+        raise BundleError(f"{bundle_dir}: holds no model {model_name!r}; choose one of {', '.join(names)}")
+    return TorchModel(model), dict(params.cfg)
+
+
+def _finished(results: dict[str, Any], config: TrainingConfig) -> dict[str, Any]:
+    """The results with containers of tensors and the models, which are saved where a folder was given."""
+    from ptycho._session import session
+    from ptycho.loader import PtychoDataContainer
+    from ptycho.model_manager import save
+    from ptychopinn.bundle.store import MODELS
+
+    for name in ("train_container", "test_container"):
+        if isinstance(results[name], PtychoDataContainer):
+            results[name] = PtychoDataContainerTorch(results[name])
+    if config.output_dir not in (None, type(config).output_dir):
+        save(config.output_dir)
+    return {**results, "models": dict.fromkeys(MODELS, TorchModel(session.held()))}

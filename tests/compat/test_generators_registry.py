@@ -1,0 +1,89 @@
+"""`ptycho_torch.generators`: the registry of the core under the earlier names."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import ptychopinn
+from ptycho.config.config import ModelConfig, TrainingConfig
+from ptycho_torch.config_factory import torch_configs
+from ptycho_torch.generators.cnn import CnnGenerator
+from ptycho_torch.generators.registry import resolve_generator
+from ptycho_torch.model import PtychoPINN_Lightning
+from ptychopinn.config import GeneratorConfig
+from ptychopinn.data.dataset import ScanTensors
+from ptychopinn.errors import ConfigError
+from ptychopinn.generators import registry
+
+N = 16
+
+
+def settings(architecture: Any = "cnn") -> TrainingConfig:
+    return TrainingConfig(model=ModelConfig(architecture=architecture, N=N, gridsize=1, n_filters_scale=1))
+
+
+def test_cnn_resolves_to_a_trainable_module() -> None:
+    config = settings()
+    generator = resolve_generator(config)
+    module = generator.build_model(torch_configs(config))
+
+    assert isinstance(generator, CnnGenerator)
+    assert generator.name == "cnn"
+    assert isinstance(module, PtychoPINN_Lightning)
+    assert sum(value.numel() for value in module.parameters() if value.requires_grad) > 10_000
+    assert module.network is not None
+    assert module.network.probe.shape == (1, N, N)
+
+
+def test_the_module_learns() -> None:
+    overrides = ["simulation.object_size_px=36", "simulation.probe_size_px=16", "simulation.step_px=4"]
+    scan = ptychopinn.simulate(overrides=overrides).scan
+    tensors = ScanTensors(scan, torch.device("cpu"))
+    config = settings()
+    module = resolve_generator(config).build_model(torch_configs(config))
+    model = module.trained()
+    model.set_probe(torch.from_numpy(scan.probe), 1.0)
+    batch = tensors.gather(np.arange(len(scan))[:, None])
+    mean_count = float(scan.counts().mean())
+    optimizer = torch.optim.Adam(module.parameters(), lr=3e-3)
+
+    losses = []
+    for _ in range(15):
+        optimizer.zero_grad()
+        total = torch.stack(list(model.losses(batch, mean_count).values())).sum()
+        total.backward()
+        optimizer.step()
+        losses.append(float(total.detach()))
+    assert losses[-1] < losses[0]
+
+
+def test_the_core_lists_what_exists_when_a_name_is_unknown() -> None:
+    known = ", ".join(registry.architectures())
+    with pytest.raises(ConfigError, match=f"'resnet' is not registered; choose one of {known}"):
+        resolve_generator(settings("resnet"))
+
+
+def test_an_architecture_of_the_core_resolves_without_a_second_dictionary(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So will `fno` and `hybrid`, which are words of the settings already."""
+
+    def make(channels_in: int, channels_out: int, config: GeneratorConfig) -> nn.Module:
+        return nn.Conv2d(channels_in, channels_out, 1)
+
+    monkeypatch.setattr(registry, "_ARCHITECTURES", {"cnn": registry.resolve("cnn")})
+    registry.register("neuralop_uno", make)
+    config = settings("neuralop_uno")
+    generator = resolve_generator(config)
+    module = generator.build_model(torch_configs(settings("cnn")))
+
+    assert generator.name == "neuralop_uno"
+    assert isinstance(module.trained().generator.network, nn.Conv2d)
+
+
+def test_a_missing_config_is_named() -> None:
+    configs = torch_configs(settings())
+    del configs["data_config"]
+    with pytest.raises(KeyError, match="data_config"):
+        resolve_generator(settings()).build_model(configs)

@@ -1,0 +1,132 @@
+"""Near-field patterns are told from far-field ones, read, and refused by every model."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ptychopinn import Recipe, info
+from ptychopinn.data import Scan, read_scan, write_scan
+from ptychopinn.errors import ScanError
+from ptychopinn.reconstruction import check_one_image
+from ptychopinn.training import prepare
+
+DETECTOR = "entry_1/instrument_1/detector_1"
+MAGNIFICATION = 80.0
+
+
+def shadow_parts(cxi_parts: dict, far_field_disc: bool = False) -> dict:
+    """A CXI file whose patterns are a magnified shadow of a random sample; without a probe."""
+    rng = np.random.default_rng(5)
+    sample = rng.uniform(0.2, 1, (200, 200))
+    y, x = np.indices((32, 32)) - 16
+    lit = np.exp(-(x**2 + y**2) / 100)
+    starts = rng.integers(20, 60, (60, 2))
+    images = [lit * (1 if far_field_disc else sample[r : r + 32, c : c + 32]) for r, c in starts]
+    moved = np.zeros((60, 3))
+    moved[:, 1], moved[:, 0] = (starts * 75e-6 / MAGNIFICATION).T
+    parts = cxi_parts | {
+        f"{DETECTOR}/data": rng.poisson(900 * np.stack(images)).astype(np.int32),
+        "entry_1/sample_1/geometry_1/translation": moved,
+        "entry_1/instrument_1/source_1/illumination": None,
+    }
+    return parts
+
+
+def test_patterns_that_move_with_the_sample_and_light_more_than_the_window(scan_of, cxi_of, write_hdf5) -> None:
+    scan = read_scan(write_hdf5(shadow_parts(cxi_of(scan_of()))))
+    assert scan.metadata["propagation"] == "near_field"
+    assert "the patterns move with the sample" in scan.metadata["propagation_reason"]
+    assert "times the far-field window" in scan.metadata["propagation_reason"]
+    assert scan.pixel_size_m == pytest.approx(75e-6 / MAGNIFICATION, rel=0.02)
+    assert np.ptp(scan.positions_px, axis=0) == pytest.approx([39, 39], rel=0.1)
+
+
+def test_without_a_probe_the_mean_pattern_stands_in(scan_of, cxi_of, write_hdf5) -> None:
+    scan = read_scan(write_hdf5(shadow_parts(cxi_of(scan_of()))))
+    np.testing.assert_allclose(np.abs(scan.probe[0]) ** 2, scan.patterns.mean(axis=0), rtol=1e-5)
+
+
+def test_a_disc_that_does_not_move_is_far_field(scan_of, cxi_of, write_hdf5) -> None:
+    with pytest.raises(ScanError, match="holds no probe"):
+        read_scan(write_hdf5(shadow_parts(cxi_of(scan_of()), far_field_disc=True)))
+
+
+def test_a_shadow_within_the_window_is_far_field(scan_of, cxi_of, write_hdf5) -> None:
+    """A defocused beam casts a shadow in the far field too; what counts is whether the detector samples it."""
+    parts = shadow_parts(cxi_of(scan_of())) | {f"{DETECTOR}/distance": 1750.0}
+    with pytest.raises(ScanError, match="holds no probe"):
+        read_scan(write_hdf5(parts))
+
+
+def test_an_explicit_word_wins(scan_of, cxi_of, write_hdf5) -> None:
+    parts = shadow_parts(cxi_of(scan_of()))
+    parts["entry_1/instrument_1/source_1/illumination"] = scan_of(32).probe[0]
+    scan = read_scan(write_hdf5(parts), propagation="far_field")
+    assert scan.metadata["propagation"] == "far_field"
+    assert scan.metadata["propagation_reason"] == "given explicitly"
+    assert scan.pixel_size_m == pytest.approx(scan_of(32).pixel_size_m)
+    check_one_image(scan)
+    parts[f"{DETECTOR}/data"] = parts[f"{DETECTOR}/data"][::-1]
+    other = read_scan(write_hdf5(parts), propagation="near_field")
+    with pytest.raises(ScanError, match="near-field patterns"):
+        check_one_image(other)
+
+
+@pytest.mark.parametrize("extension", [".npz", ".cxi", ".h5"])
+@pytest.mark.parametrize("given", ["auto", "far_field"])
+def test_the_finding_travels(scan_of, cxi_of, write_hdf5, tmp_path, extension: str, given) -> None:
+    parts = shadow_parts(cxi_of(scan_of()))
+    parts["entry_1/instrument_1/source_1/illumination"] = scan_of(32).probe[0]
+    scan = read_scan(write_hdf5(parts), propagation=given)
+    found = read_scan(write_scan(scan, tmp_path / f"again{extension}"))
+    for key in ("propagation", "propagation_reason", "detector_pixel_m", "energy_eV", "distance_m"):
+        assert found.metadata[key] == scan.metadata[key]
+    np.testing.assert_allclose(found.positions_px, scan.positions_px, atol=1e-9)
+    assert found.pixel_size_m == pytest.approx(scan.pixel_size_m)
+
+
+def test_an_npz_takes_the_word_too(scan_of, tmp_path) -> None:
+    path = write_scan(scan_of(metadata={"propagation": "near_field"}), tmp_path / "scan.npz")
+    assert read_scan(path).metadata == {"propagation": "near_field"}
+    assert read_scan(path, propagation="far_field").metadata["propagation"] == "far_field"
+
+
+def near(scan: Scan) -> Scan:
+    return replace(scan, metadata={"propagation": "near_field", "propagation_reason": "a test"})
+
+
+def test_models_refuse_it_and_say_why_and_the_way_out(scan_of) -> None:
+    sentence = (
+        r"near-field patterns, to which a far-field model must not be fitted \(a test\); .*--propagation far_field"
+    )
+    with pytest.raises(ScanError, match=sentence):
+        check_one_image(near(scan_of()))
+    with pytest.raises(ScanError, match=sentence):
+        prepare(near(scan_of()), Recipe())
+
+
+def test_a_word_that_does_not_exist(scan_of, tmp_path) -> None:
+    path = write_scan(scan_of(metadata={"propagation": "middle"}), tmp_path / "scan.cxi")
+    with pytest.raises(ScanError, match="propagation = 'middle'; the rule is 'far_field' or 'near_field'"):
+        read_scan(path)
+
+
+@pytest.mark.shared_data
+def test_the_shared_near_field_file_is_read_and_refused(shared_dir) -> None:
+    """Its magnification is 308 by the distances that its authors give."""
+    scan = read_scan(shared_dir / "data" / "p25_nearfield.cxi")
+    assert (scan.patterns.shape, scan.patterns.dtype) == ((200, 100, 100), np.int32)
+    assert scan.bad_pixels.sum() == 5
+    assert scan.pixel_size_m == pytest.approx(55e-6 / 308, rel=0.1)
+    assert info(scan).overlap > 0.5
+    with pytest.raises(ScanError, match=r"must not be fitted .*times the far-field window"):
+        check_one_image(scan)
+
+
+@pytest.mark.shared_data
+@pytest.mark.parametrize("name", ["siemens64.npz", "siemens128.npz", "synth_dev_1e4.npz", "synth_dev_1e6.npz"])
+def test_shared_far_field_scans_are_taken_for_that(shared_dir, tmp_path, name: str) -> None:
+    scan = read_scan(shared_dir / "data" / name)
+    scan = replace(scan.select(slice(0, 200)), metadata={}, pixel_size_m=None)
+    assert "propagation" not in read_scan(write_scan(scan, tmp_path / "scan.cxi")).metadata

@@ -1,0 +1,176 @@
+"""NeXus files are read by the classes of their groups, not by their names."""
+
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from ptychopinn.data import read_scan
+from ptychopinn.errors import ScanError
+
+DETECTOR = "scan_7/beamline/camera"
+CLASSES = {
+    "scan_7": {"NX_class": "NXentry"},
+    "scan_7/beamline": {"NX_class": "NXinstrument"},
+    DETECTOR: {"NX_class": "NXdetector"},
+    "scan_7/beamline/light": {"NX_class": "NXbeam"},
+    "scan_7/thing": {"NX_class": "NXsample"},
+}
+
+
+def nexus_parts(cxi_parts: dict[str, Any]) -> dict[str, Any]:
+    """The same content under other names."""
+    return {
+        "scan_7/definition": "NXcxi_ptycho",
+        "scan_7/title": "a star",
+        f"{DETECTOR}/data": cxi_parts["entry_1/instrument_1/detector_1/data"],
+        f"{DETECTOR}/distance": 1750.0,
+        f"{DETECTOR}/x_pixel_size": 75.0,
+        f"{DETECTOR}/y_pixel_size": 75.0,
+        "scan_7/beamline/light/incident_beam_energy": 8.8,
+        "scan_7/thing/geometry/translation": cxi_parts["entry_1/sample_1/geometry_1/translation"] * 1e6,
+        "scan_7/beamline/light/illumination": cxi_parts["entry_1/instrument_1/source_1/illumination"],
+    }
+
+
+UNITS = {
+    f"{DETECTOR}/distance": {"units": "mm"},
+    f"{DETECTOR}/x_pixel_size": {"units": "um"},
+    f"{DETECTOR}/y_pixel_size": {"units": b"micron"},
+    "scan_7/beamline/light/incident_beam_energy": {"units": "keV"},
+    "scan_7/thing/geometry/translation": {"units": "um"},
+}
+
+
+@pytest.fixture
+def write(scan_of, cxi_of, write_hdf5):
+    """Write a file with changes of datasets and attributes."""
+
+    def write_file(changes: dict[str, Any] | None = None, **attributes: Any):
+        parts = nexus_parts(cxi_of(scan_of(object_guess=None))) | (changes or {})
+        present = {place for place, value in parts.items() if value is not None}
+        told = {place: values for place, values in UNITS.items() if place in present}
+        return write_hdf5(parts, "scan.nxs", CLASSES | told | attributes.get("attributes", {}))
+
+    return write_file
+
+
+def test_nxcxi_ptycho(scan_of, write) -> None:
+    scan = scan_of(object_guess=None)
+    found = read_scan(write())
+    np.testing.assert_array_equal(found.patterns, scan.patterns)
+    np.testing.assert_array_equal(found.probe, scan.probe)
+    np.testing.assert_allclose(np.diff(found.positions_px, axis=0), np.diff(scan.positions_px, axis=0), atol=1e-6)
+    assert found.pixel_size_m == pytest.approx(scan.pixel_size_m, rel=1e-9)
+    assert found.metadata["energy_eV"] == pytest.approx(8800)
+    assert (found.metadata["title"], found.domain) == ("a star", "counts")
+
+
+def test_a_raster_flattens(scan_of, write) -> None:
+    scan = scan_of(object_guess=None)
+    found = read_scan(write({f"{DETECTOR}/data": scan.patterns.reshape(2, 7, 16, 16)}))
+    np.testing.assert_array_equal(found.patterns, scan.patterns)
+
+
+def test_the_source_of_nexus_is_the_machine(scan_of, write) -> None:
+    """Its energy, in GeV, is not that of the photons; only a value in joules can be."""
+    source = {"scan_7/source": {"NX_class": "NXsource"}}
+    light = "scan_7/beamline/light/incident_beam_energy"
+    with pytest.raises(ScanError, match="energy, distance or detector pixel is missing"):
+        read_scan(write({light: None, "scan_7/source/energy": 6.0}, attributes=source))
+    found = read_scan(write({light: None, "scan_7/source/energy": 1.40991543792e-15}, attributes=source))
+    assert found.metadata["energy_eV"] == pytest.approx(8800)
+
+
+@pytest.mark.parametrize(
+    ("value", "attributes", "expected"),
+    [
+        (8800.0, {}, 8800),
+        (1.40991543792e-15, {}, 8800),
+        (8800.0, {"units": "eV"}, 8800),
+        (1e-15, {"units": "J"}, 6241.5),
+    ],
+)
+def test_units_of_energy(write, value: float, attributes: dict, expected: float) -> None:
+    light = "scan_7/beamline/light/incident_beam_energy"
+    path = write({light: value}, attributes={light: attributes})
+    with h5py.File(path, "a") as file:
+        if not attributes:
+            del file[light].attrs["units"]
+    assert read_scan(path).metadata["energy_eV"] == pytest.approx(expected, rel=1e-4)
+
+
+def test_an_energy_that_may_be_anything(write) -> None:
+    light = "scan_7/beamline/light/incident_beam_energy"
+    path = write()
+    with h5py.File(path, "a") as file:
+        del file[light].attrs["units"]
+    with pytest.raises(ScanError, match=r"is 8\.8 without a unit; the rule is an attribute units"):
+        read_scan(path)
+
+
+def test_a_unit_that_nobody_knows(write) -> None:
+    with pytest.raises(ScanError, match=r"distance has the unit 'furlong'; known are .*mm"):
+        read_scan(write(attributes={f"{DETECTOR}/distance": {"units": "furlong"}}))
+
+
+def test_a_pixel_mask(write) -> None:
+    mask = np.zeros((16, 16), np.uint32)
+    mask[3, 4], mask[5, 6] = 1, 16
+    found = read_scan(write({f"{DETECTOR}/pixel_mask": mask}))
+    assert np.argwhere(found.bad_pixels).tolist() == [[3, 4], [5, 6]]
+
+
+def test_no_probe_names_the_way_out(write) -> None:
+    with pytest.raises(ScanError, match=r"NeXus file holds no probe \(looked for a complex dataset.*--probe"):
+        read_scan(write({"scan_7/beamline/light/illumination": None}))
+
+
+def test_no_positions(write) -> None:
+    with pytest.raises(ScanError, match=r"holds no positions \(looked for a dataset translation"):
+        read_scan(write({"scan_7/thing/geometry/translation": None}))
+
+
+def master_parts(scan_of, cxi_of, write_hdf5) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """A detector's master file: frames in two other files, wavelength and distance beside; probe and positions added."""
+    scan, parts = scan_of(object_guess=None), cxi_of(scan_of())
+    for number, part in enumerate((scan.patterns[:9], scan.patterns[9:]), 1):
+        write_hdf5({"entry/data/data": part}, f"scan_data_{number:06d}.h5")
+    detector = "entry/instrument/detector"
+    return {
+        "entry/data/data_000001": h5py.ExternalLink("scan_data_000001.h5", "/entry/data/data"),
+        "entry/data/data_000002": h5py.ExternalLink("scan_data_000002.h5", "/entry/data/data"),
+        f"{detector}/detector_distance": 1.75,
+        f"{detector}/x_pixel_size": 75e-6,
+        f"{detector}/y_pixel_size": 75e-6,
+        "entry/instrument/beam/incident_wavelength": 1.4089113458318212,
+        "entry/sample/translation": parts["entry_1/sample_1/geometry_1/translation"],
+        "entry/illumination": scan.probe,
+    }, {"entry/instrument/beam/incident_wavelength": {"units": "angstrom"}}
+
+
+@pytest.mark.parametrize("classes", [False, True])
+def test_a_master_file_with_frames_in_others(scan_of, cxi_of, write_hdf5, classes: bool) -> None:
+    parts, attributes = master_parts(scan_of, cxi_of, write_hdf5)
+    if classes:
+        attributes |= {"entry": {"NX_class": "NXentry"}, "entry/data": {"NX_class": "NXdata"}}
+        attributes |= {"entry/instrument/detector": {"NX_class": "NXdetector"}}
+    found = read_scan(write_hdf5(parts, "scan_master.h5", attributes))
+    scan = scan_of(object_guess=None)
+    np.testing.assert_array_equal(found.patterns, scan.patterns)
+    np.testing.assert_allclose(np.diff(found.positions_px, axis=0), np.diff(scan.positions_px, axis=0), atol=1e-6)
+    assert found.pixel_size_m == pytest.approx(scan.pixel_size_m, rel=1e-6)
+
+
+def test_a_master_file_whose_frames_are_gone(scan_of, cxi_of, write_hdf5, tmp_path) -> None:
+    parts, attributes = master_parts(scan_of, cxi_of, write_hdf5)
+    path = write_hdf5(parts, "scan_master.h5", attributes)
+    (tmp_path / "scan_data_000002.h5").unlink()
+    with pytest.raises(ScanError, match=r"link to /entry/data/data in scan_data_000002\.h5, which cannot be opened"):
+        read_scan(path)
+
+
+def test_a_plain_data_path_without_probe_says_what_is_missing(scan_of, write_hdf5) -> None:
+    with pytest.raises(ScanError, match=r"holds no positions .*found: entry/data/data \(14, 16, 16\)"):
+        read_scan(write_hdf5({"entry/data/data": scan_of().patterns}))
