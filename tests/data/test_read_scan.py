@@ -23,11 +23,14 @@ class Trap:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"\x89HDF\r\n\x1a\n" + bytes(64), r"HDF5 and CXI scans are not readable yet, save the scan as NPZ"),
+        (b"\x89HDF\r\n\x1a\n" + bytes(64), r"cannot be read as an HDF5 file .*damaged"),
         (b"\x93NUMPY\x01\x00", r"holds a single array; a scan needs patterns, positions and probe"),
         (b"", r"is empty; give a scan saved with numpy\.savez"),
-        (b"some text", r"is no NPZ file; give a scan saved with numpy\.savez"),
-        (pickle.dumps(Trap()), r"is no NPZ file"),
+        (
+            b"some text",
+            r"is no NPZ or HDF5 file; give a scan saved with numpy\.savez, as CXI or NeXus, or by ptychodus",
+        ),
+        (pickle.dumps(Trap()), r"is no NPZ or HDF5 file"),
         (b"PK\x03\x04 and no more", r"cannot be read as an NPZ file .*damaged"),
         (b"PK\x05\x06" + bytes(18), r"no patterns, neither diffraction nor diff3d \(found: nothing\)"),
     ],
@@ -180,9 +183,3 @@ def test_shared_corner_file(shared_dir) -> None:
     assert scan.positions_px.min() < -100
     centred = read_scan(shared_dir / "data" / "siemens128.npz")
     np.testing.assert_allclose(scan.counts(), centred.counts(), atol=1e-3)
-
-
-@pytest.mark.shared_data
-def test_shared_hdf5_file(shared_dir) -> None:
-    with pytest.raises(ScanError, match=r"HDF5 and CXI scans are not readable yet"):
-        read_scan(shared_dir / "data" / "siemens128.cxi")

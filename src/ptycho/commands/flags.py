@@ -106,6 +106,10 @@ class Options:
             raise ConfigError(f"{extra[0].partition('=')[0]} is no option of this command{self._near(extra[0])}")
         return vars(found)
 
+    def knows(self, name: str) -> bool:
+        """Whether there is a flag of that name, in either spelling."""
+        return _key(name) in self._spelling
+
     def from_mapping(self, tree: Mapping[str, Any], where: str) -> dict[str, Any]:
         """The same for the keys of a settings file: names of flags, `model` and `torch` nested or flat.
 

@@ -1,5 +1,6 @@
 """`info`: what is in a scan, and what may go wrong with it, before anything is trained."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -87,7 +88,7 @@ class ScanInfo:
         return (high[0] - low[0] + self.probe_diameter_px, high[1] - low[1] + self.probe_diameter_px)
 
 
-def info(scan: ScanSource, recipe: RecipeSource = None, *, overrides: tuple[str, ...] | list[str] = ()) -> ScanInfo:
+def info(scan: ScanSource, recipe: RecipeSource = None, *, overrides: Sequence[str] = ()) -> ScanInfo:
     """Describe a scan and list what looks wrong.
 
     Args:

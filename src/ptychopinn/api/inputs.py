@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from logging.handlers import MemoryHandler
 from pathlib import Path
@@ -16,7 +16,7 @@ ScanSource: TypeAlias = str | Path | Scan
 RecipeSource: TypeAlias = str | Path | Recipe | Mapping[str, Any] | None
 
 
-def as_recipe(source: RecipeSource, overrides: tuple[str, ...] | list[str] = ()) -> Recipe:
+def as_recipe(source: RecipeSource, overrides: Sequence[str] = ()) -> Recipe:
     """A recipe from a YAML file, a mapping, a recipe, or nothing (the default), with dotted overrides."""
     if source is None:
         recipe = Recipe()

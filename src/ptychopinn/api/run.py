@@ -1,6 +1,7 @@
 """`run`: train on a scan, then reconstruct it; one call from a measurement to an image."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,7 +32,7 @@ def run(
     output: str | Path | None = None,
     recipe: RecipeSource = None,
     *,
-    overrides: tuple[str, ...] | list[str] = (),
+    overrides: Sequence[str] = (),
     resume: bool = False,
     on_epoch: EpochHook | None = None,
     on_batch: Progress | None = None,

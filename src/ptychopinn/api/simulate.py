@@ -1,6 +1,7 @@
 """`simulate`: make a scan of a known object with the built-in simulator."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +28,7 @@ def simulate(
     output: str | Path | None = None,
     recipe: RecipeSource = None,
     *,
-    overrides: tuple[str, ...] | list[str] = (),
+    overrides: Sequence[str] = (),
 ) -> Simulated:
     """Simulate the experiment of a recipe's `simulation` section.
 

@@ -35,7 +35,7 @@ def train(
     output: str | Path | None = None,
     recipe: RecipeSource = None,
     *,
-    overrides: tuple[str, ...] | list[str] = (),
+    overrides: Sequence[str] = (),
     resume: bool = False,
     on_epoch: EpochHook | None = None,
 ) -> Trained:

@@ -5,10 +5,11 @@ from typing import Annotated, Literal
 
 import typer
 
-from ptychopinn.cli.options import AxisOrder, Domain, FftShift, PositionOrigin, Verbose, collect_overrides
+from ptychopinn.cli.options import Overrides, Verbose, reading_options
 from ptychopinn.cli.summary import show_path
 
 
+@reading_options
 def convert(
     source: Annotated[
         Path,
@@ -33,18 +34,12 @@ def convert(
         Literal["auto", "far_field", "near_field"],
         typer.Option("--propagation", help="What the patterns are; models refuse the near field."),
     ] = "auto",
-    fftshift: FftShift = False,
-    domain: Domain = None,
-    axis_order: AxisOrder = None,
-    position_origin: PositionOrigin = None,
+    overrides: Overrides = (),
     verbose: Verbose = False,
 ) -> None:
     """Write a scan or a reconstruction in another format, by the extension of OUT."""
     from ptychopinn.api.convert import convert as write_as
 
-    overrides = collect_overrides(
-        None, fftshift=fftshift, domain=domain, axis_order=axis_order, position_origin=position_origin
-    )
     written = write_as(
         source,
         target,

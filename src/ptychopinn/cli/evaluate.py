@@ -5,11 +5,12 @@ from typing import Annotated
 
 import typer
 
-from ptychopinn.cli.options import AxisOrder, Domain, FftShift, PositionOrigin, Verbose, collect_overrides
+from ptychopinn.cli.options import Overrides, Verbose, reading_options
 from ptychopinn.cli.summary import show_metrics, show_path
 from ptychopinn.errors import ConfigError
 
 
+@reading_options
 def evaluate(
     reconstruction: Annotated[
         Path,
@@ -43,19 +44,13 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
-    fftshift: FftShift = False,
-    domain: Domain = None,
-    axis_order: AxisOrder = None,
-    position_origin: PositionOrigin = None,
+    overrides: Overrides = (),
     verbose: Verbose = False,
 ) -> None:
     """Compare a reconstruction with a reference, after removing what phase retrieval cannot know."""
     from ptychopinn.api.evaluate import evaluate as compare
 
     box = None if region is None else parse_region(region)
-    overrides = collect_overrides(
-        None, fftshift=fftshift, domain=domain, axis_order=axis_order, position_origin=position_origin
-    )
     result = compare(reconstruction, reference, output, region=box, overrides=overrides)
     show_metrics({"reference": result.report})
     show_path("picture", result.paths.get("picture"))

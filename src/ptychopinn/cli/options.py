@@ -1,7 +1,10 @@
 """Options that several verbs share."""
 
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -9,7 +12,7 @@ from ptychopinn.cli.console import set_verbosity
 
 _READING = "How the scan is read"
 
-Scan = Annotated[Path, typer.Argument(metavar="SCAN", help="The scan file (NPZ).", show_default=False)]
+Scan = Annotated[Path, typer.Argument(metavar="SCAN", help="The scan file (NPZ, CXI, HDF5).", show_default=False)]
 Scans = Annotated[
     list[Path],
     typer.Argument(metavar="SCAN...", help="The scan file, or several to train on together.", show_default=False),
@@ -66,8 +69,21 @@ PositionOrigin = Annotated[
 ]
 
 
+Overrides = Sequence[str]
+"""`section.key=value` texts, made of options by `reading_options` or `recipe_options`."""
+
+_READING_OPTIONS: dict[str, tuple[Any, Any]] = {
+    "fftshift": (FftShift, False),
+    "domain": (Domain, None),
+    "axis_order": (AxisOrder, None),
+    "position_origin": (PositionOrigin, None),
+}
+_RECIPE_OPTIONS = {"set_": (Set, None), **_READING_OPTIONS}
+_TRAINING_OPTIONS = {"set_": (Set, None), "device": (Device, None), "threads": (Threads, None), **_READING_OPTIONS}
+
+
 def collect_overrides(
-    settings: list[str] | None,
+    set_: list[str] | None = None,
     *,
     device: str | None = None,
     threads: int | None = None,
@@ -78,10 +94,46 @@ def collect_overrides(
     >>> collect_overrides(["training.epochs=2"], device="cpu", domain="counts", fftshift=False)
     ['training.epochs=2', 'data.domain=counts', 'training.device=cpu']
     """
-    overrides = list(settings or [])
+    overrides = list(set_ or [])
     overrides += [f"data.{name}={str(value).lower()}" for name, value in reading.items() if value]
     if device is not None:
         overrides.append(f"training.device={device}")
     if threads is not None:
         overrides.append(f"training.threads={threads}")
     return overrides
+
+
+def _with_options(command: Callable[..., None], table: Mapping[str, tuple[Any, Any]]) -> Callable[..., None]:
+    """The command with the options of a table in place of its parameter `overrides`, which is made of them."""
+
+    @wraps(command)
+    def run(**given: Any) -> None:
+        overrides = collect_overrides(**{name: given.pop(name) for name in table})
+        command(**given, overrides=overrides)
+
+    signature = inspect.signature(command)
+    added = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+        for name, (kind, default) in table.items()
+    ]
+    own = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in signature.parameters.values()]
+    place = [parameter.name for parameter in own].index("overrides")
+    parameters = [*own[:place], *added, *own[place + 1 :]]
+    run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return run
+
+
+def reading_options(command: Callable[..., None]) -> Callable[..., None]:
+    """A command that takes how a scan is read; its parameter `overrides` becomes those options."""
+    return _with_options(command, _READING_OPTIONS)
+
+
+def recipe_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The same, and `--set`."""
+    return _with_options(command, _RECIPE_OPTIONS)
+
+
+def training_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The same, `--device` and `--threads`."""
+    return _with_options(command, _TRAINING_OPTIONS)

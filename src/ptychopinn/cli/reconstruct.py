@@ -5,23 +5,12 @@ from typing import Annotated, Literal
 
 import typer
 
-from ptychopinn.cli.options import (
-    AxisOrder,
-    Device,
-    Domain,
-    FftShift,
-    Output,
-    PositionOrigin,
-    Scan,
-    Set,
-    Threads,
-    Verbose,
-    collect_overrides,
-)
+from ptychopinn.cli.options import Device, Output, Overrides, Scan, Threads, Verbose, collect_overrides, recipe_options
 from ptychopinn.cli.progress import ProgressDisplay
 from ptychopinn.cli.summary import show_metrics, show_path, warn_if_flat
 
 
+@recipe_options
 def reconstruct(
     scan: Scan,
     model: Annotated[
@@ -33,32 +22,20 @@ def reconstruct(
         Literal["auto", "scan", "model"],
         typer.Option("--probe", help="Whose probe: auto is the model's if it was fitted in training, else the scan's."),
     ] = "auto",
-    set_: Set = None,
     device: Device = None,
     threads: Threads = None,
-    fftshift: FftShift = False,
-    domain: Domain = None,
-    axis_order: AxisOrder = None,
-    position_origin: PositionOrigin = None,
+    overrides: Overrides = (),
     verbose: Verbose = False,
 ) -> None:
     """Reconstruct a scan with a trained model: picture, image and metrics."""
     from ptychopinn.api.reconstruct import reconstruct as reconstruct_scan
 
-    overrides = collect_overrides(
-        set_,
-        threads=threads,
-        fftshift=fftshift,
-        domain=domain,
-        axis_order=axis_order,
-        position_origin=position_origin,
-    )
     with ProgressDisplay() as shown:
         result = reconstruct_scan(
             scan,
             model,
             output,
-            overrides=overrides,
+            overrides=[*overrides, *collect_overrides(threads=threads)],
             probe=probe,
             device=device or "auto",
             on_batch=shown.on_batch,

@@ -1,50 +1,22 @@
 """`ptychopinn run`."""
 
-from ptychopinn.cli.options import (
-    AxisOrder,
-    Config,
-    Device,
-    Domain,
-    FftShift,
-    Output,
-    PositionOrigin,
-    Resume,
-    Scan,
-    Set,
-    Threads,
-    Verbose,
-    collect_overrides,
-)
+from ptychopinn.cli.options import Config, Output, Overrides, Resume, Scan, Verbose, training_options
 from ptychopinn.cli.progress import ProgressDisplay
 from ptychopinn.cli.summary import show_metrics, show_path, warn_if_flat
 
 
+@training_options
 def run(
     scan: Scan,
     output: Output,
     config: Config = None,
-    set_: Set = None,
     resume: Resume = False,
-    device: Device = None,
-    threads: Threads = None,
-    fftshift: FftShift = False,
-    domain: Domain = None,
-    axis_order: AxisOrder = None,
-    position_origin: PositionOrigin = None,
+    overrides: Overrides = (),
     verbose: Verbose = False,
 ) -> None:
     """Train on a scan and reconstruct it: picture, image, metrics and model."""
     from ptychopinn.api.run import run as run_scan
 
-    overrides = collect_overrides(
-        set_,
-        device=device,
-        threads=threads,
-        fftshift=fftshift,
-        domain=domain,
-        axis_order=axis_order,
-        position_origin=position_origin,
-    )
     with ProgressDisplay() as shown:
         result = run_scan(
             scan,

@@ -67,6 +67,7 @@ def test_arrays_carry_on_through_arithmetic_only() -> None:
     for other_rows in others:
         assert carried_by(other_rows, str) is None
     assert type(array.sum()) is not CarryingArray
+    assert carried_by(carry(np.ones((1, 3)), "kept") + np.ones((2, 3)), str) is None
     assert carried_by(array, int) is None
 
 

@@ -122,6 +122,15 @@ def test_reassembly_equals_predict_and_reassemble_position(trained, raw, config)
     np.testing.assert_array_equal(nbutils.reconstruct_image(container, model)[0], patches)
 
 
+def test_the_window_of_the_reassembly_wins_over_the_recipes(trained, raw, config) -> None:
+    load_inference_bundle(trained.output)
+    patches, offsets = nbutils.reconstruct_image(container_of(raw))
+    narrow, usual = (reassemble_position(patches, offsets, M=M)[..., 0] for M in (4, 20))
+    assert np.abs(narrow - usual).max() > 1e-3
+    image = reassemble_cdi_image(raw, config, M=4)[2]["reconstruction"]
+    np.testing.assert_allclose(image.object_, narrow, rtol=0, atol=1e-5)
+
+
 @pytest.mark.parametrize("switches", [("flip_x",), ("flip_y",), ("transpose",), ("flip_y", "transpose")])
 def test_switches_undo_positions_recorded_in_other_axes(trained, raw, config, switches) -> None:
     """Where the true positions are recovered, the image is the usual one, in the axes of the positions."""

@@ -220,6 +220,20 @@ def test_files_of_ours_say_what_is_nominal(scan_of, tmp_path: Path) -> None:
     assert found.metadata == {"energy_eV": 9000.0, "wavelength_m": pytest.approx(1.3776e-10, rel=1e-4)}
 
 
+@pytest.mark.parametrize("origin", [None, [4e-6, -1.5e-6]])
+def test_files_of_ours_are_plain_cxi(scan_of, tmp_path: Path, origin) -> None:
+    """Without the groups that only ptychodus or we look at, the same scan is read."""
+    scan = scan_of()
+    scan = scan_of(metadata=scan.metadata | ({} if origin is None else {"frame_origin_m": origin}))
+    path = write_scan(scan, tmp_path / "scan.cxi")
+    with h5py.File(path, "a") as file:
+        del file["entry_1/ptychopinn"], file["entry_1/ptychodus"]
+    found = read_scan(path)
+    np.testing.assert_allclose(found.positions_px, scan.positions_px, atol=1e-9)
+    np.testing.assert_array_equal(found.object_guess, scan.object_guess)
+    assert found.pixel_size_m == pytest.approx(scan.pixel_size_m)
+
+
 def test_the_mask_that_we_write_has_bit_zero(scan_of, tmp_path: Path) -> None:
     bad = np.eye(16, dtype=bool)
     with h5py.File(write_scan(scan_of(bad_pixels=bad), tmp_path / "scan.cxi")) as file:

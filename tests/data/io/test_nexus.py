@@ -94,10 +94,10 @@ def test_the_source_of_nexus_is_the_machine(scan_of, write) -> None:
 )
 def test_units_of_energy(write, value: float, attributes: dict, expected: float) -> None:
     light = "scan_7/beamline/light/incident_beam_energy"
-    path = write({light: value}, attributes={light: attributes})
+    path = write({light: value})
     with h5py.File(path, "a") as file:
-        if not attributes:
-            del file[light].attrs["units"]
+        del file[light].attrs["units"]
+        file[light].attrs.update(attributes)
     assert read_scan(path).metadata["energy_eV"] == pytest.approx(expected, rel=1e-4)
 
 
@@ -133,7 +133,7 @@ def test_no_positions(write) -> None:
 
 
 def master_parts(scan_of, cxi_of, write_hdf5) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
-    """A detector's master file: frames in two other files, wavelength and distance beside; probe and positions added."""
+    """A detector's master file with frames in two other files; probe and positions added."""
     scan, parts = scan_of(object_guess=None), cxi_of(scan_of())
     for number, part in enumerate((scan.patterns[:9], scan.patterns[9:]), 1):
         write_hdf5({"entry/data/data": part}, f"scan_data_{number:06d}.h5")

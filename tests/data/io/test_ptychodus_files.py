@@ -183,7 +183,7 @@ def image_of(scan: Scan, **changes: object) -> Reconstruction:
         "object_": scan.object_guess,
         "coverage": np.linspace(0, 1, scan.object_guess.size).reshape(scan.object_guess.shape),
         "origin_px": (-3, 11),
-        "positions_px": scan.positions_px + [-3, 11],
+        "positions_px": scan.positions_px + np.array([-3, 11]),
         "probe": scan.probe,
         "pixel_size_m": scan.pixel_size_m,
         "metadata": {"energy_eV": 8800.0, "distance_m": 1.75, "detector_pixel_m": 75e-6, "title": "ours"},
