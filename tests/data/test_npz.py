@@ -86,6 +86,15 @@ def test_bad_pixels_are_no_evidence(arrays, save) -> None:
     assert read_npz(save(arrays | {"diffraction": patterns})).domain == "amplitude"
 
 
+def test_an_export_of_ptychodus_holds_counts_even_where_it_averaged_patterns(arrays, save) -> None:
+    del arrays["diffraction"]
+    averaged = {"diff3d": COUNTS + 0.5, "bad_pixels": np.zeros((16, 16), bool)}
+    scan = read_npz(save(arrays | averaged))
+    assert (scan.domain, scan.domain_reason) == ("counts", "an export of ptychodus, which holds counts")
+    assert read_npz(save(arrays | averaged), DataConfig(domain="amplitude")).domain == "amplitude"
+    assert read_npz(save(arrays | averaged | {"_metadata": metadata()})).domain == "amplitude"
+
+
 def test_metadata_win_over_the_evidence_and_an_argument_over_both(arrays, save) -> None:
     path = save(arrays | {"diffraction": COUNTS, "_metadata": metadata(measurement_domain="amplitude")})
     scan = read_npz(path)

@@ -12,8 +12,7 @@ from ptychopinn.data.io.frames import write_counts
 from ptychopinn.data.io.hdf5 import create_hdf5, write_values
 from ptychopinn.data.io.instrument import EV_J, Completed, completed, wavelength_m
 from ptychopinn.data.io.own import write_own, write_scan_extras
-from ptychopinn.data.io.rules import position_offset_px
-from ptychopinn.data.io.stored_object import StoredObject
+from ptychopinn.data.io.stored_object import MetricFrame, StoredObject, metric_frame
 from ptychopinn.data.scan import Scan
 
 CXI_VERSION = 160
@@ -36,11 +35,13 @@ def write_cxi_scan(scan: Scan, path: str | Path) -> Path:
         if scan.bad_pixels is not None:
             mask = np.where(scan.bad_pixels, INVALID, 0).astype(np.uint32)
             detector.create_dataset("mask", data=mask, compression="gzip")
-        _write_images(entry, scan.probe, scan.object_guess, known)
-        centre = 0.0 if scan.object_guess is None else (np.asarray(scan.object_guess.shape) - 1) / 2
-        _write_positions(entry, scan.positions_px - centre, scan.pattern_size, known)
+        object_px = None if scan.object_guess is None else ((0, 0), scan.object_guess.shape)
+        frame = metric_frame(scan.positions_px, scan.pattern_size, known, scan.metadata, object_px)
+        _write_images(entry, scan.probe, scan.object_guess, known, frame)
+        _write_positions(entry, frame)
         entry["data_1/data"] = h5py.SoftLink(detector["data"].name)
-        write_scan_extras(entry, scan, known)
+        origin = -frame.zero_m / known.pixel_m if scan.object_guess is None else (0, 0)
+        write_scan_extras(entry, scan, known, origin_px=origin)
     return Path(path)
 
 
@@ -50,14 +51,15 @@ def write_cxi_object(stored: StoredObject, path: str | Path) -> Path:
     Raises:
         OutputError: the file cannot be written, or the metadata are no plain JSON values.
     """
-    known = completed(stored.pixel_size_m, stored.metadata, stored.probe.shape[-1])
+    size, object_px = stored.probe.shape[-1], (stored.origin_px, stored.object_.shape)
+    known = completed(stored.pixel_size_m, stored.metadata, size)
+    frame = metric_frame(stored.positions_px, size, known, stored.metadata, object_px)
     with create_hdf5(path) as file:
         entry = _write_entry(file, known, stored.metadata)
-        _write_images(entry, stored.probe, stored.object_, known)
+        _write_images(entry, stored.probe, stored.object_, known, frame)
         mask = np.where(stored.coverage > 0, 0, INVALID).astype(np.uint32)
         entry["image_2"].create_dataset("mask", data=mask, compression="gzip")
-        from_centre = stored.positions_px - stored.origin_px - (np.asarray(stored.object_.shape) - 1) / 2
-        _write_positions(entry, from_centre, stored.probe.shape[-1], known)
+        _write_positions(entry, frame)
         write_own(entry, stored.metadata, known, origin_px=stored.origin_px, coverage=stored.coverage)
     return Path(path)
 
@@ -89,26 +91,38 @@ def _write_entry(file: h5py.File, known: Completed, metadata: dict[str, Any]) ->
     return entry
 
 
-def _write_positions(entry: h5py.Group, positions_px: NDArray[np.float64], size: int, known: Completed) -> None:
+def _write_positions(entry: h5py.Group, frame: MetricFrame) -> None:
     """`translation`: the movement of the sample; along -y and -x the two minus signs cancel."""
-    centres = positions_px - position_offset_px(size, "centre", {}, True, "")
-    moved = np.zeros((len(centres), 3))
-    moved[:, 1], moved[:, 0] = (centres * known.pixel_m).T
+    moved = np.zeros((len(frame.positions_m), 3))
+    moved[:, :2] = frame.positions_m[:, ::-1]
     stored = entry.create_group("sample_1/geometry_1").create_dataset("translation", data=moved)
     for group in ("data_1", "instrument_1/detector_1"):
         entry.require_group(group)["translation"] = h5py.SoftLink(stored.name)
 
 
 def _write_images(
-    entry: h5py.Group, probe: NDArray[np.complex64], object_: NDArray[np.complex64] | None, known: Completed
+    entry: h5py.Group,
+    probe: NDArray[np.complex64],
+    object_: NDArray[np.complex64] | None,
+    known: Completed,
+    frame: MetricFrame,
 ) -> None:
-    _write_image(entry, "image_1", probe[0] if len(probe) == 1 else probe, known)
+    """Probe and object; the object's centre also where ptychodus looks for it."""
+    _write_image(entry, "image_1", probe[0] if len(probe) == 1 else probe, known, np.zeros(2))
     entry["instrument_1/source_1/illumination"] = h5py.SoftLink(entry["image_1/data"].name)
     if object_ is not None:
-        _write_image(entry, "image_2", object_, known)
+        _write_image(entry, "image_2", object_, known, frame.centre_m)
+        y, x = frame.centre_m
+        write_values(entry.create_group("ptychodus"), {"object_center_x_m": x, "object_center_y_m": y})
 
 
-def _write_image(entry: h5py.Group, name: str, values: NDArray[np.complex64], known: Completed) -> None:
+def _write_image(
+    entry: h5py.Group,
+    name: str,
+    values: NDArray[np.complex64],
+    known: Completed,
+    centre_m: NDArray[np.float64],
+) -> None:
     rows, columns = values.shape[-2:]
     image = entry.create_group(name)
     image.create_dataset("data", data=values, compression="gzip")
@@ -117,7 +131,7 @@ def _write_image(entry: h5py.Group, name: str, values: NDArray[np.complex64], kn
         {
             "data_space": "real",
             "image_size": np.array([columns * known.pixel_m, rows * known.pixel_m, 0.0]),
-            "image_center": np.zeros(3),
+            "image_center": np.array([-centre_m[1], -centre_m[0], 0.0]),
         },
     )
     for part in ("source_1", "detector_1"):

@@ -52,7 +52,7 @@ def read_npz(path: str | Path, options: DataConfig | None = None) -> Scan:
     if options.fftshift:
         patterns, bad, metadata = zero_frequency_centred(patterns, bad, metadata)
     usable_bad = bad if bad is not None and bad.shape in (patterns.shape, patterns.shape[1:]) else None
-    domain, reason = decide_domain(patterns, usable_bad, options.domain, metadata, source)
+    domain, reason = decide_domain(patterns, usable_bad, options.domain, metadata, source, _is_client_export(arrays))
     offset = position_offset_px(
         patterns.shape[-1], options.position_origin, metadata, _is_client_export(arrays), source
     )

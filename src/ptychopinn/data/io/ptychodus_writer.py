@@ -11,7 +11,7 @@ from ptychopinn.data.io.hdf5 import create_hdf5, write_values
 from ptychopinn.data.io.instrument import completed
 from ptychopinn.data.io.own import write_own, write_scan_extras
 from ptychopinn.data.io.rules import position_offset_px
-from ptychopinn.data.io.stored_object import StoredObject
+from ptychopinn.data.io.stored_object import StoredObject, metric_frame
 from ptychopinn.data.scan import Scan
 
 
@@ -27,7 +27,7 @@ def write_training_file(scan: Scan, path: str | Path) -> Path:
     """
     known = completed(scan.pixel_size_m, scan.metadata, scan.pattern_size)
     object_, origin = _object_of(scan)
-    centres = scan.positions_px - origin - _half_pixel(scan.pattern_size)
+    centres = scan.positions_px - origin - position_offset_px(scan.pattern_size, "centre", {}, True, "")
     each = scan.bad_pixels if scan.bad_pixels is not None and scan.bad_pixels.ndim == 3 else None
     with create_hdf5(path) as file:
         write_counts(file, "patterns", scan)
@@ -62,20 +62,17 @@ def write_product(stored: StoredObject, path: str | Path) -> Path:
     """
     size = stored.probe.shape[-1]
     known = completed(stored.pixel_size_m, stored.metadata, size)
-    to_centre = stored.origin_px + (np.asarray(stored.object_.shape) - 1) / 2
-    origin_m = _frame_origin(stored) if stored.pixel_size_m is not None else None
-    origin_m = -to_centre * known.pixel_m if origin_m is None else origin_m
-    metres = origin_m + (stored.positions_px - _half_pixel(size)) * known.pixel_m
-    centre = origin_m + to_centre * known.pixel_m
+    frame = metric_frame(stored.positions_px, size, known, stored.metadata, (stored.origin_px, stored.object_.shape))
+    centre = {"center_x_m": float(frame.centre_m[1]), "center_y_m": float(frame.centre_m[0])}
     sides = {"pixel_width_m": known.pixel_m, "pixel_height_m": known.pixel_m}
     with create_hdf5(path) as file:
         file.attrs.update(_product_attributes(stored, known.energy_eV, known.distance_m, known.comment))
         write_values(
             file,
             {
-                "probe_position_indexes": np.arange(len(metres)),
-                "probe_position_x_m": metres[:, 1],
-                "probe_position_y_m": metres[:, 0],
+                "probe_position_indexes": np.arange(len(frame.positions_m)),
+                "probe_position_x_m": frame.positions_m[:, 1],
+                "probe_position_y_m": frame.positions_m[:, 0],
                 "object_layer_spacing_m": np.zeros(0),
                 "loss_epochs": np.zeros(0, np.int64),
                 "loss_values": np.zeros(0),
@@ -84,14 +81,9 @@ def write_product(stored: StoredObject, path: str | Path) -> Path:
         probe = file.create_dataset("probe", data=stored.probe[None], compression="gzip")
         probe.attrs.update(sides)
         object_ = file.create_dataset("object", data=stored.object_[None], compression="gzip")
-        object_.attrs.update({**sides, "center_x_m": float(centre[1]), "center_y_m": float(centre[0])})
+        object_.attrs.update(sides | centre)
         write_own(file, stored.metadata, known, origin_px=stored.origin_px, coverage=stored.coverage)
     return Path(path)
-
-
-def _half_pixel(size: int) -> float:
-    """What our positions have more than those of ptychodus."""
-    return position_offset_px(size, "centre", {}, True, "")
 
 
 def _object_of(scan: Scan) -> tuple[NDArray[np.complex64], NDArray[np.int64]]:
@@ -108,15 +100,6 @@ def _one_mask(scan: Scan) -> NDArray[np.bool_]:
     if bad is None:
         return np.zeros(scan.patterns.shape[1:], np.bool_)
     return np.logical_or.reduce(bad, axis=0) if bad.ndim == 3 else bad
-
-
-def _frame_origin(stored: StoredObject) -> NDArray[np.float64] | None:
-    """(y, x) of pixel (0, 0) of the frame, m, where the scan came from a file in metres."""
-    origin = stored.metadata.get("frame_origin_m")
-    if not isinstance(origin, list | tuple) or len(origin) != 2:
-        return None
-    values = np.array([value if isinstance(value, int | float) else np.nan for value in origin], np.float64)
-    return values if np.isfinite(values).all() else None
 
 
 def _product_attributes(stored: StoredObject, energy_eV: float, distance_m: float, comment: str) -> dict[str, Any]:

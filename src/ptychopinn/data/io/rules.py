@@ -29,10 +29,11 @@ def decide_domain(
     given: Literal["auto", "amplitude", "counts"],
     metadata: Mapping[str, Any],
     source: str,
+    client_export: bool = False,
 ) -> tuple[Domain, str]:
     """Amplitude or counts, and why.
 
-    The evidence: an integer type, or floats that are all whole numbers with a maximum above 10, are counts;
+    The evidence: an export of ptychodus holds counts, also where it averaged patterns. An integer type, or floats that are all whole numbers with a maximum above 10, are counts;
     everything else is amplitude. Bad pixels are no evidence.
 
     Args:
@@ -41,6 +42,7 @@ def decide_domain(
         given: what the user said; `auto` asks the metadata, then the evidence.
         metadata: of the file; the key is `measurement_domain`.
         source: name of the file, for messages.
+        client_export: the file carries the signature of an export of ptychodus.
 
     Raises:
         ScanError: the metadata name a domain that does not exist.
@@ -55,6 +57,8 @@ def decide_domain(
                 "'counts', correct the file or give the domain explicitly"
             )
         return stated, "stated in the metadata"
+    if client_export:
+        return "counts", "an export of ptychodus, which holds counts"
     if patterns.dtype.kind in "ui":
         return "counts", f"integer type {patterns.dtype}"
     if patterns.dtype.kind == "f" and _all_whole(patterns, bad_pixels):
