@@ -17,6 +17,7 @@ from ptycho.commands.settings import (
     given_values,
     inference_settings,
     needed,
+    stitching,
 )
 from ptycho.config.config import InferenceConfig, PyTorchExecutionConfig
 from ptychopinn.cli.console import set_verbosity
@@ -123,12 +124,9 @@ def _scan(config: InferenceConfig) -> "Path | Scan":
 
 
 def _overrides(execution: PyTorchExecutionConfig) -> list[str]:
-    overrides = []
-    if execution.inference_batch_size is not None:
-        overrides.append(f"reconstruction.batch_size={execution.inference_batch_size}")
-    if execution.middle_trim:
-        overrides += ["reconstruction.weight=central", f"reconstruction.window_px={execution.middle_trim}"]
-    return overrides
+    if execution.inference_batch_size is None:
+        return stitching(execution)
+    return [*stitching(execution), f"reconstruction.batch_size={execution.inference_batch_size}"]
 
 
 def _summarise(made: "Reconstructed") -> None:

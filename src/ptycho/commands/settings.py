@@ -118,6 +118,17 @@ def execution_settings(values: Values) -> PyTorchExecutionConfig:
     return PyTorchExecutionConfig(**_section(values, "torch"))
 
 
+def stitching(execution: PyTorchExecutionConfig) -> list[str]:
+    """Overrides of a recipe: patches weighted by the probe, or the central window that was asked for.
+
+    The workflows stitch central windows because clients name one; here nobody does, and the probe's weights give the
+    better image.
+    """
+    if execution.middle_trim:
+        return ["reconstruction.weight=central", f"reconstruction.window_px={execution.middle_trim}"]
+    return ["reconstruction.weight=probe", "reconstruction.window_px=null"]
+
+
 def needed(values: Values, dest: str, flag: str, what: str) -> Any:
     """A value that must have been given.
 

@@ -17,6 +17,7 @@ from ptycho.commands.settings import (
     execution_flags,
     given_values,
     needed,
+    stitching,
     training_settings,
 )
 from ptycho.config.config import ModelConfig, PyTorchExecutionConfig, TrainingConfig, update_legacy_dict
@@ -81,7 +82,8 @@ def _train(
         scan, test = _scans(config, size)
         config.model.N = scan.pattern_size
         warn_ignored(config, execution)
-        start, folder = begin(scan, config.output_dir, recipe_of(config, execution, n_patterns=len(scan)), log)
+        recipe = recipe_of(config, execution, n_patterns=len(scan)).with_overrides(stitching(execution))
+        start, folder = begin(scan, config.output_dir, recipe, log)
         assert folder is not None
         started = time.perf_counter()
         result = fit_prepared(start, folder, tell=shown.on_epoch)
@@ -112,7 +114,7 @@ def _scans(config: TrainingConfig, size: int | None) -> "tuple[Scan, Scan | None
 
     assert config.train_data_file is not None
     scan = read_scan(config.train_data_file)
-    if size not in (None, scan.pattern_size):
+    if size not in (None, 0, scan.pattern_size):
         raise ConfigError(f"--N is {size} but the patterns of {scan.source} are {scan.pattern_size} px; leave --N out")
     if config.test_data_file is None:
         return scan, None

@@ -1,6 +1,7 @@
 """Scans as the high-level API hands them around."""
 
 import logging
+import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
@@ -35,7 +36,7 @@ class PtychoDataLoader:
     `output_dir` later.
 
     Args:
-        data_dir: a folder with one or more `*.npz` (contracts of the scan format), or one such file.
+        data_dir: a folder with one or more scans as `*.npz`, or one such file.
         config_manager: settings of the run.
         data_format: accepted for its name.
         output_dir: each training makes a folder `run_<timestamp>` in it; nothing is written without it.
@@ -120,17 +121,29 @@ class PtychoDataLoader:
 
 
 def scan_files(place: Path) -> list[Path]:
-    """The `*.npz` of a folder by name, or the file itself.
+    """The `*.npz` of a folder by name, or the file itself; results and caches, which hold no patterns, are left out.
 
     Raises:
         FileNotFoundError: there is none.
     """
     if place.is_file():
         return [place]
-    files = sorted(place.glob("*.npz"))
+    files = [file for file in sorted(place.glob("*.npz")) if _may_be_scan(file)]
     if not files:
-        raise FileNotFoundError(f"{place}: holds no *.npz; export training data into this folder first")
+        raise FileNotFoundError(f"{place}: holds no *.npz with patterns; export training data into this folder first")
     return files
+
+
+def _may_be_scan(file: Path) -> bool:
+    """Whether a file holds patterns, or cannot even be opened, which the reader shall say."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            found = bool({"diff3d.npy", "diffraction.npy"} & set(archive.namelist()))
+    except (OSError, zipfile.BadZipFile):
+        return True
+    if not found:
+        logger.info("%s: holds no patterns and is left out", file)
+    return found
 
 
 def _scan_of(

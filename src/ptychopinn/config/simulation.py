@@ -133,7 +133,7 @@ class SimulationConfig(Section):
                 raise ValueError(f"{kind} is {getattr(self, kind)}, which needs {name}; name the file there")
         if self.object_correlation is not None and self.object_kind in ("image", "file"):
             raise ValueError(
-                f"object_correlation is given but object_kind is {self.object_kind}, whose amplitude and phase the file "
-                "decides; choose a kind that is drawn, or drop object_correlation"
+                f"object_correlation is given but object_kind is {self.object_kind}, whose file decides amplitude and "
+                "phase; choose a kind that is drawn, or drop object_correlation"
             )
         return self

@@ -43,13 +43,13 @@ def load_object(path: Path) -> tuple[NDArray[np.complex64], NDArray[np.float64]]
     return np.ascontiguousarray(object_, np.complex64), np.asarray(origin, np.float64).reshape(2)
 
 
-def load_probe(path: Path, size: int) -> NDArray[np.complex64]:
-    """A probe (M, size, size), scaled as it is there.
+def load_probe(path: Path, size: int | None = None) -> NDArray[np.complex64]:
+    """A probe (M, H, W), scaled as it is there.
 
     Args:
         path: a reconstruction or a scan (`probe` or `probeGuess` of an NPZ), or an NPY; (H, W), (H, W, 1) or
             (M, H, W).
-        size: rows and columns that it must have.
+        size: rows and columns that it must have; any by default.
 
     Raises:
         ScanError: no such file, no probe in it, or one of another size.
@@ -64,7 +64,7 @@ def load_probe(path: Path, size: int) -> NDArray[np.complex64]:
             f"{path}: the probe is {probe.dtype} of shape {probe.shape}; the rule is complex, finite, not all zero, "
             "(H, W) or (M, H, W)"
         )
-    if probe.shape[1:] != (size, size):
+    if size is not None and probe.shape[1:] != (size, size):
         raise ScanError(
             f"{path}: the probe is {probe.shape[1]} x {probe.shape[2]} px but simulation.probe_size_px is {size}; "
             f"set simulation.probe_size_px={probe.shape[1]}, or crop or pad the probe"

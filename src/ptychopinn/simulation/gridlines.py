@@ -21,10 +21,12 @@ from ptychopinn.physics.illumination import normalise_probe
 from ptychopinn.simulation.gridlines_config import GridLinesConfig
 from ptychopinn.simulation.gridlines_scene import GridScene, draw_scene
 from ptychopinn.simulation.probe_transforms import PreparedProbe, ideal_disk, prepare_probe
-from ptychopinn.simulation.simulate import record_patterns
+from ptychopinn.simulation.record import record_patterns
 
 SplitName = Literal["train", "test"]
 
+PAIRED = "coordinates_follow_patterns"
+"""Metadata of files whose coordinates have the order of their patterns; the earlier system's files lack it."""
 PROBE_SCALE = 4.0
 """The probe is divided by this times its mean modulus inside the disk of radius N/4."""
 
@@ -102,7 +104,7 @@ def make_grid_lines(config: GridLinesConfig, probe: NDArray[Any] | None = None) 
     if config.shuffle_seed is not None:
         train = train.reordered(np.random.RandomState(config.shuffle_seed).permutation(len(train)))
     scale = photon_scale(train, normalised, config.nphotons)
-    about = metadata_of(config, prepared, source, scale)
+    about = _metadata(config, prepared, source, scale)
 
     def recorded(split: SplitName, scene: GridScene, draw: np.random.SeedSequence) -> GridLinesSplit:
         norm = scene.norm()
@@ -178,7 +180,7 @@ def _prepared(config: GridLinesConfig, probe: NDArray[Any]) -> PreparedProbe:
     )
 
 
-def metadata_of(config: GridLinesConfig, prepared: PreparedProbe, source: str, scale: float) -> dict[str, Any]:
+def _metadata(config: GridLinesConfig, prepared: PreparedProbe, source: str, scale: float) -> dict[str, Any]:
     """What a file says beside its arrays: the earlier system's schema, and what makes the data again.
 
     Neither the time nor the machine stands in it, so that the same seed gives the same file.
@@ -202,6 +204,6 @@ def metadata_of(config: GridLinesConfig, prepared: PreparedProbe, source: str, s
             "probe_transform_pipeline": prepared.pipeline,
             "probe_transform_steps": prepared.steps,
             "coords_type": "relative",
-            "order": "paired",
+            PAIRED: True,
         },
     }

@@ -74,8 +74,8 @@ def written(text: str, shape: tuple[int, int]) -> Field:
     dot = FILLS * min(shape[0] / page.shape[0], shape[1] / page.shape[1])
     if dot < SMALLEST_DOT_PX:
         raise ConfigError(
-            f"object_text takes {page.shape[0]} x {page.shape[1]} dots, which leaves {dot:.2g} px for each on an object "
-            f"of {shape[0]} x {shape[1]} px; shorten or break the lines, or raise object_size_px"
+            f"object_text takes {page.shape[0]} x {page.shape[1]} dots, which leaves {dot:.2g} px for each on an "
+            f"object of {shape[0]} x {shape[1]} px; shorten or break the lines, or raise object_size_px"
         )
     rows, columns = (_coverage(shape[axis], page.shape[axis], dot) for axis in (0, 1))
     return rows @ page @ columns.T

@@ -26,7 +26,7 @@ CENTRAL_STOP = 0.4
 ASTIGMATISM_RAD = 0.5
 COMA_RAD = 0.4
 """Aberrations of the zone plate at its rim."""
-ZERNIKE_RAD = (0.0, 0.3, -0.2, 0.25, 0.1, 0.0, 0.15, 0.25)
+ZERNIKE_RAD = (0.0, 0.2, -0.15, 0.15, 0.1, 0.0, 0.05, 0.15)
 """Terms 4 to 11 of the kind `zernike`, rad rms."""
 SPOT_PX = 6.0
 """RMS diameter of the focus: what diffraction and aberrations add, in quadrature, to the defocused beam."""

@@ -5,8 +5,10 @@ r"""Patterns of any object, probe and positions.
 with the position split into the nearest whole pixel \(y_n\) and a remainder \(\delta_n\).
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,12 +20,10 @@ from ptychopinn.physics import DiffractionModel, check_inside, count_photons, ex
 
 Counts = NDArray[np.uint16 | np.uint32 | np.uint64]
 
-BATCH_ELEMENTS = {"cpu": 2**18, "cuda": 2**24}
+BATCH_ELEMENTS, GPU_BATCH_ELEMENTS = 2**18, 2**24
 """Wave elements that are computed at once: what fits a processor's cache, or fills a GPU."""
 STREAM_ELEMENTS = 2**22
-"""Pixels whose counts come from one stream of random numbers; streams are drawn in parallel."""
-DRAW_ELEMENTS = 2**17
-"""Pixels drawn at once within a stream."""
+"""Pixels whose counts come from one stream of random numbers; several streams are drawn at the same time."""
 BRIGHTEST_ON_GPU = 2**31
 """Expected counts from which on a GPU's 32-bit Poisson numbers would overflow; those are drawn on the host."""
 
@@ -39,7 +39,8 @@ def record_patterns(
 ) -> Counts | NDArray[np.float32]:
     """Patterns of any object and probe, (N, H, W), photons, zero frequency at (H//2, W//2).
 
-    Neither the batches nor the number of threads change a single count.
+    Every `STREAM_ELEMENTS` pixels have random numbers of their own: the first ones `rng` itself, the others streams
+    spawned from it. As many are worked on at once as torch has threads; neither that nor the batches change a count.
 
     Args:
         object_: (Y, X).
@@ -55,29 +56,19 @@ def record_patterns(
         ConfigError: no such device here.
     """
     place = choose_device(device)
-    positions = torch.from_numpy(positions_px)
-    check_inside(positions, (probe.shape[-2], probe.shape[-1]), (object_.shape[-2], object_.shape[-1]))
-    size = batch_size or max(1, BATCH_ELEMENTS[place.type] // probe.size)
-    batches = _expected(*(torch.from_numpy(array).to(place) for array in (object_, probe, positions_px)), size)
-    if rng is None or place.type == "cpu" or _brightest(object_, probe) > BRIGHTEST_ON_GPU:
-        expected = np.concatenate([batch.cpu().numpy() for batch in batches])
-        return expected if rng is None else draw_counts(expected, rng)
-    generator = torch.Generator(place).manual_seed(int(rng.integers(2**63)))
-    drawn = (count_photons(batch.double(), generator).to(torch.int64).cpu().numpy() for batch in batches)
-    return np.concatenate([_smallest(batch) for batch in drawn])
-
-
-def draw_counts(expected: NDArray[np.float32], rng: np.random.Generator) -> Counts:
-    """Poisson counts of expected patterns (N, H, W), in the smallest unsigned type, from 16 bits up, that holds all.
-
-    Every `STREAM_ELEMENTS` pixels have a stream of their own: the first one `rng` itself, the others spawned from it.
-    As many streams are drawn at once as torch has threads.
-    """
-    length = max(1, STREAM_ELEMENTS // expected[0].size)
-    runs = [expected[start : start + length] for start in range(0, len(expected), length)]
-    streams = [rng, *rng.spawn(len(runs) - 1)]
-    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        return np.concatenate(list(pool.map(_draw, runs, streams)))  # takes the widest type of the runs
+    on_host = place.type == "cpu"
+    check_inside(torch.from_numpy(positions_px), probe.shape[-2:], object_.shape[-2:])
+    canvas, modes, positions = (torch.from_numpy(array).to(place) for array in (object_, probe, positions_px))
+    size = batch_size or max(1, (BATCH_ELEMENTS if on_host else GPU_BATCH_ELEMENTS) // probe.size)
+    runs = positions.split(max(1, STREAM_ELEMENTS // (probe.shape[-2] * probe.shape[-1])))
+    if rng is None:
+        detectors: list[Callable[[Tensor], NDArray[Any]]] = [_as_expected] * len(runs)
+    else:
+        detect = _on_host if on_host or _brightest(object_, probe) > BRIGHTEST_ON_GPU else _on_device
+        detectors = [partial(detect, stream) for stream in (rng, *rng.spawn(len(runs) - 1))]
+    with ThreadPoolExecutor(torch.get_num_threads() if on_host else 1) as pool:
+        recorded = list(pool.map(partial(_record, canvas, modes, size), runs, detectors))
+    return np.concatenate(recorded)  # takes the widest type of the runs
 
 
 def object_patches(
@@ -109,24 +100,37 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def _expected(object_: Tensor, probe: Tensor, positions_px: Tensor, size: int) -> Iterator[Tensor]:
-    """Expected photons of `size` patterns after the other, on the device of the arguments."""
+def _record(
+    object_: Tensor, probe: Tensor, size: int, positions_px: Tensor, detect: Callable[[Tensor], NDArray[Any]]
+) -> NDArray[Any]:
+    """One run of patterns, `size` at once, as they are detected."""
+    return np.concatenate([detect(expected) for expected in _expected(object_, probe, positions_px.split(size))])
+
+
+@torch.inference_mode()
+def _expected(object_: Tensor, probe: Tensor, batches: tuple[Tensor, ...]) -> Iterator[Tensor]:
     model = DiffractionModel()
-    with torch.inference_mode():
-        for start in range(0, len(positions_px), size):
-            yield model(object_, positions_px[start : start + size], probe)
+    for positions_px in batches:
+        yield model(object_, positions_px, probe)
+
+
+def _as_expected(expected: Tensor) -> NDArray[np.float32]:
+    return expected.cpu().numpy()
+
+
+def _on_host(rng: np.random.Generator, expected: Tensor) -> Counts:
+    return _smallest(rng.poisson(expected.cpu().numpy()))
+
+
+def _on_device(rng: np.random.Generator, expected: Tensor) -> Counts:
+    generator = torch.Generator(expected.device).manual_seed(int(rng.integers(2**63)))
+    return _smallest(count_photons(expected.double(), generator).to(torch.int64).cpu().numpy())
 
 
 def _brightest(object_: NDArray[np.complex64], probe: NDArray[np.complex64]) -> float:
     """A count that no pixel is expected to exceed: all photons on one."""
     photons = np.square(np.abs(probe.astype(np.complex128))).sum()
     return float(photons * np.square(np.abs(object_)).max())
-
-
-def _draw(expected: NDArray[np.float32], rng: np.random.Generator) -> Counts:
-    length = max(1, DRAW_ELEMENTS // expected[0].size)
-    parts = [expected[start : start + length] for start in range(0, len(expected), length)]
-    return np.concatenate([_smallest(rng.poisson(part)) for part in parts])
 
 
 def _smallest(counts: NDArray[np.int64]) -> Counts:

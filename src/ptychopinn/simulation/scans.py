@@ -124,9 +124,7 @@ def centred(positions_px: Positions, bounds: Bounds) -> Positions:
     return positions_px + (bounds.mean(axis=0) - (low + high) / 2)
 
 
-def misplaced(
-    positions_px: Positions, error_px: float, bounds: Bounds, rng: np.random.Generator
-) -> Positions:
+def misplaced(positions_px: Positions, error_px: float, bounds: Bounds, rng: np.random.Generator) -> Positions:
     """Positions as a stage with errors would record them: wrong by `error_px` in the root mean square.
 
     The error is Gaussian, the same on both axes; no recorded patch leaves the bounds.

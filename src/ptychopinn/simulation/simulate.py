@@ -1,111 +1,226 @@
-r"""A whole simulated experiment.
+"""A whole simulated experiment."""
 
-\[ k_n \sim \mathrm{Poisson}\Big( \sum_m \big| \mathcal{F}[P_m(r - \delta_n)\, O(r + y_n)] \big|^2 \Big) \]
-
-with the position split into the nearest whole pixel \(y_n\) and a remainder \(\delta_n\).
-"""
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from ptychopinn.config.simulation import SimulationConfig
 from ptychopinn.data.scan import Scan
-from ptychopinn.physics.forward import DiffractionModel
-from ptychopinn.simulation.objects import make_object
-from ptychopinn.simulation.probes import make_probe
-from ptychopinn.simulation.scans import make_positions, position_bounds
+from ptychopinn.simulation.detector import draw_defects
+from ptychopinn.simulation.fields import Texture
+from ptychopinn.simulation.files import load_object, load_picture, load_positions, load_probe
+from ptychopinn.simulation.objects import OBJECTS, draw_texture, transmission
+from ptychopinn.simulation.probes import make_probe, scaled_probe
+from ptychopinn.simulation.record import object_patches, record_patterns
+from ptychopinn.simulation.scans import centred, make_positions, misplaced, position_bounds
+from ptychopinn.simulation.textures import text
 
-BATCH_ELEMENTS = 2**20
-"""Wave elements that are computed at once."""
+OBJECT, POSITIONS, COUNTS, DEFECTS, ERRORS = range(5)
+"""Streams of random numbers of an experiment."""
 
 
 def simulate(config: SimulationConfig) -> Scan:
     """Draw an object, a beam and positions, and record the patterns.
 
-    The seed fixes everything, byte for byte. Object, positions and counts have random numbers of their own,
-    so that a change of the dose keeps the sample and the positions.
+    The seed fixes everything, byte for byte, on one kind of device. Object, positions, counts, bad pixels and position
+    errors have random numbers of their own, so that a change of the dose keeps the sample and the positions.
 
     Returns:
         A scan in counts with the true probe and, as `object_guess`, the true object, whose element (0, 0) is
         the origin of the positions. Without Poisson noise the patterns are the expected counts, float32.
 
     Raises:
-        ConfigError: the object has no room for one patch.
+        ConfigError: the object has no room for one patch, or cannot be drawn.
+        ScanError: a file of object, probe or positions cannot be used.
+        PtychoPINNError: a patch at a position of a file leaves the object.
 
     >>> scan = simulate(SimulationConfig(object_size_px=48, probe_size_px=16, step_px=8))
     >>> scan.domain, scan.patterns.shape, scan.patterns.dtype.name
     ('counts', (16, 16, 16), 'uint16')
     """
-    shape = (config.object_size_px, config.object_size_px)
-    for_object, for_positions, for_counts = np.random.default_rng(config.seed).spawn(3)
-    object_ = make_object(
-        config.object_kind,
-        shape,
-        for_object,
-        amplitude_min=config.amplitude_min,
-        phase_range_rad=config.phase_range_rad,
-    )
-    probe = make_probe(
-        config.probe_kind,
-        config.probe_size_px,
-        modes=config.probe_modes,
-        photons_per_pattern=config.photons_per_pattern,
-    )
-    positions = make_positions(
-        config.scan_kind,
-        position_bounds(shape, probe.shape[-2:]),
-        for_positions,
-        step_px=config.step_px,
-        jitter_px=config.jitter_px,
-    )
-    patterns = record_patterns(object_, probe, positions, for_counts if config.poisson_noise else None)
-    return Scan.create(
-        patterns,
+    object_, origin_px = sample(config)
+    probe = illumination(config)
+    positions = _positions(config, (object_.shape[0], object_.shape[1]), origin_px)
+    return record_scan(
+        object_,
+        probe,
         positions,
+        seed=config.seed,
+        poisson_noise=config.poisson_noise,
+        beamstop_diameter_px=config.beamstop_diameter_px,
+        bad_pixel_fraction=config.bad_pixel_fraction,
+        position_error_px=config.position_error_px,
+        labels=config.labels,
+        device=config.device,
+        metadata=_metadata(config),
+    )
+
+
+def record_scan(
+    object_: NDArray[np.complex64],
+    probe: NDArray[np.complex64],
+    positions_px: NDArray[np.float64],
+    *,
+    seed: int = 0,
+    poisson_noise: bool = True,
+    beamstop_diameter_px: float = 0.0,
+    bad_pixel_fraction: float = 0.0,
+    position_error_px: float = 0.0,
+    labels: bool = False,
+    device: str = "auto",
+    metadata: Mapping[str, Any] | None = None,
+) -> Scan:
+    """Record a given object with a given probe at given positions.
+
+    Args:
+        object_: (Y, X).
+        probe: (M, H, W), sqrt(photons): its photons are the dose.
+        positions_px: (N, 2), (y, x), in the frame of `object_`.
+        seed: fixes counts, bad pixels and position errors.
+        poisson_noise: draw counts; else the expected counts are recorded.
+        beamstop_diameter_px: of a disk about the zero frequency that records nothing.
+        bad_pixel_fraction: part of the pixels that are dead or hot.
+        position_error_px: root mean square distance of recorded and true positions. The true ones then go to the
+            metadata, as `true_positions_px`.
+        labels: add the patch that each pattern saw, at its true position.
+        device: where patterns are computed.
+        metadata: what else the scan shall say.
+
+    Raises:
+        PtychoPINNError: a patch leaves the object, or no such device.
+    """
+    streams = np.random.default_rng(seed).spawn(5)
+    size, about = probe.shape[-1], dict(metadata or {})
+    patterns = record_patterns(object_, probe, positions_px, streams[COUNTS] if poisson_noise else None, device=device)
+    defects = draw_defects(
+        size,
+        streams[DEFECTS],
+        beamstop_diameter_px=beamstop_diameter_px,
+        bad_pixel_fraction=bad_pixel_fraction,
+    )
+    recorded_px = positions_px
+    if position_error_px > 0:
+        bounds = position_bounds((object_.shape[0], object_.shape[1]), (size, size))
+        recorded_px = misplaced(positions_px, position_error_px, bounds, streams[ERRORS])
+        about["true_positions_px"] = positions_px.tolist()
+    return Scan.create(
+        defects.recorded(patterns),
+        recorded_px,
         probe,
         domain="counts",
         object_guess=object_,
-        metadata=_metadata(config),
+        truth_patches=object_patches(object_, positions_px, size) if labels else None,
+        bad_pixels=defects.bad_pixels,
+        metadata=about,
         source="simulated",
     )
 
 
-def record_patterns(
+def sample(config: SimulationConfig) -> tuple[NDArray[np.complex64], NDArray[np.float64]]:
+    """The object (Y, X) of a configuration, and the coordinate (y, x) of its element (0, 0)."""
+    if config.object_kind == "file" and config.object_file is not None:
+        return load_object(config.object_file)
+    texture = _texture(config, np.random.default_rng(config.seed).spawn(5)[OBJECT])
+    object_ = transmission(texture, amplitude_min=config.amplitude_min, phase_range_rad=config.phase_range_rad)
+    return object_, np.zeros(2)
+
+
+def illumination(config: SimulationConfig) -> NDArray[np.complex64]:
+    """The probe (M, H, W) of a configuration, sqrt(photons)."""
+    dose, ratio = config.photons_per_pattern, config.probe_mode_ratio
+    if config.probe_kind == "file" and config.probe_file is not None:
+        probe = load_probe(config.probe_file, config.probe_size_px)
+        return scaled_probe(probe, dose, modes=config.probe_modes, mode_ratio=ratio)
+    return make_probe(
+        config.probe_kind,
+        config.probe_size_px,
+        modes=config.probe_modes or 1,
+        photons_per_pattern=dose,
+        mode_ratio=ratio,
+        diameter_px=config.probe_diameter_px,
+        central_stop=config.probe_central_stop,
+        defocus_px=config.probe_defocus_px,
+        zernike=config.probe_zernike,
+    )
+
+
+def calibrated_probe(
     object_: NDArray[np.complex64],
     probe: NDArray[np.complex64],
     positions_px: NDArray[np.float64],
-    rng: np.random.Generator | None,
-    *,
-    batch_size: int | None = None,
-) -> NDArray[np.uint16 | np.uint32 | np.uint64 | np.float32]:
-    """Patterns of any object and probe, (N, H, W), photons, zero frequency at (H//2, W//2).
+    mean_photons: float,
+    device: str = "auto",
+) -> NDArray[np.complex64]:
+    """The probe, scaled so that the patterns of this object at these positions hold `mean_photons` on average.
+
+    `photons_per_pattern` of a configuration counts the photons where the object is 1; this counts what comes through.
+
+    Raises:
+        PtychoPINNError: a patch leaves the object, or no such device.
+    """
+    expected = record_patterns(object_, probe, positions_px, None, device=device)
+    mean = expected.sum(axis=(1, 2), dtype=np.float64).mean()
+    return (probe * np.sqrt(mean_photons / mean)).astype(np.complex64)
+
+
+def with_object(
+    scan: Scan, object_: NDArray[np.complex64], origin_px: NDArray[Any], probe: NDArray[np.complex64] | None = None
+) -> Scan:
+    """A measured scan with an object that was reconstructed from it, and labels cut from that object.
+
+    The positions move with the origin, so that they lie in the frame of the object.
 
     Args:
+        scan: what was measured.
         object_: (Y, X).
-        probe: (M, H, W), sqrt(photons).
-        positions_px: (N, 2), (y, x), in the frame of `object_`.
-        rng: draws Poisson counts, in the smallest of uint16, uint32 and uint64 that holds them all; None
-            records the expected counts, float32.
-        batch_size: patterns computed at once; by default as many as fill `BATCH_ELEMENTS`.
+        origin_px: (y, x), coordinate of its element (0, 0) among the positions of the scan.
+        probe: (M, H, W), the one that belongs to the object; by default that of the scan.
 
     Raises:
         PtychoPINNError: a patch leaves the object.
     """
-    model = DiffractionModel()
-    canvas, modes, positions = (torch.from_numpy(array) for array in (object_, probe, positions_px))
-    size = batch_size or max(1, BATCH_ELEMENTS // probe.size)
-    batches = []
-    with torch.inference_mode():
-        for start in range(0, len(positions), size):
-            expected = model(canvas, positions[start : start + size], modes).numpy()
-            batches.append(expected if rng is None else _smallest(rng.poisson(expected)))
-    return np.concatenate(batches)  # takes the widest type of the batches
+    positions = scan.positions_px - origin_px
+    nominal = scan.nominal_positions_px
+    return Scan.create(
+        scan.patterns,
+        positions,
+        scan.probe if probe is None else probe,
+        **{name: getattr(scan, name) for name in ("domain", "domain_reason", "bad_pixels", "scan_index")},
+        nominal_positions_px=None if nominal is None else nominal - origin_px,
+        object_guess=object_,
+        truth_patches=object_patches(object_, positions, scan.pattern_size),
+        pixel_size_m=scan.pixel_size_m,
+        metadata=scan.metadata | {"labels": "cut from a reconstructed object"},
+        source=scan.source,
+    )
 
 
-def _smallest(counts: NDArray[np.int64]) -> NDArray[np.uint16 | np.uint32 | np.uint64]:
-    """Counts in the smallest unsigned type, from 16 bits up, that holds them."""
-    return counts.astype(np.result_type(np.uint16, np.min_scalar_type(int(counts.max()))))
+def _texture(config: SimulationConfig, rng: np.random.Generator) -> Texture:
+    shape = config.object_shape
+    if config.object_kind == "image" and config.object_file is not None:
+        dense = 1 - load_picture(config.object_file, shape)
+        delay = dense if config.phase_image_file is None else 1 - load_picture(config.phase_image_file, shape)
+        return Texture(dense, delay)
+    draw = OBJECTS[config.object_kind]
+    if config.object_kind == "text":
+        draw = partial(text, lines_of_text=config.object_text)
+    return draw_texture(draw, shape, rng, config.object_correlation)
+
+
+def _positions(
+    config: SimulationConfig, object_shape: tuple[int, int], origin_px: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Positions of a configuration; those of a file keep their place in an object from a file only."""
+    size = config.probe_size_px
+    bounds = position_bounds(object_shape, (size, size))
+    if config.scan_kind == "file" and config.scan_file is not None:
+        given = load_positions(config.scan_file, size)
+        return given - origin_px if config.object_kind == "file" else centred(given, bounds)
+    rng = np.random.default_rng(config.seed).spawn(5)[POSITIONS]
+    return make_positions(config.scan_kind, bounds, rng, step_px=config.step_px, jitter_px=config.jitter_px)
 
 
 def _metadata(config: SimulationConfig) -> dict[str, object]:

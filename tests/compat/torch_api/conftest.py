@@ -51,11 +51,11 @@ class Measured:
         return path
 
 
-def measure(modes: int = 1, seed: int = 0, photons: float = 1e5, size: int = PX) -> Measured:
-    """About 40 jittered positions on an object that is wider than high, its box centred as the client's."""
+def measure(modes: int = 1, seed: int = 0, photons: float = 1e5, size: int = PX, step: float = 4.0) -> Measured:
+    """Jittered positions (48 of them) on an object that is wider than high, its box centred as the client's."""
     rng = np.random.default_rng(seed)
     rows, columns = size + 26, size + 34
-    grid = np.mgrid[0:24:4.0, 0:32:4.0].reshape(2, -1).T
+    grid = np.mgrid[0:24:step, 0:32:step].reshape(2, -1).T
     positions = grid + rng.uniform(-0.8, 0.8, grid.shape)
     positions += (np.array([rows - 1, columns - 1]) - positions.min(0) - positions.max(0)) / 2
     grains = gaussian_filter(rng.normal(size=(2, rows, columns)), (0, 2, 2))

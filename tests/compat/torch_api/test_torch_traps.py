@@ -150,12 +150,16 @@ def test_c_and_grid_size_that_disagree_are_explained(measured, settings, train, 
     assert run.model.module().recipe.data.group_size == 6
 
 
-def test_the_clients_own_defaults_train_on_a_small_scan(measured, settings, train, tmp_path: Path) -> None:
-    """Seven groups for every position, and a tenth cut off at each edge: the validation region has few patterns."""
-    measured.export(tmp_path / "in" / "a.npz")
+def test_the_clients_own_defaults_train_on_a_small_scan(make, settings, train, tmp_path: Path, caplog) -> None:
+    """Seven groups for every position, and a tenth cut off at each edge.
+
+    The validation region is left with few patterns, of which seven different groups cannot be drawn.
+    """
+    make(step=2.5).export(tmp_path / "in" / "a.npz")
     client = {"n_subsample": 7, "x_bounds": (0.1, 0.9), "y_bounds": (0.1, 0.9), "training_config": {"batch_size": 16}}
     run = train(tmp_path / "in", None, settings(epochs=1, **client))
     assert [call[0] for call in run.losses] == ["val", "train"]
+    assert "too few patterns" not in caplog.text
 
 
 def test_settings_that_are_not_followed_are_named(measured, settings, train, tmp_path: Path, caplog) -> None:
@@ -166,8 +170,25 @@ def test_settings_that_are_not_followed_are_named(measured, settings, train, tmp
     assert all(record.name.startswith("ptychopinn-torch") for record in caplog.records)
 
 
+def test_results_and_caches_in_the_folder_are_no_scans(measured, settings, tmp_path: Path, caplog) -> None:
+    """The client trains in the folder of the exported data, one reconstructor after the other."""
+    measured.export(tmp_path / "train_data.npz")
+    np.savez(tmp_path / "reconstruction.npz", object=measured.object_)
+    np.savez(tmp_path / "train_data.g2k4.groups_cache.npz", nn_indices=np.zeros((3, 4), int))
+    with caplog.at_level(logging.INFO):
+        assert len(PtychoDataLoader(tmp_path, settings()).scans) == 1
+    assert "reconstruction.npz: holds no patterns and is left out" in caplog.text
+
+
+def test_a_damaged_file_is_not_left_out(measured, settings, tmp_path: Path) -> None:
+    measured.export(tmp_path / "a.npz")
+    (tmp_path / "b.npz").write_bytes(b"no archive")
+    with pytest.raises(ValueError, match=r"b\.npz"):
+        PtychoDataLoader(tmp_path, settings())
+
+
 def test_an_empty_folder_is_named(settings, tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"holds no \*\.npz; export training data"):
+    with pytest.raises(FileNotFoundError, match=r"holds no \*\.npz with patterns; export training data"):
         PtychoDataLoader(tmp_path, settings())
 
 

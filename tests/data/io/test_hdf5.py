@@ -1,5 +1,7 @@
 """Opening HDF5: damaged files, links, filters, layouts that nobody knows."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import h5py
@@ -100,6 +102,17 @@ def test_frames_that_no_memory_holds(scan_of, cxi_of, write_hdf5) -> None:
         file.create_dataset(DATA, (1 << 40, 1024, 1024), np.uint32, chunks=(1, 1024, 1024))
     with pytest.raises(ScanError, match=r"1099511627776 frames of 1024 x 1024 pixels do not fit into memory"):
         read_scan(path)
+
+
+def test_other_links_that_lead_nowhere_do_not_matter(scan_of, cxi_of, write_hdf5) -> None:
+    parts = cxi_of(scan_of()) | {"entry_1/dark": h5py.ExternalLink("absent.h5", "/dark")}
+    assert len(read_scan(write_hdf5(parts))) == 14
+
+
+def test_reading_npz_loads_no_hdf5() -> None:
+    code = "import sys; from ptychopinn.data import read_scan; print('h5py' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
 
 
 def test_circles_of_links_end(write_hdf5) -> None:

@@ -175,6 +175,16 @@ def test_their_cxi_files(scan: Scan, tmp_path: Path) -> None:
     np.testing.assert_array_equal(found.probe, scan.probe)
     np.testing.assert_allclose(found.positions_px, scan.positions_px, atol=1e-9)
     assert found.pixel_size_m == pytest.approx(scan.pixel_size_m)
+    same = read_scan(tmp_path / "diffraction.cxi")
+    np.testing.assert_allclose(same.positions_px, scan.positions_px, atol=1e-9)
+
+
+def test_a_file_of_another_name_takes_no_product_that_lies_about(scan: Scan, tmp_path: Path) -> None:
+    save_product(tmp_path / "product.h5", their_product(scan))
+    dataset = CXIDiffractionFileReader().read(write_scan(scan, tmp_path / "ours.cxi"))
+    CXIDiffractionFileWriter().write(tmp_path / "other.cxi", dataset)
+    with pytest.raises(ScanError, match="CXI file holds no positions"):
+        read_scan(tmp_path / "other.cxi")
 
 
 def image_of(scan: Scan, **changes: object) -> Reconstruction:
@@ -228,6 +238,15 @@ def test_a_result_lies_at_the_metres_of_the_scan_it_came_from(scan: Scan, tmp_pa
         load_product(tmp_path / "product.h5").probe_positions.get_coordinates_x_m(),
         atol=1e-18,
     )
+
+
+def test_our_result_and_the_patterns_are_a_scan_in_the_frame_of_the_result(scan: Scan, tmp_path: Path) -> None:
+    image = image_of(scan)
+    image.save(tmp_path / "product.h5")
+    save_diffraction_data(tmp_path / "diffraction.h5", their_diffraction(scan))
+    found = read_scan(tmp_path / "product.h5")
+    np.testing.assert_allclose(found.positions_px, image.positions_px - image.origin_px, atol=1e-9)
+    np.testing.assert_array_equal(found.object_guess, image.object_)
 
 
 def test_an_unknown_pixel_is_nominal_and_the_comments_say_so(scan: Scan, tmp_path: Path) -> None:

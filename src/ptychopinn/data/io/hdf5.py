@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -133,10 +134,9 @@ def place(item: h5py.HLObject) -> str:
 
 
 def walk(group: h5py.Group) -> Iterator[tuple[str, Any]]:
-    """Every group and dataset below `group` with its path, upper levels first; links are followed, each thing once.
+    """Every group and dataset below `group` with its path, upper levels first, each thing once.
 
-    Raises:
-        ScanError: a link into another file that cannot be opened.
+    Links are followed; those that lead nowhere are passed over.
     """
     seen = {_identity(group)}
     level = [("", group)]
@@ -144,7 +144,7 @@ def walk(group: h5py.Group) -> Iterator[tuple[str, Any]]:
         below = []
         for prefix, parent in level:
             for name in parent:
-                item = find(parent, name)
+                item = parent.get(name)
                 if item is None or _identity(item) in seen:
                     continue
                 seen.add(_identity(item))
@@ -156,7 +156,8 @@ def walk(group: h5py.Group) -> Iterator[tuple[str, Any]]:
 
 def listing(file: h5py.File) -> str:
     """What a file holds, in short, for messages."""
-    shown = [f"{path[1:]} {item.shape}" for path, item in walk(file) if isinstance(item, h5py.Dataset)]
+    datasets = (f"{path[1:]} {item.shape}" for path, item in walk(file) if isinstance(item, h5py.Dataset))
+    shown = list(islice(datasets, _LISTED + 1))
     return ", ".join(shown[:_LISTED]) + (", ..." if len(shown) > _LISTED else "") or "nothing"
 
 

@@ -20,10 +20,13 @@ def partner_beside(contents: Contents) -> Path | None:
     """The file in the same folder that should hold what this one lacks; none where there is none.
 
     `product` in the name becomes `diffraction` or the other way round, and the plain names that ptychodus
-    gives are tried: `product.h5`, `diffraction.h5`, and with `.cxi`.
+    gives are tried: `product.h5`, `diffraction.h5`, and with `.cxi`. A file that neither ptychodus wrote nor
+    such a name belongs to has no partner.
     """
     mine, other = (_DIFFRACTION, _PRODUCT) if contents.frames is not None else (_PRODUCT, _DIFFRACTION)
     path = Path(contents.source)
+    if mine not in path.name and not contents.layout.startswith("ptychodus"):
+        return None
     names = [path.name.replace(mine, other), *(f"{other}{suffix}" for suffix in (path.suffix, ".h5", ".cxi"))]
     found = (path.with_name(name) for name in names if name != path.name)
     return next((candidate for candidate in found if candidate.is_file()), None)

@@ -33,8 +33,9 @@ def decide_domain(
 ) -> tuple[Domain, str]:
     """Amplitude or counts, and why.
 
-    The evidence: an export of ptychodus holds counts, also where it averaged patterns. An integer type, or floats that are all whole numbers with a maximum above 10, are counts;
-    everything else is amplitude. Bad pixels are no evidence.
+    The evidence: an export of ptychodus holds counts, also where it averaged patterns. An integer type, or floats
+    that are all whole numbers with a maximum above 10, are counts; everything else is amplitude. Bad pixels are
+    no evidence.
 
     Args:
         patterns: (N, H, W).
