@@ -141,6 +141,13 @@ def test_several_modes_are_refused() -> None:
         make_grid_lines(SMALL, np.ones((2, 16, 16)))
 
 
+def test_a_probe_beside_the_middle_is_refused() -> None:
+    corner = np.zeros((16, 16))
+    corner[0, 0] = 1
+    with pytest.raises(ConfigError, match="zero in the middle of the window"):
+        make_grid_lines(SMALL.model_copy(update={"probe_smoothing_sigma": 0.0}), corner)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

@@ -15,7 +15,7 @@ from ptycho_torch.api.model import PtychoModel, _no_mlflow
 from ptycho_torch.api.task_log import CLIENT, client_log
 from ptychopinn.config import Recipe
 from ptychopinn.data import Scan
-from ptychopinn.errors import ConfigError
+from ptychopinn.errors import ConfigError, ScanError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -88,7 +88,8 @@ class Trainer:
         scans, configs = self.dataloader.scans, as_dicts(*self.config_manager.four)
         warn_ignored(*self.config_manager.four)
         with RunLog() as log:
-            start, folder = begin(scans, self.dataloader.output_dir, self._recipe(), log)
+            recipe = self._recipe()
+            start, folder = begin(labelled(scans, recipe), self.dataloader.output_dir, recipe, log)
             if name:
                 logger.info("experiment %s", name)
             result = fit_prepared(
@@ -108,6 +109,25 @@ class Trainer:
         """What the settings mean for these patterns and on this machine."""
         recipe = self.config_manager.recipe(min(map(len, self.dataloader.scans)))
         return on_usable_device(recipe, self.config_manager.training_config.device)
+
+
+def labelled(scans: Sequence[Scan], recipe: Recipe) -> list[Scan]:
+    """The scans, with labels where the training needs them.
+
+    Raises:
+        ScanError: there is nothing to cut them from; the message says how a client gets it.
+    """
+    from ptychopinn.models import needs_labels, with_labels
+
+    if not needs_labels(recipe.model):
+        return list(scans)
+    try:
+        return [with_labels(scan, recipe.model.subpixel) for scan in scans]
+    except ScanError as error:
+        raise ScanError(
+            "training with labels needs a reconstructed object: reconstruct the scan first, export the training data "
+            f"again with that object, or train Unsupervised ({error})"
+        ) from None
 
 
 def with_validation(start: "Prepared") -> "Prepared":

@@ -96,9 +96,7 @@ def make_grid_lines(config: GridLinesConfig, probe: NDArray[Any] | None = None) 
     """
     given, source = _given_probe(config, probe)
     prepared = _prepared(config, given)
-    size = config.N
-    waves, _ = normalise_probe(torch.from_numpy(prepared.probe), PROBE_SCALE, support_mask(size, size / 4))
-    normalised = waves.numpy()
+    normalised = _normalised(prepared.probe)
     draws = np.random.SeedSequence(config.seed).spawn(4)
     train, test = (_scene(config, split, draw) for split, draw in zip(_SPLITS, draws[:2], strict=True))
     if config.shuffle_seed is not None:
@@ -167,6 +165,13 @@ def _given_probe(config: GridLinesConfig, probe: NDArray[Any] | None) -> tuple[N
     if modes.ndim != 3 or len(modes) != 1:
         raise ConfigError(f"the probe has shape {wave.shape}; grid-lines data have one mode, so give (H, H)")
     return modes[0], "custom"
+
+
+def _normalised(probe: NDArray[np.complex64]) -> NDArray[np.complex64]:
+    disk = support_mask(len(probe), len(probe) / 4)
+    if not (probe * disk.numpy()).any():
+        raise ConfigError("the probe is zero in the middle of the window, by which it is normalised; centre it")
+    return normalise_probe(torch.from_numpy(probe), PROBE_SCALE, disk)[0].numpy()
 
 
 def _prepared(config: GridLinesConfig, probe: NDArray[Any]) -> PreparedProbe:

@@ -95,7 +95,7 @@ def count_scale(amplitudes: NDArray[np.float32], source: str = "amplitudes") -> 
         if np.abs(counts - np.rint(counts)).max() < 0.01:
             return float(np.sqrt(count) / darkest[0])
     raise ScanError(
-        f"{source}: no scale makes whole counts of the squared amplitudes, and the metadata do not say intensity_scale; "
+        f"{source}: no scale makes whole counts of the squared amplitudes, and no metadata say intensity_scale; "
         "write the data again with grid_lines_sim"
     )
 

@@ -11,7 +11,7 @@ RADIUS_MIN_PX = 2.5
 RADIUS_MAX_PX = 26.0
 COVERS = 5.0
 """Total area of the leaves over the area of the picture."""
-CHUNK = 2048
+CHUNK = 8192
 """Leaves whose outlines are computed at once."""
 
 

@@ -83,38 +83,32 @@ def train_on_devices(
     return audience.history
 
 
-@dataclass
 class _Audience:
-    """Tells here what the first process reports."""
-
-    callbacks: Sequence[Callback]
-    module: LightningModule
-    tell: EpochHook | None
-    history: History
-    weights: dict[str, NDArray[Any]]
+    """Tells here what the first process reports, and keeps what it ends with."""
 
     def __init__(self, callbacks: Sequence[Callback], module: LightningModule, tell: EpochHook | None) -> None:
-        self.callbacks, self.module, self.tell = callbacks, module, tell
-        self.history, self.weights = {}, {}
+        self._callbacks = callbacks
+        self._module = module
+        self._tell = tell
+        self.history: History = {}
+        self.weights: dict[str, NDArray[Any]] = {}
 
     def listen(self, queue: Any) -> None:
         """Take all that has come."""
+        takers = {"epoch": self._take_epoch, "row": self._take_row, "end": self._take_end}
         while not queue.empty():
             kind, content = queue.get()
-            getattr(self, kind)(*content)
+            takers[kind](*content)
 
-    def epoch(self, hook: str, metrics: dict[str, float], number: int) -> None:
-        """Call one hook of every callback."""
-        for callback in self.callbacks:
-            getattr(callback, hook)(EpochState(metrics, number), self.module)
+    def _take_epoch(self, hook: str, metrics: dict[str, float], number: int) -> None:
+        for callback in self._callbacks:
+            getattr(callback, hook)(EpochState(metrics, number), self._module)
 
-    def row(self, done: int, of: int, row: dict[str, float]) -> None:
-        """The numbers of an epoch."""
-        if self.tell is not None:
-            self.tell(done, of, row)
+    def _take_row(self, done: int, of: int, row: dict[str, float]) -> None:
+        if self._tell is not None:
+            self._tell(done, of, row)
 
-    def end(self, history: History, weights: dict[str, NDArray[Any]]) -> None:
-        """The result."""
+    def _take_end(self, history: History, weights: dict[str, NDArray[Any]]) -> None:
         self.history, self.weights = history, weights
 
 

@@ -68,6 +68,15 @@ def test_compressed_patterns(scan_of, cxi_of, write_hdf5, name: str) -> None:
     np.testing.assert_array_equal(read_scan(path).patterns, scan.patterns)
 
 
+def test_the_filters_are_there_without_anybody_asking_for_them(scan_of, cxi_of, write_hdf5) -> None:
+    path = write_hdf5(cxi_of(scan_of()) | {DATA: None})
+    with h5py.File(path, "a") as file:
+        file.create_dataset(DATA, data=scan_of().patterns, chunks=(2, 16, 16), compression=FILTERS["LZ4"])
+    code = f"from ptychopinn.data import read_scan; print(len(read_scan({str(path)!r})))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "14"
+
+
 def test_big_endian_patterns(scan_of, cxi_of, write_hdf5) -> None:
     scan = scan_of()
     found = read_scan(write_hdf5(cxi_of(scan) | {DATA: scan.patterns.astype(">u2")}))

@@ -131,6 +131,12 @@ def test_pairing_is_theirs(scan: Scan, tmp_path: Path) -> None:
     assert 0 < len(found) < len(scan)
 
 
+def test_unfilled_patterns_never_have_a_position(scan: Scan, tmp_path: Path) -> None:
+    save_product(tmp_path / "product.h5", their_product(scan, list(range(-1, 13))))
+    save_diffraction_data(tmp_path / "diffraction.h5", their_diffraction(scan, [-1, *range(12), -1]))
+    np.testing.assert_array_equal(read_scan(tmp_path / "product.h5").patterns, scan.patterns[1:13])
+
+
 def test_numbers_that_never_meet(scan: Scan, tmp_path: Path) -> None:
     save_product(tmp_path / "product.h5", their_product(scan, list(range(100, 114))))
     save_diffraction_data(tmp_path / "diffraction.h5", their_diffraction(scan))
