@@ -62,7 +62,7 @@ def run_all(lines: list[str], quick: list[str]) -> list[str]:
 
 
 def test_every_command_is_known() -> None:
-    others = [line for line in COMMANDS if line not in OURS and not line.startswith("make ")]
+    others = [line for line in COMMANDS if line not in OURS and not line.startswith(("make ", "ptycho_"))]
 
     assert others == INSTALL
     assert len(OURS) >= 9

@@ -77,10 +77,18 @@ def train_on_devices(
             audience.listen(queue)
         audience.listen(queue)
     finally:
-        for process in processes.processes:
-            process.terminate()
+        _end(processes.processes)
     start.model.load_state_dict({name: torch.from_numpy(value) for name, value in audience.weights.items()})
     return audience.history
+
+
+def _end(processes: Sequence[Any], grace_s: float = 10.0) -> None:
+    """Leave no process behind, whatever happened; those that are done already do not notice."""
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        process.join(grace_s)
+        process.kill()
 
 
 class _Audience:
@@ -95,7 +103,11 @@ class _Audience:
 
     def listen(self, queue: Any) -> None:
         """Take all that has come."""
-        takers = {"epoch": self._take_epoch, "row": self._take_row, "end": self._take_end}
+        takers: dict[str, Callable[..., None]] = {
+            "epoch": self._take_epoch,
+            "row": self._take_row,
+            "end": self._take_end,
+        }
         while not queue.empty():
             kind, content = queue.get()
             takers[kind](*content)

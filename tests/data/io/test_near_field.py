@@ -42,6 +42,17 @@ def test_patterns_that_move_with_the_sample_and_light_more_than_the_window(scan_
     assert np.ptp(scan.positions_px, axis=0) == pytest.approx([39, 39], rel=0.1)
 
 
+@pytest.mark.parametrize("largest", [32, 31, 16])
+def test_large_patterns_are_binned_with_the_same_outcome(
+    scan_of, cxi_of, write_hdf5, monkeypatch, largest: int
+) -> None:
+    monkeypatch.setattr("ptychopinn.data.io.near_field.LARGEST_IMAGE_PX", largest)
+    parts = shadow_parts(cxi_of(scan_of())) | {f"{DETECTOR}/mask": np.eye(32, k=9, dtype=np.uint32)}
+    scan = read_scan(write_hdf5(parts))
+    assert scan.metadata["propagation"] == "near_field"
+    assert scan.pixel_size_m == pytest.approx(75e-6 / MAGNIFICATION, rel=0.05)
+
+
 def test_without_a_probe_the_mean_pattern_stands_in(scan_of, cxi_of, write_hdf5) -> None:
     scan = read_scan(write_hdf5(shadow_parts(cxi_of(scan_of()))))
     np.testing.assert_allclose(np.abs(scan.probe[0]) ** 2, scan.patterns.mean(axis=0), rtol=1e-5)

@@ -13,6 +13,8 @@ from ptychopinn.errors import ScanError
 
 PAIRS = 64
 """Neighbouring patterns that are compared."""
+LARGEST_IMAGE_PX = 256
+"""Larger patterns are binned before they are compared."""
 MOVES_TOGETHER = 0.9
 """Correlation between the movement of the patterns and that of the beam, on both axes, that means a shadow image."""
 TOO_WIDE = 2.0
@@ -72,14 +74,15 @@ def shadow_of(patterns: NDArray[Any], bad_pixels: NDArray[np.bool_] | None, cont
         return None
     some = np.unique(np.linspace(0, len(patterns) - 1, PAIRS).astype(np.int64))
     nearest = _nearest(positions, some)
-    frames = _measured(patterns, bad_pixels, np.concatenate([some, nearest]))
+    bins = -(-patterns.shape[-1] // LARGEST_IMAGE_PX)
+    frames = _measured(patterns, bad_pixels, np.concatenate([some, nearest]), bins)
     mean = frames.mean(axis=0)
     if not np.isfinite(mean).all() or not mean.sum() > 0:
         return None
     frames -= mean
-    image = _shifts_px(frames[: len(some)], frames[len(some) :]) * pixel
+    image = _shifts_px(frames[: len(some)], frames[len(some) :]) * pixel * bins
     beam = positions[some] - positions[nearest]
-    return _regression(image, beam, 4 * _rms_width_px(mean) * float(np.mean(pixel)))
+    return _regression(image, beam, 4 * _rms_width_px(mean) * float(np.mean(pixel)) * bins)
 
 
 def _stated(contents: Contents) -> tuple[Literal["far_field", "near_field"], str, None] | None:
@@ -104,12 +107,18 @@ def _window_m(contents: Contents) -> float | None:
 
 
 def _measured(
-    patterns: NDArray[Any], bad_pixels: NDArray[np.bool_] | None, rows: NDArray[np.int64]
+    patterns: NDArray[Any], bad_pixels: NDArray[np.bool_] | None, rows: NDArray[np.int64], bins: int
 ) -> NDArray[np.float64]:
-    """Some of the patterns, zero at bad pixels where the mask fits."""
-    frames = patterns[rows].astype(np.float64)
-    if bad_pixels is not None and bad_pixels.shape in (patterns.shape, patterns.shape[1:]):
-        frames[bad_pixels[rows] if bad_pixels.ndim == 3 else np.broadcast_to(bad_pixels, frames.shape)] = 0
+    """Some of the patterns, zero at bad pixels where the mask fits, sums of `bins` x `bins` pixels."""
+    usable = bad_pixels is not None and bad_pixels.shape in (patterns.shape, patterns.shape[1:])
+    height, width = (length // bins for length in patterns.shape[1:])
+    frames = np.empty((len(rows), height, width))
+    for frame, row in zip(frames, rows, strict=True):
+        counts = patterns[row].astype(np.float64)
+        if usable and bad_pixels is not None:
+            counts[bad_pixels[row] if bad_pixels.ndim == 3 else bad_pixels] = 0
+        blocks = counts[: height * bins, : width * bins].reshape(height, bins, width, bins)
+        frame[:] = blocks.sum(axis=(1, 3))
     return frames
 
 
