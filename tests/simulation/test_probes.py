@@ -139,7 +139,7 @@ def test_zernike_coefficients_are_the_phase_of_the_pupil() -> None:
     y, x = (np.indices((size, size)) - size // 2) / (0.2 * size)
     rho = np.hypot(y, x)
     inside = rho < 0.85
-    phase = np.angle(far_field(coma) / far_field(plain))[inside]
+    phase = np.angle(far_field(coma) * far_field(plain).conj())[inside]
     expected = 0.4 * np.sqrt(8) * (3 * rho**3 - 2 * rho) * y / np.maximum(rho, 1e-9)
     np.testing.assert_allclose(phase, expected[inside], atol=1e-3)
 

@@ -95,7 +95,7 @@ def test_positions_from_elsewhere_are_moved_together_to_the_middle() -> None:
 
 
 def test_positions_that_the_object_has_no_room_for_are_refused_with_what_lacks() -> None:
-    with pytest.raises(ConfigError, match="raise object_size_px by 12"):
+    with pytest.raises(ConfigError, match="raise object_size_px by 13"):
         centred(np.array([[0.0, 0.0], [30.0, 70.5]]), position_bounds((80, 80), (20, 20)))
 
 

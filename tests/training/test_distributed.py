@@ -1,5 +1,6 @@
 """Training in several processes: what one process would give, told here."""
 
+import multiprocessing
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -95,3 +96,28 @@ def test_more_devices_than_there_are_is_refused(
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     with pytest.raises(ConfigError, match=r"training\.devices is 2 but there are 1 cuda devices"):
         prepare(scan, make_recipe("training.devices=2"))
+
+
+@pytest.mark.slow
+def test_no_process_is_left_behind_when_a_listener_raises(scan: Scan, make_recipe: MakeRecipe) -> None:
+    """Nor does the training go on; the error is the listener's own."""
+
+    class Stop(Exception):
+        pass
+
+    def tell(done: int, of: int, row: dict[str, float]) -> None:
+        raise Stop
+
+    with pytest.raises(Stop):
+        fit_prepared(prepare(scan, make_recipe("training.epochs=500", "training.devices=2")), tell=tell)
+    assert multiprocessing.active_children() == []
+
+
+@pytest.mark.slow
+def test_several_processes_resume(scan: Scan, make_recipe: MakeRecipe, tmp_path: Path) -> None:
+    recipe = make_recipe("training.epochs=2", "training.devices=2")
+    first = fit(scan, recipe, tmp_path)
+    again = fit(scan, recipe, tmp_path, resume=True)
+    assert again.history["train_loss"] == first.history["train_loss"]
+    for name, value in first.model.state_dict().items():
+        assert torch.equal(again.model.state_dict()[name], value), name

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ptychopinn.metrics.checks import checked_pair
 
 Threshold = float | Literal["half_bit"]
+Outcome = Literal["crossed", "stays above", "never above"]
 FIRST_RING = 5
 NYQUIST_CYCLES_PER_PX = 0.5
 
@@ -47,6 +48,16 @@ class FRCCurve:
             raise ValueError(f'threshold is {threshold!r}; the rule is a number between 0 and 1 or "half_bit"')
         return np.full_like(self.correlation, threshold)
 
+    def outcome(self, threshold: Threshold, first_ring: int = FIRST_RING) -> Outcome:
+        """How to read `crossing`: as a resolution, as "at least Nyquist", or as "no resolution at all".
+
+        Arguments and errors are those of `crossing`.
+        """
+        excess = self._excess(threshold, first_ring)
+        if excess[0] < 0:
+            return "never above"
+        return "crossed" if np.any(excess < 0) else "stays above"
+
     def crossing(self, threshold: Threshold, first_ring: int = FIRST_RING) -> float:
         """Frequency, cycles/px, where the curve first falls below the threshold after `first_ring`.
 
@@ -56,11 +67,7 @@ class FRCCurve:
         Raises:
             ValueError: an unknown threshold, or a ring that the curve does not have.
         """
-        if not 1 <= first_ring <= len(self.correlation):
-            raise ValueError(
-                f"first_ring is {first_ring} but the rings are 1..{len(self.correlation)}; take larger images"
-            )
-        excess = (self.correlation - self.threshold_curve(threshold))[first_ring - 1 :]
+        excess = self._excess(threshold, first_ring)
         frequency = self.frequency_cycles_per_px[first_ring - 1 :]
         below = np.flatnonzero(excess < 0)
         if below.size == 0:
@@ -74,6 +81,14 @@ class FRCCurve:
     def crossing_nyquist(self, threshold: Threshold, first_ring: int = FIRST_RING) -> float:
         """`crossing` in units of the Nyquist frequency: 0..1, 1 where the curve never falls below."""
         return self.crossing(threshold, first_ring) / NYQUIST_CYCLES_PER_PX
+
+    def _excess(self, threshold: Threshold, first_ring: int) -> NDArray[np.float64]:
+        """Correlation less threshold from `first_ring` on."""
+        if not 1 <= first_ring <= len(self.correlation):
+            raise ValueError(
+                f"first_ring is {first_ring} but the rings are 1..{len(self.correlation)}; take larger images"
+            )
+        return (self.correlation - self.threshold_curve(threshold))[first_ring - 1 :]
 
 
 def fourier_ring_correlation(image: NDArray[Any], reference: NDArray[Any]) -> FRCCurve:

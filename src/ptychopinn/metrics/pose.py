@@ -104,8 +104,8 @@ def valid_pixels(problem: Problem, shift: Pair) -> NDArray[np.bool_]:
 
 
 def moved_mask(mask: NDArray[np.bool_], shift: Pair) -> NDArray[np.bool_]:
-    """Pixels whose value after a translation comes from inside the mask."""
-    return ndimage.shift(mask.astype(np.float32), shift, order=1, cval=0.0) > 0.99
+    """Pixels whose value after a translation comes from inside the mask; outside the frame nothing is."""
+    return ndimage.shift(mask.astype(np.float32), shift, order=1, mode="grid-constant", cval=0.0) > 0.99
 
 
 def same_basin(a: Pose, b: Pose, shape: tuple[int, ...]) -> bool:

@@ -14,6 +14,7 @@ from ptychopinn.data.io.rules import position_offset_px
 from ptychopinn.errors import ScanError
 
 _ZIP, _NPY = b"PK", b"\x93NUMPY"
+_PICTURE_STARTS = (b"\x89PNG", b"\xff\xd8", b"II*\0", b"MM\0*", b"BM", b"GIF8")
 _OBJECT_KEYS = ("object", "objectGuess")
 _PROBE_KEYS = ("probe", "probeGuess")
 _PICTURE_KEYS = ("image", "amplitude", "phase")
@@ -133,8 +134,11 @@ def _middle(picture: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.
 
 
 def _picture(path: Path) -> NDArray[Any]:
-    if _start(path, "a picture").startswith((_ZIP, _NPY)):
+    start = _start(path, "a picture")
+    if start.startswith((_ZIP, _NPY)):
         return _first(_arrays(path, _PICTURE_KEYS, "a picture"), _PICTURE_KEYS, path)
+    if not start.startswith(_PICTURE_STARTS):
+        raise ScanError(f"{path}: is no picture; give a PNG, TIFF, JPEG, BMP, GIF, NPY or NPZ")
     from skimage.io import imread
 
     try:

@@ -9,7 +9,7 @@ import hdf5plugin
 import numpy as np
 import pytest
 
-from ptychopinn.data import read_scan
+from ptychopinn.data import read_scan, write_scan
 from ptychopinn.data.io.frames import Frames
 from ptychopinn.data.io.hdf5 import finite_number, open_hdf5, walk
 from ptychopinn.errors import ScanError
@@ -49,6 +49,26 @@ def test_a_damaged_chunk(scan_of, cxi_of, write_hdf5) -> None:
     path.write_bytes(content)
     with pytest.raises(ScanError, match="cannot be read as an HDF5 file"):
         read_scan(path)
+
+
+@pytest.mark.parametrize("name", ["scan.cxi", "scan.h5"])
+def test_damaged_bytes_anywhere_are_refused_or_harmless(scan_of, tmp_path: Path, name: str) -> None:
+    """Whatever the library makes of them, the error is ours."""
+    rng = np.random.default_rng(4)
+    path = write_scan(scan_of(), tmp_path / name)
+    sound, sentences = path.read_bytes(), []
+    for _ in range(60):
+        content = bytearray(sound)
+        for at in rng.integers(0, rng.choice([4_000, len(sound)]), 8):
+            content[at] = rng.integers(256)
+        path.write_bytes(content)
+        with np.errstate(all="ignore"):
+            try:
+                read_scan(path)
+            except ScanError as error:
+                sentences.append(str(error))
+    assert len(sentences) > 10
+    assert not any("\n" in sentence for sentence in sentences)
 
 
 FILTERS = {

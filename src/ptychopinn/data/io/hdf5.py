@@ -22,6 +22,8 @@ _LISTED = 12
 def open_hdf5(path: str | Path) -> Iterator[h5py.File]:
     """An HDF5 file for reading; what the library reports inside the block becomes a `ScanError`.
 
+    On damaged files it raises nearly anything; so nothing but reading belongs into the block.
+
     Raises:
         ScanError: no such file, not HDF5, truncated or damaged, or packed by a filter that is not installed.
     """
@@ -30,8 +32,10 @@ def open_hdf5(path: str | Path) -> Iterator[h5py.File]:
             yield file
     except FileNotFoundError:
         raise ScanError(f"{path}: no such file; give the path of an HDF5 file") from None
-    except (OSError, RuntimeError) as error:
-        detail = " ".join(str(error).split())
+    except ScanError:
+        raise
+    except (OSError, RuntimeError, ValueError, TypeError, KeyError, MemoryError) as error:
+        detail = " ".join(str(error).split()) or type(error).__name__
         raise ScanError(
             f"{path}: cannot be read as an HDF5 file ({detail}); the file is damaged or of another kind, "
             "copy or export it again"
