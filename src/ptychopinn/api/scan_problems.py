@@ -24,6 +24,12 @@ def find_problems(facts: "ScanInfo", group_size: int) -> list[str]:
     return [sentence for check in _CHECKS if (sentence := check(facts, group_size)) is not None]
 
 
+def _near_field(facts: "ScanInfo", group_size: int) -> str | None:
+    if facts.metadata.get("propagation") != "near_field":
+        return None
+    return "The patterns are near field, which no model here fits: see docs/formats.md."
+
+
 def _too_few(facts: "ScanInfo", group_size: int) -> str | None:
     if facts.patterns >= group_size:
         return None
@@ -133,6 +139,7 @@ def _object_guess(facts: "ScanInfo", group_size: int) -> str | None:
 
 
 _CHECKS: tuple[Callable[["ScanInfo", int], str | None], ...] = (
+    _near_field,
     _too_few,
     _duplicates,
     _overlap,

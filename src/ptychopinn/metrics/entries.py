@@ -93,7 +93,7 @@ def stated_entries(shape: tuple[int, ...]) -> Entries:
         "frc_of": "complex objects on the scored region, mean taken off, Hann window",
         "frc_ring_width_cycles_per_px": 1 / min(shape),
         "frc_first_ring": FIRST_RING,
-        "frc_half_bit": "(0.2071 + 1.9102 / sqrt(n)) / (1.2071 + 0.9102 / sqrt(n)), n pixels on the ring",
+        "frc_half_bit_threshold": "(0.2071 + 1.9102 / sqrt(n)) / (1.2071 + 0.9102 / sqrt(n)), n pixels on the ring",
         "low_rings_up_to_cycles_per_px": low_frequency_limit(shape),
     }
 

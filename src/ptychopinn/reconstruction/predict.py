@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ptychopinn.config import ReconstructionConfig
 from ptychopinn.data.dataset import Batch, ScanTensors
+from ptychopinn.data.io.instrument import carried_metadata
 from ptychopinn.data.scan import Scan
 from ptychopinn.models import PatchModel
 from ptychopinn.physics import FarField, detect_patches, extract_patches
@@ -99,7 +100,12 @@ def _result(model: PatchModel, scan: Scan, stitcher: ScanStitcher) -> Reconstruc
         positions_px=scan.positions_px,
         probe=model.probe.detach().cpu().numpy(),
         pixel_size_m=scan.pixel_size_m,
-        metadata={"source": scan.source, "domain": scan.domain, "backend": "pytorch"},
+        metadata={
+            **carried_metadata(scan.metadata),
+            "source": scan.source,
+            "domain": scan.domain,
+            "backend": "pytorch",
+        },
     )
 
 
