@@ -126,12 +126,20 @@ def test_text_reads_as_written() -> None:
     """At a whole number of pixels per dot the picture is the glyphs themselves."""
     page = written("hi\n4", (16 * 5, 11 * 5))
     dot = 0.88 * 5
-    rows, columns = (np.rint(side / 2 + dot * (np.arange(n) + 0.5 - n / 2)).astype(int) for side, n in ((80, 16), (55, 11)))
+    rows, columns = (
+        np.rint(side / 2 + dot * (np.arange(n) + 0.5 - n / 2)).astype(int) for side, n in ((80, 16), (55, 11))
+    )
     read = page[np.ix_(rows, columns)] > 0.5
     np.testing.assert_array_equal(read[:7, :5], GLYPHS["H"] > 0)
     np.testing.assert_array_equal(read[:7, 6:], GLYPHS["I"] > 0)
     np.testing.assert_array_equal(read[9:, 3:8], GLYPHS["4"] > 0)
     assert not read[7:9].any()
+
+
+def test_words_of_one_line_are_broken_to_fill_the_picture() -> None:
+    np.testing.assert_array_equal(written("PHASE FROM COUNTS", (64, 64)), written("PHASE\nFROM\nCOUNTS", (64, 64)))
+    np.testing.assert_array_equal(written("A B", (20, 60)), written("A B\n", (20, 60)))
+    np.testing.assert_array_equal(written("A B", (60, 20)), written("A\nB", (60, 20)))
 
 
 def test_text_covers_as_much_as_its_dots() -> None:
@@ -148,7 +156,7 @@ def test_text_decides_the_picture() -> None:
 
 @pytest.mark.parametrize(
     ("words", "message"),
-    [("naïve", "holds Ï"), ("  \n ", "is blank"), ("long " * 40, "raise object_size_px")],
+    [("naïve", "holds Ï"), ("  \n ", "is blank"), ("long " * 90, "raise object_size_px")],
 )
 def test_text_that_cannot_be_drawn_is_refused(words: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):

@@ -130,5 +130,5 @@ def test_a_reconstruction_of_another_place_is_refused(tmp_path: Path) -> None:
     part = ptychopinn.Reconstruction(np.ones((30, 30)), np.ones((30, 30)), np.zeros(2), scan.positions_px, scan.probe)
     with pytest.raises(ScanError, match="does not cover every pattern"):
         label_scan(scan, part)
-    with pytest.raises(OutputError, match="ends in .npz"):
+    with pytest.raises(OutputError, match=r"ends in \.npz"):
         label_scan(scan, part, tmp_path / "labelled.cxi")

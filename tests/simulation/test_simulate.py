@@ -222,7 +222,7 @@ def test_a_measured_scan_gets_an_object_and_labels_in_the_frame_of_its_canvas() 
     assert truth is not None
     canvas = np.pad(truth, ((4, 3), (0, 5)), constant_values=1)
     labelled = with_object(scan, canvas, np.array([-4, 0]), scan.probe * 2)
-    np.testing.assert_array_equal(labelled.positions_px, scan.positions_px + [4, 0])
+    np.testing.assert_array_equal(labelled.positions_px, scan.positions_px + np.array([4, 0]))
     np.testing.assert_array_equal(labelled.nominal_positions_px, labelled.positions_px)
     np.testing.assert_array_equal(labelled.truth_patches, object_patches(truth, scan.positions_px, 24))
     np.testing.assert_array_equal(labelled.probe, scan.probe * 2)

@@ -81,7 +81,7 @@ def test_probe_of_a_reconstruction_and_of_a_scan(reconstruction: Path, plain: Pa
 
 
 def test_probe_of_another_size_is_refused_with_the_setting_that_fits(plain: Path) -> None:
-    with pytest.raises(ScanError, match="set simulation.probe_size_px=16"):
+    with pytest.raises(ScanError, match=r"set simulation\.probe_size_px=16"):
         load_probe(plain, 32)
 
 
@@ -233,7 +233,12 @@ def test_a_file_without_an_object_is_refused(tmp_path: Path, name: str, message:
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("text.png", "is no picture"), ("cut.png", "cannot be read as a picture"), ("flat.npy", "no contrast"), ("nan.npy", "object_kind=file")],
+    [
+        ("text.png", "is no picture"),
+        ("cut.png", "cannot be read as a picture"),
+        ("flat.npy", "no contrast"),
+        ("nan.npy", "object_kind=file"),
+    ],
 )
 def test_a_file_without_a_picture_is_refused(tmp_path: Path, name: str, message: str) -> None:
     with pytest.raises(ScanError, match=message):

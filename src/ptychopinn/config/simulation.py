@@ -42,8 +42,8 @@ class SimulationConfig(Section):
     """Of the kind `image`, a picture (PNG and the like, NPY, NPZ); of `file`, a complex object (NPZ, NPY)."""
     phase_image_file: Path | None = None
     """A second picture, for the phase; without it one picture serves amplitude and phase."""
-    object_text: str = Field(default="PHASE\nFROM\nCOUNTS", min_length=1, coerce_numbers_to_str=True)
-    """Lines of the kind `text`; letters, digits and common signs."""
+    object_text: str = Field(default="PHASE FROM COUNTS", min_length=1, max_length=2000, coerce_numbers_to_str=True)
+    """Words or lines of the kind `text`; letters, digits and common signs."""
     object_correlation: float | None = Field(default=None, ge=-1, le=1)
     """Correlation of amplitude and phase: 1 one picture, 0 two unrelated ones; by default what the kind has."""
     amplitude_min: float = Field(default=0.6, gt=0, le=1)

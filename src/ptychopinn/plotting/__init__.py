@@ -1,7 +1,9 @@
 """Pictures. Each `draw_` function takes and returns an Axes; no display and no global state is touched."""
 
-from ptychopinn.plotting.curves import draw_frc, draw_learning_rate, draw_loss
+from ptychopinn.plotting.comparison import figure_comparison
+from ptychopinn.plotting.curves import draw_learning_rate, draw_loss
 from ptychopinn.plotting.figures import Drawable, figure_history, figure_reconstruction, save_figure
+from ptychopinn.plotting.frc import draw_frc, draw_frc_curves, figure_frc
 from ptychopinn.plotting.maps import (
     draw_amplitude,
     draw_coverage,
@@ -17,11 +19,14 @@ __all__ = [
     "draw_coverage",
     "draw_error",
     "draw_frc",
+    "draw_frc_curves",
     "draw_learning_rate",
     "draw_loss",
     "draw_phase",
     "draw_positions",
     "draw_probe",
+    "figure_comparison",
+    "figure_frc",
     "figure_history",
     "figure_reconstruction",
     "save_figure",

@@ -1,4 +1,4 @@
-"""Line plots: loss, learning rate, Fourier ring correlation."""
+"""Line plots: loss and learning rate."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -8,7 +8,6 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FormatStrFormatter, LogLocator, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
-from ptychopinn.metrics.frc import FIRST_RING, NYQUIST_CYCLES_PER_PX, FRCCurve, Threshold
 from ptychopinn.plotting.style import INK, MUTED, TEXT_PT, THIRD, TRAINING, VALIDATION, style_curves
 
 History = Mapping[str, Sequence[float]]
@@ -40,7 +39,7 @@ def draw_loss(ax: Axes, history: History, *, title: str = "Loss") -> Axes:
     losses = [values for _, values in (training, validation) if values.size]
     if losses:
         _set_loss_axis(ax, losses)
-        _legend(ax)
+        add_legend(ax)
     return ax
 
 
@@ -54,46 +53,6 @@ def draw_learning_rate(ax: Axes, history: History, *, title: str = "Learning rat
     ax.yaxis.get_offset_text().set(fontsize=TEXT_PT, color=MUTED)
     ax.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
     ax.yaxis.set_major_locator(MaxNLocator(4))
-    return ax
-
-
-def draw_frc(
-    ax: Axes,
-    curve: FRCCurve,
-    *,
-    thresholds: Sequence[Threshold] = (0.5,),
-    pixel_size_m: float | None = None,
-    title: str = "Fourier ring correlation",
-) -> Axes:
-    """Correlation over frequency, with each threshold and the resolution where the curve crosses it.
-
-    The lowest rings, which hold a handful of pixels and never decide, are faint.
-
-    Args:
-        ax: Where to draw.
-        curve: From `ptychopinn.metrics.frc`.
-        thresholds: A number between 0 and 1, or "half_bit".
-        pixel_size_m: Gives the crossing as a half period length too.
-        title: Stands above the panel.
-    """
-    style_curves(ax, title, "spatial frequency (cycles/px)", "correlation")
-    frequency = curve.frequency_cycles_per_px
-    decides = slice(FIRST_RING - 1, None)
-    ax.plot(frequency, curve.correlation, color=TRAINING, linewidth=1.5, alpha=0.35)
-    ax.plot(frequency[decides], curve.correlation[decides], color=TRAINING, linewidth=1.5)
-    for threshold, color in zip(thresholds, (VALIDATION, THIRD, MUTED), strict=False):
-        crossing = curve.crossing(threshold)
-        line = curve.threshold_curve(threshold)
-        name = "half bit" if threshold == "half_bit" else f"{threshold:g}"
-        is_above = curve.correlation[FIRST_RING - 1] >= line[FIRST_RING - 1]
-        label = f"{name}: {_resolution(crossing, pixel_size_m) if is_above else 'never above'}"
-        ax.plot(frequency, line, color=color, linewidth=1.0, dashes=(4, 3), label=label)
-        if is_above and crossing < NYQUIST_CYCLES_PER_PX:
-            ax.plot(crossing, np.interp(crossing, frequency, line), "o", color=color, markersize=4)
-    ax.set_xlim(0, NYQUIST_CYCLES_PER_PX)
-    ax.set_ylim(min(0.0, float(curve.correlation.min())), 1.02)
-    if thresholds:
-        _legend(ax, "lower left")
     return ax
 
 
@@ -128,13 +87,6 @@ def _set_loss_axis(ax: Axes, losses: list[NDArray[Any]]) -> None:
     ax.yaxis.set_major_locator(MaxNLocator(5))
 
 
-def _legend(ax: Axes, where: Literal["upper right", "lower left"] = "upper right") -> None:
+def add_legend(ax: Axes, where: Literal["upper right", "lower left"] = "upper right") -> None:
+    """Names of the labelled lines, without a frame."""
     ax.legend(loc=where, fontsize=TEXT_PT, labelcolor=INK, frameon=False, handlelength=1.6, borderaxespad=0.2)
-
-
-def _resolution(crossing: float, pixel_size_m: float | None) -> str:
-    if crossing >= NYQUIST_CYCLES_PER_PX:
-        return "not crossed"
-    half_period_px = 0.5 / crossing
-    length = "" if pixel_size_m is None else f" = {half_period_px * pixel_size_m * 1e9:.3g} nm"
-    return f"{half_period_px:.2f} px half period{length}"

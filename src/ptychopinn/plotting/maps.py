@@ -68,18 +68,8 @@ def draw_phase(
     The colours are cyclic only where the phase spans more than pi. Arguments are those of `draw_amplitude`.
     """
     values = centred_phase(object_, coverage)
-    low, high = limits or robust_limits(values, coverage, smallest=0.02)
-    wraps = high - low > np.pi
-    return draw_map(
-        ax,
-        values,
-        coverage,
-        cmap="twilight" if wraps else "viridis",
-        limits=(-np.pi, np.pi) if wraps else (low, high),
-        title=title,
-        unit="rad",
-        place=place,
-    )
+    cmap, limits = phase_colours(limits or robust_limits(values, coverage, smallest=0.02))
+    return draw_map(ax, values, coverage, cmap=cmap, limits=limits, title=title, unit="rad", place=place)
 
 
 def draw_coverage(ax: Axes, coverage: NDArray[Any], *, place: Placement = Placement(), title: str = "Coverage") -> Axes:
@@ -132,8 +122,9 @@ def draw_map(
     title: str,
     unit: str = "",
     place: Placement = Placement(),
+    has_bars: bool = True,
 ) -> Axes:
-    """A real map, cropped to what is covered, hatched where it is not, with colour bar and scale bar."""
+    """A real map, cropped to what is covered, hatched where it is not, with colour bar and scale bar if wanted."""
     style_image(ax, title)
     rows, columns = covered_window(coverage)
     shown = np.ma.masked_where(~((coverage > 0) & np.isfinite(values)), values)[rows, columns]
@@ -144,9 +135,17 @@ def draw_map(
     )
     margin = MARGIN * max(shown.shape)
     _show_window(ax, (top - margin, bottom + margin), (left - margin, right + margin))
-    add_colorbar(ax, image, unit)
-    draw_scalebar(ax, place.pixel_size_m)
+    if has_bars:
+        add_colorbar(ax, image, unit)
+        draw_scalebar(ax, place.pixel_size_m)
     return ax
+
+
+def phase_colours(limits: Limits) -> tuple[str, Limits]:
+    """Colour map and limits of a phase: cyclic over all of it where it spans more than pi."""
+    if limits[1] - limits[0] > np.pi:
+        return "twilight", (-np.pi, np.pi)
+    return "viridis", limits
 
 
 def covered_window(coverage: NDArray[Any]) -> tuple[slice, slice]:

@@ -34,9 +34,9 @@ class Page:
         self._text(left, top, title, size=HEADLINE_PT, color=INK, weight="bold")
         self.note(left, top + 0.27, facts)
 
-    def note(self, left: float, top: float, text: str) -> None:
-        """A muted line."""
-        self._text(left, top, text, size=TEXT_PT + 0.5, color=MUTED, weight="normal")
+    def note(self, left: float, top: float, text: str, color: str = MUTED) -> None:
+        """A muted line, or one of another colour."""
+        self._text(left, top, text, size=TEXT_PT + 0.5, color=color, weight="normal")
 
     def _text(self, left: float, top: float, text: str, *, size: float, color: str, weight: str) -> None:
         x, y = left / self.width, 1 - top / self.height

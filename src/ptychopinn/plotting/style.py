@@ -16,6 +16,8 @@ HATCH_STROKE = "#d3d8de"
 TRAINING = "#2f6db3"
 VALIDATION = "#d2642a"
 THIRD = "#3d8f6f"
+SERIES = (TRAINING, VALIDATION, THIRD, "#8a5fb0", "#b08a1e", "#c25584", "#4aa3b8", "#7d6a58")
+"""Colours of things that are compared, in their order; they begin again after the last."""
 
 HEADLINE_PT = 14.0
 TITLE_PT = 10.5

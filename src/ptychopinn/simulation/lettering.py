@@ -1,6 +1,7 @@
 """A small raster font of its own, so that pictures of text need no font of the system and look the same everywhere."""
 
 from collections.abc import Mapping
+from textwrap import wrap
 from types import MappingProxyType
 
 import numpy as np
@@ -60,9 +61,10 @@ GLYPHS = _glyphs()
 
 
 def written(text: str, shape: tuple[int, int]) -> Field:
-    """Lines of text, centred and as large as the picture allows: 1 on the ink, 0 elsewhere, exact at the edges.
+    """Text, centred and as large as the picture allows: 1 on the ink, 0 elsewhere, exact at the edges.
 
-    A dot of the font becomes a square of any size; a pixel's value is the part of it that squares cover.
+    Text of one line is broken between words where that makes it larger. A dot of the font becomes a square of any
+    size; a pixel's value is the part of it that squares cover.
 
     Raises:
         ConfigError: a sign that the font does not have, nothing but blanks, or more text than pixels.
@@ -70,8 +72,9 @@ def written(text: str, shape: tuple[int, int]) -> Field:
     >>> written("-", (11, 9))[5].round(2).tolist()  # five dots, each 1.38 px
     [0.0, 0.96, 1.0, 1.0, 1.0, 1.0, 1.0, 0.96, 0.0]
     """
-    page = _page(text)
-    dot = FILLS * min(shape[0] / page.shape[0], shape[1] / page.shape[1])
+    pages = [_page(lines) for lines in _breaks(text)]
+    page = max(pages, key=lambda one: _dot(one, shape))
+    dot = _dot(page, shape)
     if dot < SMALLEST_DOT_PX:
         raise ConfigError(
             f"object_text takes {page.shape[0]} x {page.shape[1]} dots, which leaves {dot:.2g} px for each on an "
@@ -81,9 +84,21 @@ def written(text: str, shape: tuple[int, int]) -> Field:
     return rows @ page @ columns.T
 
 
-def _page(text: str) -> NDArray[np.float64]:
+def _breaks(text: str) -> list[list[str]]:
+    """The ways to break a text into lines: as given, or, for one line, to every width that words allow."""
+    given = text.upper().splitlines()
+    if len(given) != 1:
+        return [given]
+    return [given, *(wrap(given[0], width) for width in range(max(map(len, given[0].split()), default=1), len(text)))]
+
+
+def _dot(page: NDArray[np.float64], shape: tuple[int, int]) -> float:
+    return FILLS * min(shape[0] / page.shape[0], shape[1] / page.shape[1])
+
+
+def _page(lines: list[str]) -> NDArray[np.float64]:
     """One element for each dot."""
-    lines = [line.rstrip().upper() for line in text.splitlines()]
+    lines = [line.rstrip() for line in lines]
     unknown = sorted({sign for line in lines for sign in line} - set(GLYPHS))
     if unknown:
         raise ConfigError(

@@ -206,7 +206,7 @@ def _texture(config: SimulationConfig, rng: np.random.Generator) -> Texture:
         return Texture(dense, delay)
     draw = OBJECTS[config.object_kind]
     if config.object_kind == "text":
-        draw = partial(text, lines_of_text=config.object_text)
+        draw = partial(text, words=config.object_text)
     return draw_texture(draw, shape, rng, config.object_correlation)
 
 

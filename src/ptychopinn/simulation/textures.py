@@ -29,13 +29,13 @@ def siemens_star(shape: tuple[int, int], rng: np.random.Generator) -> Texture:
     return _on_membrane(star, rng)
 
 
-def text(shape: tuple[int, int], rng: np.random.Generator, lines_of_text: str = "PHASE\nFROM\nCOUNTS") -> Texture:
+def text(shape: tuple[int, int], rng: np.random.Generator, words: str = "PHASE FROM COUNTS") -> Texture:
     """Metal letters on a slightly uneven membrane, as large as the picture allows.
 
     Raises:
         ConfigError: a sign that the font does not have, or more text than pixels.
     """
-    return _on_membrane(written(lines_of_text, shape), rng)
+    return _on_membrane(written(words, shape), rng)
 
 
 def gaussian_field(shape: tuple[int, int], rng: np.random.Generator) -> Texture:
