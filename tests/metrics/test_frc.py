@@ -67,6 +67,16 @@ def test_crossing_is_linear_between_rings():
     np.testing.assert_array_equal(curve.low_rings, values[:5])
 
 
+def test_outcome_says_how_to_read_a_crossing():
+    curve = _curve([1, 1, 1, 1, 0.9, 0.9, 0.4, 0.9])
+    assert curve.outcome(0.5) == "crossed"
+    assert curve.outcome(0.3) == "stays above"
+    assert curve.outcome(0.5, first_ring=7) == "never above"
+    assert curve.outcome(0.95, first_ring=1) == "crossed"
+    with pytest.raises(ValueError, match="first_ring"):
+        curve.outcome(0.5, first_ring=9)
+
+
 def test_half_bit_threshold_falls_to_its_limit():
     curve = FRCCurve(np.array([0.1, 0.2]), np.ones(2), np.array([1, 10**12]))
     expected = [(0.2071 + 1.9102) / (1.2071 + 0.9102), 0.2071 / 1.2071]

@@ -30,6 +30,7 @@ def test_numbers_follow_from_the_noise(wide_object, crop, perturbed):
         frequency = report[f"frc_{name}_cycles_per_px"]
         assert report[f"frc_{name}_nyquist"] == pytest.approx(2 * frequency)
         assert report[f"frc_{name}_full_period_nm"] == pytest.approx(4 / frequency)
+        assert report[f"frc_{name}_half_period_nm"] == pytest.approx(2 / frequency)
     assert report["region"] == list(REGION)
 
 
@@ -42,6 +43,30 @@ def test_report_is_flat_json(wide_object, crop):
     assert report["ssim_phase"] == pytest.approx(1, abs=1e-6)
     assert report["frc_0.5_nyquist"] == 1.0
     assert report["contrast_phase"] == pytest.approx(1, abs=1e-6)
+
+
+def test_psnr_of_the_older_papers_is_48_13_db_above_peak_1(wide_object, crop):
+    truth = crop(wide_object())
+    noisy = truth * np.exp(0.1j * np.random.default_rng(0).normal(size=truth.shape)) + 0.02
+    report = compare(noisy, truth, region=REGION)
+    assert report["psnr_255_amplitude"] - report["psnr_amplitude"] == pytest.approx(20 * np.log10(255))
+    assert report["psnr_255_phase"] - report["psnr_1_phase"] == pytest.approx(48.13, abs=1e-3)
+    assert report["psnr_phase"] - report["psnr_1_phase"] == pytest.approx(20 * np.log10(2 * np.pi))
+
+
+def test_report_states_what_its_numbers_mean(wide_object, crop):
+    truth = crop(wide_object())
+    report = compare(truth, truth)
+    assert report["region"] == [8, 120, 8, 120]
+    assert report["region_rule"].startswith("covered rectangle")
+    assert "sigma 1.5 px, 11 px wide" in report["ssim_window"]
+    assert "Hann" in report["frc_of"]
+    assert report["frc_ring_width_cycles_per_px"] == pytest.approx(1 / 112)
+    assert report["frc_first_ring"] == 5
+    assert "translation, phase ramp and complex scale" in report["alignment"]
+    for stated in ("phase_comparison", "contrast", "frc_half_bit_threshold"):
+        assert len(report[stated]) > 20
+    assert not any(key.endswith("_nm") for key in report)
 
 
 def test_phase_wraps_do_not_count_as_errors(wide_object, crop, perturbed):
@@ -58,6 +83,7 @@ def test_collapse_to_a_constant_shows(wide_object, crop):
     assert report["contrast_amplitude"] < 0.05
     assert report["contrast_phase"] < 0.05
     assert report["frc_0.5_nyquist"] < 0.15
+    assert report["frc_0.5_outcome"] == "never above"
     assert report["ssim_amplitude"] < 0.7
 
 

@@ -27,6 +27,12 @@ def test_fraction_of_bad_pixels_is_half_dead_and_half_hot() -> None:
     assert defects.bad_pixels.sum() == 100
 
 
+def test_a_hot_pixel_behind_the_beam_stop_is_dark() -> None:
+    defects = draw_defects(24, np.random.default_rng(0), beamstop_diameter_px=18, bad_pixel_fraction=0.3)
+    assert not (defects.dark & defects.hot).any()
+    assert defects.dark[12, 12]
+
+
 def test_a_perfect_detector_has_no_mask_and_changes_nothing() -> None:
     defects = draw_defects(24, np.random.default_rng(0))
     patterns = np.arange(24 * 24, dtype=np.uint16).reshape(1, 24, 24)

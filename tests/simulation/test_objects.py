@@ -6,6 +6,7 @@ import pytest
 from ptychopinn.errors import ConfigError
 from ptychopinn.simulation import OBJECTS, make_object
 from ptychopinn.simulation.fields import to_unit
+from ptychopinn.simulation.leaves import _paint
 from ptychopinn.simulation.lettering import GLYPHS, written
 from ptychopinn.simulation.textures import diagonals, points, siemens_star, text
 
@@ -170,3 +171,20 @@ def test_every_sign_of_the_font_is_different() -> None:
 
 def test_a_constant_field_stretches_to_zero() -> None:
     np.testing.assert_array_equal(to_unit(np.full((4, 4), 3.0)), 0)
+
+
+def test_leaves_lie_where_they_are_put_and_later_ones_hide_earlier_ones() -> None:
+    """Two ellipses of axes 12 and 6 px, the first one lying along x, the second one cut by the corner."""
+    layers = np.zeros((2, 60, 80))
+    forms = np.array([[20.5, 40.25, 12.0, 0.5, np.pi / 2], [59.0, 79.0, 12.0, 1.0, 0.0], [20.5, 46.0, 3.0, 1.0, 0.0]])
+    _paint(layers, forms[:2], np.array([[1.0, 0.5], [1.0, 0.5]]))
+    y, x = np.indices((60, 80))
+    first = layers[0] * (y + x < 90)
+    assert first.sum() == pytest.approx(np.pi * 12 * 6, rel=0.01)
+    assert (first * y).sum() / first.sum() == pytest.approx(20.5, abs=0.05)
+    assert (first * x).sum() / first.sum() == pytest.approx(40.25, abs=0.05)
+    assert (first * (x - 40.25) ** 2).sum() / first.sum() == pytest.approx(36, rel=0.03)
+    np.testing.assert_allclose(layers[1], layers[0] / 2)
+    assert layers[0, 59, 79] == 1
+    _paint(layers, forms[2:], np.array([[0.2, 0.7]]))
+    np.testing.assert_allclose(layers[:, 20, 46], [0.2, 0.7])

@@ -81,7 +81,7 @@ def test_streams_batches_and_threads_change_no_count(monkeypatch: pytest.MonkeyP
     """Several streams, as in a scan of thousands of patterns."""
     object_ = make_object("lines", (60, 60), np.random.default_rng(0))
     probe = make_probe("gaussian", 16, photons_per_pattern=1e4)
-    positions = np.random.default_rng(1).uniform(9, 50, (70, 2))
+    positions = np.tile(np.random.default_rng(1).uniform(9, 50, (20, 2)), (4, 1))
     monkeypatch.setattr(record, "STREAM_ELEMENTS", 20 * 16 * 16)
 
     def counts(batch_size: int | None, threads: int) -> np.ndarray:
@@ -94,10 +94,12 @@ def test_streams_batches_and_threads_change_no_count(monkeypatch: pytest.MonkeyP
     assert not np.array_equal(first[:20], first[20:40])
 
 
-def test_dose_keeps_the_sample_and_the_positions() -> None:
-    scans = [simulate(SimulationConfig.model_validate({**TINY, "photons_per_pattern": p})) for p in (1e3, 1e6)]
+def test_dose_keeps_sample_positions_errors_and_bad_pixels() -> None:
+    given = {**TINY, **DEFECTS}
+    scans = [simulate(SimulationConfig.model_validate({**given, "photons_per_pattern": p})) for p in (1e3, 1e6)]
     np.testing.assert_array_equal(scans[0].object_guess, scans[1].object_guess)
     np.testing.assert_array_equal(scans[0].positions_px, scans[1].positions_px)
+    np.testing.assert_array_equal(scans[0].bad_pixels, scans[1].bad_pixels)
 
 
 def test_written_arrays_are_the_same_again(tmp_path: Path) -> None:

@@ -7,8 +7,10 @@ from ptychopinn.errors import ConfigError
 
 REFUSED = {
     "object_kind=lena": "object_kind",
-    "object_size_px=31": "object_size_px",
-    "object_size_px=[192, 9000]": "object_size_px",
+    "object_size_px=31": "object_size_px = 31: the rule is",
+    "object_size_px=[192, 9000]": "two of them",
+    "object_size_px=[192, 192, 192]": "two of them",
+    "object_size_px=64.5": "whole number",
     "object_size_px=65": "raise object_size_px",
     "object_size_px=[192, 65]": "raise object_size_px",
     "object_text=": "object_text",

@@ -15,9 +15,7 @@ from ptycho._session import session
 from ptycho.backend import training_backend
 from ptycho.loader import load
 from ptycho.raw_data import RawData
-from ptychopinn.config import Recipe
 from ptychopinn.data import Scan
-from ptychopinn.errors import ScanError
 
 if TYPE_CHECKING:
     from ptycho.config.config import InferenceConfig, PyTorchExecutionConfig, TrainingConfig
@@ -211,8 +209,8 @@ def _train(
         "train_container": _container(train_data, config),
         "test_container": None if test_data is None else _container(test_data, config),
     }
-    trained = train(_with_labels(scan, recipe), recipe=recipe)
-    session.hold(TrainedModel(trained.model, trained.recipe, _always_bad(scan)), trained.history)
+    trained = train(scan, recipe=recipe)
+    session.hold(TrainedModel(trained.model, trained.recipe, scan.always_bad), trained.history)
     params.cfg["intensity_scale"] = 1 / amplitude_factor(scan)
     history = {**trained.history, "loss": trained.history["train_loss"]}
     return {"history": history, **containers, "backend": backend}
@@ -234,21 +232,6 @@ def _with_pattern_size(config: "TrainingConfig", size: int) -> "TrainingConfig":
     return own
 
 
-def _with_labels(scan: Scan, recipe: Recipe) -> Scan:
-    """The scan with labels where the training needs them."""
-    from ptychopinn.models import needs_labels, with_labels
-
-    if not needs_labels(recipe.model):
-        return scan
-    try:
-        return with_labels(scan, recipe.model.subpixel)
-    except ScanError as error:
-        raise ScanError(
-            "training with labels needs a reconstructed object: reconstruct the scan first, export the training data "
-            f"again with that object, or train the PINN ({error})"
-        ) from None
-
-
 def _container(data: Any, config: "TrainingConfig | InferenceConfig") -> Any:
     """The data as a container with the groups of the settings; containers stay what they are."""
     if not isinstance(data, RawData | Scan):
@@ -264,14 +247,6 @@ def _container(data: Any, config: "TrainingConfig | InferenceConfig") -> Any:
         neighbor_pool_size=config.neighbor_pool_size,
     )
     return load(lambda: groups, raw.probeGuess)
-
-
-def _always_bad(scan: Scan) -> NDArray[np.bool_] | None:
-    bad = scan.bad_pixels
-    if bad is None:
-        return None
-    always: NDArray[np.bool_] = bad if bad.ndim == 2 else np.logical_and.reduce(bad)
-    return always if always.any() else None
 
 
 def _reoriented(scan: Scan, flip_x: bool, flip_y: bool, transpose: bool, coord_scale: float) -> Scan:

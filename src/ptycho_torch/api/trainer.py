@@ -15,7 +15,7 @@ from ptycho_torch.api.model import PtychoModel, _no_mlflow
 from ptycho_torch.api.task_log import CLIENT, client_log
 from ptychopinn.config import Recipe
 from ptychopinn.data import Scan
-from ptychopinn.errors import ConfigError, ScanError
+from ptychopinn.errors import ConfigError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -89,7 +89,7 @@ class Trainer:
         warn_ignored(*self.config_manager.four)
         with RunLog() as log:
             recipe = self._recipe()
-            start, folder = begin(labelled(scans, recipe), self.dataloader.output_dir, recipe, log)
+            start, folder = begin(scans, self.dataloader.output_dir, recipe, log)
             if name:
                 logger.info("experiment %s", name)
             result = fit_prepared(
@@ -111,25 +111,6 @@ class Trainer:
         return on_usable_device(recipe, self.config_manager.training_config.device)
 
 
-def labelled(scans: Sequence[Scan], recipe: Recipe) -> list[Scan]:
-    """The scans, with labels where the training needs them.
-
-    Raises:
-        ScanError: there is nothing to cut them from; the message says how a client gets it.
-    """
-    from ptychopinn.models import needs_labels, with_labels
-
-    if not needs_labels(recipe.model):
-        return list(scans)
-    try:
-        return [with_labels(scan, recipe.model.subpixel) for scan in scans]
-    except ScanError as error:
-        raise ScanError(
-            "training with labels needs a reconstructed object: reconstruct the scan first, export the training data "
-            f"again with that object, or train Unsupervised ({error})"
-        ) from None
-
-
 def with_validation(start: "Prepared") -> "Prepared":
     """The same with at least one group for validation: where the region was too small, groups of the training.
 
@@ -149,10 +130,8 @@ def unseen_pixels(scans: Sequence[Scan]) -> "Tensor | None":
     """
     import torch
 
-    masks = [scan.bad_pixels for scan in scans if scan.bad_pixels is not None and scan.bad_pixels.ndim == 2]
-    if not masks or not any(mask.any() for mask in masks):
-        return None
-    return torch.from_numpy(np.logical_or.reduce(masks))
+    masks = [scan.always_bad for scan in scans if scan.always_bad is not None]
+    return torch.from_numpy(np.logical_or.reduce(masks)) if masks else None
 
 
 def _check_orchestration(name: str) -> None:

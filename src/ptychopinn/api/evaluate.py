@@ -1,9 +1,8 @@
-"""`evaluate`: how good is a reconstruction, honestly."""
+"""`evaluate`: how good is a reconstruction, honestly; or several, on one region."""
 
 import json
 import logging
-import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,20 +10,30 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ptychopinn.config import Recipe
-from ptychopinn.data import Scan, read_scan
+from ptychopinn.api.references import (
+    ImageSource,
+    ReferenceSource,
+    as_image,
+    as_reference,
+    name_of,
+    on_canvas_of,
+    short_names,
+)
+from ptychopinn.data import Scan
 from ptychopinn.data.dataset import ScanTensors
-from ptychopinn.data.io import check_output_folder, is_hdf5, write_text_atomically
-from ptychopinn.errors import ScanError
+from ptychopinn.data.io import check_output_folder, write_text_atomically
+from ptychopinn.errors import ConfigError, ScanError
 from ptychopinn.metrics import (
+    FRCCurve,
+    Scored,
     align,
     amplitude_misfit,
-    compare,
     expected_poisson_deviance,
     poisson_deviance_per_pixel,
+    score,
 )
 from ptychopinn.models import PatchModel
-from ptychopinn.plotting import figure_reconstruction, save_figure
+from ptychopinn.plotting import figure_comparison, figure_frc, figure_reconstruction, save_figure
 from ptychopinn.reconstruction import Reconstruction, expected_counts
 from ptychopinn.training import History
 
@@ -41,17 +50,36 @@ class Evaluation:
     """Every figure with its region, alignment, peaks and windows."""
     reference: NDArray[np.complex64]
     """(Y, X) the reference, moved onto the reconstruction."""
+    frc: FRCCurve
+    """Ring correlation on the region."""
     paths: dict[str, Path]
-    """`metrics` and `picture`; empty when nothing was written."""
+    """`metrics`, `picture` and `frc`; empty when nothing was written."""
+
+
+@dataclass(frozen=True)
+class Evaluations:
+    """Several reconstructions against one reference, all on one region."""
+
+    reports: dict[str, dict[str, Any]]
+    """By name."""
+    images: dict[str, NDArray[np.complex128]]
+    """By name: the scored region of each reconstruction, moved onto the reference."""
+    reference: NDArray[np.complex64]
+    """The same region of the reference."""
+    frc: dict[str, FRCCurve]
+    """By name: ring correlation on the region."""
+    paths: dict[str, Path]
+    """`metrics`, `picture` and `frc`; empty when nothing was written."""
 
 
 def evaluate(
-    reconstruction: str | Path | Reconstruction,
-    reference: str | Path | Scan | Reconstruction | NDArray[np.complexfloating],
+    reconstruction: ImageSource,
+    reference: ReferenceSource,
     output: str | Path | None = None,
     *,
     region: Region | None = None,
     overrides: Sequence[str] = (),
+    pixel_size_m: float | None = None,
 ) -> Evaluation:
     """Compare a reconstruction with a reference object.
 
@@ -62,27 +90,70 @@ def evaluate(
         reconstruction: a `reconstruction.npz`, or what `reconstruct` returned.
         reference: a scan with `objectGuess`, another reconstruction, a ptychodus product or a CXI file with an
             object, as files or as objects, or a complex array whose element (0, 0) is object pixel (0, 0).
-        output: folder for `metrics.json` and `evaluation.png`; nothing is written without it.
+        output: folder for `metrics.json`, `evaluation.png` and `frc.png`; nothing is written without it.
         region: rows and columns (first, last, first, last) that are scored; by default the rectangle that the
             scan positions span.
         overrides: `data.key=value` texts that say how a reference scan is read.
+        pixel_size_m: object pixel; by default what the reconstruction or else the reference says.
 
     Raises:
         PtychoPINNError: one of the files cannot be used, or the region lies outside.
     """
-    image = reconstruction if isinstance(reconstruction, Reconstruction) else Reconstruction.load(reconstruction)
-    truth = _reference_object(reference, image, overrides)
-    try:
-        compared = _compare(image, truth, region)
-    except ValueError as error:
-        raise ScanError(f"{_name(reconstruction)}: cannot be compared with {_name(reference)}: {error}") from None
+    image, truth = as_image(reconstruction), as_reference(reference, overrides)
+    names = name_of(reconstruction), name_of(reference)
+    scored = _scored_as(names, image, truth, region, pixel_size_m)
+    compared = _comparison(image, truth, scored)
     paths: dict[str, Path] = {}
     if output is not None:
         folder = check_output_folder(output)
-        text = json.dumps({"reference": compared.report}, indent=2)
-        paths["metrics"] = write_text_atomically(folder / "metrics.json", text)
+        paths["metrics"] = _write_json(folder, {"reference": compared.report})
         paths["picture"] = compared.save_picture(folder / "evaluation.png", image)
-    return Evaluation(compared.report, compared.aligned, paths)
+        pixel = compared.report["pixel_size_m"]
+        paths["frc"] = save_figure(figure_frc({"reconstruction": scored.frc}, pixel_size_m=pixel), folder / "frc.png")
+    return Evaluation(compared.report, compared.aligned, scored.frc, paths)
+
+
+def evaluate_several(
+    reconstructions: Mapping[str, ImageSource] | Sequence[ImageSource],
+    reference: ReferenceSource,
+    output: str | Path | None = None,
+    *,
+    region: Region | None = None,
+    overrides: Sequence[str] = (),
+    pixel_size_m: float | None = None,
+) -> Evaluations:
+    """Compare several reconstructions with one reference object, each aligned by itself, all on one region.
+
+    Args:
+        reconstructions: by name, or in a list, where folders or files name them.
+        reference: as for `evaluate`.
+        output: folder for `metrics.json`, `evaluation.png` and `frc.png`; nothing is written without it.
+        region: rows and columns that are scored; by default the rectangle that all scans span.
+        overrides: `data.key=value` texts that say how a reference scan is read.
+        pixel_size_m: object pixel; by default what each reconstruction or else the reference says.
+
+    Raises:
+        PtychoPINNError: one of the files cannot be used, no reconstruction, a name twice, or a region that one of them
+            does not have.
+    """
+    sources = _named(reconstructions)
+    images, truth = {name: as_image(source) for name, source in sources.items()}, as_reference(reference, overrides)
+    common = region or _common_region(images)
+    all_scored = {
+        name: _scored_as((name, name_of(reference)), image, truth, common, pixel_size_m)
+        for name, image in images.items()
+    }
+    first, first_scored = next(iter(images.values())), next(iter(all_scored.values()))
+    result = Evaluations(
+        {name: _in_object_frame(images[name], scored.report) for name, scored in all_scored.items()},
+        {name: scored.alignment.object_[scored.scored_part] for name, scored in all_scored.items()},
+        on_canvas_of(first, truth)[first_scored.scored_part],
+        {name: scored.frc for name, scored in all_scored.items()},
+        {},
+    )
+    if output is not None:
+        result.paths.update(_write_several(check_output_folder(output), result))
+    return result
 
 
 @dataclass(frozen=True)
@@ -104,8 +175,9 @@ def compare_with_reference(image: Reconstruction, scan: Scan) -> Comparison | No
     """The comparison with a scan's object guess; none where it is absent or flat, or the image too small."""
     if scan.object_guess is None or float(np.std(scan.object_guess)) < 1e-6:
         return None
+    truth = as_reference(scan)
     try:
-        return _compare(image, _in_frame_of(image, scan.object_guess), None)
+        return _comparison(image, truth, _scored(image, truth, None, None))
     except ValueError as error:
         logger.warning("not compared with the object guess: %s", error)
         return None
@@ -140,65 +212,76 @@ def scanned_region(image: Reconstruction) -> Region:
     )
 
 
-def _compare(image: Reconstruction, truth: NDArray[np.complex64], region: Region | None) -> Comparison:
+def _scored(image: Reconstruction, truth: Reconstruction, region: Region | None, pixel_size_m: float | None) -> Scored:
+    """Scores on the canvas of the image, of a region in the object frame."""
     y, x = (int(value) for value in image.origin_px)
     on_canvas = scanned_region(image)
     if region is not None:
         on_canvas = (region[0] - y, region[1] - y, region[2] - x, region[3] - x)
-    report = compare(image.object_, truth, mask=image.covered, region=on_canvas, pixel_size_m=image.pixel_size_m)
-    y0, y1, x0, x1 = report["region"]
-    scored = np.zeros_like(image.covered)
-    scored[y0:y1, x0:x1] = image.covered[y0:y1, x0:x1]
-    aligned = align(truth, image.object_, mask=scored).object_.astype(np.complex64)
-    return Comparison(
-        {**report, "region": [y0 + y, y1 + y, x0 + x, x1 + x], "region_frame": "object frame, px"}, aligned
-    )
+    sizes = [size for size in (pixel_size_m, image.pixel_size_m, truth.pixel_size_m) if size is not None]
+    reference = on_canvas_of(image, truth)
+    pixel = sizes[0] if sizes else None
+    return score(image.object_, reference, mask=image.covered, region=on_canvas, pixel_size_m=pixel)
 
 
-def _in_frame_of(image: Reconstruction, object_: NDArray[np.complexfloating]) -> NDArray[np.complex64]:
-    """A reference whose element (0, 0) is object pixel (0, 0), on the canvas of a reconstruction."""
-    reference = Reconstruction(
-        object_=object_.astype(np.complex64),
-        coverage=np.ones(object_.shape, dtype=np.float32),
-        origin_px=np.zeros(2, dtype=np.int64),
-        positions_px=image.positions_px,
-        probe=image.probe,
-    )
-    rows, columns = image.object_.shape
-    return reference.in_frame((int(image.origin_px[0]), int(image.origin_px[1])), (rows, columns))[0]
-
-
-def _reference_object(
-    reference: str | Path | Scan | Reconstruction | NDArray[np.complexfloating],
+def _scored_as(
+    names: tuple[str, str],
     image: Reconstruction,
-    overrides: Sequence[str],
-) -> NDArray[np.complex64]:
-    if isinstance(reference, np.ndarray):
-        return _in_frame_of(image, reference)
-    if not isinstance(reference, Scan | Reconstruction):
-        reference = _read_reference(Path(reference), overrides)
-    if isinstance(reference, Reconstruction):
-        rows, columns = image.object_.shape
-        return reference.in_frame((int(image.origin_px[0]), int(image.origin_px[1])), (rows, columns))[0]
-    if reference.object_guess is None:
-        raise ScanError(
-            f"{reference.source}: holds no objectGuess to compare with; give a scan that has one, or another "
-            "reconstruction, to --reference"
-        )
-    return _in_frame_of(image, reference.object_guess)
+    truth: Reconstruction,
+    region: Region | None,
+    pixel_size_m: float | None,
+) -> Scored:
+    """The same, with the names of both in messages."""
+    try:
+        return _scored(image, truth, region, pixel_size_m)
+    except ValueError as error:
+        raise ScanError(f"{names[0]}: cannot be compared with {names[1]}: {error}") from None
 
 
-def _read_reference(path: Path, overrides: Sequence[str]) -> Scan | Reconstruction:
-    """A scan or a reconstruction, told apart by what the file holds; of HDF5 files the object."""
-    if path.is_dir() or is_hdf5(path) or (zipfile.is_zipfile(path) and _holds(path, "object.npy")):
-        return Reconstruction.load(path)
-    return read_scan(path, Recipe().with_overrides(overrides).data)
+def _comparison(image: Reconstruction, truth: Reconstruction, scored: Scored) -> Comparison:
+    counts = np.zeros_like(image.covered)
+    counts[scored.scored_part] = image.covered[scored.scored_part]
+    aligned = align(on_canvas_of(image, truth), image.object_, mask=counts).object_.astype(np.complex64)
+    return Comparison(_in_object_frame(image, scored.report), aligned)
 
 
-def _holds(path: Path, member: str) -> bool:
-    with zipfile.ZipFile(path) as archive:
-        return member in archive.namelist()
+def _in_object_frame(image: Reconstruction, report: dict[str, Any]) -> dict[str, Any]:
+    y, x = (int(value) for value in image.origin_px)
+    y0, y1, x0, x1 = report["region"]
+    return {**report, "region": [y0 + y, y1 + y, x0 + x, x1 + x], "region_frame": "object frame, px"}
 
 
-def _name(source: object) -> str:
-    return str(source) if isinstance(source, str | Path) else getattr(source, "source", "the object in memory")
+def _named(sources: Mapping[str, ImageSource] | Sequence[ImageSource]) -> dict[str, ImageSource]:
+    named = dict(sources) if isinstance(sources, Mapping) else dict(zip(short_names(sources), sources, strict=True))
+    if not named:
+        raise ConfigError("no reconstruction was given; name one at least")
+    return named
+
+
+def _common_region(images: Mapping[str, Reconstruction]) -> Region:
+    """The rectangle of the object frame that the positions of every scan span."""
+    spans = []
+    for image in images.values():
+        y, x = (int(value) for value in image.origin_px)
+        y0, y1, x0, x1 = scanned_region(image)
+        spans.append((y0 + y, y1 + y, x0 + x, x1 + x))
+    y0s, y1s, x0s, x1s = zip(*spans, strict=True)
+    common = max(y0s), min(y1s), max(x0s), min(x1s)
+    if common[0] >= common[1] or common[2] >= common[3]:
+        raise ScanError(f"{', '.join(images)}: the scans span no common rectangle; evaluate them one by one")
+    return common
+
+
+def _write_several(folder: Path, result: Evaluations) -> dict[str, Path]:
+    sizes = [report["pixel_size_m"] for report in result.reports.values() if report["pixel_size_m"] is not None]
+    pixel = sizes[0] if sizes else None
+    picture = figure_comparison(result.images, result.reference, reports=result.reports, pixel_size_m=pixel)
+    return {
+        "metrics": _write_json(folder, {"reconstructions": result.reports}),
+        "picture": save_figure(picture, folder / "evaluation.png"),
+        "frc": save_figure(figure_frc(result.frc, pixel_size_m=pixel), folder / "frc.png"),
+    }
+
+
+def _write_json(folder: Path, tree: Mapping[str, Any]) -> Path:
+    return write_text_atomically(folder / "metrics.json", json.dumps(tree, indent=2))

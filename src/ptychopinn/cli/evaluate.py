@@ -6,15 +6,19 @@ from typing import Annotated
 import typer
 
 from ptychopinn.cli.options import Overrides, Verbose, reading_options
-from ptychopinn.cli.summary import show_metrics, show_path
+from ptychopinn.cli.summary import show_metrics, show_path, show_reports
 from ptychopinn.errors import ConfigError
 
 
 @reading_options
 def evaluate(
     reconstruction: Annotated[
-        Path,
-        typer.Argument(metavar="RECONSTRUCTION", help="reconstruction.npz, or its folder.", show_default=False),
+        list[Path],
+        typer.Argument(
+            metavar="RECONSTRUCTION...",
+            help="reconstruction.npz, or its folder; several are compared on one region.",
+            show_default=False,
+        ),
     ],
     reference: Annotated[
         Path,
@@ -31,7 +35,7 @@ def evaluate(
             "--output",
             "-o",
             metavar="FOLDER",
-            help="Folder for metrics.json and evaluation.png.",
+            help="Folder for metrics.json, evaluation.png and frc.png.",
             show_default=False,
         ),
     ] = None,
@@ -44,16 +48,41 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
+    name: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--name",
+            metavar="NAME",
+            help="What a reconstruction is called, once for each in their order; by default its folder or file.",
+            show_default=False,
+        ),
+    ] = None,
+    pixel_size_nm: Annotated[
+        float | None,
+        typer.Option(
+            "--pixel-size-nm", metavar="NM", help="Object pixel, where the files do not say it.", show_default=False
+        ),
+    ] = None,
     overrides: Overrides = (),
     verbose: Verbose = False,
 ) -> None:
-    """Compare a reconstruction with a reference, after removing what phase retrieval cannot know."""
+    """Compare reconstructions with a reference, after removing what phase retrieval cannot know."""
     from ptychopinn.api.evaluate import evaluate as compare
+    from ptychopinn.api.evaluate import evaluate_several
 
     box = None if region is None else parse_region(region)
-    result = compare(reconstruction, reference, output, region=box, overrides=overrides)
-    show_metrics({"reference": result.report})
-    show_path("picture", result.paths.get("picture"))
+    pixel = None if pixel_size_nm is None else pixel_size_nm * 1e-9
+    if len(reconstruction) == 1 and not name:
+        result = compare(reconstruction[0], reference, output, region=box, overrides=overrides, pixel_size_m=pixel)
+        show_metrics({"reference": result.report})
+        paths = result.paths
+    else:
+        images = reconstruction if not name else parse_names(name, reconstruction)
+        several = evaluate_several(images, reference, output, region=box, overrides=overrides, pixel_size_m=pixel)
+        show_reports(several.reports)
+        paths = several.paths
+    show_path("picture", paths.get("picture"))
+    show_path("ring correlation", paths.get("frc"))
 
 
 def parse_region(text: str) -> tuple[int, int, int, int]:
@@ -72,3 +101,19 @@ def parse_region(text: str) -> tuple[int, int, int, int]:
     if not (y0 < y1 and x0 < x1):
         raise ConfigError(f"--region {text!r}: the rule is y0,y1,x0,x1 with y0 < y1 and x0 < x1, as in 36,203,36,203")
     return y0, y1, x0, x1
+
+
+def parse_names(names: list[str], files: list[Path]) -> dict[str, Path]:
+    """Files by their names.
+
+    Raises:
+        ConfigError: another number of names than of files, or a name twice.
+
+    >>> sorted(parse_names(["a", "b"], [Path("x"), Path("y")]))
+    ['a', 'b']
+    """
+    if len(names) != len(files) or len(set(names)) < len(names):
+        raise ConfigError(
+            f"--name is given as {', '.join(names)} for {len(files)} reconstructions; give each its own name, or none"
+        )
+    return dict(zip(names, files, strict=True))

@@ -18,9 +18,14 @@ NO_STRUCTURE = 1e-3
 
 _REFERENCE = (
     ("psnr_phase", "phase PSNR (peak 2 pi)", "{:.2f} dB"),
+    ("psnr_phase_low_rings", "phase PSNR, rings 1 to 5", "{:.2f} dB"),
+    ("psnr_phase_high_rings", "phase PSNR, rings above 5", "{:.2f} dB"),
     ("psnr_amplitude", "amplitude PSNR (peak 1)", "{:.2f} dB"),
     ("ssim_phase", "phase SSIM", "{:.3f}"),
     ("ssim_amplitude", "amplitude SSIM", "{:.3f}"),
+    ("contrast_phase", "phase contrast", "{:.3f}"),
+    ("contrast_phase_high_rings", "the same, rings above 5", "{:.3f}"),
+    ("contrast_amplitude", "amplitude contrast", "{:.3f}"),
     ("frc_0.5_nyquist", "FRC 0.5 (of Nyquist)", "{:.3f}"),
     ("frc_half_bit_nyquist", "FRC half-bit (of Nyquist)", "{:.3f}"),
     ("frc_0.5_full_period_nm", "resolution (full period at FRC 0.5)", "{:.1f} nm"),
@@ -47,10 +52,34 @@ def show_metrics(metrics: Mapping[str, Any]) -> None:
         values = metrics.get(section) or {}
         for key, label, text in lines:
             if values.get(key) is not None:
-                table.add_row(label, text.format(values[key]))
+                table.add_row(label, _shown(values, key, text))
         table.add_section()
     results.print(table)
     warn_if_collapsed(metrics.get("reference"))
+
+
+def show_reports(reports: Mapping[str, Mapping[str, Any]]) -> None:
+    """A table with one column for each report, by name."""
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    table.add_column("", style="cyan", no_wrap=True)
+    for name in reports:
+        table.add_column(name, justify="right", overflow="fold")
+    for key, label, text in _REFERENCE:
+        values = [report.get(key) for report in reports.values()]
+        if any(value is not None for value in values):
+            table.add_row(label, *(_shown(report, key, text) for report in reports.values()))
+    results.print(table)
+    for name, report in reports.items():
+        warn_if_collapsed(report, name)
+
+
+def _shown(values: Mapping[str, Any], key: str, text: str) -> str:
+    """A value, or what takes the place of a resolution where there is none."""
+    if key.startswith("frc_"):
+        threshold = key.removeprefix("frc_").removesuffix("_full_period_nm").removesuffix("_nyquist")
+        if values.get(f"frc_{threshold}_outcome") == "never above":
+            return "never above"
+    return "" if values.get(key) is None else text.format(values[key])
 
 
 def new_table() -> Table:
@@ -61,13 +90,15 @@ def new_table() -> Table:
     return table
 
 
-def warn_if_collapsed(report: Mapping[str, Any] | None) -> None:
+def warn_if_collapsed(report: Mapping[str, Any] | None, name: str = "") -> None:
     """Say so when the image has much less or much more contrast than its reference."""
     low, high = CONTRAST_RANGE
+    whose = f"{name}: the" if name else "the"
     for part in ("amplitude", "phase"):
         contrast = (report or {}).get(f"contrast_{part}")
         if contrast is not None and not low <= contrast <= high:
-            _warn(f"the {part} has {contrast:.2f} times the contrast of the reference; the image may have collapsed")
+            times = f"{contrast:.2f} times the contrast of the reference"
+            _warn(f"{whose} {part} has {times}; the image may have collapsed")
 
 
 def warn_if_flat(image: "Reconstruction") -> None:

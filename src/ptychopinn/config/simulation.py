@@ -1,14 +1,14 @@
 """What the built-in simulator draws."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from ptychopinn.config.base import Section
 
-Side = Annotated[int, Field(ge=32, le=8192)]
-
+OBJECT_SIDES_PX = (32, 8192)
+"""Smallest and largest side of a drawn object."""
 _ONLY_FOR = {
     "object_file": ("object_kind", ("image", "file")),
     "phase_image_file": ("object_kind", ("image",)),
@@ -36,7 +36,7 @@ class SimulationConfig(Section):
         "file",
     ] = "composite"
     """What the sample is; `composite` puts a star, dead leaves and a power-law texture side by side."""
-    object_size_px: Side | tuple[Side, Side] = 192
+    object_size_px: int | tuple[int, int] = 192
     """Rows and columns of the object, one number for both; at least two more than the probe's. `file` has its own."""
     object_file: Path | None = None
     """Of the kind `image`, a picture (PNG and the like, NPY, NPZ); of `file`, a complex object (NPZ, NPY)."""
@@ -104,6 +104,15 @@ class SimulationConfig(Section):
         """Rows and columns of a drawn object."""
         size = self.object_size_px
         return (size, size) if isinstance(size, int) else size
+
+    @field_validator("object_size_px", mode="before")
+    @classmethod
+    def _one_side_or_two(cls, value: Any) -> Any:
+        sides = tuple(value) if isinstance(value, list | tuple) else (value, value)
+        low, high = OBJECT_SIDES_PX
+        if len(sides) != 2 or not all(type(side) is int and low <= side <= high for side in sides):
+            raise ValueError(f"the rule is a whole number from {low} to {high}, or two of them, [rows, columns]")
+        return value
 
     @model_validator(mode="after")
     def _patch_fits(self) -> "SimulationConfig":

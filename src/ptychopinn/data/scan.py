@@ -53,6 +53,14 @@ class Scan:
         """Rows (and columns) of a pattern."""
         return int(self.patterns.shape[-1])
 
+    @property
+    def always_bad(self) -> NDArray[np.bool_] | None:
+        """(H, W): True where no pattern was measured; None where every pixel was."""
+        if self.bad_pixels is None:
+            return None
+        always: NDArray[np.bool_] = self.bad_pixels.reshape(-1, *self.patterns.shape[1:]).all(axis=0)
+        return always if always.any() else None
+
     def amplitudes(self) -> NDArray[np.float32]:
         """(N, H, W) sqrt(photons), float32; bad pixels as recorded."""
         values = self.patterns.astype(np.float32)

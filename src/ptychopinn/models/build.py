@@ -127,13 +127,13 @@ def labels_for(scan: Scan, subpixel: Literal["probe", "bilinear"] = "probe") -> 
         return scan.truth_patches
     if scan.object_guess is None:
         raise ScanError(
-            f"{scan.source}: supervised training needs labels, and the scan has neither Y nor objectGuess; "
-            "add one of them, or set model.kind=pinn"
+            f"{scan.source}: training with labels needs a reconstructed object, and the scan has neither Y nor "
+            "objectGuess; reconstruct it first and export it again with that object, or set model.kind=pinn"
         )
     if float(np.std(scan.object_guess)) < 1e-6 * float(np.abs(scan.object_guess).max()):
         raise ScanError(
-            f"{scan.source}: objectGuess is flat, so that labels cut from it teach nothing; "
-            "give a reconstructed object, or set model.kind=pinn"
+            f"{scan.source}: training with labels needs a reconstructed object, and objectGuess is flat; "
+            "reconstruct the scan first and export it again with that object, or set model.kind=pinn"
         )
     positions = torch.from_numpy(scan.positions_px)
     if subpixel == "probe":

@@ -19,10 +19,12 @@ EDGE, HEAD, FOOT, GAP, BAR = 0.4, 1.2, 0.15, 0.3, 0.8
 """Inches: left margin, above and below everything, between panels, for the colour bar."""
 WIDE, NARROW, TALL, ROOM = 3.4, 2.3, 4.6, 13.0
 """Largest and least width and largest height of a panel, and the width that the panels of a row share."""
-TITLE, NOTES = 0.4, 0.6
+TITLE, NOTES = 0.4, 0.4
 """Above a row of panels, and below it for scores and scale bar."""
 SMALLEST = 0.02
 """Least range of colours, of the amplitude and in rad."""
+LETTERS_PER_INCH = 12.5
+"""Of a title."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,11 @@ class _Layout:
 
     def top(self, row: int) -> float:
         return HEAD + row * (self.height + NOTES + TITLE)
+
+    def fitted(self, title: str) -> str:
+        """A title, cut off where its panel ends."""
+        most = int(LETTERS_PER_INCH * self.width)
+        return title if len(title) <= most else f"{title[: most - 1]}…"
 
     def page(self, rows: int) -> Page:
         return Page.blank(self.left(self.columns) - GAP + BAR, self.top(rows) - TITLE + FOOT)
@@ -99,8 +106,8 @@ def figure_comparison(
         for number, name in enumerate(names):
             band, column = divmod(number, layout.columns)
             corner = layout.left(column), layout.top(2 * band + row)
-            _draw(page, layout, corner, part, number, f"{part.name}, {name}", coverage, place)
-            page.note(corner[0], corner[1] + layout.height + 0.27, _scores(part.name, (reports or {}).get(name)))
+            _draw(page, layout, corner, part, number, layout.fitted(f"{part.name}, {name}"), coverage, place)
+            page.note(corner[0], corner[1] + layout.height + 0.08, _scores(part.name, (reports or {}).get(name)))
     return page.figure
 
 

@@ -12,10 +12,10 @@ from ptychopinn.plotting.page import Page
 from ptychopinn.plotting.style import INK, MUTED, SERIES, TEXT_PT, THIRD, TRAINING, VALIDATION, style_curves
 
 USUAL_THRESHOLDS: tuple[Threshold, ...] = (0.5, 1 / 7, "half_bit")
-EDGE, HEAD, WIDTH, HEIGHT = 0.75, 1.5, 6.4, 3.4
+EDGE, HEAD, WIDTH, HEIGHT = 0.75, 1.35, 6.4, 3.4
 """Inches: margin on the left, room above the panel, size of the panel."""
-BELOW, LINE, NAME = 0.75, 0.24, 1.9
-"""Room below the panel, height of a line of the table, width of its first column."""
+BELOW, LINE, NAME, CELL, RIGHT = 0.75, 0.24, 1.9, 1.95, 0.7
+"""Room below the panel, height of a line of the table, widths of its columns, room on the right."""
 _DASHES = ((4, 3), (1, 2), (6, 2, 1, 2))
 
 
@@ -69,13 +69,13 @@ def draw_frc_curves(
     for number, threshold in enumerate(thresholds):
         first = next(iter(curves.values()))
         line, dashes = first.threshold_curve(threshold), _DASHES[number % len(_DASHES)]
-        ax.plot(first.frequency_cycles_per_px, line, color=MUTED, linewidth=0.9, dashes=dashes, label=_name(threshold))
+        ax.plot(first.frequency_cycles_per_px, line, color=MUTED, linewidth=0.9, dashes=dashes)
+        ax.text(0.507, line[-1], _name(threshold), fontsize=TEXT_PT, color=MUTED, va="center")
     for number, curve in enumerate(curves.values()):
-        color = SERIES[number % len(SERIES)]
+        color = _color(number)
         _draw_curve(ax, curve, color)
         for threshold in thresholds:
             _mark_crossing(ax, curve, threshold, color)
-    add_legend(ax, "lower left")
     return ax
 
 
@@ -99,23 +99,36 @@ def figure_frc(
     """
     if not curves:
         raise ValueError("no curve was given; ring correlation is drawn of one reconstruction at least")
-    columns = 1 + len(thresholds)
-    width = EDGE + max(WIDTH, NAME + 1.75 * len(thresholds)) + 0.4
-    page = Page.blank(width, HEAD + HEIGHT + BELOW + LINE * (1 + len(curves)) + 0.2)
-    page.headline(EDGE, 0.3, title, f"faint: the {FIRST_RING - 1} lowest rings, which do not decide")
-    ax = draw_frc_curves(page.panel(EDGE, HEAD, width - EDGE - 0.4, HEIGHT), curves, thresholds=thresholds)
+    width = max(WIDTH, NAME + CELL * len(thresholds) - RIGHT)
+    page = Page.blank(EDGE + width + RIGHT, HEAD + HEIGHT + BELOW + LINE * (1 + len(curves)) + 0.2)
+    page.headline(EDGE, 0.3, title, f"faint: rings 1 to {FIRST_RING - 1}, which do not decide")
+    ax = draw_frc_curves(page.panel(EDGE, HEAD, width, HEIGHT), curves, thresholds=thresholds)
     _add_half_periods(ax, pixel_size_m)
-    top = HEAD + HEIGHT + BELOW
-    lefts = [EDGE + (NAME + 1.75 * (column - 1) if column else 0) for column in range(columns)]
-    heads = [f"falls below {_name(threshold)} at" for threshold in thresholds]
-    for left, text in zip(lefts[1:], heads, strict=True):
-        page.note(left, top, text)
+    _write_table(page, HEAD + HEIGHT + BELOW, curves, thresholds, pixel_size_m)
+    return page.figure
+
+
+def _write_table(
+    page: Page,
+    top: float,
+    curves: Mapping[str, FRCCurve],
+    thresholds: Sequence[Threshold],
+    pixel_size_m: float | None,
+) -> None:
+    """One line for each curve, one column for each threshold."""
+    lefts = [EDGE + NAME + CELL * column for column in range(len(thresholds))]
+    page.note(EDGE, top, "falls below,  half period")
+    for left, threshold in zip(lefts, thresholds, strict=True):
+        page.note(left, top, _name(threshold))
     for number, (name, curve) in enumerate(curves.items()):
         row = top + LINE * (1 + number)
-        page.note(EDGE, row, name, color=SERIES[number % len(SERIES)])
-        for left, threshold in zip(lefts[1:], thresholds, strict=True):
+        page.note(EDGE, row, name if len(name) < 27 else f"{name[:26]}…", color=_color(number))
+        for left, threshold in zip(lefts, thresholds, strict=True):
             page.note(left, row, _crossing_text(curve, threshold, pixel_size_m), color=INK)
-    return page.figure
+
+
+def _color(number: int) -> str:
+    return SERIES[number % len(SERIES)]
 
 
 def _prepare(ax: Axes, curves: Sequence[FRCCurve], title: str) -> None:
@@ -141,7 +154,7 @@ def _add_half_periods(ax: Axes, pixel_size_m: float | None) -> None:
     """An upper axis with half periods of round length."""
     pixel = 1.0 if pixel_size_m is None else pixel_size_m * 1e9
     powers = 10.0 ** np.arange(np.floor(np.log10(pixel)), np.log10(12 * pixel))
-    lengths = [factor * power for power in powers for factor in (1, 2, 5) if pixel <= factor * power <= 12 * pixel]
+    lengths = [factor * power for power in powers for factor in (1, 2, 3, 5) if pixel <= factor * power <= 12 * pixel]
     above = ax.secondary_xaxis("top")
     above.set_ticks([pixel / (2 * length) for length in lengths], labels=[f"{length:g}" for length in lengths])
     above.tick_params(labelsize=TEXT_PT, colors=MUTED, width=0.6, length=3)
@@ -158,10 +171,10 @@ def _name(threshold: Threshold) -> str:
 
 def _crossing_text(curve: FRCCurve, threshold: Threshold, pixel_size_m: float | None) -> str:
     if curve.outcome(threshold) != "crossed":
-        return {"stays above": "not up to Nyquist", "never above": "ring 5 already"}[curve.outcome(threshold)]
+        return {"stays above": "not below Nyquist", "never above": "nowhere above"}[curve.outcome(threshold)]
     at = curve.crossing(threshold)
-    length = "" if pixel_size_m is None else f" = {0.5 / at * pixel_size_m * 1e9:.3g} nm"
-    return f"{at:.3f} cycles/px{length}"
+    length = f"{0.5 / at:.2f} px" if pixel_size_m is None else f"{0.5 / at * pixel_size_m * 1e9:.3g} nm"
+    return f"{at:.3f} cycles/px,  {length}"
 
 
 def _resolution(curve: FRCCurve, threshold: Threshold, pixel_size_m: float | None) -> str:

@@ -102,7 +102,7 @@ def _page(lines: list[str]) -> NDArray[np.float64]:
     unknown = sorted({sign for line in lines for sign in line} - set(GLYPHS))
     if unknown:
         raise ConfigError(
-            f"object_text holds {' '.join(unknown)}, which the font does not have; it has A-Z 0-9 {''.join(_SIGNS[2])}"
+            f"object_text holds {' '.join(unknown)}, which the font does not have; it has A-Z 0-9 {_SIGNS[2][2:]}"
         )
     longest = max((len(line) for line in lines), default=0)
     if longest == 0:

@@ -242,7 +242,7 @@ def test_supervised_training_on_a_flat_object_names_the_remedy(scan, arrays, tra
     raw = RawData.from_coords_without_pc(**flat)
     with pytest.raises(ValueError, match="needs a reconstructed object") as caught:
         run_cdi_example(raw, raw, training_config({"model_type": "supervised"}))
-    assert "export the training data again" in str(caught.value).splitlines()[0]
+    assert "export it again" in str(caught.value).splitlines()[0]
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
 
 
