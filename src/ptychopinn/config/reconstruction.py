@@ -13,9 +13,9 @@ class ReconstructionConfig(Section):
     batch_size: int = Field(default=64, ge=1)
     """Patterns predicted at once."""
     weight: Literal["probe", "uniform", "central"] = "probe"
-    """Weight of a patch's pixels in the stitch."""
+    """Weight of a patch's pixels in the stitch: probe intensity, one, or probe intensity in a central window."""
     window_px: int | None = Field(default=None, ge=1)
     """Side of the central window of the weight `central`; half the pattern by default. Where no window reaches,
-    patches are weighted by the probe."""
+    whole patches count."""
     min_coverage: float = Field(default=1e-2, gt=0, lt=1)
     """Where the total weight is below this part of its maximum the canvas counts as not covered."""

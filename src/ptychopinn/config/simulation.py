@@ -110,7 +110,8 @@ class SimulationConfig(Section):
     def _one_side_or_two(cls, value: Any) -> Any:
         sides = tuple(value) if isinstance(value, list | tuple) else (value, value)
         low, high = OBJECT_SIDES_PX
-        if len(sides) != 2 or not all(type(side) is int and low <= side <= high for side in sides):
+        numbers = [side for side in sides if isinstance(side, int | float) and low <= side <= high]
+        if len(sides) != 2 or len(numbers) != 2 or any(side != int(side) for side in numbers):
             raise ValueError(f"the rule is a whole number from {low} to {high}, or two of them, [rows, columns]")
         return value
 

@@ -12,6 +12,7 @@ from ptychopinn.plotting.maps import (
     draw_positions,
 )
 from ptychopinn.plotting.probe import draw_probe
+from ptychopinn.plotting.trend import draw_trend, figure_trend
 
 __all__ = [
     "Drawable",
@@ -25,9 +26,11 @@ __all__ = [
     "draw_phase",
     "draw_positions",
     "draw_probe",
+    "draw_trend",
     "figure_comparison",
     "figure_frc",
     "figure_history",
     "figure_reconstruction",
+    "figure_trend",
     "save_figure",
 ]

@@ -87,6 +87,6 @@ def _set_loss_axis(ax: Axes, losses: list[NDArray[Any]]) -> None:
     ax.yaxis.set_major_locator(MaxNLocator(5))
 
 
-def add_legend(ax: Axes, where: Literal["upper right", "lower left"] = "upper right") -> None:
+def add_legend(ax: Axes, where: Literal["upper right", "lower left", "lower right"] = "upper right") -> None:
     """Names of the labelled lines, without a frame."""
     ax.legend(loc=where, fontsize=TEXT_PT, labelcolor=INK, frameon=False, handlelength=1.6, borderaxespad=0.2)

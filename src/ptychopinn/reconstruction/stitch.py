@@ -67,8 +67,8 @@ def stitch(
 class ScanStitcher:
     """Stitches the patches of one scan, weighted and framed as a recipe says.
 
-    With the weight `central` only the central windows of patches count; where none reaches, patches are weighted by
-    the probe, so that wide steps leave no holes.
+    With the weight `central` only the central windows of patches count, weighted by the probe inside: a beam with a
+    dark middle says little there. Where no window reaches, whole patches count, so that wide steps leave no holes.
 
     Args:
         scan: whose patches they are; its object guess, where it has one, is the frame of the result.
@@ -86,11 +86,11 @@ class ScanStitcher:
 
     def add(self, patches: Patches, power: Patterns, positions_px: Tensor) -> None:
         """Add patches (P, H, W), under probes of the given power (P, H, W), at positions (P, 2) of the object frame."""
-        kind = "probe" if self._central is not None else self._config.weight
-        self._main.add(patches, power_weight(kind, power), positions_px)
+        weight = power_weight("uniform" if self._config.weight == "uniform" else "probe", power)
+        self._main.add(patches, weight, positions_px)
         if self._central is not None:
             window = central_window(patches.shape[-1], self._config.window_px).to(patches.device)
-            self._central.add(patches, window.expand(power.shape), positions_px)
+            self._central.add(patches, window * weight, positions_px)
 
     def finish(self) -> tuple[NDArray[np.complex64], NDArray[np.float32], tuple[int, int]]:
         """Object (Y, X) and coverage (Y, X) in the frame of the scan, and the frame's origin, (y, x)."""

@@ -1,0 +1,135 @@
+"""Tables and picture of a generalisation study."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ptychopinn.data.io import write_text_atomically
+from ptychopinn.plotting import figure_trend, save_figure
+from ptychopinn.studies.environment import hardware_line
+from ptychopinn.studies.spread import markdown_table, spread_columns, spread_of, write_csv
+
+CONTRAST = (0.8, 1.2)
+"""Recovered over true contrast outside which an image is no result."""
+_COLUMNS = (
+    ("psnr_phase", "phase PSNR (peak 2 pi), dB", 2),
+    ("psnr_phase_high_rings", "the same, rings above 5", 2),
+    ("psnr_amplitude", "amplitude PSNR (peak 1), dB", 2),
+    ("ssim_phase", "phase SSIM", 3),
+    ("ssim_amplitude", "amplitude SSIM", 3),
+    ("frc_0.5_cycles_per_px", "FRC 0.5, cycles/px", 3),
+    ("contrast_phase", "phase contrast", 2),
+    ("contrast_amplitude", "amplitude contrast", 2),
+)
+_PANELS = ("psnr_phase", "psnr_amplitude", "ssim_phase", "ssim_amplitude", "contrast_phase", "contrast_amplitude")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One training and its score on what it has not seen."""
+
+    recipe: str
+    """Its name."""
+    patterns: int
+    """Trained on."""
+    seed: int
+    report: dict[str, Any]
+    """What `ptychopinn.evaluate` reports of the test scan."""
+    train_s: float
+    """Time of the training."""
+    total_s: float
+    """The same with reconstruction and scores."""
+
+    def value(self, key: str) -> float | None:
+        """A number of the report; a ring correlation that is nowhere above its threshold has resolution 0."""
+        if key.startswith("frc_") and self.report[f"frc_{key.split('_')[1]}_outcome"] == "never above":
+            return 0.0
+        return self.report[key]
+
+    @property
+    def is_result(self) -> bool:
+        """Whether amplitude and phase have about the contrast of the truth."""
+        contrasts = [self.report["contrast_amplitude"], self.report["contrast_phase"]]
+        return all(value is None or CONTRAST[0] <= value <= CONTRAST[1] for value in contrasts)
+
+
+def write_tables(
+    folder: Path, trials: Sequence[Trial], stated: Mapping[str, str], facts: dict[str, str | int]
+) -> dict[str, Path]:
+    """`trials.csv` with a line for each trial, `table.csv` and `table.md` with one for each size, and the picture.
+
+    Raises:
+        OutputError: a file cannot be written.
+    """
+    rows = grouped(trials)
+    return {
+        "trials": write_csv(folder / "trials.csv", [_trial_row(trial) for trial in trials]),
+        "table": write_csv(folder / "table.csv", [_table_row(row) for row in rows]),
+        "text": write_text_atomically(folder / "table.md", as_markdown(rows, stated, facts)),
+        "picture": save_figure(_picture(trials), folder / "generalisation.png"),
+    }
+
+
+def grouped(trials: Sequence[Trial]) -> list[list[Trial]]:
+    """Trials of one recipe and one number of patterns together, in their order."""
+    rows: dict[tuple[str, int], list[Trial]] = {}
+    for trial in trials:
+        rows.setdefault((trial.recipe, trial.patterns), []).append(trial)
+    return list(rows.values())
+
+
+def as_markdown(rows: Sequence[Sequence[Trial]], stated: Mapping[str, str], facts: dict[str, str | int]) -> str:
+    """The table with all that its numbers need beside them."""
+    report = rows[0][0].report
+    head = {
+        **stated,
+        "scored": f"rows and columns {report['region']}, {report['region_frame']}; {report['alignment']}",
+        "±": "standard deviation of one trial: other patterns, other initial weights",
+        "contrast": f"recovered over true standard deviation; outside {CONTRAST[0]} to {CONTRAST[1]} no result",
+        "hardware": hardware_line(facts),
+    }
+    header = ["recipe", "patterns", "trials", "of them results", *(label for _, label, _ in _COLUMNS), "training, s"]
+    lines = [f"- {name}: {text}" for name, text in head.items()]
+    table = markdown_table(header, [_cells(row) for row in rows])
+    return "\n".join(["# Generalisation", "", *lines, "", table, ""])
+
+
+def _cells(row: Sequence[Trial]) -> list[str]:
+    spreads = [(spread_of([trial.value(key) for trial in row]), digits) for key, _, digits in _COLUMNS]
+    seconds = spread_of([trial.train_s for trial in row])
+    return [
+        row[0].recipe,
+        str(row[0].patterns),
+        str(len(row)),
+        str(sum(trial.is_result for trial in row)),
+        *("" if spread is None else spread.text(digits) for spread, digits in spreads),
+        "" if seconds is None else f"{seconds.mean:.1f}",
+    ]
+
+
+def _trial_row(trial: Trial) -> dict[str, Any]:
+    values = {key: trial.value(key) for key, _, _ in _COLUMNS}
+    start = {"recipe": trial.recipe, "patterns": trial.patterns, "seed": trial.seed}
+    return {**start, **values, "is_result": trial.is_result, "train_s": trial.train_s, "total_s": trial.total_s}
+
+
+def _table_row(row: Sequence[Trial]) -> dict[str, Any]:
+    columns: dict[str, Any] = {"recipe": row[0].recipe, "patterns": row[0].patterns, "trials": len(row)}
+    columns["results"] = sum(trial.is_result for trial in row)
+    for key, _, _ in _COLUMNS:
+        columns |= spread_columns(key, spread_of([trial.value(key) for trial in row]))
+    return columns | spread_columns("train_s", spread_of([trial.train_s for trial in row]))
+
+
+def _picture(trials: Sequence[Trial]) -> Any:
+    labels = {key: label for key, label, _ in _COLUMNS}
+    panels: dict[str, dict[str, dict[float, list[float]]]] = {}
+    for key in _PANELS:
+        lines = panels.setdefault(labels[key], {})
+        for trial in trials:
+            value = trial.value(key)
+            if value is not None:
+                lines.setdefault(trial.recipe, {}).setdefault(trial.patterns, []).append(value)
+    bands = {labels[key]: CONTRAST for key in _PANELS if key.startswith("contrast")}
+    return figure_trend(panels, xlabel="training patterns", title="Generalisation", bands=bands)
