@@ -9,7 +9,7 @@ _FROM_FILES = "taken from the files"
 _STAGES = "training in stages is not available yet"
 _LOSS = "`MAE` in any of `loss_function`, `nll`, `torch_loss_mode` leaves only the amplitude MAE"
 _API = "`ptycho_torch.api`"
-_SIMULATION = "simulated data are made by `ptychopinn simulate`"
+_SIMULATION = "`ptycho_torch.datagen.simulate_multiple_experiments`"
 _COSINE = {"scheduler": ("WarmupCosine", "Cosine")}
 _PLATEAU = {"scheduler": ("ReduceLROnPlateau",)}
 _ADAM = {"optimizer": ("adam", "adamw")}
@@ -221,7 +221,7 @@ INFERENCE: dict[str, Arrival] = {
         "reconstruction.batch_size",
         how="the default of 1000 leaves ours of 64, which large patterns fit into memory with",
     ),
-    "experiment_number": nowhere("a reconstruction is of the scan that it is given"),
+    "experiment_number": read_by(_API, "which scan of a loader that holds several is reconstructed"),
     "pad_eval": nowhere("the canvas always has room for every patch"),
     "window": nowhere("the image is as large as the input object, its edges included"),
     "patch_weighting": to_recipe(
@@ -235,7 +235,7 @@ INFERENCE: dict[str, Arrival] = {
 }
 
 DATAGEN: dict[str, Arrival] = {
-    name: nowhere(_SIMULATION)
+    name: read_by(_SIMULATION)
     for name in (
         "objects_per_probe",
         "diff_per_object",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ptychopinn.api.info import info
     from ptychopinn.api.reconstruct import reconstruct
     from ptychopinn.api.run import run
-    from ptychopinn.api.simulate import simulate
+    from ptychopinn.api.simulate import label_scan, simulate, simulate_multiple
     from ptychopinn.api.train import train
     from ptychopinn.config import Recipe
     from ptychopinn.data import Scan, read_scan, write_scan
@@ -34,6 +34,8 @@ _HOME = {
     "reconstruct": "ptychopinn.api.reconstruct",
     "evaluate": "ptychopinn.api.evaluate",
     "simulate": "ptychopinn.api.simulate",
+    "simulate_multiple": "ptychopinn.api.simulate",
+    "label_scan": "ptychopinn.api.simulate",
     "info": "ptychopinn.api.info",
     "convert": "ptychopinn.api.convert",
     "Recipe": "ptychopinn.config",
@@ -53,10 +55,12 @@ __all__ = [
     "convert",
     "evaluate",
     "info",
+    "label_scan",
     "read_scan",
     "reconstruct",
     "run",
     "simulate",
+    "simulate_multiple",
     "train",
     "write_scan",
 ]

@@ -58,7 +58,7 @@ def generalisation(
     overrides: Overrides = (),
     verbose: Verbose = False,
 ) -> None:
-    """Train on n patterns for several n, test on what training never saw, with uncertainty; goes on where it stopped."""
+    """Train on n patterns for several n and test on what training never saw; goes on where it was stopped."""
     from ptychopinn.studies.generalisation import study_generalisation
 
     with ProgressDisplay() as shown:
@@ -66,7 +66,7 @@ def generalisation(
             scan,
             test,
             output,
-            {file.stem: file for file in config} if config else None,
+            parse_recipes(config) if config else None,
             sizes=parse_sizes(sizes),
             trials=trials,
             choice=choice,
@@ -92,6 +92,21 @@ def parse_sizes(text: str) -> list[int]:
         return [int(part) for part in text.split(",")]
     except ValueError:
         raise ConfigError(f"--sizes {text!r}: the rule is whole numbers between commas, as in 64,128,256") from None
+
+
+def parse_recipes(files: list[Path]) -> dict[str, Path]:
+    """Recipes by the names of their files.
+
+    Raises:
+        ConfigError: two files of one name.
+
+    >>> list(parse_recipes([Path("recipes/quick.yaml"), Path("mine.yaml")]))
+    ['quick', 'mine']
+    """
+    named = {file.stem: file for file in files}
+    if len(named) < len(files):
+        raise ConfigError("--config: two recipes have the same name, which shall tell them apart; rename one")
+    return named
 
 
 def _show_trial(done: int, total: int, trial: "Trial") -> None:

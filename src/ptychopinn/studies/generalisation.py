@@ -1,7 +1,7 @@
 """How many patterns does a network need to reconstruct what it has never seen?
 
-Train on n patterns of one scan, reconstruct another scan (or another part of the same one), score it there; for several n,
-and for each n several times with other patterns and other initial weights.
+Train on n patterns of one scan, reconstruct another scan (or another part of the same one), score it there; for several
+n, and for each n several times with other patterns and other initial weights.
 """
 
 import hashlib
@@ -80,13 +80,13 @@ def study_generalisation(
         test_scan: to reconstruct and score; it holds `objectGuess`. Without it the scan is cut at the column of its
             median position: the left part is trained on, the right part reconstructed, and scored from where no
             training pattern reaches.
-        output: folder for `trials.csv`, `table.csv`, `table.md`, `generalisation.png`, `environment.json` and one folder
-            for each trial; nothing is written without it.
+        output: folder for `trials.csv`, `table.csv`, `table.md`, `generalisation.png`, `environment.json` and one
+            folder for each trial; nothing is written without it.
         recipes: a recipe, or several by name, each a YAML file, a mapping or a `Recipe`; the default recipe without it.
         sizes: numbers of training patterns.
         trials: repetitions of each.
-        choice: `compact` takes the patterns nearest to a random one, as a smaller scan would have; `random` takes them from
-            everywhere, which thins the overlap.
+        choice: `compact` takes the patterns nearest to a random one, as a smaller scan would have; `random` takes them
+            from everywhere, which thins the overlap.
         region: rows and columns of the test scan's object frame that are scored; by default what its positions span.
         overrides: `section.key=value` texts for every recipe.
         on_trial: told after every trial: trials done, trials in all, the trial.
@@ -111,7 +111,7 @@ def study_generalisation(
                 made.append(_trial(setting, name, recipe, size, number))
                 if on_trial is not None:
                     on_trial(len(made), total, made[-1])
-    return Generalisation(tuple(made), _written(setting, made, first) if folder else {})
+    return Generalisation(tuple(made), _written(folder, setting, made, first) if folder else {})
 
 
 def choose_patterns(
@@ -149,7 +149,7 @@ def _trial(setting: _Setting, name: str, recipe: Recipe, size: int, number: int)
     trained = train(setting.train_scan.select(chosen), folder, recipe, on_epoch=setting.on_epoch)
     image = reconstruct(setting.test_scan, trained, folder, device=recipe.training.device).reconstruction
     report = evaluate(image, setting.test_scan, region=setting.region).report
-    made = {"report": report, "train_s": trained.seconds, "total_s": time.perf_counter() - started}
+    made: dict[str, Any] = {"report": report, "train_s": trained.seconds, "total_s": time.perf_counter() - started}
     if folder is not None:
         write_text_atomically(folder / "trial.json", json.dumps({"stated": stated, "trial": made}, indent=2))
     return Trial(name, size, seed, **made)
@@ -188,7 +188,7 @@ def _named_recipes(recipes: Mapping[str, RecipeSource] | RecipeSource, overrides
     if isinstance(recipes, Mapping) and recipes and not set(recipes) <= set(Recipe.model_fields):
         named = {str(name): as_recipe(source, overrides) for name, source in recipes.items()}
     else:
-        named = {"recipe": as_recipe(recipes, overrides)}  # type: ignore[arg-type]
+        named = {"recipe": as_recipe(recipes, overrides)}
     wrong = [name for name in named if not name or Path(name).name != name or name.startswith(".")]
     if wrong:
         raise ConfigError(f"recipe name {wrong[0]!r}: it names a folder; use letters, digits, - and _")
@@ -197,6 +197,8 @@ def _named_recipes(recipes: Mapping[str, RecipeSource] | RecipeSource, overrides
 
 def _checked_sizes(sizes: Sequence[int], most: int, recipes: Mapping[str, Recipe]) -> list[int]:
     wanted = sorted(set(sizes))
+    if any(recipe.data.n_patterns is not None for recipe in recipes.values()):
+        raise ConfigError("data.n_patterns is set, but the sizes of the study say how many patterns are used; drop it")
     least = max(recipe.data.group_size for recipe in recipes.values())
     if not wanted or wanted[0] < least or wanted[-1] > most:
         raise ConfigError(
@@ -210,6 +212,11 @@ def _parts(scan: Scan, test_scan: Scan | None, region: Region | None) -> tuple[S
     known = scan if test_scan is None else test_scan
     if known.object_guess is None:
         raise ScanError(f"{known.source}: holds no objectGuess to compare with; test on a scan that has one")
+    if test_scan is not None and test_scan.pattern_size != scan.pattern_size:
+        raise ScanError(
+            f"{test_scan.source}: its patterns are {test_scan.pattern_size} px wide and those of {scan.source} "
+            f"{scan.pattern_size} px; test on a scan of the same size"
+        )
     if test_scan is not None:
         return scan, test_scan, region
     columns = scan.positions_px[:, 1]
@@ -234,8 +241,7 @@ def _unseen_region(trained_on: Scan, tested_on: Scan) -> Region:
     return int(y0), int(y1), int(max(x0, reached)), int(x1)
 
 
-def _written(setting: _Setting, made: Sequence[Trial], recipe: Recipe) -> dict[str, Path]:
-    assert setting.folder is not None
+def _written(folder: Path, setting: _Setting, made: Sequence[Trial], recipe: Recipe) -> dict[str, Path]:
     facts = environment(recipe.training.device)
     text = json.dumps(facts, indent=2)
     stated = {
@@ -243,5 +249,5 @@ def _written(setting: _Setting, made: Sequence[Trial], recipe: Recipe) -> dict[s
         "tested on": f"{setting.test_scan.source} ({len(setting.test_scan)} patterns)",
         "patterns chosen": setting.choice,
     }
-    paths = write_tables(setting.folder, made, stated, facts)
-    return {**paths, "environment": write_text_atomically(setting.folder / "environment.json", text)}
+    paths = write_tables(folder, made, stated, facts)
+    return {**paths, "environment": write_text_atomically(folder / "environment.json", text)}
