@@ -188,7 +188,7 @@ TRAINING: dict[str, Arrival] = {
     "model_name": read_by(_API, "kept with the model"),
     "output_dir": read_by(_API),
     "train_data_file": read_by(_API),
-    "test_data_file": read_by(_API),
+    "test_data_file": read_by("`ptycho_torch.config_bridge`"),
     "n_groups": to_recipe("data.n_groups", how="instead of `n_subsample` groups for every pattern"),
     "neighbor_count": to_recipe("data.neighbors", how="instead of `K`"),
     "warmup_epochs": to_recipe("training.warmup_epochs", how="instead of `lr_warmup_epochs`", given=_COSINE),
