@@ -58,7 +58,7 @@ class Scan:
         """(H, W): True where no pattern was measured; None where every pixel was."""
         if self.bad_pixels is None:
             return None
-        always: NDArray[np.bool_] = self.bad_pixels.reshape(-1, *self.patterns.shape[1:]).all(axis=0)
+        always = np.logical_and.reduce(self.bad_pixels.reshape(-1, *self.patterns.shape[1:]))
         return always if always.any() else None
 
     def amplitudes(self) -> NDArray[np.float32]:
