@@ -198,7 +198,7 @@ def _merged_sums(channels: NDArray[Any], offsets_xy: NDArray[Any]) -> "tuple[Ten
     patches, offsets = _groups_first(channels), _yx(offsets_xy).float()
     rows = int(params.get("padded_size"))
     positions = rows // 2 - (offsets - offsets.mean((0, 1)))
-    window = central_window(patches.shape[-1]).expand(patches.shape)
+    window = central_window((patches.shape[-2], patches.shape[-1])).expand(patches.shape)
     return place_patches(patches, positions, (rows, rows)), place_patches(window, positions, (rows, rows))
 
 

@@ -165,7 +165,7 @@ def test_evaluate_scores_a_region_against_the_known_object(
     assert evaluate([*words, "--output-dir", "scores"]) == 0
 
     assert "[15, 35, 16, 38]" in capsys.readouterr().out
-    assert names(tmp_path / "scores") == {"metrics.json", "evaluation.png"}
+    assert names(tmp_path / "scores") == {"metrics.json", "evaluation.png", "frc.png"}
 
 
 MISSING = {

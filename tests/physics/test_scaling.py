@@ -32,11 +32,15 @@ def test_auto_scales_a_probe_that_does_not_explain_the_counts(counts: float) -> 
 
 
 def test_the_other_rules_do_not_look() -> None:
-    """`probe` trusts a probe that explains a millionth; `data` and `trainable` scale one within bounds."""
+    """`probe` trusts a probe that explains a millionth; `data` scales one within bounds."""
     assert intensity_scale("probe", 1e9, probe(1000.0))[0] == 1
     assert CALIBRATED_RATIO[0] < 0.5 < CALIBRATED_RATIO[1]
-    for rule in ("data", "trainable"):
-        assert intensity_scale(rule, 500.0, probe(1000.0))[0] == pytest.approx(0.5**0.5)
+    assert intensity_scale("data", 500.0, probe(1000.0))[0] == pytest.approx(0.5**0.5)
+
+
+@pytest.mark.parametrize("counts", [500.0, 1e9])
+def test_a_trainable_scale_begins_where_auto_does(counts: float) -> None:
+    assert intensity_scale("trainable", counts, probe(1000.0)) == intensity_scale("auto", counts, probe(1000.0))
 
 
 def test_rms_scale() -> None:

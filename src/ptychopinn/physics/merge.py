@@ -27,17 +27,22 @@ def patch_weight(kind: WeightKind, probe: Complex[Tensor, "*batch M H W"]) -> Fl
     return power_weight(kind, intensity(probe))
 
 
-def central_window(size: int, window_px: int | None = None) -> Float[Tensor, "{size} {size}"]:
+def central_window(shape: tuple[int, int], window_px: int | None = None) -> Float[Tensor, "{shape[0]} {shape[1]}"]:
     """One on the central `window_px` elements of each axis (half of them by default), zero elsewhere.
 
-    >>> central_window(4).sum(0)
+    >>> central_window((4, 4)).sum(0)
     tensor([0., 2., 2., 0.])
     """
+    rows, columns = (_central(size, window_px) for size in shape)
+    return rows[:, None] * columns[None, :]
+
+
+def _central(size: int, window_px: int | None) -> Tensor:
     window = size - 2 * (size // 4) if window_px is None else min(window_px, size)
     low = (size - window) // 2
     axis = torch.zeros(size)
     axis[low : low + window] = 1
-    return axis[:, None] * axis[None, :]
+    return axis
 
 
 def power_weight(kind: WeightKind, power: Float[Tensor, "*batch H W"]) -> Float[Tensor, "*batch H W"]:
@@ -45,7 +50,7 @@ def power_weight(kind: WeightKind, power: Float[Tensor, "*batch H W"]) -> Float[
     if kind == "probe":
         return power / power.amax(dim=(-2, -1), keepdim=True)
     if kind == "central":
-        return central_window(power.shape[-1]).to(power).expand(power.shape)
+        return central_window((power.shape[-2], power.shape[-1])).to(power).expand(power.shape)
     return torch.ones_like(power)
 
 

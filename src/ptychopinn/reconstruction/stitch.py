@@ -89,7 +89,7 @@ class ScanStitcher:
         weight = power_weight("uniform" if self._config.weight == "uniform" else "probe", power)
         self._main.add(patches, weight, positions_px)
         if self._central is not None:
-            window = central_window(patches.shape[-1], self._config.window_px).to(patches.device)
+            window = central_window((patches.shape[-2], patches.shape[-1]), self._config.window_px).to(patches.device)
             self._central.add(patches, window * weight, positions_px)
 
     def finish(self) -> tuple[NDArray[np.complex64], NDArray[np.float32], tuple[int, int]]:

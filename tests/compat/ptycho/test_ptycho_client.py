@@ -246,7 +246,10 @@ def test_supervised_training_on_a_flat_object_names_the_remedy(scan, arrays, tra
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
 
 
-def test_only_our_loggers_speak_and_they_name_the_backend(scan, arrays, training_config, caplog, capfd) -> None:
+def test_only_our_loggers_speak_and_they_name_the_backend(
+    scan, arrays, training_config, caplog, capfd, monkeypatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger("ptychopinn"), "handlers", [])  # a command leaves the one of its terminal
     root = logging.getLogger()
     before = list(root.handlers), root.level
     raw = RawData.from_coords_without_pc(**arrays(scan()))
