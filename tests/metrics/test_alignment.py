@@ -5,6 +5,7 @@ import pytest
 from scipy.ndimage import fourier_shift
 
 from ptychopinn.metrics import align, remove_global_phase, remove_phase_ramp
+from ptychopinn.metrics.pose import moved_mask
 
 INNER = np.zeros((128, 128), dtype=bool)
 INNER[14:-14, 14:-14] = True
@@ -182,3 +183,14 @@ def test_simulated_truth_of_the_test_data(shared_dir):
     assert clean.residual < 3e-3
     assert _shift_error(noisy, (7.4, -3.6)) < 0.02
     assert noisy.residual == pytest.approx(0.05 * np.sqrt(2) / np.sqrt(np.mean(np.abs(truth[mask]) ** 2)), rel=0.02)
+
+
+@pytest.mark.parametrize("seed", [3, 5, 8, 10])
+def test_a_collapsed_image_is_not_moved_out_of_the_region(wide_object, crop, seed):
+    """Fewer pixels would be easier to match, so those that a pose loses count as well."""
+    truth = crop(wide_object(seed=seed))[40:92, 40:92]
+    mask = np.zeros(truth.shape, dtype=bool)
+    mask[6:-6, 6:-6] = True
+    noise = 0.002 * np.random.default_rng(seed).normal(size=truth.shape)
+    found = align(1 + noise, truth, mask=mask, support=np.ones(truth.shape, dtype=bool))
+    assert moved_mask(np.ones_like(mask), found.shift_px)[mask].all()

@@ -87,6 +87,17 @@ def test_collapse_to_a_constant_shows(wide_object, crop):
     assert report["ssim_amplitude"] < 0.7
 
 
+def test_collapse_shows_where_the_region_is_not_covered(wide_object, crop):
+    """The value 1 of what is not covered beside a constant of another value is no contrast."""
+    truth = crop(wide_object())
+    mask = np.ones(truth.shape, dtype=bool)
+    mask[:40] = False
+    report = compare(np.where(mask, 0.6 + 0j, 1), truth, mask=mask, region=REGION)
+    assert report["region_covered"] < 0.85
+    assert report["contrast_amplitude"] < 0.1
+    assert report["contrast_phase"] < 0.1
+
+
 def test_flipped_reconstruction_scores_badly(wide_object, crop):
     truth = crop(wide_object())
     good, flipped = compare(truth * 1j, truth, region=REGION), compare(truth[::-1], truth, region=REGION)

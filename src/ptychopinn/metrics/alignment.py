@@ -7,6 +7,7 @@ at once. Nothing is unwrapped.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from ptychopinn.metrics.phase import (
     remove_global_phase,
     remove_phase_ramp,
 )
-from ptychopinn.metrics.pose import Pose, Problem, moved_mask, problem_around, same_basin
+from ptychopinn.metrics.pose import Pose, Problem, cost, moved_mask, problem_around, same_basin
 from ptychopinn.metrics.pose_fit import fine_fit
 from ptychopinn.metrics.pose_search import coarse_poses, starting_ramps
 from ptychopinn.metrics.translation import fill_outside, translate
@@ -99,8 +100,9 @@ def align(
 
 def _solve(problem: Problem) -> tuple[Pose, float]:
     """A fine fit from the likeliest start and, unless that matches clearly, from the best of the others."""
+    rank = partial(cost, problem)
     starts = starting_ramps(problem)
-    coarse = sorted(coarse_poses(problem, next(starts)), key=lambda found: found[1])
+    coarse = sorted(coarse_poses(problem, next(starts)), key=rank)
     first = coarse[0][0]
     best = fine_fit(problem, first)
     if best[1] < CLEAR_MATCH * problem.contrast():
@@ -108,6 +110,6 @@ def _solve(problem: Problem) -> tuple[Pose, float]:
     coarse += [found for start in starts for found in coarse_poses(problem, start)]
     others = [found for found in coarse if not same_basin(found[0], first, problem.moving.shape)]
     if others:
-        second = fine_fit(problem, min(others, key=lambda found: found[1])[0])
-        best = min(best, second, key=lambda found: found[1])
+        second = fine_fit(problem, min(others, key=rank)[0])
+        best = min(best, second, key=rank)
     return best

@@ -36,7 +36,6 @@ def amplitude_entries(image: Image, reference: Image) -> Entries:
     return {
         **_image_entries("amplitude", image, reference, AMPLITUDE_PEAK),
         "psnr_255_amplitude": psnr_255(image, reference),
-        **_contrast_entries("amplitude", image, reference),
     }
 
 
@@ -52,8 +51,18 @@ def phase_entries(image: Image, reference: Image) -> Entries:
         "psnr_1_phase": psnr(image, reference, peak=1.0),
         "psnr_255_phase": psnr_255(image, reference),
         **{f"psnr_phase_{name}_rings": psnr(part, np.zeros_like(part), peak=PHASE_PEAK) for name, part in bands},
-        **_contrast_entries("phase", without_plane(image), without_plane(reference)),
     }
+
+
+def contrast_entries(amplitudes: tuple[Image, Image], phases: tuple[Image, Image]) -> Entries:
+    """Recovered over true standard deviation: of everything, of the low rings, of all above them.
+
+    Args:
+        amplitudes: of the image and of the reference.
+        phases: the same; a mean slope does not count.
+    """
+    image, reference = (without_plane(phase) for phase in phases)
+    return {**_contrasts("amplitude", *amplitudes), **_contrasts("phase", image, reference)}
 
 
 def frc_entries(curve: FRCCurve, pixel_size_m: float | None) -> Entries:
@@ -86,7 +95,8 @@ def stated_entries(shape: tuple[int, ...]) -> Entries:
     """What the numbers of a report mean, for a scored region of `shape`."""
     return {
         "phase_comparison": "angle(reconstruction conj(reference)), not unwrapped",
-        "contrast": "standard deviation over that of the reference; the phase less its mean slope",
+        "contrast": "standard deviation over that of the reference; the phase less its mean slope; "
+        "pixels that are not covered take the nearest covered value",
         "ssim_window": f"Gaussian, sigma {SSIM_SIGMA_PX} px, {SSIM_WINDOW_PX} px wide; "
         f"{SSIM_WINDOW_PX // 2} px at each edge do not count",
         "ms_ssim_scales": len(ms_ssim_betas(shape)),
@@ -119,8 +129,7 @@ def _image_entries(name: str, image: Image, reference: Image, peak: float) -> En
     }
 
 
-def _contrast_entries(name: str, image: Image, reference: Image) -> Entries:
-    """Recovered over true standard deviation: of everything, of the low rings, of all above them."""
+def _contrasts(name: str, image: Image, reference: Image) -> Entries:
     entries: Entries = {f"contrast_{name}": _contrast(image, reference)}
     bands = zip(("low", "high"), split_bands(image), split_bands(reference), strict=True)
     return entries | {f"contrast_{name}_{band}_rings": _contrast(part, true) for band, part, true in bands}

@@ -96,6 +96,18 @@ def scored(problem: Problem, pose: Pose, valid: NDArray[np.bool_]) -> tuple[Pose
     return replace(pose, scale=scale), problem.residual(scale * model, valid)
 
 
+def cost(problem: Problem, found: tuple[Pose, float]) -> float:
+    """Squared error of a pose and its residual on all pixels that count, to compare poses that know different ones.
+
+    A pixel that a pose leaves unknown has the error of a constant image, so that nothing is gained by moving what does
+    not match out of the frame.
+    """
+    pose, residual = found
+    valid = valid_pixels(problem, pose.shift)
+    lost = problem.target[problem.counts & ~valid] - problem.target[problem.counts].mean()
+    return float(residual**2 * np.sum(np.abs(problem.target[valid]) ** 2) + np.sum(np.abs(lost) ** 2))
+
+
 def valid_pixels(problem: Problem, shift: Pair) -> NDArray[np.bool_]:
     """Where the mask counts and the moved image is known; the mask alone where that leaves too little."""
     near = ndimage.binary_erosion(moved_mask(problem.known, shift), iterations=EDGE_PX)

@@ -12,6 +12,7 @@ from ptychopinn.metrics.checks import checked_mask, checked_pair
 from ptychopinn.metrics.entries import (
     alignment_entries,
     amplitude_entries,
+    contrast_entries,
     frc_entries,
     phase_entries,
     plain,
@@ -21,6 +22,7 @@ from ptychopinn.metrics.frc import FRCCurve, fourier_ring_correlation
 from ptychopinn.metrics.phase import phase_difference
 from ptychopinn.metrics.pose import moved_mask
 from ptychopinn.metrics.region import Region, checked_region, covered_region
+from ptychopinn.metrics.translation import fill_outside
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,8 +59,8 @@ def compare(
     are compared by their wrapped difference: PSNR_phase = 20 log10(2 pi / rms(angle(rec conj(ref)))). SSIM takes the
     reference's largest minus smallest value on the region as its range. `contrast_*` is the recovered over
     the true standard deviation, of the phase after its mean slope is taken off: near 0 where an image has
-    collapsed to a constant. `*_low_rings` and `*_high_rings` are of the frequencies up to ring 5 and above it. FRC is
-    that of the complex objects.
+    collapsed to a constant, also where parts of the region are not covered. `*_low_rings` and `*_high_rings` are of
+    the frequencies up to ring 5 and above it. FRC is that of the complex objects.
 
     Args:
         reconstruction: complex (Y, X).
@@ -100,16 +102,19 @@ def score(
     if region is None and not moved[_inside(box)].all():
         box = covered_region(moved & covered)
     rec, ref = alignment.object_[_inside(box)], target[_inside(box)]
+    known = moved[_inside(box)]
+    continued = fill_outside(rec, known) if known.any() else rec
     curve = fourier_ring_correlation(rec, ref)
     report = {
         **amplitude_entries(np.abs(rec), np.abs(ref)),
         **phase_entries(*_phases(rec, ref)),
+        **contrast_entries((np.abs(continued), np.abs(ref)), _phases(continued, ref)),
         **frc_entries(curve, pixel_size_m),
         **alignment_entries(alignment),
         **stated_entries(ref.shape),
         "region": list(box),
         "region_rule": "given" if region is not None else "covered rectangle, its edges taken off",
-        "region_covered": float(moved[_inside(box)].mean()),
+        "region_covered": float(known.mean()),
         "pixel_size_m": pixel_size_m,
     }
     return Scored(plain(report), alignment, curve, box)

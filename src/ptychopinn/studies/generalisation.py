@@ -25,6 +25,7 @@ from ptychopinn.data import Scan
 from ptychopinn.data.io import check_output_folder, write_text_atomically
 from ptychopinn.errors import ConfigError, ScanError
 from ptychopinn.studies.environment import environment
+from ptychopinn.studies.finished import read_finished, write_finished
 from ptychopinn.studies.generalisation_tables import Trial, write_tables
 from ptychopinn.training import EpochHook
 
@@ -140,7 +141,7 @@ def _trial(setting: _Setting, name: str, recipe: Recipe, size: int, number: int)
     recipe = recipe.with_overrides([f"training.seed={seed}"])
     folder = None if setting.folder is None else setting.folder / "trials" / f"{name}_n{size}_seed{seed}"
     stated = _statement(setting, recipe, size)
-    before = None if folder is None else _finished(folder / "trial.json", stated)
+    before = None if folder is None else read_finished(folder / "trial.json", stated)
     if before is not None:
         logger.info("%s: finished before", folder)
         return Trial(name, size, seed, **before)
@@ -151,17 +152,8 @@ def _trial(setting: _Setting, name: str, recipe: Recipe, size: int, number: int)
     report = evaluate(image, setting.test_scan, region=setting.region).report
     made: dict[str, Any] = {"report": report, "train_s": trained.seconds, "total_s": time.perf_counter() - started}
     if folder is not None:
-        write_text_atomically(folder / "trial.json", json.dumps({"stated": stated, "trial": made}, indent=2))
+        write_finished(folder / "trial.json", stated, made)
     return Trial(name, size, seed, **made)
-
-
-def _finished(path: Path, stated: dict[str, Any]) -> dict[str, Any] | None:
-    """What a trial of the same statement wrote; a damaged file counts as none."""
-    try:
-        tree = json.loads(path.read_text(encoding="utf-8"))
-        return dict(tree["trial"]) if tree["stated"] == stated else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
 
 
 def _statement(setting: _Setting, recipe: Recipe, size: int) -> dict[str, Any]:

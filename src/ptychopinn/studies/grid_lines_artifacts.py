@@ -1,0 +1,154 @@
+"""Images of the grid-lines study: cut to the truth, kept in files, scored and drawn."""
+
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ptychopinn.data.io import check_output_folder
+from ptychopinn.data.io.atomic import atomic_path
+from ptychopinn.errors import ScanError
+from ptychopinn.metrics.report import Scored, score
+from ptychopinn.plotting import figure_comparison, figure_frc, save_figure
+from ptychopinn.reconstruction import Reconstruction
+from ptychopinn.simulation.gridlines import GridLinesSplit
+from ptychopinn.studies.generalisation_tables import CONTRAST
+
+TRUTH = "gt"
+"""Label of the known object among the images."""
+RECON_NAME = "recon.npz"
+
+
+def cut_to_truth(image: Reconstruction, test: GridLinesSplit) -> tuple[NDArray[np.complex64], NDArray[np.bool_]]:
+    """The part of a reconstruction that the truth covers, in its units, and where it was measured; both (Y, X).
+
+    Args:
+        image: of the first test object, in the frame of its scan.
+        test: the test part; its norm multiplies the image.
+    """
+    rows, columns = test.scene.layout.truth_region
+    shape = rows.stop - rows.start, columns.stop - columns.start
+    object_, coverage = image.in_frame((rows.start, columns.start), shape)
+    return (np.float32(test.norm) * object_).astype(np.complex64), coverage > 0
+
+
+def score_on_truth(
+    recon: NDArray[Any], truth: NDArray[Any], covered: NDArray[np.bool_] | None = None, name: str = "reconstruction"
+) -> Scored:
+    """Compare an image with the truth, every pixel of it; shift, phase ramp and complex scale are removed before.
+
+    Args:
+        recon: complex (Y, X).
+        truth: complex (Y, X).
+        covered: boolean (Y, X), what was measured; everything by default.
+        name: what messages call the image.
+
+    Raises:
+        ScanError: the two cannot be compared.
+    """
+    try:
+        return score(recon, truth, mask=covered, region=(0, truth.shape[0], 0, truth.shape[1]))
+    except ValueError as error:
+        raise ScanError(f"{name}: cannot be compared with the ground truth: {error}") from None
+
+
+def has_contrast(report: dict[str, Any]) -> bool:
+    """Whether amplitude and phase, where the truth has one, have about the contrast of the truth.
+
+    >>> has_contrast({"contrast_amplitude": 0.9, "contrast_phase": None})
+    True
+    """
+    contrasts = [report["contrast_amplitude"], report["contrast_phase"]]
+    return all(value is None or CONTRAST[0] <= value <= CONTRAST[1] for value in contrasts)
+
+
+def save_recon_artifact(
+    output_dir: str | Path, label: str, recon: NDArray[Any], covered: NDArray[np.bool_] | None = None
+) -> Path:
+    """Write `recons/<label>/recon.npz` in a folder; returns its path.
+
+    The file holds `YY_pred` complex64, `amp` and `phase` (rad) float32 and `covered` boolean, all (Y, X).
+
+    Args:
+        output_dir: folder of the study.
+        label: of the image, as in `pinn_cnn`; `gt` is the truth.
+        recon: complex (Y, X), or with further axes of length 1.
+        covered: boolean (Y, X), what was measured; everything by default.
+
+    Raises:
+        ScanError: not one complex image.
+        OutputError: the file cannot be written.
+    """
+    image = np.squeeze(np.asarray(recon))
+    if image.ndim != 2 or not np.iscomplexobj(image):
+        raise ScanError(f"{label}: {image.dtype} {np.shape(recon)} is no image; the rule is one complex array (Y, X)")
+    image = image.astype(np.complex64)
+    known = np.ones(image.shape, dtype=bool) if covered is None else covered
+    path = check_output_folder(Path(output_dir) / "recons" / label) / RECON_NAME
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, YY_pred=image, amp=np.abs(image), phase=np.angle(image), covered=known)
+    return path
+
+
+def has_artifact(output_dir: str | Path, label: str) -> bool:
+    """Whether `save_recon_artifact` wrote that image."""
+    return (Path(output_dir) / "recons" / label / RECON_NAME).is_file()
+
+
+def load_recon_artifact(output_dir: str | Path, label: str) -> tuple[NDArray[np.complex64], NDArray[np.bool_]]:
+    """An image that `save_recon_artifact` wrote, and where it was measured.
+
+    Raises:
+        ScanError: no such file, or damaged.
+    """
+    path = Path(output_dir) / "recons" / label / RECON_NAME
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return archive["YY_pred"], archive["covered"]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise ScanError(f"{path}: cannot be read ({error}); write it with save_recon_artifact") from None
+
+
+def render_grid_lines_visuals(output_dir: str | Path, order: Sequence[str] | None = None) -> dict[str, Path]:
+    """Draw images of a study beside the truth, and their ring correlations.
+
+    Every image is aligned first; one whose contrast is not that of the truth is titled as no result.
+
+    Args:
+        output_dir: folder that holds `recons/<label>/recon.npz`, the truth as `gt`.
+        order: labels of what is drawn; by default all that are there, by name.
+
+    Returns:
+        `compare`, the path of `visuals/compare_amp_phase.png`, and `frc`, that of `visuals/frc.png`.
+
+    Raises:
+        ScanError: the truth or an image is missing, or they do not fit.
+        OutputError: a picture cannot be written.
+    """
+    found = sorted(path.parent.name for path in Path(output_dir).glob(f"recons/*/{RECON_NAME}"))
+    labels = [label for label in (found if order is None else order) if label != TRUTH]
+    if not labels:
+        raise ScanError(f"{output_dir}: holds no image to draw; write one with save_recon_artifact")
+    truth, _ = load_recon_artifact(output_dir, TRUTH)
+    scored = {}
+    for label in labels:
+        one = score_on_truth(*_pair(output_dir, label, truth), name=label)
+        scored[label if has_contrast(one.report) else f"{label} (no result)"] = one
+    folder = check_output_folder(Path(output_dir) / "visuals")
+    images = {name: one.alignment.object_ for name, one in scored.items()}
+    picture = figure_comparison(images, truth, reports={name: one.report for name, one in scored.items()})
+    curves = figure_frc({name: one.frc for name, one in scored.items()})
+    return {
+        "compare": save_figure(picture, folder / "compare_amp_phase.png"),
+        "frc": save_figure(curves, folder / "frc.png"),
+    }
+
+
+def _pair(
+    output_dir: str | Path, label: str, truth: NDArray[np.complex64]
+) -> tuple[NDArray[np.complex64], NDArray[np.complex64], NDArray[np.bool_]]:
+    recon, covered = load_recon_artifact(output_dir, label)
+    return recon, truth, covered
