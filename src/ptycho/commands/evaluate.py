@@ -21,7 +21,7 @@ OPTIONS = Options(
                 "A scan with objectGuess, or another reconstruction.npz.",
                 others=("test_data", "test_data_file"),
             ),
-            Flag("output_dir", "output_dir", Path, "Folder for metrics.json, evaluation.png and frc.png; none by default."),
+            Flag("output_dir", "output_dir", Path, "For metrics.json, evaluation.png and frc.png; none by default."),
             Flag("region", "region", str, "y0,y1,x0,x1: scored rows and columns; by default what was scanned."),
             QUIET,
         ]

@@ -13,6 +13,7 @@ from ptychopinn.cli.info import info
 from ptychopinn.cli.reconstruct import reconstruct
 from ptychopinn.cli.run import run
 from ptychopinn.cli.simulate import simulate
+from ptychopinn.cli.study import study
 from ptychopinn.cli.train import train
 from ptychopinn.errors import PtychoPINNError
 
@@ -40,6 +41,8 @@ class Verbs(TyperGroup):
 def _interrupted(verb: str | None) -> str:
     if verb in ("run", "train"):
         return "Interrupted: give the same command with --resume to go on from the last finished epoch."
+    if verb == "study":
+        return "Interrupted: give the same command again; what has finished is not run again."
     return "Interrupted."
 
 
@@ -81,3 +84,4 @@ for _verb, _example in (
     (simulate, "ptychopinn simulate -o scan.npz --set simulation.photons_per_pattern=1e6"),
 ):
     app.command(epilog=f"Example: `{_example}`")(_verb)
+app.add_typer(study)

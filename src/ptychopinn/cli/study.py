@@ -7,6 +7,7 @@ import typer
 
 from ptychopinn.cli.console import errors, results
 from ptychopinn.cli.evaluate import parse_region
+from ptychopinn.cli.grid_lines import grid_lines
 from ptychopinn.cli.options import Output, Overrides, Scan, Verbose, training_options
 from ptychopinn.cli.progress import ProgressDisplay
 from ptychopinn.cli.summary import show_path
@@ -19,6 +20,7 @@ study = typer.Typer(
     name="study",
     help="Many runs, one table.",
     no_args_is_help=True,
+    rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -119,3 +121,7 @@ def _show_trial(done: int, total: int, trial: "Trial") -> None:
 study.command(epilog="Example: `ptychopinn study generalisation scan.npz --test other.npz --sizes 64,256 -o out/`")(
     generalisation
 )
+study.command(
+    name="grid-lines",
+    epilog="Example: `ptychopinn study grid-lines --N 64 --gridsize 1 --architectures cnn -o out/`",
+)(grid_lines)

@@ -33,6 +33,7 @@ from ptychopinn.studies.environment import environment
 from ptychopinn.studies.finished import read_finished, write_finished
 from ptychopinn.studies.generalisation_tables import Trial
 from ptychopinn.studies.grid_lines_artifacts import (
+    MARGIN_PX,
     TRUTH,
     cut_to_truth,
     has_artifact,
@@ -169,6 +170,8 @@ def _setting(data: GridLinesSource, folder: Path, on_epoch: EpochHook | None) ->
         raise ConfigError(
             f"{files[0]} and {files[1]} have (N, gridsize) {shapes[0]} and {shapes[1]}; give two parts of one data set"
         )
+    if any(np.array_equal(test_split.scene.objects[0], object_) for object_ in train_split.scene.objects):
+        raise ConfigError(f"{files[1]}: its object is one of those in {files[0]}; test on one that training never saw")
     digests = [_digest(Path(file)) for file in files]
     return _Setting(train_split, test_split, digests, check_output_folder(folder), on_epoch)
 
@@ -207,7 +210,7 @@ def _run(setting: _Setting, row: str, recipe: Recipe) -> Trial:
     test_scan = scans_of(setting.test)[0]
     image = reconstruct(test_scan, trained, folder, device=recipe.training.device).reconstruction
     recon, covered = cut_to_truth(image, setting.test)
-    save_recon_artifact(folder, row, recon, covered)
+    save_recon_artifact(folder, row, recon, covered, margin_px=MARGIN_PX)
     report = score_on_truth(recon, _truth(setting), covered, row).report
     facts = environment(recipe.training.device)
     write_text_atomically(folder / "environment.json", json.dumps(facts, indent=2))
@@ -231,7 +234,8 @@ def _written(setting: _Setting, recipe: Recipe, rows: Sequence[str], made: Seque
     save_recon_artifact(folder, TRUTH, _truth(setting))
     for row in rows:
         seed = next(trial.seed for trial in made if trial.recipe == row)
-        save_recon_artifact(folder, row, *load_recon_artifact(folder / "runs" / f"{row}_seed{seed}", row))
+        image, covered = load_recon_artifact(folder / "runs" / f"{row}_seed{seed}", row)
+        save_recon_artifact(folder, row, image, covered, margin_px=MARGIN_PX)
     facts = environment(recipe.training.device)
     published = _published(setting.test.scene.layout)
     return {

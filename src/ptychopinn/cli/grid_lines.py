@@ -1,0 +1,170 @@
+"""`ptychopinn study grid-lines`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ptychopinn.cli.console import errors, results
+from ptychopinn.cli.options import Config, Device, Output, Set, Threads, Verbose, collect_overrides
+from ptychopinn.cli.progress import ProgressDisplay
+from ptychopinn.cli.summary import show_path
+from ptychopinn.errors import ConfigError
+
+if TYPE_CHECKING:
+    from ptychopinn.simulation.gridlines_config import GridLinesConfig
+    from ptychopinn.studies.generalisation_tables import Trial
+    from ptychopinn.studies.grid_lines import GridLinesStudy
+
+
+def grid_lines(
+    output: Output,
+    size: Annotated[int, typer.Option("--N", metavar="PX", help="Rows and columns of a pattern.")] = 64,
+    gridsize: Annotated[
+        int, typer.Option("--gridsize", metavar="N", help="1: no overlap constraint. 2: groups of four patterns.")
+    ] = 1,
+    architectures: Annotated[
+        str, typer.Option("--architectures", metavar="NAME,...", help="Networks to compare.")
+    ] = "cnn",
+    seeds: Annotated[str, typer.Option("--seeds", metavar="N,N,...", help="Runs of each row.")] = "0,1,2",
+    epochs: Annotated[int, typer.Option("--epochs", min=1, metavar="N", help="Epochs of each run.")] = 60,
+    baseline: Annotated[bool, typer.Option(help="Add a row of the supervised network.")] = True,
+    data: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--data",
+            metavar="KEY=VALUE",
+            help="Change one setting of the simulated data, as in set_phi=true; may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
+    sim_backend: Annotated[str, typer.Option("--sim-backend", metavar="NAME", help="What simulates.")] = "torch",
+    config: Config = None,
+    set_: Set = None,
+    device: Device = None,
+    threads: Threads = None,
+    verbose: Verbose = False,
+) -> None:
+    """Compare architectures on drawn lines, against the ground truth; goes on where it was stopped."""
+    from ptychopinn.studies.grid_lines import study_grid_lines
+
+    check_sim_backend(sim_backend)
+    settings = grid_lines_config([f"N={size}", f"gridsize={gridsize}", *(data or [])])
+    with ProgressDisplay() as shown:
+        done = study_grid_lines(
+            settings,
+            output,
+            config,
+            architectures=[name.strip() for name in architectures.split(",") if name.strip()],
+            seeds=parse_seeds(seeds),
+            epochs=epochs,
+            baseline=baseline,
+            overrides=collect_overrides(set_, device=device, threads=threads),
+            on_run=show_run,
+            on_epoch=shown.on_epoch,
+        )
+    show_study(done)
+
+
+def show_study(done: "GridLinesStudy") -> None:
+    """The table, and where the pictures are."""
+    results.print(done.paths["text"].read_text(encoding="utf-8"), highlight=False, markup=False, soft_wrap=True)
+    show_path("picture", done.paths["compare"])
+    show_path("ring correlation", done.paths["frc"])
+
+
+def show_run(done: int, total: int, run: "Trial") -> None:
+    """One line on stderr."""
+    ssim = run.value("ssim_amplitude")
+    told = "" if ssim is None else f"amplitude SSIM {ssim:.3f}"
+    verdict = "" if run.is_result else "  NO RESULT (contrast)"
+    line = f"run {done}/{total}: {run.recipe}, seed {run.seed}  {told}{verdict}"
+    errors.print(line, highlight=False, soft_wrap=True)
+
+
+def check_sim_backend(name: str) -> None:
+    """Refuse simulators that are not there.
+
+    Raises:
+        ConfigError: with the one that is.
+    """
+    if name == "tf":
+        raise ConfigError("--sim-backend tf: there is no TensorFlow simulator yet; use --sim-backend torch")
+    if name != "torch":
+        raise ConfigError(f"--sim-backend {name}: no such simulator; use --sim-backend torch")
+
+
+def parse_seeds(text: str) -> list[int]:
+    """Whole numbers between commas.
+
+    Raises:
+        ConfigError: something else.
+
+    >>> parse_seeds("0, 1")
+    [0, 1]
+    """
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise ConfigError(f"--seeds {text!r}: the rule is whole numbers between commas, as in 0,1,2") from None
+
+
+def grid_lines_config(items: Sequence[str]) -> "GridLinesConfig":
+    """Settings of grid-lines data from `key=value` texts, whose values are read as YAML.
+
+    Raises:
+        ConfigError: no equals sign, an unknown key or a bad value.
+
+    >>> grid_lines_config(["N=16", "size=48"]).N
+    16
+    """
+    import yaml
+    from pydantic import ValidationError
+
+    from ptychopinn.simulation.gridlines_config import GridLinesConfig
+
+    tree: dict[str, Any] = {}
+    for item in items:
+        key, equals, value = item.partition("=")
+        if not equals:
+            raise ConfigError(f"--data {item}: the rule is KEY=VALUE, as in set_phi=true")
+        try:
+            tree[key.strip()] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise ConfigError(f"--data {item}: the value is not valid YAML; quote it") from None
+    try:
+        return GridLinesConfig(**tree)
+    except ValidationError as error:
+        known = ", ".join(GridLinesConfig.model_fields)
+        told = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+        raise ConfigError(f"settings of the data: {told}; known are {known}") from None
+
+
+def run_from_files(
+    train_npz: Path | None, test_npz: Path | None, settings: "GridLinesConfig"
+) -> "GridLinesConfig | tuple[Path, Path]":
+    """What is trained on: two files, one that holds both parts, or else what is simulated.
+
+    Raises:
+        ConfigError: only a test part, or files of another size than the settings say.
+    """
+    if train_npz is None and test_npz is None:
+        return settings
+    if train_npz is None:
+        raise ConfigError("--test-npz without --train-npz: give both, or neither to simulate them")
+    files = train_npz, test_npz or train_npz
+    _check_files(files[1], settings)
+    return files
+
+
+def _check_files(test_npz: Path, settings: "GridLinesConfig") -> None:
+    from ptychopinn.simulation.gridlines_reader import read_grid_lines
+
+    layout = read_grid_lines(test_npz, "test").scene.layout
+    found, asked = (layout.pattern_size, layout.gridsize), (settings.N, settings.gridsize)
+    if found != asked:
+        raise ConfigError(
+            f"{test_npz}: --N and --gridsize are {asked[0]} and {asked[1]}, but the data have {found[0]} and "
+            f"{found[1]}; give these"
+        )
