@@ -19,7 +19,6 @@ from ptychopinn.reconstruction import Reconstruction
 from ptychopinn.simulation.gridlines import make_grid_lines
 from ptychopinn.simulation.gridlines_config import GridLinesConfig
 from ptychopinn.studies import grid_lines
-from ptychopinn.studies.generalisation_tables import Trial
 from ptychopinn.studies.grid_lines import GridLinesStudy, study_grid_lines
 from ptychopinn.studies.grid_lines_artifacts import (
     cut_to_truth,
@@ -28,6 +27,7 @@ from ptychopinn.studies.grid_lines_artifacts import (
     score_on_truth,
 )
 from ptychopinn.studies.grid_lines_tables import shortfall
+from ptychopinn.studies.trial import Trial
 
 SMALL = GridLinesConfig(N=16, size=48, nimgs_train=1, nphotons=1e6, set_phi=True)
 TINY = ["model.generator.width=2", "model.generator.levels=2", "training.threads=1"]

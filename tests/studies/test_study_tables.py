@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from ptychopinn.studies.environment import environment, hardware_line
-from ptychopinn.studies.generalisation_tables import Trial, as_markdown, grouped
+from ptychopinn.studies.generalisation_tables import as_markdown
 from ptychopinn.studies.spread import markdown_table, spread_columns, spread_of, write_csv
+from ptychopinn.studies.trial import Trial, grouped
 
 REPORT = {
     "psnr_phase": 30.0,

@@ -14,8 +14,8 @@ from ptychopinn.errors import ConfigError
 
 if TYPE_CHECKING:
     from ptychopinn.simulation.gridlines_config import GridLinesConfig
-    from ptychopinn.studies.generalisation_tables import Trial
     from ptychopinn.studies.grid_lines import GridLinesStudy
+    from ptychopinn.studies.trial import Trial
 
 
 def grid_lines(

@@ -14,7 +14,7 @@ from ptychopinn.cli.summary import show_path
 from ptychopinn.errors import ConfigError
 
 if TYPE_CHECKING:
-    from ptychopinn.studies.generalisation_tables import Trial
+    from ptychopinn.studies.trial import Trial
 
 study = typer.Typer(
     name="study",

@@ -26,7 +26,8 @@ from ptychopinn.data.io import check_output_folder, write_text_atomically
 from ptychopinn.errors import ConfigError, ScanError
 from ptychopinn.studies.environment import environment
 from ptychopinn.studies.finished import read_finished, write_finished
-from ptychopinn.studies.generalisation_tables import Trial, write_tables
+from ptychopinn.studies.generalisation_tables import write_tables
+from ptychopinn.studies.trial import Trial
 from ptychopinn.training import EpochHook
 
 logger = logging.getLogger("ptychopinn.studies")

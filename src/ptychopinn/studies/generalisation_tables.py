@@ -1,7 +1,6 @@
 """Tables and picture of a generalisation study."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +8,8 @@ from ptychopinn.data.io import write_text_atomically
 from ptychopinn.plotting import figure_trend, save_figure
 from ptychopinn.studies.environment import hardware_line
 from ptychopinn.studies.spread import markdown_table, spread_columns, spread_of, write_csv
+from ptychopinn.studies.trial import CONTRAST, Trial, grouped
 
-CONTRAST = (0.8, 1.2)
-"""Recovered over true contrast outside which an image is no result."""
 _COLUMNS = (
     ("psnr_phase", "phase PSNR (peak 2 pi), dB", 2),
     ("psnr_phase_high_rings", "the same, rings above 5", 2),
@@ -23,35 +21,6 @@ _COLUMNS = (
     ("contrast_amplitude", "amplitude contrast", 2),
 )
 _PANELS = ("psnr_phase", "psnr_amplitude", "ssim_phase", "ssim_amplitude", "contrast_phase", "contrast_amplitude")
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One training and its score on what it has not seen."""
-
-    recipe: str
-    """Its name."""
-    patterns: int
-    """Trained on."""
-    seed: int
-    report: dict[str, Any]
-    """What `ptychopinn.evaluate` reports of the test scan."""
-    train_s: float
-    """Time of the training."""
-    total_s: float
-    """The same with reconstruction and scores."""
-
-    def value(self, key: str) -> float | None:
-        """A number of the report; a ring correlation that is nowhere above its threshold has resolution 0."""
-        if key.startswith("frc_") and self.report[f"frc_{key.split('_')[1]}_outcome"] == "never above":
-            return 0.0
-        return self.report[key]
-
-    @property
-    def is_result(self) -> bool:
-        """Whether amplitude and phase have about the contrast of the truth."""
-        contrasts = [self.report["contrast_amplitude"], self.report["contrast_phase"]]
-        return all(value is None or CONTRAST[0] <= value <= CONTRAST[1] for value in contrasts)
 
 
 def write_tables(
@@ -69,14 +38,6 @@ def write_tables(
         "text": write_text_atomically(folder / "table.md", as_markdown(rows, stated, facts)),
         "picture": save_figure(_picture(trials), folder / "generalisation.png"),
     }
-
-
-def grouped(trials: Sequence[Trial]) -> list[list[Trial]]:
-    """Trials of one recipe and one number of patterns together, in their order."""
-    rows: dict[tuple[str, int], list[Trial]] = {}
-    for trial in trials:
-        rows.setdefault((trial.recipe, trial.patterns), []).append(trial)
-    return list(rows.values())
 
 
 def as_markdown(rows: Sequence[Sequence[Trial]], stated: Mapping[str, str], facts: dict[str, str | int]) -> str:

@@ -31,7 +31,6 @@ from ptychopinn.simulation.gridlines_reader import read_grid_lines
 from ptychopinn.simulation.gridlines_scans import scans_of
 from ptychopinn.studies.environment import environment
 from ptychopinn.studies.finished import read_finished, write_finished
-from ptychopinn.studies.generalisation_tables import Trial
 from ptychopinn.studies.grid_lines_artifacts import (
     MARGIN_PX,
     TRUTH,
@@ -43,6 +42,7 @@ from ptychopinn.studies.grid_lines_artifacts import (
     score_on_truth,
 )
 from ptychopinn.studies.grid_lines_tables import PUBLISHED_SIZE_PX, PUBLISHED_SSIM, write_grid_lines_tables
+from ptychopinn.studies.trial import Trial
 from ptychopinn.training import EpochHook
 
 logger = logging.getLogger("ptychopinn.studies")

@@ -15,7 +15,7 @@ from ptychopinn.metrics.report import Scored, score
 from ptychopinn.plotting import figure_comparison, figure_frc, save_figure
 from ptychopinn.reconstruction import Reconstruction
 from ptychopinn.simulation.gridlines import GridLinesSplit
-from ptychopinn.studies.generalisation_tables import CONTRAST
+from ptychopinn.studies.trial import has_contrast
 
 TRUTH = "gt"
 """Label of the known object among the images."""
@@ -59,16 +59,6 @@ def score_on_truth(
         return score(recon, np.pad(truth, margin, mode="edge"), mask=covered, region=region)
     except ValueError as error:
         raise ScanError(f"{name}: cannot be compared with the ground truth: {error}") from None
-
-
-def has_contrast(report: dict[str, Any]) -> bool:
-    """Whether amplitude and phase, where the truth has one, have about the contrast of the truth.
-
-    >>> has_contrast({"contrast_amplitude": 0.9, "contrast_phase": None})
-    True
-    """
-    contrasts = [report["contrast_amplitude"], report["contrast_phase"]]
-    return all(value is None or CONTRAST[0] <= value <= CONTRAST[1] for value in contrasts)
 
 
 def save_recon_artifact(

@@ -7,8 +7,8 @@ from typing import Any
 
 from ptychopinn.data.io import write_text_atomically
 from ptychopinn.studies.environment import hardware_line
-from ptychopinn.studies.generalisation_tables import CONTRAST, Trial, grouped
 from ptychopinn.studies.spread import markdown_table, spread_columns, spread_of, write_csv
+from ptychopinn.studies.trial import CONTRAST, Trial, grouped
 
 PUBLISHED_SSIM = {(64, 1): 0.904, (64, 2): 0.968, (128, 1): 0.988}
 """(N, gridsize) -> best published amplitude SSIM on objects of 392 px."""
