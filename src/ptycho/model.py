@@ -168,7 +168,7 @@ class TrainedModel:
         """The scan on its device, and the network there too, with the probe that belongs to it."""
         from ptychopinn.api.reconstruct import use_probe
         from ptychopinn.data.dataset import ScanTensors
-        from ptychopinn.training import choose_device
+        from ptychopinn.data.device import choose_device
 
         tensors = ScanTensors(scan, choose_device("auto"))
         self.network.to(tensors.device)

@@ -12,8 +12,9 @@ import torch
 
 from ptychopinn.config import Recipe
 from ptychopinn.data import Scan
+from ptychopinn.data.device import choose_device
 from ptychopinn.errors import ConfigError, ScanError
-from ptychopinn.training import Fit, choose_device, fit, split_groups
+from ptychopinn.training import Fit, fit, split_groups
 from ptychopinn.training.loader import GroupLoader
 from ptychopinn.training.prepare import _with_epochs
 

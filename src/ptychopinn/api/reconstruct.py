@@ -19,6 +19,7 @@ from ptychopinn.api.train import Trained
 from ptychopinn.config import Recipe
 from ptychopinn.data import Scan, make_groups
 from ptychopinn.data.dataset import ScanTensors
+from ptychopinn.data.device import choose_device
 from ptychopinn.data.io.atomic import check_output_folder, write_text_atomically
 from ptychopinn.errors import BundleError, ConfigError
 from ptychopinn.models import PatchModel, prepare_probe, scan_scale
@@ -30,7 +31,7 @@ from ptychopinn.reconstruction import (
     check_one_image,
     predict_and_stitch,
 )
-from ptychopinn.training import History, choose_device
+from ptychopinn.training import History
 
 logger = logging.getLogger("ptychopinn")
 ProbeChoice = Literal["auto", "scan", "model"]

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ptychopinn.errors import ConfigError
+from ptychopinn.data.device import choose_device
 from ptychopinn.physics import DiffractionModel, check_inside, count_photons, extract_patches, split_position
 
 Counts = NDArray[np.uint16 | np.uint32 | np.uint64]
@@ -55,7 +55,7 @@ def record_patterns(
         PtychoPINNError: a patch leaves the object.
         ConfigError: no such device here.
     """
-    place = choose_device(device)
+    place = choose_device(device, "simulation.device")
     on_host = place.type == "cpu"
     check_inside(torch.from_numpy(positions_px), probe.shape[-2:], object_.shape[-2:])
     canvas, modes, positions = (torch.from_numpy(array).to(place) for array in (object_, probe, positions_px))
@@ -81,23 +81,6 @@ def object_patches(
     """
     whole, _ = split_position(torch.from_numpy(positions_px))
     return extract_patches(torch.from_numpy(object_), whole, (size, size)).numpy()
-
-
-def choose_device(name: str) -> torch.device:
-    """The device of that name; `auto` takes a GPU where there is one.
-
-    Raises:
-        ConfigError: no such device here.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise ConfigError(f"simulation.device = {name!r} cannot be used here ({reason}); use auto or cpu") from None
-    return device
 
 
 def _record(

@@ -18,7 +18,7 @@ def environment(device: str) -> dict[str, str | int]:
     """
     import torch
 
-    from ptychopinn.training import choose_device
+    from ptychopinn.data.device import choose_device
 
     chosen = choose_device(device)
     return {

@@ -2,7 +2,7 @@
 
 from ptychopinn.training.callbacks import EpochHook, History
 from ptychopinn.training.fit import Fit, fit, fit_prepared
-from ptychopinn.training.prepare import Part, Prepared, choose_device, prepare, split_groups
+from ptychopinn.training.prepare import Part, Prepared, prepare, split_groups
 
 __all__ = [
     "EpochHook",
@@ -10,7 +10,6 @@ __all__ = [
     "History",
     "Part",
     "Prepared",
-    "choose_device",
     "fit",
     "fit_prepared",
     "prepare",

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ptychopinn.config import DataConfig, Recipe
 from ptychopinn.data import cached_groups, inside_bounds, make_groups, split_by_place, subsample
 from ptychopinn.data.dataset import ScanTensors
+from ptychopinn.data.device import choose_device
 from ptychopinn.data.scan import Scan
 from ptychopinn.errors import ConfigError, ScanError
 from ptychopinn.models import (
@@ -178,25 +179,6 @@ def _untrained(recipe: Recipe, tensors: ScanTensors) -> PatchModel:
         torch.manual_seed(recipe.training.seed)
         model = build_model(recipe, probe, scale).to(tensors.device)
     return model
-
-
-def choose_device(name: str) -> torch.device:
-    """The device of that name; `auto` takes a GPU where there is one.
-
-    Raises:
-        ConfigError: no such device here.
-    """
-    if name == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise ConfigError(f"training.device = {name!r} cannot be used here ({reason}); use auto or cpu") from None
-    return device
 
 
 def split_groups(scan: Scan, recipe: Recipe) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -1,0 +1,26 @@
+"""The device that a setting names."""
+
+import torch
+
+from ptychopinn.errors import ConfigError
+
+
+def choose_device(name: str, setting: str = "training.device") -> torch.device:
+    """The device of that name; `auto` takes a GPU where there is one.
+
+    Args:
+        name: `auto`, `cpu`, `cuda`, `cuda:1`, ...
+        setting: what the user wrote it into, for the message.
+
+    Raises:
+        ConfigError: no such device here.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"{setting} = {name!r} cannot be used here ({reason}); use auto or cpu") from None
+    return device
