@@ -49,7 +49,6 @@ def test_every_field_of_the_earlier_system_is_there_with_its_default(shared_dir:
 
 def test_the_clients_own_settings_are_our_defaults() -> None:
     """ptychodus builds the five PyTorch configurations; every field that it passes exists and has its default."""
-    pytest.importorskip("ptychodus")
     from ptychodus.api.settings import SettingsRegistry
     from ptychodus.model.ptychopinn_torch import reconstructor, settings
 
@@ -65,7 +64,6 @@ def test_the_clients_own_settings_are_our_defaults() -> None:
 
 @pytest.mark.parametrize("name", ["PINN", "Supervised"])
 def test_the_clients_older_settings_need_no_warning(name: str) -> None:
-    pytest.importorskip("ptychodus")
     from ptychodus.api.settings import SettingsRegistry
     from ptychodus.model.ptychopinn import reconstructor, settings
 

@@ -90,6 +90,12 @@ def test_frc_names_the_resolution_of_each_threshold() -> None:
     assert mark.get_ydata()[0] == pytest.approx(0.5)
 
 
+def test_frc_draws_every_threshold_that_is_asked_for() -> None:
+    """More of them than there are colours; none may be dropped in silence."""
+    thresholds = (0.5, 1 / 7, "half_bit", 0.3, 0.2)
+    assert len(labels(draw_frc(axes(), curve(np.linspace(1, 0, 41)[1:]), thresholds=thresholds))) == len(thresholds)
+
+
 def test_frc_says_when_nothing_is_crossed() -> None:
     assert labels(draw_frc(axes(), curve(np.ones(20)))) == ["0.5: not crossed"]
     ax = draw_frc(axes(), curve(np.full(20, -0.3)))

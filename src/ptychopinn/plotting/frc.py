@@ -1,6 +1,7 @@
 """Fourier ring correlation: one curve with its resolutions, or several beside each other."""
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -40,7 +41,7 @@ def draw_frc(
     """
     _prepare(ax, [curve], title)
     _draw_curve(ax, curve, TRAINING)
-    for threshold, color in zip(thresholds, (VALIDATION, THIRD, MUTED), strict=False):
+    for threshold, color in zip(thresholds, cycle((VALIDATION, THIRD, MUTED)), strict=False):
         label = f"{_name(threshold)}: {_resolution(curve, threshold, pixel_size_m)}"
         line = curve.threshold_curve(threshold)
         ax.plot(curve.frequency_cycles_per_px, line, color=color, linewidth=1.0, dashes=(4, 3), label=label)
