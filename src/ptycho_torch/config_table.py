@@ -227,7 +227,7 @@ INFERENCE: dict[str, Arrival] = {
     "patch_weighting": to_recipe(
         "reconstruction.weight",
         "reconstruction.window_px",
-        how="`uniform` is `central` with a window of `middle_trim`",
+        how="`uniform` is `central` with a window of `middle_trim`, where patches count by the light on them",
     ),
     "varpro_scaling": nowhere(_OWN_SCALE),
     "log_patch_stats": nowhere("patches are not logged"),
