@@ -1,6 +1,7 @@
 """Shapes checked while testing; where the test data lie, and what happens without them."""
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,9 @@ install_import_hook("ptychopinn.physics", "beartype.beartype(conf=beartype.Beart
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = Path(os.environ.get("PTYCHOPINN_TEST_DATA", ROOT.parent / "shared"))
 
+OPTIONAL = ("ptychi", "neuralop")
+"""Packages that some tests need and the test environment does not have."""
+
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Deselect what needs the test data where they are absent, and slow tests unless asked for."""
@@ -20,7 +24,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     dropped = [
         item
         for item in items
-        if (drop_shared and item.get_closest_marker("shared_data")) or (drop_slow and item.get_closest_marker("slow"))
+        if (drop_shared and item.get_closest_marker("shared_data"))
+        or (drop_slow and item.get_closest_marker("slow"))
+        or _missing(item)
     ]
     if dropped:
         config.hook.pytest_deselected(items=dropped)
@@ -28,13 +34,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     config.stash[_ABSENT] = drop_shared
 
 
+def _missing(item: pytest.Item) -> bool:
+    """Whether a test is of an optional package that is not installed."""
+    return any(find_spec(mark.args[0]) is None for mark in item.iter_markers("optional"))
+
+
 _ABSENT = pytest.StashKey[bool]()
 
 
 def pytest_report_header(config: pytest.Config) -> str:
-    """One visible line about the data."""
+    """One visible line about the data, one about optional packages."""
     state = "found" if (SHARED / "data").is_dir() else "ABSENT: tests that need it are deselected"
-    return f"test data: {SHARED} {state} (PTYCHOPINN_TEST_DATA)"
+    absent = [name for name in OPTIONAL if find_spec(name) is None]
+    packages = f"optional packages: ABSENT, their tests are deselected: {', '.join(absent)}" if absent else ""
+    return "\n".join([f"test data: {SHARED} {state} (PTYCHOPINN_TEST_DATA)", *([packages] if packages else [])])
 
 
 @pytest.fixture

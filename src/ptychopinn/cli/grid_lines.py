@@ -30,6 +30,7 @@ def grid_lines(
     seeds: Annotated[str, typer.Option("--seeds", metavar="N,N,...", help="Runs of each row.")] = "0,1,2",
     epochs: Annotated[int, typer.Option("--epochs", min=1, metavar="N", help="Epochs of each run.")] = 60,
     baseline: Annotated[bool, typer.Option(help="Add a row of the supervised network.")] = True,
+    iterative: Annotated[bool, typer.Option(help="Add a row of pty-chi's solver, where that is installed.")] = True,
     data: Annotated[
         list[str] | None,
         typer.Option(
@@ -60,6 +61,7 @@ def grid_lines(
             seeds=parse_seeds(seeds),
             epochs=epochs,
             baseline=baseline,
+            iterative=iterative,
             overrides=collect_overrides(set_, device=device, threads=threads),
             on_run=show_run,
             on_epoch=shown.on_epoch,

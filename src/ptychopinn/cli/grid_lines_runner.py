@@ -45,6 +45,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--N", type=int, default=64)
     made.add_argument("--gridsize", type=int, default=1)
     made.add_argument("--baseline", action="store_true", help="add a supervised row")
+    made.add_argument("--iterative", action="store_true", help="add a row of pty-chi's solver, where installed")
     made.add_argument("--config", type=Path, help="recipe file")
     made.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="one setting of the recipe")
     return made
@@ -85,6 +86,7 @@ def _work(options: argparse.Namespace) -> None:
             seeds=[options.seed],
             epochs=options.epochs,
             baseline=options.baseline,
+            iterative=options.iterative,
             overrides=overrides_of(options),
             on_run=show_run,
             on_epoch=shown.on_epoch,

@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -23,6 +24,8 @@ from ptychopinn.data.io import check_output_folder, write_text_atomically
 from ptychopinn.errors import ConfigError
 from ptychopinn.generators import architectures as registered_architectures
 from ptychopinn.metrics.region import MIN_SIDE_PX
+from ptychopinn.reconstruction import Reconstruction
+from ptychopinn.reconstruction.result import RESULT_NAME
 from ptychopinn.simulation.gridlines import GridLinesSplit, make_grid_lines
 from ptychopinn.simulation.gridlines_config import GridLinesConfig
 from ptychopinn.simulation.gridlines_files import write_grid_lines
@@ -42,6 +45,7 @@ from ptychopinn.studies.grid_lines_artifacts import (
     score_on_truth,
 )
 from ptychopinn.studies.grid_lines_tables import PUBLISHED_SIZE_PX, PUBLISHED_SSIM, write_grid_lines_tables
+from ptychopinn.studies.iterative import has_ptychi, solve_with_ptychi
 from ptychopinn.studies.trial import Trial
 from ptychopinn.training import EpochHook
 
@@ -51,6 +55,9 @@ GridLinesSource: TypeAlias = GridLinesConfig | tuple[str | Path, str | Path]
 """What to simulate, or the files of the training and of the test part; a file that holds both may stand twice."""
 BASELINE = "baseline"
 """The row of the supervised network."""
+ITERATIVE = "ptychi"
+"""The row of the iterative solver, which needs no training."""
+ITERATIVE_EPOCHS = 60
 BASELINE_ARCHITECTURE = "cnn"
 _OWN_SETTINGS = {
     "model.generator.architecture": "--architectures",
@@ -70,6 +77,17 @@ class GridLinesStudy:
     """By row, its name in `recipe`, and seed."""
     paths: dict[str, Path]
     """`metrics`, `table`, `text`, `compare`, `frc`, `environment`."""
+
+
+@dataclass(frozen=True)
+class _Row:
+    """One run of a row."""
+
+    name: str
+    seed: int
+    stated: dict[str, Any]
+    """All that decides it."""
+    device: str
 
 
 @dataclass(frozen=True)
@@ -93,6 +111,7 @@ def study_grid_lines(
     seeds: Sequence[int] = (0,),
     epochs: int = 60,
     baseline: bool = True,
+    iterative: bool = True,
     overrides: Sequence[str] = (),
     on_run: RunHook | None = None,
     on_epoch: EpochHook | None = None,
@@ -111,6 +130,7 @@ def study_grid_lines(
         seeds: of initial weights and order, one run each; objects and counts do not change.
         epochs: of each run.
         baseline: whether there is a supervised row, `cnn` trained on the true windows.
+        iterative: whether there is a row of pty-chi's LSQML on the test patterns, where pty-chi is installed.
         overrides: `section.key=value` texts.
         on_run: told after every run: runs done, runs in all, the run.
         on_epoch: told after every epoch of training.
@@ -125,13 +145,18 @@ def study_grid_lines(
         _check_test(data.layout("test"), data.nimgs_test, "the settings of the data")
     setting = _setting(data, Path(output), on_epoch)
     recipes = _rows(base, architectures, baseline, setting.test.scene.layout.gridsize)
+    plan: list[tuple[str, Callable[[int], Trial]]] = [
+        (row, partial(_run, setting, row, recipe_of_row)) for row, recipe_of_row in recipes.items()
+    ]
+    if iterative and has_ptychi():
+        plan.append((ITERATIVE, partial(_solve, setting, base.training.device)))
     made: list[Trial] = []
-    for row, recipe_of_row in recipes.items():
+    for _, run in plan:
         for seed in seeds:
-            made.append(_run(setting, row, recipe_of_row.with_overrides([f"training.seed={seed}"])))
+            made.append(run(seed))
             if on_run is not None:
-                on_run(len(made), len(recipes) * len(seeds), made[-1])
-    return GridLinesStudy(tuple(made), _written(setting, base, list(recipes), made))
+                on_run(len(made), len(plan) * len(seeds), made[-1])
+    return GridLinesStudy(tuple(made), _written(setting, base, [row for row, _ in plan], made))
 
 
 def _check_plan(architectures: Sequence[str], seeds: Sequence[int], overrides: Sequence[str]) -> None:
@@ -195,32 +220,54 @@ def _rows(base: Recipe, architectures: Sequence[str], baseline: bool, gridsize: 
     return made
 
 
-def _run(setting: _Setting, row: str, recipe: Recipe) -> Trial:
+def _run(setting: _Setting, row: str, recipe: Recipe, seed: int) -> Trial:
     """One training, one reconstruction, one report; read where that was done before."""
-    seed = recipe.training.seed
-    folder = setting.folder / "runs" / f"{row}_seed{seed}"
+    recipe = recipe.with_overrides([f"training.seed={seed}"])
     stated = {"recipe": recipe.model_dump(mode="json"), "data": setting.data}
-    before = read_finished(folder / "run.json", stated)
-    if before is not None and has_artifact(folder, row):
+
+    def image(folder: Path) -> tuple[Reconstruction, float]:
+        trained = train(scans_of(setting.train), folder, recipe, on_epoch=setting.on_epoch)
+        made = reconstruct(scans_of(setting.test)[0], trained, folder, device=recipe.training.device)
+        return made.reconstruction, trained.seconds
+
+    return _finished_or_made(setting, _Row(row, seed, stated, recipe.training.device), image)
+
+
+def _solve(setting: _Setting, device: str, seed: int) -> Trial:
+    """The iterative solver on the test patterns, with the true probe, as the networks have it."""
+    stated = {"solver": ITERATIVE, "epochs": ITERATIVE_EPOCHS, "seed": seed, "data": setting.data}
+
+    def image(folder: Path) -> tuple[Reconstruction, float]:
+        scan = scans_of(setting.test)[0]
+        made = solve_with_ptychi(scan, scan.probe, epochs=ITERATIVE_EPOCHS, seed=seed, device=device)
+        made.save(check_output_folder(folder) / RESULT_NAME)
+        return made, 0.0
+
+    return _finished_or_made(setting, _Row(ITERATIVE, seed, stated, device), image)
+
+
+def _finished_or_made(setting: _Setting, row: _Row, image: Callable[[Path], tuple[Reconstruction, float]]) -> Trial:
+    """A run, read where it has ended before; `image` gives the image and the time of training."""
+    folder = setting.folder / "runs" / f"{row.name}_seed{row.seed}"
+    before = read_finished(folder / "run.json", row.stated)
+    if before is not None and has_artifact(folder, row.name):
         logger.info("%s: finished before", folder)
-        return _trial(setting, row, seed, before)
+        return _trial(setting, row.name, row.seed, before)
     (folder / "run.json").unlink(missing_ok=True)
     started = time.perf_counter()
-    trained = train(scans_of(setting.train), folder, recipe, on_epoch=setting.on_epoch)
-    test_scan = scans_of(setting.test)[0]
-    image = reconstruct(test_scan, trained, folder, device=recipe.training.device).reconstruction
-    recon, covered = cut_to_truth(image, setting.test)
-    save_recon_artifact(folder, row, recon, covered, margin_px=MARGIN_PX)
-    report = score_on_truth(recon, _truth(setting), covered, row).report
-    facts = environment(recipe.training.device)
+    reconstruction, train_s = image(folder)
+    recon, covered = cut_to_truth(reconstruction, setting.test)
+    save_recon_artifact(folder, row.name, recon, covered, margin_px=MARGIN_PX)
+    report = score_on_truth(recon, _truth(setting), covered, row.name).report
+    facts = environment(row.device)
     write_text_atomically(folder / "environment.json", json.dumps(facts, indent=2))
-    made = {"report": report, "train_s": trained.seconds, "total_s": time.perf_counter() - started}
-    write_finished(folder / "run.json", stated, made)
-    return _trial(setting, row, seed, made)
+    made = {"report": report, "train_s": train_s, "total_s": time.perf_counter() - started}
+    write_finished(folder / "run.json", row.stated, made)
+    return _trial(setting, row.name, row.seed, made)
 
 
 def _trial(setting: _Setting, row: str, seed: int, made: dict[str, Any]) -> Trial:
-    patterns = len(setting.train) * setting.train.scene.layout.gridsize**2
+    patterns = 0 if row == ITERATIVE else len(setting.train) * setting.train.scene.layout.gridsize**2
     return Trial(row, patterns, seed, **made)
 
 

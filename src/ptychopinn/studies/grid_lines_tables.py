@@ -64,7 +64,7 @@ def as_markdown(
         "contrast": f"recovered over true standard deviation; a row outside {CONTRAST[0]}-{CONTRAST[1]} is no result",
         "hardware": hardware_line(facts),
     }
-    header = ["row", "verdict", "seeds", *(label for _, label, _ in _COLUMNS), "training, s"]
+    header = ["row", "verdict", "seeds", *(label for _, label, _ in _COLUMNS), "training, s", "in all, s"]
     first = [] if published is None else [shortfall(rows, published), ""]
     lines = [f"- {name}: {text}" for name, text in head.items()]
     table = markdown_table(header, [_cells(row) for row in rows])
@@ -110,11 +110,11 @@ def _cells(row: Sequence[Trial]) -> list[str]:
     failed = [str(trial.seed) for trial in row if not trial.is_result]
     spreads = [(spread_of([trial.value(key) for trial in row]), digits) for key, _, digits in _COLUMNS]
     numbers = ["" if spread is None else spread.text(digits) for spread, digits in spreads]
-    seconds = spread_of([trial.train_s for trial in row])
+    train_s, total_s = (spread_of([getattr(trial, key) for trial in row]) for key in ("train_s", "total_s"))
     return [
         row[0].recipe,
         f"NO RESULT: contrast of seed {', '.join(failed)}" if failed else "result",
         " ".join(str(trial.seed) for trial in row),
         *(f"({number})" if failed and number else number for number in numbers),
-        "" if seconds is None else f"{seconds.mean:.1f}",
+        *("" if seconds is None else f"{seconds.mean:.1f}" for seconds in (train_s, total_s)),
     ]
