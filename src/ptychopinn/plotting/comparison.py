@@ -22,7 +22,9 @@ WIDE, NARROW, TALL, ROOM = 3.4, 2.3, 4.6, 13.0
 TITLE, NOTES = 0.4, 0.4
 """Above a row of panels, and below it for scores and scale bar."""
 SMALLEST = 0.02
-"""Least range of colours, of the amplitude and in rad."""
+"""Least range of colours of the amplitude."""
+SMALLEST_RAD = 0.2
+"""That of the phase: where the truth has none, rounding must not fill the panel."""
 LETTERS_PER_INCH = 12.5
 """Of a title."""
 
@@ -136,7 +138,7 @@ def _parts(images: list[NDArray[Any]], truth: NDArray[Any], coverage: NDArray[An
     objects = [truth * turned]
     objects += [image * np.exp(-1j * mean_phase(image * np.conj(objects[0]), coverage)) for image in images]
     amplitudes, phases = [np.abs(object_) for object_ in objects], [np.angle(object_) for object_ in objects]
-    cmap, limits = phase_colours(robust_limits(phases[0], coverage, SMALLEST))
+    cmap, limits = phase_colours(robust_limits(phases[0], coverage, SMALLEST_RAD))
     return (
         _Part("Amplitude", amplitudes, "gray", robust_limits(amplitudes[0], coverage, SMALLEST), ""),
         _Part("Phase", phases, cmap, limits, "rad"),
