@@ -1,24 +1,44 @@
-"""How good are the images, and how long does it take? The rows of docs/measurements.md.
+"""How good are the images, and how long does it take? Scans x networks x seeds: the rows of docs/measurements.md.
 
-    python benchmarks/quality.py ../shared/data -o outputs/quality [--only siemens64] [--halves]
+    python benchmarks/quality.py ../shared/data -o outputs/quality --architectures cnn,fno,hybrid,unrolled --seeds 0,1,2
+    python benchmarks/quality.py ../shared/data -o outputs/quality --only siemens64 --set training.epochs=20
+    python benchmarks/quality.py ../shared/data -o outputs/quality --architectures cnn,mine=recipes/transfer.yaml
+    python benchmarks/quality.py ../shared/data -o outputs/quality --only siemens64 --halves
 
-Every row runs `ptychopinn.run` with the default recipe and is scored on a fixed rectangle after complex alignment.
+Every run is `ptychopinn.run` with the default recipe and another architecture, or with a recipe of its own
+(`name=FILE`), scored on a fixed rectangle after complex alignment. The grid-lines rows train on two objects and
+reconstruct a third one. Beside them stand the iterative references that come with the data, and with `--iterative` the
+solver of pty-chi where that is installed, with the same probe. A run that has ended in the output folder is not run
+again; `table.md`, `table.csv` and `table.json` are written after each.
+
 With --halves the scan is cut in two by place: a model is trained on one half, saved, and reconstructs the other half;
 it is compared, on the same rectangle, with the model that was trained on the whole scan.
 """
 
 import argparse
+import hashlib
 import json
-import platform
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 import ptychopinn
-from ptychopinn.api.evaluate import Region
+from ptychopinn import Recipe
+from ptychopinn.api.evaluate import Region, misfit_of
+from ptychopinn.api.model_files import load_model
+from ptychopinn.data.dataset import ScanTensors
+from ptychopinn.data.io import write_text_atomically
+from ptychopinn.reconstruction import photons_of
+from ptychopinn.simulation.gridlines_config import GridLinesConfig
+from ptychopinn.studies.environment import environment, hardware_line
+from ptychopinn.studies.finished import read_finished, write_finished
+from ptychopinn.studies.grid_lines import study_grid_lines
+from ptychopinn.studies.iterative import has_ptychi, solve_with_ptychi
+from ptychopinn.studies.spread import markdown_table, spread_columns, spread_of, write_csv
 
 REGIONS: dict[str, Region] = {
     "siemens64": (36, 202, 36, 202),
@@ -27,62 +47,240 @@ REGIONS: dict[str, Region] = {
     "synth_dev_1e4": (40, 260, 40, 260),
 }
 """Rows and columns that are scored."""
+GRID_LINES = {"grid_lines64": (64, 1), "grid_lines64_gs2": (64, 2), "grid_lines128": (128, 1)}
+"""Pattern size, px, and gridsize of the grid-lines data."""
+COLUMNS = (
+    ("psnr_amplitude", "amplitude PSNR (peak 1), dB", 2),
+    ("psnr_phase", "phase PSNR (peak 2 pi), dB", 2),
+    ("ssim_amplitude", "amplitude SSIM", 3),
+    ("ssim_phase", "phase SSIM", 3),
+    ("frc_0.5_nyquist", "FRC 0.5, of Nyquist", 3),
+    ("contrast_amplitude_high_rings", "amplitude contrast, rings above 5", 2),
+    ("contrast_phase_high_rings", "phase contrast, rings above 5", 2),
+    ("amplitude_misfit", "misfit", 4),
+    ("poisson_deviance_per_pixel", "Poisson deviance", 3),
+    ("poisson_deviance_of_a_perfect_model", "of a perfect model", 3),
+    ("parameters", "parameters", 0),
+    ("train_s", "training, s", 0),
+    ("patterns_per_s", "patterns per s", 0),
+)
+"""Key of a number, its title, its digits."""
+_SCORES = ("train_s", "psnr_amplitude", "psnr_phase", "ssim_amplitude", "ssim_phase", "frc_0.5_nyquist")
+REFERENCES: dict[str, dict[str, dict[str, float]]] = {
+    "siemens64": {"LSQML, 60 epochs (the reference)": {"amplitude_misfit": 0.081}},
+    "siemens128": {"LSQML, 100 epochs (the reference)": {"amplitude_misfit": 0.154}},
+    "synth_dev_1e6": {
+        "LSQML, 10 epochs": dict(zip(_SCORES, (13, 33.5, 30.6, 0.906, 0.432, 1.0), strict=True)),
+        "LSQML, 60 epochs": dict(zip(_SCORES, (82, 41.3, 36.5, 0.958, 0.737, 1.0), strict=True)),
+        "LSQML, exact probe, 60 epochs": dict(zip(_SCORES, (84, 42.1, 36.5, 0.963, 0.739, 1.0), strict=True)),
+    },
+    "synth_dev_1e4": {
+        "LSQML, 10 epochs": dict(zip(_SCORES, (13, 27.8, 30.0, 0.592, 0.386, 0.62), strict=True)),
+        "LSQML, 60 epochs": dict(zip(_SCORES, (79, 28.6, 34.8, 0.598, 0.670, 0.62), strict=True)),
+    },
+}
+"""Iterative references that come with the data, by scan and name: one thread of other hardware, poor probe."""
 
 
 @dataclass(frozen=True)
-class Row:
-    """One line of the table."""
+class Trial:
+    """One run: what was reconstructed, by what, and how good it is."""
 
-    name: str
-    report: dict[str, Any]
-    data: dict[str, Any]
-    seconds: dict[str, float]
-
-    def text(self) -> str:
-        """The line in Markdown."""
-        report = self.report
-        cells = [
-            self.name,
-            f"{report['psnr_phase']:.2f}",
-            f"{report['psnr_amplitude']:.2f}",
-            f"{report['frc_0.5_nyquist']:.3f}",
-            f"{report['ssim_phase']:.3f}",
-            f"{report['contrast_phase']:.2f}",
-            f"{report['contrast_amplitude']:.2f}",
-            f"{self.data['amplitude_misfit']:.4f}",
-            f"{self.data['poisson_deviance_per_pixel']:.2f} / {self.data['poisson_deviance_of_a_perfect_model']:.2f}",
-            f"{self.seconds['train_s']:.0f}",
-            f"{self.seconds['patterns_per_s']:.0f}",
-        ]
-        return "| " + " | ".join(cells) + " |"
+    scan: str
+    row: str
+    seed: int
+    values: dict[str, float | None]
+    """By the keys of `COLUMNS`, and those that are not in the table."""
+    flat: list[str]
+    """Parts of the image that have collapsed."""
 
 
-HEADER = (
-    "| scan | phase PSNR (peak 2 pi), dB | amplitude PSNR (peak 1), dB | FRC 0.5, of Nyquist | phase SSIM "
-    "| phase contrast | amplitude contrast | misfit | Poisson deviance / that of a perfect model "
-    "| training, s | patterns per s |\n|" + " --- |" * 11
-)
+@dataclass(frozen=True)
+class Plan:
+    """What all runs share."""
+
+    folder: Path
+    """Where the scans lie."""
+    output: Path
+    overrides: list[str]
+
+    def recipe(self, choice: str, seed: int) -> Recipe:
+        """The recipe of an architecture, or of `name=FILE`."""
+        _, is_file, path = choice.partition("=")
+        base = Recipe.from_file(path) if is_file else Recipe()
+        architecture = [] if is_file else [f"model.generator.architecture={choice}"]
+        return base.with_overrides([*architecture, *self.overrides, f"training.seed={seed}"])
+
+    def run_folder(self, scan: str, row: str, seed: int) -> Path:
+        """Where a run is kept."""
+        return self.output / scan / f"{row}_seed{seed}"
 
 
-def whole(folder: Path, name: str, output: Path, overrides: list[str]) -> Row:
+def trials(plan: Plan, scans: Sequence[str], choices: Sequence[str], seeds: Sequence[int]) -> Iterator[Trial]:
+    """Every scan with every network and seed, one after the other."""
+    for scan in scans:
+        for choice in choices:
+            for seed in seeds:
+                make = grid_lines if scan in GRID_LINES else measured
+                yield make(plan, scan, choice, seed)
+
+
+def measured(plan: Plan, name: str, choice: str, seed: int) -> Trial:
     """Train on a scan, reconstruct it, score it."""
-    scan = ptychopinn.read_scan(folder / f"{name}.npz")
-    result = ptychopinn.run(scan, output / name, overrides=overrides)
-    evaluation = ptychopinn.evaluate(result.reconstruction, scan, output / name / "scored", region=REGIONS[name])
-    metrics = result.reconstructed.metrics
-    return Row(name, evaluation.report, metrics["data"], metrics["timings"])
+    row, recipe = choice.partition("=")[0], plan.recipe(choice, seed)
+    file, folder = plan.folder / f"{name}.npz", plan.run_folder(name, row, seed)
+
+    def run() -> dict[str, Any]:
+        scan = ptychopinn.read_scan(file)
+        made = ptychopinn.run(scan, folder, recipe)
+        evaluation = ptychopinn.evaluate(made.reconstruction, scan, folder / "scored", region=REGIONS[name])
+        metrics = made.reconstructed.metrics
+        sizes = {"parameters": float(sum(value.numel() for value in made.trained.model.generator.parameters()))}
+        values = {**evaluation.report, **metrics["data"], **metrics["timings"], **sizes}
+        return {"values": numbers(values), "flat": metrics["collapse"]["flat"]}
+
+    return Trial(name, row, seed, **once(folder / "row.json", stated(recipe, file), run))
 
 
-def halves(folder: Path, name: str, output: Path, overrides: list[str]) -> list[tuple[str, float, float]]:
-    """Phase PSNR of a model from the left half and of the model from the whole scan, on the right half."""
-    scan = ptychopinn.read_scan(folder / f"{name}.npz")
+def grid_lines(plan: Plan, name: str, choice: str, seed: int) -> Trial:
+    """Train on the training objects of the grid-lines data, reconstruct the test object, score it."""
+    row, recipe = choice.partition("=")[0], plan.recipe(choice, seed)
+    size, gridsize = GRID_LINES[name]
+    folder = plan.run_folder(name, row, seed)
+    architecture = recipe.model.generator.architecture
+
+    def run() -> dict[str, Any]:
+        study = study_grid_lines(
+            GridLinesConfig(N=size, gridsize=gridsize),
+            folder,
+            recipe,
+            architectures=[architecture],
+            seeds=[seed],
+            epochs=recipe.training.epochs or 60,
+            baseline=False,
+            iterative=False,
+        )
+        trained = folder / "runs" / f"pinn_{architecture}_seed{seed}"
+        metrics = json.loads((trained / "metrics.json").read_text(encoding="utf-8"))
+        model, _ = load_model(trained)
+        sizes = {"parameters": float(sum(value.numel() for value in model.generator.parameters()))}
+        times = {**metrics["timings"], "train_s": study.trials[0].train_s}
+        values = {**study.trials[0].report, **metrics["data"], **times, **sizes}
+        return {"values": numbers(values), "flat": metrics["collapse"]["flat"]}
+
+    return Trial(name, row, seed, **once(folder / "row.json", stated(recipe, None), run))
+
+
+def iterative(plan: Plan, name: str, epochs: int, seed: int) -> Trial:
+    """The solver of pty-chi on a scan, with the scan's probe as it is."""
+    file, folder = plan.folder / f"{name}.npz", plan.run_folder(name, "ptychi", seed)
+
+    def run() -> dict[str, Any]:
+        scan = ptychopinn.read_scan(file)
+        started = time.perf_counter()
+        image = solve_with_ptychi(scan, scan.probe, epochs=epochs, seed=seed)
+        seconds = time.perf_counter() - started
+        report = ptychopinn.evaluate(image, scan, region=REGIONS[name]).report
+        data = misfit_of(photons_of(image, ScanTensors(scan)).numpy(), scan)
+        values = {**report, **data, "train_s": seconds, "patterns_per_s": len(scan) / seconds}
+        return {"values": numbers(values), "flat": []}
+
+    decided = {"epochs": epochs, "seed": seed, "scan": digest(file)}
+    return Trial(name, f"LSQML of pty-chi, {epochs} epochs", seed, **once(folder / "row.json", decided, run))
+
+
+def once(path: Path, decided: dict[str, Any], run: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What a run gives, read where it has ended before."""
+    before = read_finished(path, decided)
+    if before is not None:
+        return before
+    made = run()
+    write_finished(path, decided, made)
+    return made
+
+
+def stated(recipe: Recipe, file: Path | None) -> dict[str, Any]:
+    """All that decides a run, as plain values."""
+    return {"recipe": recipe.model_dump(mode="json"), "scan": None if file is None else digest(file)}
+
+
+def digest(file: Path) -> str:
+    """Of the content of a file."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def numbers(values: dict[str, Any]) -> dict[str, float | None]:
+    """Of a report those entries that are numbers, or would be if they had a meaning."""
+    return {
+        key: None if value is None else float(value)
+        for key, value in values.items()
+        if value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+    }
+
+
+def write_tables(output: Path, made: Sequence[Trial], scans: Sequence[str]) -> str:
+    """`table.md`, `table.csv` and `table.json`; the first one is returned too."""
+    facts = environment("cpu")
+    lines, records = [], []
+    for scan in scans:
+        rows = dict.fromkeys(trial.row for trial in made if trial.scan == scan)
+        for row in rows:
+            same = [trial for trial in made if (trial.scan, trial.row) == (scan, row)]
+            line, record = summary(scan, row, same)
+            lines.append(line)
+            records.append(record)
+        lines += [reference_line(scan, name, known) for name, known in REFERENCES.get(scan, {}).items()]
+    table = markdown_table(["scan", "network", "seeds", *(title for _, title, _ in COLUMNS), "collapsed"], lines)
+    text = f"On {hardware_line(facts)}. Mean and standard deviation over the seeds.\n\n{table}\n"
+    write_text_atomically(output / "table.md", text)
+    write_csv(output / "table.csv", records)
+    tree = {"environment": facts, "trials": [asdict(trial) for trial in made], "references": REFERENCES}
+    write_text_atomically(output / "table.json", json.dumps(tree, indent=2))
+    return text
+
+
+def summary(scan: str, row: str, same: Sequence[Trial]) -> tuple[list[str], dict[str, Any]]:
+    """A line of the table and one of the CSV file for trials that differ in their seed alone."""
+    spreads = {key: spread_of([trial.values.get(key) for trial in same]) for key, _, _ in COLUMNS}
+    seeds = ", ".join(str(trial.seed) for trial in same)
+    flat = "; ".join(f"seed {trial.seed}: {' and '.join(trial.flat)}" for trial in same if trial.flat) or "no"
+    cells = [cell(spreads[key], key, digits) for key, _, digits in COLUMNS]
+    columns = {name: value for key, spread in spreads.items() for name, value in spread_columns(key, spread).items()}
+    return [scan, row, seeds, *cells, flat], {
+        "scan": scan,
+        "network": row,
+        "seeds": seeds,
+        "collapsed": flat,
+        **columns,
+    }
+
+
+def cell(spread: Any, key: str, digits: int) -> str:
+    """A number with its spread; sizes of networks do not spread."""
+    if spread is None:
+        return ""
+    return f"{spread.mean:.0f}" if key == "parameters" else spread.text(digits)
+
+
+def reference_line(scan: str, name: str, known: dict[str, float]) -> list[str]:
+    """A line of the table for an iterative reference that comes with the data."""
+    cells = [f"{known[key]:.{digits}f}" if key in known else "" for key, _, digits in COLUMNS]
+    return [scan, name, "", *cells, ""]
+
+
+def halves(plan: Plan, name: str, choice: str, seed: int) -> list[tuple[str, float, float]]:
+    """Phase and amplitude PSNR of a model from the left half and of the one from the whole scan, on the right half."""
+    measured(plan, name, choice, seed)
+    scan = ptychopinn.read_scan(plan.folder / f"{name}.npz")
     columns = scan.positions_px[:, 1]
     left = columns < np.median(columns)
     y0, y1, _, x1 = REGIONS[name]
     region = (y0, y1, int(np.ceil(columns[~left].min())), x1)
-    ptychopinn.train(scan.select(left), output / f"{name}_left", overrides=overrides)
-    other = ptychopinn.reconstruct(scan.select(~left), output / f"{name}_left", output / f"{name}_right")
-    both = ptychopinn.reconstruct(scan, output / name, output / f"{name}_whole")
+    trained_on_all = plan.run_folder(name, choice.partition("=")[0], seed)
+    trained = ptychopinn.train(scan.select(left), trained_on_all / "left", plan.recipe(choice, seed))
+    other = ptychopinn.reconstruct(scan.select(~left), trained.paths["model"], trained_on_all / "right")
+    both = ptychopinn.reconstruct(scan, trained_on_all, trained_on_all / "whole")
     return [
         (what, report["psnr_phase"], report["psnr_amplitude"])
         for what, image in (("trained on the other half", other), ("trained on the whole scan", both))
@@ -90,27 +288,41 @@ def halves(folder: Path, name: str, output: Path, overrides: list[str]) -> list[
     ]
 
 
-def main() -> None:
-    """Measure and print."""
+def read_arguments() -> argparse.Namespace:
+    """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="where the scans lie")
     parser.add_argument("-o", "--output", type=Path, default=Path("outputs/quality"))
-    parser.add_argument("--only", action="append", choices=list(REGIONS))
-    parser.add_argument("--halves", action="store_true", help="the halves by place instead; needs the whole runs first")
+    parser.add_argument("--only", action="append", choices=[*REGIONS, *GRID_LINES], help="the four scans by default")
+    parser.add_argument("--architectures", default="cnn", metavar="NAME,...", help="architectures, or name=recipe.yaml")
+    parser.add_argument("--seeds", default="0", metavar="N,...", help="of initial weights and order")
+    parser.add_argument("--iterative", type=int, metavar="EPOCHS", help="a row of pty-chi's LSQML beside, if installed")
+    parser.add_argument("--halves", action="store_true", help="the halves by place instead")
     parser.add_argument("--set", action="append", default=[], dest="overrides", metavar="section.key=value")
-    arguments = parser.parse_args()
-    print(f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}")
-    names = arguments.only or list(REGIONS)
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Measure, write the tables and print them."""
+    arguments = read_arguments()
+    plan = Plan(arguments.folder, arguments.output, arguments.overrides)
+    scans = arguments.only or list(REGIONS)
+    choices, seeds = arguments.architectures.split(","), [int(seed) for seed in arguments.seeds.split(",")]
     if arguments.halves:
-        for name in names:
-            for what, phase, amplitude in halves(arguments.folder, name, arguments.output, arguments.overrides):
+        for name in scans:
+            for what, phase, amplitude in halves(plan, name, choices[0], seeds[0]):
                 print(f"{name}, {what}: phase {phase:.2f} dB, amplitude {amplitude:.2f} dB", flush=True)
         return
-    print(HEADER)
-    for name in names:
-        row = whole(arguments.folder, name, arguments.output, arguments.overrides)
-        print(row.text(), flush=True)
-        (arguments.output / name / "row.json").write_text(json.dumps(row.report, indent=2))
+    made: list[Trial] = []
+    for trial in trials(plan, scans, choices, seeds):
+        made.append(trial)
+        print(f"{trial.scan} {trial.row} seed {trial.seed}: {trial.values['train_s']:.0f} s", flush=True)
+        write_tables(plan.output, made, scans)
+    if arguments.iterative and not has_ptychi():
+        print("pty-chi is not installed: no row of its solver")
+    elif arguments.iterative:
+        made += [iterative(plan, name, arguments.iterative, seeds[0]) for name in scans if name in REGIONS]
+    print(write_tables(plan.output, made, scans))
 
 
 if __name__ == "__main__":

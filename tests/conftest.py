@@ -50,7 +50,7 @@ def pytest_report_header(config: pytest.Config) -> str:
     return "\n".join([f"test data: {SHARED} {state} (PTYCHOPINN_TEST_DATA)", *([packages] if packages else [])])
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def shared_dir() -> Path:
     """The folder with data/ and parity/."""
     return SHARED

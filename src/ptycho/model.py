@@ -92,7 +92,7 @@ class TrainedModel:
         X, local_offsets = inputs
         table = carried_by(X, Table)
         scan, index = self._of_arrays(X, local_offsets) if table is None else (self._prepared(table.scan), table.index)
-        return self._patches(scan, index, batch_size, own_probe=table is None and session.probe is None)
+        return self._patches(scan, index, batch_size, whole=table is not None)
 
     def reconstruct(self, scan: Scan, window_px: int) -> "Reconstruction":
         """The image of a scan: the same as `predict` and `ptycho.tf_helper.reassemble_position` give, with coverage.
@@ -100,8 +100,9 @@ class TrainedModel:
         Raises:
             ValueError: another pattern size than in training, or patterns that do not make one image.
         """
-        from ptychopinn.api.reconstruct import check_fits, prediction_groups
+        from ptychopinn.api.reconstruct import check_fits
         from ptychopinn.reconstruction import predict_and_stitch
+        from ptychopinn.training import prediction_groups
 
         scan = self._prepared(scan)
         check_fits(scan, self.recipe)
@@ -136,24 +137,30 @@ class TrainedModel:
         return self._prepared(Scan(np.ascontiguousarray(patterns), "amplitude", positions, probe)), index
 
     def _patches(
-        self, scan: Scan, index: NDArray[np.int64], batch_size: int | None, own_probe: bool
+        self, scan: Scan, index: NDArray[np.int64], batch_size: int | None, whole: bool
     ) -> NDArray[np.complex64]:
+        """Patches of patterns in one frame, the `whole` scan, or in groups that know nothing of each other."""
         from ptychopinn.api.reconstruct import check_fits
         from ptychopinn.reconstruction import predict_patches
 
         check_fits(scan, self.recipe)
-        groups, place = self._groups(index)
-        tensors = self._tensors(scan, own_probe)
+        groups, place = self._groups(index, whole)
+        tensors = self._tensors(scan, own_probe=not whole and session.probe is None)
         batch = batch_size or self.recipe.reconstruction.batch_size
-        patches, power = predict_patches(self.network, tensors, groups, batch)
+        config = self.recipe.reconstruction if whole else None
+        patches, power = predict_patches(self.network, tensors, groups, batch, config=config)
         patches, power = patches.reshape(-1, *patches.shape[2:]), power.reshape(-1, *power.shape[2:])
         rows = np.unique(place.reshape(-1), return_index=True)[1]
         positions = self._positions(tensors, groups.reshape(-1))
         carried = Prediction(rows, power, positions, self.recipe.reconstruction)
         return carry(np.moveaxis(patches[place], 1, -1), carried)
 
-    def _groups(self, index: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def _groups(self, index: NDArray[np.int64], whole: bool) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Groups (n, G) that the network is given, and (B, C), which of their n * G patches stands where."""
+        from ptychopinn.generators import stages_of
+
+        if not whole and stages_of(self.recipe.model.generator):
+            return index, np.arange(index.size).reshape(index.shape)
         if self.recipe.model.generator.grouping == "single":
             members, place = np.unique(index, return_inverse=True)
             return members[:, None], place.reshape(index.shape)

@@ -2,7 +2,7 @@
 
 from ptycho.config.arrival import ANY, Arrival, not_available, nowhere, read_by, to_recipe
 
-_OTHER_NETWORK = "a setting of another architecture; `cnn` is a U-Net that `n_filters_scale` sizes"
+_OTHER_NETWORK = "our architectures have no such part; `n_filters_scale` sizes them all"
 _OWN_NETWORK = "the network is a plain U-Net that `n_filters_scale` sizes"
 _OWN_SCALE = "counts carry their own scale: probe and patterns are compared as they are"
 _FROM_FILES = "taken from the files"
@@ -58,9 +58,9 @@ MODEL: dict[str, Arrival] = {
     "architecture": to_recipe(
         "model.generator.architecture", how="one that is not registered is refused when the model is built"
     ),
-    "fno_modes": nowhere(_OTHER_NETWORK),
+    "fno_modes": to_recipe("model.generator.spectral_modes"),
     "fno_width": nowhere(_OTHER_NETWORK),
-    "fno_blocks": nowhere(_OTHER_NETWORK),
+    "fno_blocks": to_recipe("model.generator.blocks"),
     "fno_cnn_blocks": nowhere(_OTHER_NETWORK),
     "learned_input_channels": nowhere(_OTHER_NETWORK),
     "fno_input_transform": nowhere("the network sees lifted patterns, normalised by what training measured"),
@@ -71,7 +71,9 @@ MODEL: dict[str, Arrival] = {
     "spectral_bottleneck_share_weights": nowhere(_OTHER_NETWORK),
     "spectral_bottleneck_gate_init": nowhere(_OTHER_NETWORK),
     "spectral_bottleneck_gate_mode": nowhere(_OTHER_NETWORK),
-    "generator_output_mode": nowhere("every generator gives real and imaginary part"),
+    "generator_output_mode": to_recipe(
+        "model.generator.output", how="`real_imaginary` or `amplitude_phase`; logits have no meaning of their own"
+    ),
     "cnn_output_mode": nowhere("every generator gives real and imaginary part", "real_imag"),
     "use_shared_decoder": nowhere("one decoder gives both parts of the patch"),
     "intensity_scale_trainable": to_recipe("model.intensity_scale", how="`trainable`, else `auto`"),

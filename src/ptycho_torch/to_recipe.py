@@ -10,6 +10,7 @@ from ptycho.config.arrival import Arrival, ignored, refuse
 from ptycho.config.sections import (
     device_of,
     devices_of,
+    generator_section,
     group_count,
     merged_together,
     optimizer_section,
@@ -157,7 +158,7 @@ def _model_section(data: DataConfig, model: ModelConfig, training: TrainingConfi
     mask = probe_section(bool(model.probe_mask), model.probe_mask_diameter, model.probe_mask_sigma, data.N)
     return {
         "kind": _KINDS[model.mode],
-        "generator": {"architecture": model.architecture, "width": 4 * model.n_filters_scale},
+        "generator": generator_section(model),
         "merge": {"enabled": model.object_big, "weight": _MERGES[model.training_patch_weighting]},
         "probe": {"smoothing_px": model.gaussian_smoothing_sigma} | mask,
         "intensity_scale": "trainable" if model.intensity_scale_trainable else "auto",

@@ -38,6 +38,12 @@ def save(path: Path, **changes: object) -> Path:
     return save_bundle(path, **values)
 
 
+def test_a_bundle_names_an_engine_that_every_machine_has(tmp_path: Path) -> None:
+    recipe = RECIPE.with_overrides(["model.generator.architecture=fno", "model.generator.spectral=neuraloperator"])
+    loaded = load_bundle(save(tmp_path / "a.zip", recipe=recipe)).recipe
+    assert loaded == RECIPE.with_overrides(["model.generator.architecture=fno"])
+
+
 def test_everything_comes_back(tmp_path: Path) -> None:
     state = {
         "shared": network().state_dict()["0.weight"],

@@ -200,7 +200,7 @@ def test_bad_input_is_one_sentence_and_writes_nothing(
     ("words", "said"),
     [
         (["--N", "64"], "--N is 64 but the patterns of"),
-        (["--architecture", "fno_vanilla"], "fno_vanilla"),
+        (["--architecture", "vit"], "vit"),
         (["--batch_size", "0"], "batch_size"),
         (["--n_groups", "500", "--gridsize", "2"], "enable_oversampling"),
         (["--test_data_file", "no.npz"], "no.npz"),

@@ -9,8 +9,10 @@ from torch import nn
 
 import ptychopinn
 from ptycho.config.config import ModelConfig, TrainingConfig
+from ptycho_torch import generators
 from ptycho_torch.config_factory import torch_configs
 from ptycho_torch.generators.cnn import CnnGenerator
+from ptycho_torch.generators.fno import CascadedFNOGenerator, FnoGenerator, HybridGenerator, HybridUNOGenerator
 from ptycho_torch.generators.registry import resolve_generator
 from ptycho_torch.model import PtychoPINN_Lightning
 from ptychopinn.config import GeneratorConfig
@@ -36,6 +38,39 @@ def test_cnn_resolves_to_a_trainable_module() -> None:
     assert sum(value.numel() for value in module.parameters() if value.requires_grad) > 10_000
     assert module.network is not None
     assert module.network.probe.shape == (1, N, N)
+
+
+@pytest.mark.parametrize(("name", "kind"), [("fno", FnoGenerator), ("hybrid", HybridGenerator)])
+def test_fourier_networks_resolve_to_trainable_modules(name: str, kind: type) -> None:
+    config = settings(name)
+    generator = resolve_generator(config)
+    module = generator.build_model(torch_configs(settings("cnn")))
+    assert isinstance(generator, kind)
+    assert getattr(generators, kind.__name__) is kind
+    assert module.network is not None
+    assert module.network.config.generator.architecture == name
+    assert any("spectral" in key for key, _ in module.named_parameters())
+
+
+@pytest.mark.parametrize("kind", [CascadedFNOGenerator, HybridUNOGenerator])
+def test_fourier_networks_by_their_earlier_names(kind: type) -> None:
+    net = kind(in_channels=4, out_channels=8, hidden_channels=8, n_blocks=2, modes=4)
+    image = torch.randn(2, 4, 20, 20, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(net(image), torch.zeros(2, 8, 20, 20))
+    nn.init.normal_(net.network.head.weight)
+    assert net(image).abs().max() > 0
+    assert net.architecture in {"fno", "hybrid"}
+    with pytest.raises(AttributeError, match="no attribute 'VitGenerator'"):
+        generators.VitGenerator  # noqa: B018
+
+
+def test_layers_follow_their_equations() -> None:
+    block, image = generators.PtychoBlock(3, 4), torch.randn(2, 3, 12, 13)
+    expected = image + torch.nn.functional.gelu(block.spectral(image) + block.local(image))
+    torch.testing.assert_close(block(image), expected)
+    lifter = generators.SpatialLifter(3, 5)
+    assert [type(layer).__name__ for layer in lifter] == ["Conv2d", "GELU", "Conv2d", "GELU"]
+    assert lifter(image).shape == (2, 5, 12, 13)
 
 
 def test_the_module_learns() -> None:
@@ -67,8 +102,6 @@ def test_the_core_lists_what_exists_when_a_name_is_unknown() -> None:
 
 
 def test_an_architecture_of_the_core_resolves_without_a_second_dictionary(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So will `fno` and `hybrid`, which are words of the settings already."""
-
     def make(channels_in: int, channels_out: int, config: GeneratorConfig) -> nn.Module:
         return nn.Conv2d(channels_in, channels_out, 1)
 

@@ -32,7 +32,8 @@ def make_view() -> Callable[..., GroupView]:
         amplitude = 3 * torch.rand(batch, group, size, size, generator=random)
         remainder = torch.rand(batch, group, 2, generator=random) - 0.5
         probes, detector_probes = shifted_probes(beam(modes, size), remainder)
-        return GroupView(amplitude, None, probes, detector_probes, remainder)
+        positions = torch.full((batch, group, 2), size // 2 + 1)
+        return GroupView(amplitude, None, probes, detector_probes, remainder, positions, (size + 2, size + 2))
 
     return build
 

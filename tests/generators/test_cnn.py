@@ -6,12 +6,15 @@ from torch import nn
 from torch.nn import functional
 
 from ptychopinn.config import GeneratorConfig
-from ptychopinn.generators.cnn import UNet, group_count
+from ptychopinn.generators import resolve
+from ptychopinn.generators.cnn import group_count
+
+DOUBLE = ("0.weight", "1.weight", "1.bias", "3.weight", "4.weight", "4.bias")
 
 
-def make_net(levels: int = 3, width: int = 2, awake: bool = True) -> UNet:
+def make_net(levels: int = 3, width: int = 2, awake: bool = True) -> nn.Module:
     torch.manual_seed(0)
-    net = UNet(2, 2, GeneratorConfig(width=width, levels=levels))
+    net = resolve("cnn")(2, 2, GeneratorConfig(width=width, levels=levels))
     if awake:
         nn.init.normal_(net.head.weight, std=0.5)
     return net
@@ -60,6 +63,16 @@ def test_every_level_doubles_the_channels() -> None:
     net = make_net(levels=3, width=4)
     assert [block[0].out_channels for block in net.encoder] == [4, 8, 16, 32]
     assert [block[0].out_channels for block in net.decoder] == [16, 8, 4]
+
+
+def test_weights_have_the_names_that_bundles_hold() -> None:
+    names = list(make_net(levels=1).state_dict())
+    assert names == [
+        *(f"encoder.{level}.{layer}" for level in (0, 1) for layer in DOUBLE),
+        *(f"decoder.0.{layer}" for layer in DOUBLE),
+        "head.weight",
+        "head.bias",
+    ]
 
 
 @pytest.mark.parametrize(("channels", "groups"), [(1, 1), (6, 1), (4, 1), (8, 2), (64, 16)])

@@ -12,6 +12,9 @@ from ptychopinn.generators import INPUTS, GroupView
 from ptychopinn.generators.inputs import amplitude, lifted, log_counts
 from ptychopinn.physics import intensity, shifted_probes, to_detector
 
+CANVAS = (torch.full((1, 1, 2), 9), (18, 18))
+"""Position and shape of a canvas that these inputs do not use."""
+
 MakeView = Callable[..., GroupView]
 
 
@@ -98,7 +101,7 @@ def test_lifted_follows_the_equation(modes: int, size: int, masked: bool) -> Non
     expected = numpy_lifted(pattern, probe, remainder, measured)
     probes, detector = shifted_probes(torch.from_numpy(probe), torch.from_numpy(remainder)[None, None])
     mask = None if measured is None else torch.from_numpy(measured)
-    view = GroupView(torch.from_numpy(pattern)[None, None], mask, probes, detector, torch.zeros(1, 1, 2))
+    view = GroupView(torch.from_numpy(pattern)[None, None], mask, probes, detector, torch.zeros(1, 1, 2), *CANVAS)
     image = lifted(view)[0, 0].numpy()
     np.testing.assert_allclose(image[0] + 1j * image[1], expected - 1, atol=1e-10)
     wrong = numpy_lifted(pattern, probe, -remainder, measured)
@@ -108,6 +111,6 @@ def test_lifted_follows_the_equation(modes: int, size: int, masked: bool) -> Non
 def test_counts_where_the_detector_wave_is_exactly_zero_give_finite_numbers() -> None:
     """A flat probe lights one detector pixel; counts elsewhere must not become infinity times zero."""
     probe = torch.ones(1, 1, 1, 16, 16, dtype=torch.complex64)
-    view = GroupView(torch.full((1, 1, 16, 16), 30.0), None, probe, to_detector(probe), torch.zeros(1, 1, 2))
+    view = GroupView(torch.full((1, 1, 16, 16), 30.0), None, probe, to_detector(probe), torch.zeros(1, 1, 2), *CANVAS)
     assert (view.detector_probes == 0).any()
     assert lifted(view).isfinite().all()

@@ -1,5 +1,6 @@
 """The benchmarks run and print what their tables quote; the figures themselves are not tests."""
 
+import json
 import os
 import re
 import subprocess
@@ -16,7 +17,7 @@ def run_script(root: Path, *arguments: str, **environment: str) -> str:
         env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
     )
     assert result.returncode == 0, result.stderr
     return result.stdout
@@ -29,14 +30,57 @@ def test_overhead_prints_both_ratios(root: Path) -> None:
     assert all(10 < ratio <= 130 for ratio in ratios)
 
 
+QUICK = ["--set", "training.epochs=1", "--set", "data.n_patterns=48", "--set", "model.generator.width=2"]
+
+
+@pytest.fixture(scope="module")
+def measured(root: Path, shared_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], Path, str]:
+    """The command for one scan with two seeds of one network, its output folder, and what it printed."""
+    folder = tmp_path_factory.mktemp("quality")
+    command = ["benchmarks/quality.py", str(shared_dir / "data"), "-o", str(folder), "--only", "siemens64", *QUICK]
+    return command, folder, run_script(root, *command, "--architectures", "cnn", "--seeds", "0,1")
+
+
 @pytest.mark.shared_data
-def test_quality_prints_a_row_and_the_halves(root: Path, shared_dir: Path, tmp_path: Path) -> None:
-    quick = ["--set", "training.epochs=1", "--set", "data.n_patterns=96", "--set", "model.generator.width=2"]
-    scan = [str(shared_dir / "data"), "-o", str(tmp_path), "--only", "siemens64"]
-    printed = run_script(root, "benchmarks/quality.py", *scan, *quick)
-    row = printed.splitlines()[-1]
-    assert row.startswith("| siemens64 |")
-    assert row.count("|") == 12
-    halves = run_script(root, "benchmarks/quality.py", *scan, *quick, "--halves")
+def test_quality_has_a_row_for_each_network_with_its_spread(measured: tuple[list[str], Path, str]) -> None:
+    _, folder, printed = measured
+    row, reference = (line for line in printed.splitlines() if line.startswith("| siemens64 |"))
+    assert row.startswith("| siemens64 | cnn | 0, 1 |")
+    assert "±" in row
+    assert row.count("|") == reference.count("|") == 18
+    assert "the reference" in reference
+    assert (folder / "table.md").read_text() in printed
+    made = json.loads((folder / "table.json").read_text())
+    assert [(trial["row"], trial["seed"]) for trial in made["trials"]] == [("cnn", 0), ("cnn", 1)]
+    assert made["environment"]["processor"] in printed
+    assert (folder / "table.csv").read_text().count("\n") == 2
+
+
+@pytest.mark.shared_data
+def test_quality_compares_halves_and_runs_nothing_twice(measured: tuple[list[str], Path, str], root: Path) -> None:
+    command, folder, _ = measured
+    model = folder / "siemens64" / "cnn_seed0" / "wts.h5.zip"
+    written = model.stat().st_mtime_ns
+    halves = run_script(root, *command, "--halves")
     assert "trained on the other half: phase" in halves
     assert "trained on the whole scan: phase" in halves
+    assert model.stat().st_mtime_ns == written
+
+
+@pytest.mark.slow
+@pytest.mark.shared_data
+def test_quality_takes_recipes_by_name(measured: tuple[list[str], Path, str], root: Path) -> None:
+    command, _, _ = measured
+    printed = run_script(root, *command, "--architectures", "cnn,mine=recipes/transfer.yaml")
+    assert [line.split(" | ")[1] for line in printed.splitlines() if line.startswith("| siemens64 |")][:2] == [
+        "cnn",
+        "mine",
+    ]
+
+
+@pytest.mark.slow
+def test_quality_has_grid_lines(root: Path, tmp_path: Path) -> None:
+    printed = run_script(
+        root, "benchmarks/quality.py", str(tmp_path), "-o", str(tmp_path / "out"), "--only", "grid_lines64", *QUICK
+    )
+    assert "| grid_lines64 | cnn | 0 |" in printed

@@ -21,7 +21,7 @@ INSTALL = [
     "pip install -e .",
 ]
 FILES = (".npz", ".png")
-SETTINGS_NAMED_IN = ["README.md", "docs/how_to_choose.md", "docs/conventions.md", "docs/decisions.md"]
+SETTINGS_NAMED_IN = ["README.md", "docs/choosing.md", "docs/conventions.md", "docs/decisions.md"]
 DOCUMENTS = ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
 
 

@@ -41,7 +41,7 @@ def assert_same(one: Fit, other: Fit) -> None:
     for key, value in one.model.state_dict().items():
         assert torch.equal(value, other.model.state_dict()[key]), key
     for column in set(one.history) - {"seconds"}:
-        assert one.history[column] == other.history[column], column
+        np.testing.assert_array_equal(one.history[column], other.history[column], column)
 
 
 @pytest.mark.parametrize(

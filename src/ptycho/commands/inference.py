@@ -130,10 +130,9 @@ def _overrides(execution: PyTorchExecutionConfig) -> list[str]:
 
 
 def _summarise(made: "Reconstructed") -> None:
-    from ptychopinn.cli.summary import show_metrics, show_path, warn_if_flat
+    from ptychopinn.cli.summary import show_metrics, show_path
 
     show_metrics(made.metrics)
-    warn_if_flat(made.reconstruction)
     show_path("amplitude", made.paths["amplitude"])
     show_path("phase", made.paths["phase"])
     show_path("picture", made.paths["picture"])

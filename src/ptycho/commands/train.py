@@ -138,11 +138,10 @@ def _reconstruct(test: "Scan", trained: "Trained", config: TrainingConfig, shown
 
 def _summarise(trained: "Trained", made: "Reconstructed | None") -> None:
     from ptychopinn.cli.console import results
-    from ptychopinn.cli.summary import show_metrics, show_path, warn_if_flat
+    from ptychopinn.cli.summary import show_metrics, show_path
 
     results.print(f"trained {len(trained.history['epoch'])} epochs in {trained.seconds:.1f} s", highlight=False)
     if made is not None:
         show_metrics(made.metrics)
-        warn_if_flat(made.reconstruction)
     show_path("model", trained.paths["model"])
     show_path("picture", trained.paths["history_picture"] if made is None else made.paths["picture"])

@@ -49,6 +49,17 @@ def _choices(hint: Any) -> tuple[tuple[str, ...], bool]:
     return tuple(words) if len(parts) - (type(None) in parts) == 1 else (), type(None) in parts
 
 
+def generator_section(model: Any) -> dict[str, Any]:
+    """Architecture, sizes and output of `model.generator`, from a `ModelConfig` of either family."""
+    return {
+        "architecture": model.architecture,
+        "width": 4 * model.n_filters_scale,
+        "blocks": model.fno_blocks,
+        "spectral_modes": model.fno_modes,
+        "output": "real_imaginary" if model.generator_output_mode == "real_imag" else "amplitude_phase",
+    }
+
+
 def probe_section(enabled: bool, diameter_px: float | None, edge_px: float, pattern_size: int) -> dict[str, Any]:
     """The support mask of `model.probe`: a disk of a quarter of the pattern's size, or of the diameter given."""
     if not enabled:

@@ -2,7 +2,7 @@
 
 from ptycho.config.arrival import ANY, Arrival, nowhere, read_by, to_recipe
 
-_OTHER_NETWORK = "a setting of another architecture; `cnn` is a U-Net that `n_filters_scale` sizes"
+_OTHER_NETWORK = "our architectures have no such part; `n_filters_scale` sizes them all"
 _OWN_SCALE = "counts carry their own scale: probe and patterns are compared as they are"
 _NO_WORKERS = "the scan lies in the memory of the device; nothing is loaded in the background"
 _CHECKPOINTS = "the best epoch and the last one are kept, by the validation loss, where there is an output folder"
@@ -29,15 +29,17 @@ MODEL: dict[str, Arrival] = {
     "architecture": to_recipe(
         "model.generator.architecture", how="one that is not registered is refused when the model is built"
     ),
-    "fno_modes": nowhere(_OTHER_NETWORK),
+    "fno_modes": to_recipe("model.generator.spectral_modes"),
     "fno_width": nowhere(_OTHER_NETWORK),
-    "fno_blocks": nowhere(_OTHER_NETWORK),
+    "fno_blocks": to_recipe("model.generator.blocks"),
     "fno_cnn_blocks": nowhere(_OTHER_NETWORK),
     "learned_input_channels": nowhere(_OTHER_NETWORK),
     "max_hidden_channels": nowhere(_OTHER_NETWORK),
     "resnet_width": nowhere(_OTHER_NETWORK),
     "fno_input_transform": nowhere("the network sees lifted patterns, normalised by what training measured"),
-    "generator_output_mode": nowhere("every generator gives real and imaginary part", "real_imag"),
+    "generator_output_mode": to_recipe(
+        "model.generator.output", how="`real_imaginary` or `amplitude_phase`; logits have no meaning of their own"
+    ),
     "amp_activation": nowhere("the network gives real and imaginary part, so that no activation bounds the amplitude"),
     "object_big": to_recipe("model.merge.enabled", how="the patches of a group are merged before they are compared"),
     "probe_big": nowhere("every patch is reconstructed over the whole window"),

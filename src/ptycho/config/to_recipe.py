@@ -13,6 +13,7 @@ from ptycho.config.sections import (
     clip_section,
     device_of,
     devices_of,
+    generator_section,
     group_count,
     merged_together,
     optimizer_section,
@@ -135,7 +136,7 @@ def _model_section(model: ModelConfig) -> dict[str, Any]:
     mask = probe_section(model.probe_mask, model.probe_mask_diameter, model.probe_mask_sigma, model.N)
     return {
         "kind": model.model_type,
-        "generator": {"architecture": model.architecture, "width": 4 * model.n_filters_scale},
+        "generator": generator_section(model),
         "merge": {"enabled": model.object_big},
         "probe": {"smoothing_px": model.gaussian_smoothing_sigma} | mask,
     }

@@ -53,10 +53,11 @@ class InferenceEngine:
 
     def _reconstruct(self, scan: Scan, recipe: Recipe) -> "Reconstruction":
         from ptychopinn.api.inputs import say_what_runs
-        from ptychopinn.api.reconstruct import check_fits, prediction_groups, use_probe
+        from ptychopinn.api.reconstruct import check_fits, use_probe
         from ptychopinn.data.dataset import ScanTensors
         from ptychopinn.data.device import choose_device
         from ptychopinn.reconstruction import predict_and_stitch
+        from ptychopinn.training import prediction_groups
 
         network = self.ptycho_model.module().trained()
         check_fits(scan, recipe)

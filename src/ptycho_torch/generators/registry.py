@@ -11,7 +11,9 @@ def resolve_generator(config: TrainingConfig) -> RegisteredGenerator:
     Raises:
         ConfigError: the core has no such architecture; those that it has are listed.
     """
+    from ptycho_torch.generators.fno import FnoGenerator, HybridGenerator
     from ptychopinn.generators.registry import resolve
 
     resolve(config.model.architecture)
-    return CnnGenerator(config) if config.model.architecture == CnnGenerator.name else RegisteredGenerator(config)
+    named = {kind.name: kind for kind in (CnnGenerator, FnoGenerator, HybridGenerator)}
+    return named.get(config.model.architecture, RegisteredGenerator)(config)

@@ -189,8 +189,11 @@ def data_misfit(model: PatchModel, tensors: ScanTensors, image: Reconstruction) 
     `amplitude_misfit` is the sum of absolute differences of the amplitudes over the sum of the measured ones.
     The Poisson deviance per pixel stands beside its expectation for a perfect model.
     """
-    expected = expected_counts(model, tensors, image).numpy()
-    scan = tensors.scan
+    return misfit_of(expected_counts(model, tensors, image).numpy(), tensors.scan)
+
+
+def misfit_of(expected: NDArray[np.float32], scan: Scan) -> dict[str, float]:
+    """The same for expected photons (N, H, W)."""
     measured = None if scan.bad_pixels is None else np.broadcast_to(~scan.bad_pixels, expected.shape)
     return {
         "amplitude_misfit": amplitude_misfit(scan.amplitudes(), np.sqrt(expected), measured),

@@ -12,6 +12,8 @@ from ptychopinn.errors import BundleError
 from ptychopinn.models import PatchModel, build_model
 
 BUNDLE_NAME = "wts.h5.zip"
+SHIFTS = "shifts.raw"
+"""Where the weights hold fitted positions."""
 
 
 def save_model(path: Path, model: PatchModel, recipe: Recipe, params: Mapping[str, Any] | None = None) -> Path:
@@ -38,5 +40,7 @@ def load_model(path: str | Path) -> tuple[PatchModel, Recipe]:
     except KeyError:
         raise BundleError(f"{path}: holds no probe among its weights; train the model again") from None
     model = build_model(recipe, torch.zeros(shape, dtype=torch.complex64))
+    if SHIFTS in bundle.state:
+        model.fit_positions(len(bundle.state[SHIFTS]))
     load_state_strictly(model, bundle.state, str(path))
     return model.eval(), recipe

@@ -63,7 +63,6 @@ def run(
             "train_s": trained_at - loaded_at,
             "write_s": time.perf_counter() - trained_at,
         }
-        trained = Trained(result.model, result.recipe, result.history, timings["train_s"], written)
         reconstructed = reconstruct_tensors(
             result.model,
             result.recipe,
@@ -73,5 +72,7 @@ def run(
             history=result.history,
             on_batch=on_batch,
         )
+    seen = reconstructed.collapse
+    trained = Trained(result.model, result.recipe, result.history, timings["train_s"], written, seen)
     paths = {**written, **reconstructed.paths}
     return Run(trained, reconstructed, {**paths, "log": log.path} if log.path else {})

@@ -1,5 +1,6 @@
 """`train`: fit a network to a scan, without ground truth."""
 
+import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,9 +11,11 @@ from ptychopinn.api.model_files import BUNDLE_NAME, save_model
 from ptychopinn.config import Recipe
 from ptychopinn.data import Scan
 from ptychopinn.data.io.atomic import check_output_folder, write_text_atomically
+from ptychopinn.metrics.collapse import Collapse
 from ptychopinn.models import PatchModel
 from ptychopinn.plotting import figure_history, save_figure
-from ptychopinn.training import EpochHook, Fit, History, Prepared, fit_prepared, prepare
+from ptychopinn.reconstruction import predict_and_stitch
+from ptychopinn.training import EpochHook, Fit, History, Prepared, fit_prepared, judge, prediction_groups, prepare
 
 
 @dataclass(frozen=True)
@@ -23,11 +26,14 @@ class Trained:
     recipe: Recipe
     """Complete, with the statistics that training measured."""
     history: History
-    """Column name -> one number per epoch: `epoch`, `train_loss`, `val_loss`, `learning_rate`, `seconds`."""
+    """Column name -> one number per epoch: `epoch`, `train_loss`, `val_loss`, `learning_rate`, `seconds`, and, NaN
+    where nobody looked, `contrast_amplitude`, `contrast_phase_rad`, `coverage` of the image so far."""
     seconds: float
     """Time of the training itself."""
     paths: dict[str, Path]
-    """`model`, `recipe`, `history`, `history_picture`, `checkpoints`, `log`; empty without output."""
+    """`model`, `recipe`, `history`, `history_picture`, `checkpoints`, `metrics`, `log`; empty without output."""
+    collapse: Collapse | None = None
+    """Contrast and coverage of the image of the training scan, and whether it is flat where the patterns are not."""
 
 
 def train(
@@ -44,7 +50,7 @@ def train(
     Args:
         scan: a file, or a `Scan`; a list of them trains one model on all, each with its own beam and sample.
         output: folder for `wts.h5.zip`, `recipe.yaml`, `history.csv`, `history.png`, `checkpoints/` and
-            `run.log`; nothing is written without it.
+            `metrics.json` (its entry `collapse`) and `run.log`; nothing is written without it.
         recipe: YAML file, mapping or `Recipe`; the default recipe without it.
         overrides: `section.key=value` texts.
         resume: go on from the last checkpoint in `output`.
@@ -59,9 +65,20 @@ def train(
         result = fit_prepared(start, folder, resume=resume, tell=on_epoch)
         seconds = time.perf_counter() - started
         paths = write_training(result, folder) if folder else {}
+        collapse = judge_training(result)
+        if folder is not None:
+            text = json.dumps({"collapse": collapse.entry()}, indent=2)
+            paths["metrics"] = write_text_atomically(folder / "metrics.json", text)
     if log.path is not None:
         paths["log"] = log.path
-    return Trained(result.model, result.recipe, result.history, seconds, paths)
+    return Trained(result.model, result.recipe, result.history, seconds, paths, collapse)
+
+
+def judge_training(result: Fit) -> Collapse:
+    """Contrast and coverage of the whole image of the (first) training scan; see `ptychopinn.training.judge`."""
+    groups = prediction_groups(result.tensors.scan, result.recipe)
+    image, _ = predict_and_stitch(result.model, result.tensors, groups, result.recipe.reconstruction)
+    return judge(result.tensors, image, result.recipe.model.subpixel)
 
 
 def begin(

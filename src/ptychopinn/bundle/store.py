@@ -79,7 +79,7 @@ def save_bundle(
 
     Args:
         path: The file, or a folder that shall hold `wts.h5.zip`.
-        recipe: What the model was trained with, fitted statistics included.
+        recipe: What the model was trained with, fitted statistics included; in the bundle our own engine runs it.
         state: `module.state_dict()`.
         probe: (M, H, W), complex, sqrt(photons).
         arrays: Further arrays by name; not `probe`, and no name that begins with `params/`.
@@ -98,7 +98,7 @@ def save_bundle(
     text, moved = split_params(params or {})
     named = {PROBE: _checked_probe(probe), **_checked_arrays(arrays or {}), **moved}
     members = {
-        RECIPE: recipe.to_json().encode(),
+        RECIPE: _portable(recipe).to_json().encode(),
         PARAMS: _checked_size(text),
         ARRAYS: pack_arrays(named),
         WEIGHTS: pack_tensors(state),
@@ -109,6 +109,12 @@ def save_bundle(
     with atomic_path(target) as temporary:
         write_archive(temporary, {MANIFEST: manifest.model_dump_json(indent=2).encode(), **members})
     return target
+
+
+def _portable(recipe: Recipe) -> Recipe:
+    """The recipe with the engine that every machine has; the weights are the same."""
+    engine = recipe.model.generator.spectral
+    return recipe if engine == "own" else recipe.with_overrides(["model.generator.spectral=own"])
 
 
 def load_bundle(path: str | Path) -> Bundle:

@@ -12,7 +12,7 @@ SECONDS_BETWEEN_LINES = 15.0
 
 
 class ProgressDisplay:
-    """Takes the calls of `on_epoch` and `on_batch` and shows them on stderr.
+    """Takes the calls of `on_epoch`, `on_batch` and `on_iteration` and shows them on stderr.
 
     Args:
         console: where to show them.
@@ -51,6 +51,10 @@ class ProgressDisplay:
     def on_batch(self, done: int, total: int) -> None:
         """A batch of patterns has been predicted."""
         self._show("reconstructing", done, total, "")
+
+    def on_iteration(self, done: int, total: int, numbers: dict[str, float]) -> None:
+        """An iteration of the solver has ended."""
+        self._show("refining", done, total, f"deviance {numbers['deviance']:.5g}")
 
     def _show(self, stage: str, done: int, total: int, note: str) -> None:
         if not self._console.is_terminal:

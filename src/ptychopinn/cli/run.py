@@ -2,7 +2,7 @@
 
 from ptychopinn.cli.options import Config, Output, Overrides, Resume, Scan, Verbose, training_options
 from ptychopinn.cli.progress import ProgressDisplay
-from ptychopinn.cli.summary import show_metrics, show_path, warn_if_flat
+from ptychopinn.cli.summary import show_metrics, show_path
 
 
 @training_options
@@ -28,6 +28,5 @@ def run(
             on_batch=shown.on_batch,
         )
     show_metrics(result.reconstructed.metrics)
-    warn_if_flat(result.reconstruction)
     show_path("model", result.paths["model"])
     show_path("picture", result.paths["picture"])

@@ -2,19 +2,11 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.table import Table
 
 from ptychopinn.cli.console import errors, results
-
-if TYPE_CHECKING:
-    from ptychopinn.reconstruction import Reconstruction
-
-CONTRAST_RANGE = (0.5, 2.0)
-"""Contrast of the image over that of the reference outside which the image is called suspicious."""
-NO_STRUCTURE = 1e-3
-"""Standard deviation of an object below which it is called flat."""
 
 _REFERENCE = (
     ("psnr_phase", "phase PSNR (peak 2 pi)", "{:.2f} dB"),
@@ -41,6 +33,7 @@ _TIMINGS = (
     ("train_s", "training", "{:.1f} s"),
     ("predict_s", "predicting", "{:.2f} s"),
     ("stitch_s", "stitching", "{:.2f} s"),
+    ("refine_s", "refining", "{:.2f} s"),
     ("write_s", "writing", "{:.1f} s"),
 )
 
@@ -55,7 +48,7 @@ def show_metrics(metrics: Mapping[str, Any]) -> None:
                 table.add_row(label, _shown(values, key, text))
         table.add_section()
     results.print(table)
-    warn_if_collapsed(metrics.get("reference"))
+    warn_if_collapsed((metrics.get("collapse") or {}).get("message"), metrics.get("reference"))
 
 
 def show_reports(reports: Mapping[str, Mapping[str, Any]]) -> None:
@@ -70,7 +63,7 @@ def show_reports(reports: Mapping[str, Mapping[str, Any]]) -> None:
             table.add_row(label, *(_shown(report, key, text) for report in reports.values()))
     results.print(table)
     for name, report in reports.items():
-        warn_if_collapsed(report, name)
+        warn_if_collapsed(None, report, name)
 
 
 def _shown(values: Mapping[str, Any], key: str, text: str) -> str:
@@ -90,22 +83,19 @@ def new_table() -> Table:
     return table
 
 
-def warn_if_collapsed(report: Mapping[str, Any] | None, name: str = "") -> None:
-    """Say so when the image has much less or much more contrast than its reference."""
-    low, high = CONTRAST_RANGE
-    whose = f"{name}: the" if name else "the"
-    for part in ("amplitude", "phase"):
-        contrast = (report or {}).get(f"contrast_{part}")
-        if contrast is not None and not low <= contrast <= high:
-            times = f"{contrast:.2f} times the contrast of the reference"
-            _warn(f"{whose} {part} has {times}; the image may have collapsed")
+def warn_if_collapsed(message: str | None, report: Mapping[str, Any] | None = None, name: str = "") -> None:
+    """One line on stderr for each way in which an image seems to have collapsed.
 
+    Args:
+        message: of `ptychopinn.metrics.collapse.Collapse`; none of a sound image.
+        report: a comparison with a reference, where there is one.
+        name: of the image, where there are several.
+    """
+    from ptychopinn.metrics.collapse import reference_warnings
 
-def warn_if_flat(image: "Reconstruction") -> None:
-    """Say so when an object has no structure at all where it is covered."""
-    spread = float(image.object_[image.covered].std())
-    if spread < NO_STRUCTURE:
-        _warn(f"the image has no structure (its standard deviation is {spread:.2g}); train longer")
+    told = [] if message is None else [message]
+    for sentence in [*told, *reference_warnings(report)]:
+        _warn(f"{name}: {sentence}" if name else sentence)
 
 
 def show_path(label: str, path: Path | None) -> None:

@@ -3,7 +3,7 @@
 from ptychopinn.cli.console import results
 from ptychopinn.cli.options import Config, Output, Overrides, Resume, Scans, Verbose, training_options
 from ptychopinn.cli.progress import ProgressDisplay
-from ptychopinn.cli.summary import show_path
+from ptychopinn.cli.summary import show_path, warn_if_collapsed
 
 
 @training_options
@@ -22,5 +22,6 @@ def train(
         trained = train_on(scan, output, config, overrides=overrides, resume=resume, on_epoch=shown.on_epoch)
     epochs = len(trained.history["epoch"])
     results.print(f"trained {epochs} epochs in {trained.seconds:.1f} s", highlight=False)
+    warn_if_collapsed(trained.collapse.message if trained.collapse else None)
     show_path("model", trained.paths["model"])
     show_path("picture", trained.paths["history_picture"])

@@ -2,9 +2,10 @@
 
 from ptychopinn.config.base import Section
 from ptychopinn.config.data import DataConfig
-from ptychopinn.config.model import GeneratorConfig, LossConfig, MergeConfig, ModelConfig, ProbeConfig
+from ptychopinn.config.model import GeneratorConfig, LossConfig, MergeConfig, ModelConfig, PositionsConfig, ProbeConfig
 from ptychopinn.config.recipe import FittedStatistics, Recipe
 from ptychopinn.config.reconstruction import ReconstructionConfig
+from ptychopinn.config.refine import RefineConfig
 from ptychopinn.config.simulation import SimulationConfig
 from ptychopinn.config.training import TrainingConfig
 
@@ -15,9 +16,11 @@ __all__ = [
     "LossConfig",
     "MergeConfig",
     "ModelConfig",
+    "PositionsConfig",
     "ProbeConfig",
     "Recipe",
     "ReconstructionConfig",
+    "RefineConfig",
     "Section",
     "SimulationConfig",
     "TrainingConfig",

@@ -11,15 +11,34 @@ class GeneratorConfig(Section):
     """From patterns to complex patches."""
 
     architecture: str = "cnn"
-    """Name in the registry of generators."""
-    input: Literal["lifted", "log_counts", "amplitude"] = "lifted"
-    """What the network sees of a pattern."""
+    """Name of encoder, bottleneck and decoder together: `cnn`, `fno`, `ffno`, `hybrid`, `hybrid_resnet`, or another."""
+    input: str = "lifted"
+    """What the network sees of a pattern: `lifted`, `log_counts`, `amplitude`."""
+    output: str = "real_imaginary"
+    """How its output is read as an object: `real_imaginary`, `amplitude_phase`, `circular_phase`."""
+    encoder: str | None = None
+    """Another encoder than the architecture's: `convolution`, `fourier`, `fourier_pyramid`, `factorised`."""
+    bottleneck: str | None = None
+    """Another bottleneck: `none`, `residual`, `fourier`."""
+    decoder: str | None = None
+    """Another decoder: `convolution`, `fourier`, `refiner`."""
     grouping: Literal["single", "stacked"] = "single"
     """`single`: each pattern is encoded alone, once. `stacked`: the G patterns of a group are input channels."""
     width: int = Field(default=8, ge=1)
     """Channels at full resolution; doubled at every level."""
     levels: int = Field(default=3, ge=1, le=7)
-    """Times that the U-Net halves the resolution."""
+    """Times that encoders halve the resolution; those of `fno` and `ffno` never do."""
+    blocks: int = Field(default=4, ge=1)
+    """Blocks in a row, in encoders that keep the resolution and in bottlenecks."""
+    spectral_modes: int = Field(default=12, ge=1)
+    """Highest spatial frequency that a spectral convolution keeps, cycles per patch; halved at every level."""
+    spectral: Literal["own", "neuraloperator"] = "own"
+    """What runs two-dimensional spectral convolutions; the weights are the same."""
+    stages: int | None = Field(default=None, ge=0, le=16)
+    """Stages of physics and network, each on the merged object; 0 for a network that sees each pattern once. By default
+    1 for the architecture `unrolled`, else 0."""
+    physics_steps: int = Field(default=12, ge=1)
+    """Steps of the iterative solver in each of those stages."""
 
 
 class MergeConfig(Section):
@@ -48,8 +67,20 @@ class ProbeConfig(Section):
     """Factor on the starting probe."""
 
 
+class PositionsConfig(Section):
+    """The scan positions, and whether they are fitted."""
+
+    trainable: bool = False
+    """Fit the positions together with the network."""
+    limit_px: float = Field(default=2.0, gt=0)
+    """Farthest that a position moves along an axis."""
+
+
 class LossConfig(Section):
     """Weights of the terms of the loss; a term of weight 0 is not computed."""
+
+    stage_weight: float = Field(default=0.3, ge=0)
+    """Weight of all terms for the stages of an unrolled generator before the last, which counts once."""
 
     poisson_weight: float = Field(default=1.0, ge=0)
     """Negative Poisson log-likelihood of the counts."""
@@ -81,6 +112,7 @@ class ModelConfig(Section):
     generator: GeneratorConfig = GeneratorConfig()
     merge: MergeConfig = MergeConfig()
     probe: ProbeConfig = ProbeConfig()
+    positions: PositionsConfig = PositionsConfig()
     loss: LossConfig = LossConfig()
     subpixel: Literal["probe", "bilinear"] = "probe"
     """The fractional part of a position shifts the probe (Fourier), or the patch is sampled bilinearly."""
@@ -94,5 +126,10 @@ class ModelConfig(Section):
         if self.kind == "pinn" and loss.poisson_weight == 0 and loss.amplitude_mae_weight == 0 and not real:
             raise ValueError(
                 "every data term of the loss has weight 0; give poisson_weight or amplitude_mae_weight a positive value"
+            )
+        if self.kind == "supervised" and self.positions.trainable:
+            raise ValueError(
+                "labels say nothing of the positions, which model.positions.trainable asks to fit; set it to false, or "
+                "model.kind to pinn"
             )
         return self

@@ -16,6 +16,8 @@ class TrainingConfig(Section):
     """Patterns in one optimiser step; a step holds patterns_per_step / group_size groups, at least one."""
     mirror: bool = False
     """Show mirrored and transposed experiments as well: slower to learn, and better on other parts of a sample."""
+    thinning: float = Field(default=0.0, ge=0, lt=1)
+    """Part of the counts, drawn anew for every batch, that the loss alone sees: against learning noise at low dose."""
     accumulate_steps: int = Field(default=1, ge=1)
     """Batches whose gradients are summed before the optimiser moves."""
     optimizer: Literal["adamw", "adam", "sgd"] = "adamw"

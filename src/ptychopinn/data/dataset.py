@@ -39,6 +39,16 @@ class Batch:
     """(M, H, W), sqrt(photons), of a scan that has a beam of its own; none for the beam of the model."""
     mean_count: float | None = None
     """Mean count of a pixel of such a scan, photons."""
+    seen: Patterns | None = None
+    """(B, G, H, W), sqrt(photons), of those counts that a generator is shown; none for all. See `data.thinning`."""
+    hidden_fraction: float = 1.0
+    """Part of the photons that the loss compares with: 1 where the counts were not thinned."""
+
+    @property
+    def hidden_counts(self) -> Patterns:
+        """(B, G, H, W), photons that the loss compares with."""
+        counts = self.amplitude.square()
+        return counts if self.seen is None else (counts - self.seen.square()).clamp_min(0)
 
 
 class ScanTensors:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from torch import Tensor
+
 from ptychopinn.physics import amplitude, intensity
 from ptychopinn.typing import Mask, Patterns, Positions, Probe
 
@@ -21,6 +23,10 @@ class GroupView:
     """(B, G, M, H, W), the same probes propagated to the detector."""
     relative_px: Positions
     """(B, G, 2), positions minus the group centre."""
+    positions_px: Tensor
+    """(B, G, 2), where the patches lie on the canvas of their group: whole (int64), or fractional if bilinear."""
+    canvas_shape: tuple[int, int]
+    """(Y, X) of the canvases."""
 
     @cached_property
     def power(self) -> Patterns:
@@ -33,5 +39,15 @@ class GroupView:
         return amplitude(self.detector_probes[0, 0])
 
     def detached(self) -> "GroupView":
-        """The same values without gradients: a generator reads the probe, it does not fit it."""
-        return replace(self, probes=self.probes.detach(), detector_probes=self.detector_probes.detach())
+        """The same values without gradients: a generator reads probe and positions, it does not fit them."""
+        return replace(
+            self,
+            probes=self.probes.detach(),
+            detector_probes=self.detector_probes.detach(),
+            positions_px=self.positions_px.detach(),
+        )
+
+    def exposed(self, amplitude: Patterns, fraction: float) -> "GroupView":
+        """The same experiment with a part of the photons: their amplitude (B, G, H, W), and probes that dim."""
+        dim = fraction**0.5
+        return replace(self, amplitude=amplitude, probes=dim * self.probes, detector_probes=dim * self.detector_probes)

@@ -1,4 +1,7 @@
-"""The `cnn` architecture: a U-Net with group normalisation."""
+"""Convolutional parts: the U-Net's encoder and decoder, a residual bottleneck, and a refiner at full resolution."""
+
+from collections.abc import Sequence
+from typing import final
 
 import torch
 from torch import Tensor, nn
@@ -13,12 +16,16 @@ class DoubleConvolution(nn.Sequential):
     def __init__(self, channels_in: int, channels_out: int) -> None:
         layers: list[nn.Module] = []
         for channels in (channels_in, channels_out):
-            layers += [
-                nn.Conv2d(channels, channels_out, 3, padding=1, bias=False),
-                nn.GroupNorm(group_count(channels_out), channels_out),
-                nn.GELU(),
-            ]
+            layers += [*normalised_convolution(channels, channels_out), nn.GELU()]
         super().__init__(*layers)
+
+
+def normalised_convolution(channels_in: int, channels_out: int) -> tuple[nn.Module, nn.Module]:
+    """3x3 convolution without a bias, and group normalisation."""
+    return (
+        nn.Conv2d(channels_in, channels_out, 3, padding=1, bias=False),
+        nn.GroupNorm(group_count(channels_out), channels_out),
+    )
 
 
 def group_count(channels: int) -> int:
@@ -26,37 +33,95 @@ def group_count(channels: int) -> int:
     return channels // 4 if channels % 4 == 0 else 1
 
 
-class UNet(nn.Module):
-    """U-Net from (B, C, H, W) to (B, C', H, W) for any H and W.
+def pyramid_widths(config: GeneratorConfig) -> list[int]:
+    """Channels of every level, doubled where the resolution is halved."""
+    return [config.width * 2**level for level in range(config.levels + 1)]
 
-    Images are padded to a multiple of 2^levels and cropped back. The last layer starts at zero, so that the
-    first output is zero everywhere.
-    """
 
-    def __init__(self, channels_in: int, channels_out: int, config: GeneratorConfig) -> None:
-        super().__init__()
-        widths = [config.width * 2**level for level in range(config.levels + 1)]
-        self.multiple = 2**config.levels
-        self.encoder = nn.ModuleList(
+@final
+class ConvolutionEncoder(nn.ModuleList):
+    """Double convolutions, the resolution halved between them by the largest of four pixels (U-Net)."""
+
+    def __init__(self, channels_in: int, config: GeneratorConfig) -> None:
+        widths = pyramid_widths(config)
+        super().__init__(
             DoubleConvolution(before, after) for before, after in zip([channels_in, *widths], widths, strict=False)
         )
-        self.decoder = nn.ModuleList(
+        self.widths = widths
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """(B, C, H, W) to maps of `widths` channels, each of half the resolution of the one before."""
+        maps: list[Tensor] = []
+        for block in self:
+            maps.append(block(functional.max_pool2d(maps[-1], 2) if maps else image))
+        return maps
+
+
+@final
+class ConvolutionDecoder(nn.ModuleList):
+    """From the coarsest map up: nearest pixel, joined by the next finer map, double convolution (U-Net).
+
+    A single map stays as it is.
+    """
+
+    def __init__(self, widths: Sequence[int], config: GeneratorConfig) -> None:
+        super().__init__(
             DoubleConvolution(deep + skip, skip) for skip, deep in zip(widths[-2::-1], widths[:0:-1], strict=True)
         )
-        self.head = nn.Conv2d(widths[0], channels_out, 3, padding=1)
-        nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
+        self.width = widths[0]
 
-    def forward(self, image: Tensor) -> Tensor:
-        """(B, C, H, W) to (B, C', H, W)."""
-        height, width = image.shape[-2:]
-        image = functional.pad(image, (0, -width % self.multiple, 0, -height % self.multiple))
-        skips: list[Tensor] = []
-        for block in self.encoder:
-            image = block(functional.max_pool2d(skips[-1], 2) if skips else image)
-            skips.append(image)
-        skips.pop()
-        for block in self.decoder:
+    def forward(self, maps: Sequence[Tensor]) -> Tensor:
+        """Maps, fine to coarse, to (B, `width`, H, W)."""
+        *skips, image = maps
+        for block in self:
             image = functional.interpolate(image, scale_factor=2.0, mode="nearest")
             image = block(torch.cat((image, skips.pop()), dim=1))
-        return self.head(image)[..., :height, :width]
+        return image
+
+
+class ResidualBlock(nn.Module):
+    r"""\(y = x + N_2 C_2\, \mathrm{GELU}(N_1 C_1 x)\): 3x3 convolutions C, group normalisations N (He et al., 2016)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.change = nn.Sequential(
+            *normalised_convolution(channels, channels), nn.GELU(), *normalised_convolution(channels, channels)
+        )
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(B, C, H, W) to the same."""
+        return image + self.change(image)
+
+
+@final
+class ResidualBottleneck(nn.Sequential):
+    """`blocks` residual blocks at the coarsest resolution."""
+
+    def __init__(self, width: int, config: GeneratorConfig) -> None:
+        super().__init__(*(ResidualBlock(width) for _ in range(config.blocks)))
+
+
+@final
+class NoBottleneck(nn.Identity):
+    """The coarsest map as it is."""
+
+    def __init__(self, width: int, config: GeneratorConfig) -> None:
+        super().__init__()
+
+
+@final
+class Refiner(nn.Module):
+    """All maps brought to full resolution (1x1 convolution, nearest pixel), summed, then a double convolution."""
+
+    def __init__(self, widths: Sequence[int], config: GeneratorConfig) -> None:
+        super().__init__()
+        self.width = widths[0]
+        self.lateral = nn.ModuleList(nn.Conv2d(width, self.width, 1) for width in widths[1:])
+        self.refine = DoubleConvolution(self.width, self.width)
+
+    def forward(self, maps: Sequence[Tensor]) -> Tensor:
+        """Maps, fine to coarse, to (B, `width`, H, W)."""
+        total, *coarse = maps
+        for lateral, image in zip(self.lateral, coarse, strict=True):
+            total = total + functional.interpolate(lateral(image), size=total.shape[-2:], mode="nearest")
+        return self.refine(total)

@@ -5,18 +5,17 @@ from torch import Tensor, nn
 
 from ptychopinn.config import GeneratorConfig
 from ptychopinn.generators.base import GroupView
-from ptychopinn.generators.inputs import INPUTS
-from ptychopinn.generators.registry import resolve
+from ptychopinn.generators.registry import build_network, resolve_part
 
 
 class Generator(nn.Module):
-    r"""From groups of patterns to complex patches, \(O = 1 + f(x)_0 + i f(x)_1\).
+    """From groups of patterns to complex patches.
 
-    The network's last layer starts at zero, hence the object at 1: without that 1 the exit wave, and with it
-    every gradient, would be exactly zero.
+    The network's last layer starts at zero, and every output makes an object of 1 of that: at 0 the exit wave, and
+    with it every gradient, would be exactly zero.
 
     Args:
-        config: input, architecture and grouping.
+        config: input, architecture or parts, output and grouping.
         group_size: G; only the `stacked` grouping depends on it.
         precision: type of the network's arithmetic; the physics around it stays float32.
     """
@@ -26,9 +25,10 @@ class Generator(nn.Module):
 
     def __init__(self, config: GeneratorConfig, group_size: int, precision: torch.dtype = torch.float32) -> None:
         super().__init__()
-        self.present, channels = INPUTS[config.input]
+        self.present, channels = resolve_part("input", config.input)
+        self.read, self.channels_out = resolve_part("output", config.output)
         self.stack = group_size if config.grouping == "stacked" else 1
-        self.network = resolve(config.architecture)(self.stack * channels, self.stack * 2, config)
+        self.network = build_network(self.stack * channels, self.stack * self.channels_out, config)
         self.precision = precision
         self.register_buffer("input_mean", torch.zeros(()))
         self.register_buffer("input_deviation", torch.ones(()))
@@ -37,6 +37,10 @@ class Generator(nn.Module):
         """Freeze the statistics that the input is normalised by."""
         self.input_mean.fill_(mean)
         self.input_deviation.fill_(deviation)
+
+    def compile_networks(self) -> None:
+        """Compile the network."""
+        self.network.compile()
 
     def forward(self, view: GroupView) -> Tensor:
         """Patches (B, G, H, W), complex, on the whole-pixel grid of the positions."""
@@ -53,5 +57,4 @@ class Generator(nn.Module):
         stacked = stacked.contiguous(memory_format=torch.channels_last)
         with torch.autocast(image.device.type, self.precision, enabled=self.precision != torch.float32):
             output = self.network(stacked)
-        output = output.float().reshape(batch, group, 2, height, width)
-        return torch.complex(1 + output[..., 0, :, :], output[..., 1, :, :])
+        return self.read(output.float().reshape(batch, group, self.channels_out, height, width))

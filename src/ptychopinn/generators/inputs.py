@@ -13,6 +13,7 @@ r"""Three ways to show a pattern to a network, each (..., C, H, W) real and not 
 """
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -23,6 +24,15 @@ from ptychopinn.physics import to_sample
 REGULARISATION = 0.05
 FLOOR = 1e-20
 """Where the detector wave is below this, sqrt(photons), it has no phase to give; no quotient overflows."""
+
+
+class Input(NamedTuple):
+    """How a pattern is shown to a network."""
+
+    present: Callable[[GroupView], Tensor]
+    """A view of B groups to real (B, G, C, H, W)."""
+    channels: int
+    """C."""
 
 
 def lifted(view: GroupView) -> Tensor:
@@ -52,9 +62,9 @@ def _measured_amplitude(view: GroupView) -> Tensor:
     return torch.where(view.measured, view.amplitude, torch.zeros_like(view.amplitude))
 
 
-INPUTS: dict[str, tuple[Callable[[GroupView], Tensor], int]] = {
-    "lifted": (lifted, 2),
-    "log_counts": (log_counts, 1),
-    "amplitude": (amplitude, 1),
+INPUTS: dict[str, Input] = {
+    "lifted": Input(lifted, 2),
+    "log_counts": Input(log_counts, 1),
+    "amplitude": Input(amplitude, 1),
 }
 """Name of an input -> its function and number of channels."""

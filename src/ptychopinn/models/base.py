@@ -7,7 +7,8 @@ from torch import Tensor, nn
 
 from ptychopinn.config import Recipe
 from ptychopinn.data.dataset import Batch
-from ptychopinn.generators import Generator, GroupView
+from ptychopinn.generators import Generator, GroupView, Unrolled, stages_of
+from ptychopinn.models.positions import PositionShifts
 from ptychopinn.physics import shifted_probes
 
 
@@ -27,10 +28,15 @@ class PatchModel(nn.Module, ABC):
         config = recipe.model
         self.config = config
         precision = getattr(torch, recipe.training.precision)
-        self.generator = Generator(config.generator, recipe.data.group_size, precision)
+        self.generator: Generator | Unrolled
+        if stages_of(config.generator):
+            self.generator = Unrolled(config.generator, precision)
+        else:
+            self.generator = Generator(config.generator, recipe.data.group_size, precision)
         parts, unit = _parts(probe)
         self.probe_parts = nn.Parameter(parts, requires_grad=config.probe.trainable)
         self.register_buffer("probe_unit", unit)
+        self.shifts: PositionShifts | None = None
         self.log_scale = nn.Parameter(torch.tensor(float(intensity_scale)).log())
         self.log_scale.requires_grad_(config.intensity_scale == "trainable")
 
@@ -38,6 +44,11 @@ class PatchModel(nn.Module, ABC):
     def probe(self) -> Tensor:
         """(M, H, W), sqrt(photons), the intensity scale included."""
         return torch.view_as_complex(self.probe_parts) * (self.probe_unit * self.log_scale.exp())
+
+    def fit_positions(self, count: int) -> PositionShifts:
+        """Fit the positions of a scan of `count` patterns too; moves none of them yet."""
+        self.shifts = PositionShifts(count, self.config.positions.limit_px).to(self.log_scale.device)
+        return self.shifts
 
     def set_probe(self, probe: Tensor, intensity_scale: float) -> None:
         """Put another probe (M, H, W) and scale in place, those of another scan."""
@@ -49,18 +60,38 @@ class PatchModel(nn.Module, ABC):
             self.log_scale.fill_(torch.tensor(float(intensity_scale)).log())
 
     def view(self, batch: Batch) -> GroupView:
-        """What the physics sees of a batch, with gradients to a trainable probe and scale."""
+        """What the physics sees of a batch, with gradients to what is fitted of probe, scale and positions."""
         remainder = batch.remainder_px
         if self.config.subpixel == "bilinear":
             remainder = torch.zeros_like(remainder)
+        if self.shifts is not None:
+            remainder = remainder + self.shifts(batch.index)
         probe = self.probe if batch.probe is None else batch.probe
         probe = probe if batch.mirrored is None else batch.mirrored(probe)
         probes, detector_probes = shifted_probes(probe, remainder)
-        return GroupView(batch.amplitude, batch.measured, probes, detector_probes, batch.relative_px)
+        return GroupView(
+            batch.amplitude,
+            batch.measured,
+            probes,
+            detector_probes,
+            batch.relative_px,
+            self.positions(batch),
+            batch.canvas_shape,
+        )
 
     def positions(self, batch: Batch) -> Tensor:
         """Where the patches lie on the canvases of a batch: whole pixels, or fractional if bilinear."""
         return batch.whole_px + batch.remainder_px if self.config.subpixel == "bilinear" else batch.whole_px
+
+    def seen(self, batch: Batch, view: GroupView) -> GroupView:
+        """What the generator sees of a batch: without gradients, and of thinned counts only its part."""
+        view = view.detached()
+        return view if batch.seen is None else view.exposed(batch.seen, 1 - batch.hidden_fraction)
+
+    def stage_patches(self, batch: Batch, view: GroupView) -> list[Tensor]:
+        """Complex patches (B, G, H, W) of a batch after each stage of an unrolled generator; one item of any other."""
+        seen = self.seen(batch, view)
+        return self.generator.stage_patches(seen) if isinstance(self.generator, Unrolled) else [self.generator(seen)]
 
     def patches(self, batch: Batch) -> Tensor:
         """Complex patches (B, G, H, W) of a batch."""

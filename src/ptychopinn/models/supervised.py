@@ -20,7 +20,7 @@ class Supervised(PatchModel):
     """
 
     def losses(self, batch: Batch, mean_count: float) -> dict[str, Tensor]:
-        """One term, `realspace_mae`."""
+        """One term, `realspace_mae`, summed over the stages of an unrolled generator with their weights."""
         if batch.labels is None:
             raise ScanError(
                 "supervised training needs labels, and the scan has neither Y nor objectGuess; "
@@ -28,5 +28,6 @@ class Supervised(PatchModel):
             )
         view = self.view(batch)
         weight = power_weight("probe", view.power.detach())
-        difference = (self.generator(view.detached()) - batch.labels).abs()
-        return {"realspace_mae": (weight * difference).sum() / weight.sum()}
+        weight = weight / weight.sum()
+        *early, last = [(weight * (patches - batch.labels).abs()).sum() for patches in self.stage_patches(batch, view)]
+        return {"realspace_mae": sum((self.config.loss.stage_weight * value for value in early), start=last)}

@@ -14,11 +14,13 @@ from ptychopinn.config import ReconstructionConfig
 from ptychopinn.data.dataset import Batch, ScanTensors
 from ptychopinn.data.io.instrument import carried_metadata
 from ptychopinn.data.scan import Scan
+from ptychopinn.generators import GroupView, Unrolled
 from ptychopinn.models import PatchModel
 from ptychopinn.physics import FarField, detect_patches, extract_patches
 from ptychopinn.reconstruction.canvas import Frame, check_one_image
 from ptychopinn.reconstruction.result import Reconstruction
 from ptychopinn.reconstruction.stitch import ScanStitcher
+from ptychopinn.reconstruction.unrolled import ScanScene
 
 logger = logging.getLogger("ptychopinn.reconstruction")
 
@@ -50,13 +52,15 @@ def predict_and_stitch(
 ) -> tuple[Reconstruction, Timing]:
     """Predict the patches of every group in batches and stitch them as they come.
 
+    An unrolled generator solves for the whole scan first, and its patches are cut from that object.
+
     Args:
         model: trained, on the device of the tensors.
         tensors: the scan.
         groups: (n_groups, G); every pattern in at least one. Patterns that are encoded alone need only groups
             of one.
         config: batch size, weights, coverage threshold.
-        progress: told after every batch.
+        progress: told after every batch, and after every pass of a solver.
 
     Raises:
         ScanError: the patterns do not make one image; see `check_one_image`.
@@ -66,10 +70,19 @@ def predict_and_stitch(
     stitcher = ScanStitcher(tensors.scan, config, tensors.device)
     predict_s = stitch_s = 0.0
     per_batch = max(1, config.batch_size // groups.shape[1])
+    start, tell = time.perf_counter(), _rising(progress)
+    patches_of = _patch_source(
+        model,
+        tensors,
+        config.batch_size,
+        config.physics_steps,
+        lambda part: tell(int(part * (len(groups) - 1)), len(groups)),
+    )
+    predict_s += time.perf_counter() - start
     for number, batch in enumerate(tensors.batches(groups, per_batch)):
         start = time.perf_counter()
         view = model.view(batch)
-        patches = model.generator(view)
+        patches = patches_of(batch, view)
         _wait(tensors.device)
         middle = time.perf_counter()
         positions = scan_positions(model, tensors, batch)
@@ -77,12 +90,51 @@ def predict_and_stitch(
         _wait(tensors.device)
         predict_s += middle - start
         stitch_s += time.perf_counter() - middle
-        if progress is not None:
-            progress(min((number + 1) * per_batch, len(groups)), len(groups))
+        tell(min((number + 1) * per_batch, len(groups)), len(groups))
     start = time.perf_counter()
     result = _result(model, tensors.scan, stitcher)
     stitch_s += time.perf_counter() - start
     return result, Timing(predict_s, stitch_s, len(tensors))
+
+
+def _patch_source(
+    model: PatchModel,
+    tensors: ScanTensors,
+    batch_size: int,
+    first_steps: int | None = None,
+    tell: Callable[[float], None] | None = None,
+) -> Callable[[Batch, GroupView], Tensor]:
+    """Patches (B, G, H, W) of a batch: from the network, or from the object of the whole scan if it is unrolled.
+
+    Args:
+        model: trained.
+        tensors: the scan.
+        batch_size: patterns that a solver takes at once.
+        first_steps: physics steps of its first stage.
+        tell: told the part of its passes that are done.
+    """
+    generator = model.generator
+    if not isinstance(generator, Unrolled):
+        return lambda batch, view: generator(view)
+    passes = generator.passes(first_steps)
+    count = iter(range(1, passes + 1))
+    scene = ScanScene(model, tensors, batch_size, None if tell is None else lambda: tell(next(count) / passes))
+    canvas = generator.canvases(scene, first_steps)[-1]
+    _wait(tensors.device)
+    return lambda batch, view: scene.patches(canvas, batch.index, batch.remainder_px)
+
+
+def _rising(progress: Progress | None) -> Progress:
+    """Tells only what is more than before: the passes of a solver come first, then the batches."""
+    told = 0
+
+    def tell(done: int, groups: int) -> None:
+        nonlocal told
+        if progress is not None and done > told:
+            told = done
+            progress(done, groups)
+
+    return tell
 
 
 def scan_positions(model: PatchModel, tensors: ScanTensors, batch: Batch) -> Tensor:
@@ -111,15 +163,34 @@ def _result(model: PatchModel, scan: Scan, stitcher: ScanStitcher) -> Reconstruc
 
 @torch.inference_mode()
 def predict_patches(
-    model: PatchModel, tensors: ScanTensors, groups: NDArray[np.int64], batch_size: int = 64
+    model: PatchModel,
+    tensors: ScanTensors,
+    groups: NDArray[np.int64],
+    batch_size: int = 64,
+    *,
+    config: ReconstructionConfig | None = None,
 ) -> tuple[NDArray[np.complex64], NDArray[np.float32]]:
-    """Patches (n_groups, G, H, W) of every group, and the power of the probes (n_groups, G, H, W) over them."""
+    """Patches (n_groups, G, H, W) of every group, and the power of the probes (n_groups, G, H, W) over them.
+
+    Args:
+        model: trained, on the device of the tensors.
+        tensors: the scan.
+        groups: (n_groups, G).
+        batch_size: patterns predicted at once.
+        config: how an unrolled generator solves for the whole scan, from which its patches are cut; without it every
+            group is solved alone, as where the positions of different groups say nothing of each other.
+    """
     model.eval()
     per_batch = max(1, batch_size // groups.shape[1])
     patches, power = [], []
+    patches_of = (
+        (lambda batch, view: model.generator(view))
+        if config is None
+        else _patch_source(model, tensors, batch_size, config.physics_steps)
+    )
     for batch in tensors.batches(groups, per_batch):
         view = model.view(batch)
-        patches.append(model.generator(view).cpu().numpy())
+        patches.append(patches_of(batch, view).cpu().numpy())
         power.append(view.power.cpu().numpy())
     return np.concatenate(patches), np.concatenate(power)
 

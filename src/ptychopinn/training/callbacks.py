@@ -24,6 +24,9 @@ History = dict[str, list[float]]
 EpochHook = Callable[[int, int, dict[str, float]], None]
 """Told after every epoch: epochs done, epochs in all, the numbers of the epoch."""
 
+Look = Callable[[int, bool], dict[str, float]]
+"""Further numbers of an epoch: told how many epochs are done, and whether it was the last."""
+
 
 class AtomicCheckpointIO(TorchCheckpointIO):
     """Writes a checkpoint beside its target and renames it: a crash leaves the old one whole."""
@@ -67,10 +70,12 @@ class BestWeights(Callback):
 class HistoryRecorder(Callback):
     """Keeps a row per epoch, writes it as CSV, and carries it through checkpoints to a resumed run."""
 
-    def __init__(self, path: Path | None, tell: EpochHook | None = None) -> None:
+    def __init__(self, path: Path | None, tell: EpochHook | None = None, look: Look | None = None) -> None:
         self.path = path
         self.rows: list[dict[str, float]] = []
         self._tell = tell
+        self._look = look
+        self._unseen = False
         self._start = 0.0
 
     def state_dict(self) -> dict[str, Any]:
@@ -91,11 +96,24 @@ class HistoryRecorder(Callback):
         row = {"epoch": float(trainer.current_epoch + 1), **metrics}
         row["learning_rate"] = float(trainer.optimizers[0].param_groups[0]["lr"])
         row["seconds"] = time.perf_counter() - self._start
+        if self._look is not None:
+            done = trainer.current_epoch + 1
+            found = self._look(done, done == trainer.max_epochs)
+            row, self._unseen = row | found, not found
         self.rows.append(row)
-        if self.path is not None:
-            write_text_atomically(self.path, self.as_csv())
+        self._write()
         if self._tell is not None:
             self._tell(len(self.rows), int(trainer.max_epochs or 0), row)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Look at the last epoch, where the training was stopped early and nobody has looked yet."""
+        if self._unseen and self._look is not None:
+            self.rows[-1] = self.rows[-1] | self._look(int(self.rows[-1]["epoch"]), True)
+            self._write()
+
+    def _write(self) -> None:
+        if self.path is not None:
+            write_text_atomically(self.path, self.as_csv())
 
     def as_csv(self) -> str:
         """The rows as CSV text."""

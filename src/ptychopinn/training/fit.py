@@ -28,6 +28,7 @@ from ptychopinn.training.loader import WHOLE, GroupLoader, InterleavedLoader, Sh
 from ptychopinn.training.module import TrainingModule
 from ptychopinn.training.prepare import Prepared, prepare
 from ptychopinn.training.resume import checkpoint_to_resume
+from ptychopinn.training.watch import Watch
 
 logger = logging.getLogger("ptychopinn.training")
 
@@ -113,11 +114,11 @@ def train_here(
     assert fitted is not None
     module = module_type(start.model, config, fitted.mean_count, recipe.model_dump(mode="json"))
     if config.compile:
-        start.model.generator.network.compile()
+        start.model.generator.compile_networks()
     train = _training_loader(start, config, lambda: module.current_epoch, share)
     validation = _validation_loader(start, config, share)
     table = folder / "history.csv" if folder and config.logger != "none" and share.index == 0 else None
-    recorder = HistoryRecorder(table, tell)
+    recorder = HistoryRecorder(table, tell, Watch(start).look if share.index == 0 else None)
     monitor = "train_loss" if validation is None else "val_loss"
     best = BestWeights(monitor)
     ours: list[Callback] = [recorder]
@@ -134,16 +135,17 @@ def train_here(
 def _training_loader(
     start: Prepared, config: TrainingConfig, epoch: Callable[[], int], share: Share
 ) -> Iterable[Batch]:
-    per_step, seed, mirror = config.patterns_per_step, config.seed, config.mirror
+    per_step, seed, mirror, hidden = config.patterns_per_step, config.seed, config.mirror, config.thinning
     loaders = [
-        GroupLoader(part.tensors, part.train_groups, per_step, seed, epoch, mirror, share) for part in start.parts
+        GroupLoader(part.tensors, part.train_groups, per_step, seed, epoch, mirror, share, hidden)
+        for part in start.parts
     ]
     return loaders[0] if len(loaders) == 1 else InterleavedLoader(loaders, config.seed, epoch)
 
 
 def _validation_loader(start: Prepared, config: TrainingConfig, share: Share) -> Iterable[Batch] | None:
     loaders = [
-        GroupLoader(part.tensors, part.validation_groups, config.patterns_per_step, share=share)
+        GroupLoader(part.tensors, part.validation_groups, config.patterns_per_step, share=share, hidden=config.thinning)
         for part in start.parts
         if len(part.validation_groups)
     ]

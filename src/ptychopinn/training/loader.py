@@ -5,10 +5,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from ptychopinn.data.dataset import Batch, ScanTensors
 from ptychopinn.data.mirror import MIRRORS
+from ptychopinn.data.thinning import thin
 
 
 def steps_in_epoch(groups: NDArray[np.int64], groups_per_step: int) -> int:
@@ -49,6 +51,7 @@ class GroupLoader:
             (validation).
         mirror: show each batch in one of the eight `MIRRORS`, drawn at random.
         share: of this process; `patterns_per_step` are those of all processes together.
+        hidden: part of the counts that the loss alone sees, drawn at random; see `data.thinning`.
     """
 
     def __init__(
@@ -60,6 +63,7 @@ class GroupLoader:
         epoch: Callable[[], int] | None = None,
         mirror: bool = False,
         share: Share = WHOLE,
+        hidden: float = 0.0,
     ) -> None:
         self.tensors = tensors
         self.groups = groups
@@ -68,6 +72,7 @@ class GroupLoader:
         self._epoch = epoch
         self._mirror = mirror
         self._share = share
+        self._hidden = hidden
 
     def __len__(self) -> int:
         if self._epoch is None:
@@ -79,7 +84,12 @@ class GroupLoader:
         rng = np.random.default_rng([self._seed, 0 if self._epoch is None else self._epoch()])
         for step in self._validation_steps() if self._epoch is None else self._training_steps(rng):
             batch = self.tensors.gather(self.groups[step])
-            yield MIRRORS[rng.integers(len(MIRRORS))].batch(batch) if self._mirror else batch
+            batch = MIRRORS[rng.integers(len(MIRRORS))].batch(batch) if self._mirror else batch
+            yield self._thinned(batch, rng) if self._hidden else batch
+
+    def _thinned(self, batch: Batch, rng: np.random.Generator) -> Batch:
+        generator = torch.Generator(self.tensors.device).manual_seed(int(rng.integers(2**63)))
+        return thin(batch, self._hidden, generator)
 
     def _training_steps(self, rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:
         """Of every step the share of this process, so that all processes together take the steps of one."""

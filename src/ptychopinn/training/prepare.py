@@ -110,7 +110,7 @@ def _check_together(scans: Sequence[Scan], recipe: Recipe) -> None:
 
     Raises:
         ScanError: none, or patterns of different sizes.
-        ConfigError: a probe or a scale that is fitted, where each scan has its own.
+        ConfigError: a probe, a scale or positions that are fitted, where each scan has its own.
     """
     if not scans:
         raise ScanError("no scan was given; training needs one at least")
@@ -118,6 +118,12 @@ def _check_together(scans: Sequence[Scan], recipe: Recipe) -> None:
     if len(sizes) > 1:
         named = ", ".join(f"{source} has {size} px" for size, source in sizes.items())
         raise ScanError(f"the scans have patterns of different sizes ({named}); train one model for each size")
+    positions = recipe.model.positions.trainable
+    if positions and (len(scans) > 1 or recipe.training.mirror):
+        raise ConfigError(
+            "model.positions.trainable fits the positions of one scan, as it was recorded; the rule is one scan and "
+            "training.mirror=false, so set model.positions.trainable=false or change these"
+        )
     fitted = recipe.model.probe.trainable or recipe.model.intensity_scale == "trainable"
     if len(scans) > 1 and fitted:
         raise ConfigError(
@@ -178,6 +184,8 @@ def _untrained(recipe: Recipe, tensors: ScanTensors) -> PatchModel:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.training.seed)
         model = build_model(recipe, probe, scale).to(tensors.device)
+    if recipe.model.positions.trainable:
+        model.fit_positions(len(tensors)).remember(tensors.scan)
     return model
 
 
@@ -196,6 +204,15 @@ def split_groups(scan: Scan, recipe: Recipe) -> tuple[NDArray[np.int64], NDArray
     once = config.model_copy(update={"n_groups": None, "groups_per_pattern": 1})
     seed = recipe.training.seed
     return _groups(scan, train, config, seed), _groups(scan, validation, once, seed)
+
+
+def prediction_groups(scan: Scan, recipe: Recipe) -> NDArray[np.int64]:
+    """Groups that hold every pattern: of one where patterns are encoded alone, else one for each pattern."""
+    if recipe.model.generator.grouping == "single":
+        return np.arange(len(scan), dtype=np.int64)[:, None]
+    everything = recipe.data.model_copy(update={"n_groups": None, "groups_per_pattern": 1})
+    rng = np.random.default_rng(recipe.training.seed)
+    return make_groups(scan.positions_px, everything, rng, scan_index=scan.scan_index).index
 
 
 def _groups(scan: Scan, part: NDArray[np.int64], config: DataConfig, seed: int) -> NDArray[np.int64]:

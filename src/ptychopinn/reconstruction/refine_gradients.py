@@ -1,0 +1,166 @@
+r"""How the misfit of a scan changes with object, probe modes and positions: the adjoints of the forward model.
+
+With \(\psi_{nm} = P_m(r - \delta_n)\, O(r + y_n)\), \(\Psi = \mathcal{F}\psi\), \(\lambda_n = \sum_m |\Psi_{nm}|^2\)
+and \(\chi_{nm} = \mathcal{F}^{-1}[\ell'(\lambda_n)\, \Psi_{nm}]\),
+
+\[ \frac{\partial L}{\partial \bar O} = \sum_n \mathrm{place}_n \sum_m \bar P_{nm} \chi_{nm}, \qquad
+   \frac{\partial L}{\partial \bar P_m} = \sum_n \mathrm{shift}_{-\delta_n} [\bar O_n \chi_{nm}], \qquad
+   \frac{\partial L}{\partial y_n} = 4 \pi \sum_{m, f} f\, \mathrm{Im}\left[
+   \overline{\mathcal{F}[\bar O_n \chi_{nm}]}\, \mathcal{F}[P_{nm}] \right] . \]
+
+Zero frequency stays at element (0, 0) here: where a wave lies in its array does not change its intensity, so that no
+transform has to move anything.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from ptychopinn.physics import exit_wave, extract_patches, intensity, place_patches, split_position
+from ptychopinn.physics.fourier import frequencies, uncentre_zero_frequency
+from ptychopinn.physics.illumination import exit_wave_to_patches
+from ptychopinn.physics.shift import shift_phase
+from ptychopinn.typing import Canvas, Mask, Patterns, Probe
+
+DataLoss = Literal["poisson", "amplitude"]
+Subpixel = Literal["probe", "bilinear"]
+Compare = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+BACKGROUND_PHOTONS = 0.02
+"""Added to counted and to expected photons, so that a dark pixel with a photon does not outweigh all others."""
+
+_to_detector = partial(torch.fft.fft2, norm="ortho")
+_to_sample = partial(torch.fft.ifft2, norm="ortho")
+
+
+@dataclass
+class Estimate:
+    """What is refined."""
+
+    object_: Canvas
+    """(Y, X)."""
+    probe: Probe
+    """(M, H, W), sqrt(photons)."""
+    positions_px: Tensor
+    """(N, 2), on the canvas."""
+
+
+@dataclass(frozen=True)
+class Gradients:
+    """Of the loss of some patterns; complex ones are derivatives by the conjugate."""
+
+    loss: Tensor
+    """Sum over measured pixels, scalar."""
+    object_: Canvas
+    """(Y, X)."""
+    probe_power: Tensor
+    """(Y, X), photons: the placed intensity of the probes."""
+    probe: Probe
+    """(M, H, W)."""
+    object_power: Tensor
+    """(H, W): the summed squared modulus of the patches."""
+    positions: Tensor
+    """(B, 2), per pixel."""
+
+
+def poisson_quarter_deviance(expected: Tensor, amplitude: Tensor) -> tuple[Tensor, Tensor]:
+    r"""\(\ell = \frac12 (\lambda - k + k' \log(k' / \lambda'))\) and \(\ell' = \frac12 (1 - k' / \lambda')\).
+
+    Primes on k and lambda stand for `BACKGROUND_PHOTONS` more. A quarter of the Poisson deviance is as curved as
+    `amplitude_square`: both agree where there are many photons.
+
+    Args:
+        expected: photons.
+        amplitude: measured, sqrt(photons).
+
+    Returns:
+        The loss of each pixel, and its derivative by `expected`.
+    """
+    counts = amplitude.square() + BACKGROUND_PHOTONS
+    ratio = counts / (expected + BACKGROUND_PHOTONS)
+    return (expected + BACKGROUND_PHOTONS - counts + counts * ratio.log()) / 2, (1 - ratio) / 2
+
+
+def amplitude_square(expected: Tensor, amplitude: Tensor) -> tuple[Tensor, Tensor]:
+    r"""\(\ell = (\sqrt\lambda - a)^2\) and \(\ell' = 1 - a / \sqrt\lambda\); arguments and result as above."""
+    model = expected.sqrt()
+    return (model - amplitude).square(), 1 - amplitude / model.clamp_min(torch.finfo(model.dtype).tiny ** 0.5)
+
+
+LOSSES: dict[DataLoss, Compare] = {"poisson": poisson_quarter_deviance, "amplitude": amplitude_square}
+
+
+def gradients(
+    now: Estimate,
+    index: Tensor,
+    amplitude: Patterns,
+    measured: Mask | None = None,
+    *,
+    loss: DataLoss = "poisson",
+    subpixel: Subpixel = "probe",
+) -> Gradients:
+    """Loss of some patterns, its gradients, and the powers that precondition them.
+
+    Args:
+        now: object, probe, positions; their precision is that of the arithmetic.
+        index: (B,), which positions.
+        amplitude: (B, H, W), sqrt(photons), zero frequency at (H//2, W//2).
+        measured: (B, H, W) or (H, W), False at bad pixels.
+        loss: `poisson` or `amplitude`.
+        subpixel: as in `DiffractionModel`. With `bilinear` the gradient of the positions is still that of a shifted
+            probe: the two models differ by their interpolation alone.
+    """
+    size = (now.probe.shape[-2], now.probe.shape[-1])
+    shape = (now.object_.shape[-2], now.object_.shape[-1])
+    where, rest = _placement(now.positions_px[index], subpixel)
+    patches = extract_patches(now.object_, where, size)
+    phase = uncentre_zero_frequency(shift_phase(rest.to(now.probe.real.dtype), size)).unsqueeze(1)
+    spectra = _to_detector(now.probe) * phase
+    probes = _to_sample(spectra)
+    waves = _to_detector(exit_wave(probes, patches))
+    misfit, slope = _compared(LOSSES[loss], intensity(waves), amplitude, measured)
+    back = _to_sample(slope.unsqueeze(1) * waves)
+    residual = _to_detector(patches.conj().unsqueeze(1) * back)
+    return Gradients(
+        loss=misfit,
+        object_=place_patches(exit_wave_to_patches(probes, back), where, shape),
+        probe_power=place_patches(intensity(probes), where, shape),
+        probe=_to_sample((residual * phase.conj()).sum(0)),
+        object_power=(patches.real.square() + patches.imag.square()).sum(0),
+        positions=_position_gradient(residual, spectra),
+    )
+
+
+def _placement(positions_px: Tensor, subpixel: Subpixel) -> tuple[Tensor, Tensor]:
+    """Where the patches are cut, and how far the probes are shifted."""
+    if subpixel == "bilinear":
+        return positions_px, torch.zeros_like(positions_px)
+    return split_position(positions_px)
+
+
+def _compared(compare: Compare, expected: Tensor, amplitude: Tensor, measured: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Summed loss, and its derivative by the expected photons, zero where nothing was measured."""
+    loss, slope = compare(expected, uncentre_zero_frequency(amplitude))
+    if measured is not None:
+        seen = uncentre_zero_frequency(measured)
+        loss, slope = loss.masked_fill(~seen, 0), slope.masked_fill(~seen, 0)
+    return loss.sum(), slope
+
+
+def _position_gradient(residual: Tensor, spectra: Tensor) -> Tensor:
+    """(B, 2) from two spectra (B, M, H, W)."""
+    product = (residual.conj() * spectra).imag.sum(1)
+    rows, columns = _frequency_axes(product)
+    return 4 * torch.pi * torch.stack((product.sum(-1) @ rows, product.sum(-2) @ columns), -1)
+
+
+def _frequency_axes(like: Tensor) -> tuple[Tensor, Tensor]:
+    """Frequencies along both axes, zero at element 0."""
+    height, width = like.shape[-2:]
+    rows, columns = (
+        torch.fft.ifftshift(frequencies(size, device=like.device, dtype=like.dtype)) for size in (height, width)
+    )
+    return rows, columns

@@ -1,0 +1,73 @@
+"""Counts split between generator and loss."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from ptychopinn.data import Scan
+from ptychopinn.data.dataset import Batch, ScanTensors
+from ptychopinn.data.thinning import thin
+
+
+def batch_of(counts: np.ndarray) -> Batch:
+    """One group of four patterns."""
+    positions = np.array([[8.0, 8.0], [8.0, 10.0], [10.0, 8.0], [10.0, 10.0]])
+    scan = Scan(counts.astype(np.float32), "counts", positions, np.ones((1, 64, 64), np.complex64))
+    return ScanTensors(scan).gather(np.arange(4)[None])
+
+
+def random(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.fixture(scope="module")
+def batch() -> Batch:
+    """Poisson counts of mean 5."""
+    return batch_of(np.random.default_rng(0).poisson(5.0, (4, 64, 64)))
+
+
+@pytest.mark.parametrize("hidden", [0.2, 0.5])
+def test_both_parts_are_whole_counts_that_add_up(batch: Batch, hidden: float) -> None:
+    thinned = thin(batch, hidden, random())
+    assert thinned.seen is not None
+    seen, kept_back = thinned.seen.square(), thinned.hidden_counts
+    torch.testing.assert_close(seen + kept_back, batch.amplitude.square())
+    assert (seen - seen.round()).abs().max() < 1e-4
+    assert float(kept_back.min()) >= 0
+    assert torch.equal(thinned.amplitude, batch.amplitude)
+
+
+@pytest.mark.parametrize("hidden", [0.2, 0.5])
+def test_the_parts_of_poisson_counts_are_poisson_and_independent(batch: Batch, hidden: float) -> None:
+    thinned = thin(batch, hidden, random())
+    assert thinned.seen is not None
+    parts = torch.stack((thinned.seen.square().flatten(), thinned.hidden_counts.flatten())).double()
+    expected = [5 * (1 - hidden), 5 * hidden]
+    assert parts.mean(1).tolist() == pytest.approx(expected, rel=0.03)
+    assert parts.var(1).tolist() == pytest.approx(expected, rel=0.05)
+    assert abs(float(torch.corrcoef(parts)[0, 1])) < 0.03
+    assert thinned.hidden_fraction == hidden
+
+
+def test_the_generator_of_random_numbers_decides(batch: Batch) -> None:
+    first, again, other = (thin(batch, 0.5, random(seed)).seen for seed in (0, 0, 1))
+    assert first is not None
+    assert again is not None
+    assert other is not None
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_what_is_no_whole_count_is_split_in_proportion() -> None:
+    thinned = thin(batch_of(np.full((4, 64, 64), 0.4)), 0.25, random())
+    assert thinned.seen is not None
+    torch.testing.assert_close(thinned.seen.square(), torch.full((1, 4, 64, 64), 0.3))
+    torch.testing.assert_close(thinned.hidden_counts, torch.full((1, 4, 64, 64), 0.1))
+
+
+def test_without_thinning_the_loss_sees_all_counts(batch: Batch) -> None:
+    assert torch.equal(batch.hidden_counts, batch.amplitude.square())
+    assert batch.seen is None
+    assert replace(batch).hidden_fraction == 1
