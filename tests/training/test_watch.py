@@ -4,9 +4,11 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from ptychopinn.config import Recipe, SimulationConfig
 from ptychopinn.data import Scan
@@ -102,3 +104,20 @@ def test_looks_take_little_time(wide: Scan, make_recipe: MakeRecipe) -> None:
     recipe = make_recipe("model.generator.width=8", "model.generator.levels=3", f"training.epochs={watch.interval}")
     epochs_s = sum(fit(wide, recipe).history["seconds"])
     assert look_s < 0.04 * epochs_s
+
+
+def test_a_look_moves_patterns_by_their_own_fitted_shifts(wide: Scan, make_recipe: MakeRecipe) -> None:
+    start = prepare(wide, make_recipe("model.positions.trainable=true", "data.validation_fraction=0"))
+    shifts = start.model.shifts
+    assert shifts is not None
+    with torch.no_grad():
+        shifts.raw.copy_(torch.linspace(-1, 1, shifts.raw.numel()).reshape(shifts.raw.shape))
+    everything = shifts.all()
+    watch = Watch(start)
+    used: list[Any] = []
+    hook = start.model.generator.register_forward_hook(lambda *_: used.append(shifts.all()))
+    watch.look(1, last=True)
+    hook.remove()
+    rows = [np.flatnonzero((wide.positions_px == at).all(1))[0] for at in watch._tensors.scan.positions_px]
+    np.testing.assert_allclose(used[0], everything[rows])
+    np.testing.assert_allclose(shifts.all(), everything)

@@ -174,8 +174,6 @@ def reconstruct_tensors(
     groups = prediction_groups(tensors.scan, recipe) if groups is None else groups
     result, timing = predict_and_stitch(model, tensors, groups, recipe.reconstruction, on_batch)
     logger.info("reconstructed %d patterns in %.2f s", timing.patterns, timing.predict_s + timing.stitch_s)
-    if model.shifts is not None:
-        result = replace(result, positions_px=result.positions_px + model.shifts.all())
     refined = refine_image(result, tensors, recipe, on_iteration)
     timings = {**timings, **_seconds(timing)}
     metrics: dict[str, Any]

@@ -8,7 +8,7 @@ from pathlib import Path
 from ptychopinn.api.inputs import RecipeSource, RunLog, ScanSource, as_recipe
 from ptychopinn.api.reconstruct import Reconstructed, reconstruct_tensors
 from ptychopinn.api.train import Trained, begin, write_training
-from ptychopinn.reconstruction import Progress, Reconstruction
+from ptychopinn.reconstruction import IterationHook, Progress, Reconstruction
 from ptychopinn.training import EpochHook, fit_prepared
 
 
@@ -36,6 +36,7 @@ def run(
     resume: bool = False,
     on_epoch: EpochHook | None = None,
     on_batch: Progress | None = None,
+    on_iteration: IterationHook | None = None,
 ) -> Run:
     """Train the network of a recipe on a scan and reconstruct the same patterns; the scan is read once.
 
@@ -47,6 +48,7 @@ def run(
         resume: go on from the last checkpoint in `output`.
         on_epoch: told after every epoch of training.
         on_batch: told after every batch of prediction.
+        on_iteration: told after every iteration of a refinement, where the recipe asks for one.
 
     Raises:
         PtychoPINNError: the scan, the recipe or the folder cannot be used; nothing has been written then.
@@ -71,6 +73,7 @@ def run(
             timings,
             history=result.history,
             on_batch=on_batch,
+            on_iteration=on_iteration,
         )
     seen = reconstructed.collapse
     trained = Trained(result.model, result.recipe, result.history, timings["train_s"], written, seen)

@@ -26,6 +26,7 @@ def run(
             resume=resume,
             on_epoch=shown.on_epoch,
             on_batch=shown.on_batch,
+            on_iteration=shown.on_iteration,
         )
     show_metrics(result.reconstructed.metrics)
     show_path("model", result.paths["model"])

@@ -145,11 +145,12 @@ def scan_positions(model: PatchModel, tensors: ScanTensors, batch: Batch) -> Ten
 
 def _result(model: PatchModel, scan: Scan, stitcher: ScanStitcher) -> Reconstruction:
     object_, coverage, origin = stitcher.finish()
+    fitted = 0.0 if model.shifts is None else model.shifts.all()
     return Reconstruction(
         object_=object_,
         coverage=coverage,
         origin_px=np.asarray(origin),
-        positions_px=scan.positions_px,
+        positions_px=scan.positions_px + fitted,
         probe=model.probe.detach().cpu().numpy(),
         pixel_size_m=scan.pixel_size_m,
         metadata={
