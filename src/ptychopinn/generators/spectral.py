@@ -9,9 +9,9 @@ with \(w_0 = 1\) and \(w_k = 2\) else. Rows of both signs are kept; columns of n
 is kept already. Frequencies are counted in cycles per image, and those at or beyond Nyquist are left out, so that an
 image which is sampled more finely gives the same result on the finer grid.
 
-Few waves are kept, so that the transforms are small products of real matrices: quicker on a CPU than full complex
-transforms, and they export and compile like any other layer. Source: Li et al., ICLR 2021 (arXiv:2010.08895); along the
-axes: Tran et al., ICLR 2023 (arXiv:2111.13802).
+Few waves are kept, so that the transforms are small products of real matrices. They export and compile like any other
+layer, and from 16 channels on they are quicker on a CPU than full complex transforms. Source: Li et al., ICLR 2021
+(arXiv:2010.08895); along the axes: Tran et al., ICLR 2023 (arXiv:2111.13802).
 """
 
 import math

@@ -184,7 +184,3 @@ def roughness(image: Canvas) -> Canvas:
     result[:, 1:] += columns
     result[:, :-1] -= columns
     return result
-
-
-def _squared(wave: Tensor) -> Tensor:
-    return wave.real.square() + wave.imag.square()
