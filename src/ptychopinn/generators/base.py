@@ -1,9 +1,10 @@
-"""What a generator is given, and what it returns."""
+"""What a generator is given, and what all of them keep."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from ptychopinn.physics import amplitude, intensity
 from ptychopinn.typing import Mask, Patterns, Positions, Probe
@@ -51,3 +52,24 @@ class GroupView:
         """The same experiment with a part of the photons: their amplitude (B, G, H, W), and probes that dim."""
         dim = fraction**0.5
         return replace(self, amplitude=amplitude, probes=dim * self.probes, detector_probes=dim * self.detector_probes)
+
+
+class NormalisedInput(nn.Module):
+    """Base of generators: keeps the statistics that their networks' input is normalised by."""
+
+    input_mean: Tensor
+    input_deviation: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("input_mean", torch.zeros(()))
+        self.register_buffer("input_deviation", torch.ones(()))
+
+    def normalise_by(self, mean: float, deviation: float) -> None:
+        """Freeze the statistics that the input is normalised by."""
+        self.input_mean.fill_(mean)
+        self.input_deviation.fill_(deviation)
+
+    def normalised(self, image: Tensor) -> Tensor:
+        """The input with the mean taken off, over the deviation."""
+        return (image - self.input_mean) / self.input_deviation

@@ -1,14 +1,14 @@
 """A generator: input, network and output put together by a recipe."""
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ptychopinn.config import GeneratorConfig
-from ptychopinn.generators.base import GroupView
+from ptychopinn.generators.base import GroupView, NormalisedInput
 from ptychopinn.generators.registry import build_network, resolve_part
 
 
-class Generator(nn.Module):
+class Generator(NormalisedInput):
     """From groups of patterns to complex patches.
 
     The network's last layer starts at zero, and every output makes an object of 1 of that: at 0 the exit wave, and
@@ -20,9 +20,6 @@ class Generator(nn.Module):
         precision: type of the network's arithmetic; the physics around it stays float32.
     """
 
-    input_mean: Tensor
-    input_deviation: Tensor
-
     def __init__(self, config: GeneratorConfig, group_size: int, precision: torch.dtype = torch.float32) -> None:
         super().__init__()
         self.present, channels = resolve_part("input", config.input)
@@ -30,13 +27,6 @@ class Generator(nn.Module):
         self.stack = group_size if config.grouping == "stacked" else 1
         self.network = build_network(self.stack * channels, self.stack * self.channels_out, config)
         self.precision = precision
-        self.register_buffer("input_mean", torch.zeros(()))
-        self.register_buffer("input_deviation", torch.ones(()))
-
-    def normalise_by(self, mean: float, deviation: float) -> None:
-        """Freeze the statistics that the input is normalised by."""
-        self.input_mean.fill_(mean)
-        self.input_deviation.fill_(deviation)
 
     def compile_networks(self) -> None:
         """Compile the network."""
@@ -48,7 +38,7 @@ class Generator(nn.Module):
 
     def network_input(self, view: GroupView) -> Tensor:
         """(B, G, C, H, W), normalised."""
-        return (self.present(view) - self.input_mean) / self.input_deviation
+        return self.normalised(self.present(view))
 
     def patches_from(self, image: Tensor) -> Tensor:
         """Run the network on normalised inputs (B, G, C, H, W); patches (B, G, H, W)."""

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from ptychopinn.config import GeneratorConfig
 from ptychopinn.errors import ConfigError
-from ptychopinn.generators.base import GroupView
+from ptychopinn.generators.base import GroupView, NormalisedInput
 from ptychopinn.generators.registry import build_network, resolve_part
 from ptychopinn.physics import amplitude, exit_wave, extract_patches, place_patches, to_detector, to_sample
 from ptychopinn.physics.illumination import exit_wave_to_patches
@@ -126,7 +126,7 @@ def solve(scene: Scene, canvas: Canvas, steps: int) -> tuple[Canvas, Canvas]:
 
 
 @final
-class Unrolled(nn.Module):
+class Unrolled(NormalisedInput):
     """Stages of physics and network on the canvas of a group, or of a whole scan; begins with an object of 1.
 
     No gradient passes the physics: the loss of a stage trains the network of that stage. The probe is an input and is
@@ -140,9 +140,6 @@ class Unrolled(nn.Module):
         ConfigError: patterns stacked as channels, which a canvas cannot be.
     """
 
-    input_mean: Tensor
-    input_deviation: Tensor
-
     def __init__(self, config: GeneratorConfig, precision: torch.dtype = torch.float32) -> None:
         super().__init__()
         if config.grouping != "single":
@@ -154,13 +151,6 @@ class Unrolled(nn.Module):
         self.steps = config.physics_steps
         self.network = nn.ModuleList(build_network(CANVAS_CHANNELS, channels, config) for _ in range(stages_of(config)))
         self.precision = precision
-        self.register_buffer("input_mean", torch.zeros(()))
-        self.register_buffer("input_deviation", torch.ones(()))
-
-    def normalise_by(self, mean: float, deviation: float) -> None:
-        """Freeze the statistics that the input of the networks is normalised by."""
-        self.input_mean.fill_(mean)
-        self.input_deviation.fill_(deviation)
 
     def compile_networks(self) -> None:
         """Compile the network of every stage."""
@@ -210,7 +200,7 @@ class Unrolled(nn.Module):
     def _shown(self, canvas: Canvas, change: Canvas, weight: Patterns) -> Tensor:
         images = torch.stack((canvas.real - 1, canvas.imag, change.real, change.imag), dim=-3) / _noise(weight)
         bright = (weight / weight.amax(dim=(-2, -1), keepdim=True)).sqrt().unsqueeze(-3)
-        return (torch.cat((images, BRIGHT * bright), dim=-3) - self.input_mean) / self.input_deviation
+        return self.normalised(torch.cat((images, BRIGHT * bright), dim=-3))
 
     def _corrected(self, network: nn.Module, canvas: Canvas, change: Canvas, weight: Patterns) -> Canvas:
         image = self._shown(canvas, change, weight).contiguous(memory_format=torch.channels_last)

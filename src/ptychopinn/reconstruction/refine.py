@@ -14,14 +14,13 @@ from torch import Tensor
 
 from ptychopinn.config import RefineConfig
 from ptychopinn.data.dataset import ScanTensors
-from ptychopinn.data.io.instrument import carried_metadata
 from ptychopinn.data.scan import Scan
 from ptychopinn.errors import PtychoPINNError
 from ptychopinn.physics import DiffractionModel, check_inside
 from ptychopinn.reconstruction.canvas import Frame, check_one_image
 from ptychopinn.reconstruction.refine_gradients import Estimate, Subpixel
 from ptychopinn.reconstruction.refine_solver import Solver
-from ptychopinn.reconstruction.result import Reconstruction
+from ptychopinn.reconstruction.result import Reconstruction, metadata_of
 
 logger = logging.getLogger("ptychopinn.reconstruction")
 
@@ -52,12 +51,7 @@ def flat_start(scan: Scan, probe: Tensor) -> Reconstruction:
         positions_px=scan.positions_px,
         probe=probe.detach().cpu().numpy(),
         pixel_size_m=scan.pixel_size_m,
-        metadata={
-            **carried_metadata(scan.metadata),
-            "source": scan.source,
-            "domain": scan.domain,
-            "backend": "pytorch",
-        },
+        metadata=metadata_of(scan),
     )
 
 

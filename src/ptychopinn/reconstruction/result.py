@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 from ptychopinn.data.io.atomic import atomic_path
 from ptychopinn.data.io.content import is_hdf5
+from ptychopinn.data.io.instrument import carried_metadata
 from ptychopinn.data.io.stored_object import StoredObject
+from ptychopinn.data.scan import Scan
 from ptychopinn.errors import OutputError, ScanError
 from ptychopinn.reconstruction.canvas import Frame
 
@@ -21,6 +23,16 @@ RESULT_NAME = "reconstruction.npz"
 """What a reconstruction is called inside a run's output folder."""
 
 _NEEDED = ("object", "coverage", "origin_px", "positions_px", "probe")
+
+
+def metadata_of(scan: Scan) -> dict[str, Any]:
+    """What the image of a scan says of where it comes from."""
+    return {
+        **carried_metadata(scan.metadata),
+        "source": scan.source,
+        "domain": scan.domain,
+        "backend": "pytorch",
+    }
 
 
 @dataclass(frozen=True, eq=False)
