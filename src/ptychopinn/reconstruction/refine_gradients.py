@@ -12,6 +12,7 @@ Zero frequency stays at element (0, 0) here: where a wave lies in its array does
 transform has to move anything.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -31,6 +32,8 @@ Subpixel = Literal["probe", "bilinear"]
 Compare = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 BACKGROUND_PHOTONS = 0.02
 """Added to counted and to expected photons, so that a dark pixel with a photon does not outweigh all others."""
+STEEPEST = 9.0
+"""Counted over expected photons beyond which the Poisson loss is a straight line of the amplitude."""
 
 _to_detector = partial(torch.fft.fft2, norm="ortho")
 _to_sample = partial(torch.fft.ifft2, norm="ortho")
@@ -70,7 +73,9 @@ def poisson_quarter_deviance(expected: Tensor, amplitude: Tensor) -> tuple[Tenso
     r"""\(\ell = \frac12 (\lambda - k + k' \log(k' / \lambda'))\) and \(\ell' = \frac12 (1 - k' / \lambda')\).
 
     Primes on k and lambda stand for `BACKGROUND_PHOTONS` more. A quarter of the Poisson deviance is as curved as
-    `amplitude_square`: both agree where there are many photons.
+    `amplitude_square`: both agree where there are many photons. Where counts are more than R = `STEEPEST` times what is
+    expected it goes on as a straight line over \(\sqrt{\lambda'}\), with \(\ell' = -\frac12 \sqrt{k' / \lambda'}
+    (\sqrt R - 1/\sqrt R)\): the slope of the likelihood itself has no bound there, and no step would be short enough.
 
     Args:
         expected: photons.
@@ -80,8 +85,15 @@ def poisson_quarter_deviance(expected: Tensor, amplitude: Tensor) -> tuple[Tenso
         The loss of each pixel, and its derivative by `expected`.
     """
     counts = amplitude.square() + BACKGROUND_PHOTONS
-    ratio = counts / (expected + BACKGROUND_PHOTONS)
-    return (expected + BACKGROUND_PHOTONS - counts + counts * ratio.log()) / 2, (1 - ratio) / 2
+    photons = expected + BACKGROUND_PHOTONS
+    ratio = counts / photons
+    steep = ratio > STEEPEST
+    bend = counts / STEEPEST
+    turn = torch.where(steep, bend, photons)
+    slope = math.sqrt(STEEPEST) - 1 / math.sqrt(STEEPEST)
+    line = slope * counts.sqrt() * (bend.sqrt() - photons.sqrt())
+    loss = (turn - counts + counts * (counts / turn).log()) / 2 + torch.where(steep, line, torch.zeros_like(line))
+    return loss, torch.where(steep, -slope * ratio.sqrt(), 1 - ratio) / 2
 
 
 def amplitude_square(expected: Tensor, amplitude: Tensor) -> tuple[Tensor, Tensor]:
