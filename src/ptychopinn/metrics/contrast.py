@@ -59,7 +59,7 @@ def image_contrast(object_: NDArray[Any], weight: NDArray[Any]) -> tuple[float, 
     Raises:
         ValueError: no pixel counts, or the object is zero where it does.
 
-    >>> image_contrast(np.full((8, 8), 2j), np.ones((8, 8)))
+    >>> image_contrast(np.full((8, 8), 2 + 0j), np.ones((8, 8)))
     (0.0, 0.0)
     """
     if not np.sum(weight) > 0:
