@@ -47,7 +47,7 @@ def test_quality_has_a_row_for_each_network_with_its_spread(measured: tuple[list
     row, reference = (line for line in printed.splitlines() if line.startswith("| siemens64 |"))
     assert row.startswith("| siemens64 | cnn | 0, 1 |")
     assert "±" in row
-    assert row.count("|") == reference.count("|") == 18
+    assert row.count("|") == reference.count("|") == 19
     assert "the reference" in reference
     assert (folder / "table.md").read_text() in printed
     made = json.loads((folder / "table.json").read_text())
@@ -79,8 +79,8 @@ def test_quality_takes_recipes_by_name(measured: tuple[list[str], Path, str], ro
 
 
 @pytest.mark.slow
-def test_quality_has_grid_lines(root: Path, tmp_path: Path) -> None:
-    printed = run_script(
-        root, "benchmarks/quality.py", str(tmp_path), "-o", str(tmp_path / "out"), "--only", "grid_lines64", *QUICK
-    )
+@pytest.mark.shared_data
+def test_quality_has_grid_lines(root: Path, shared_dir: Path, tmp_path: Path) -> None:
+    scans = str(shared_dir / "data")
+    printed = run_script(root, "benchmarks/quality.py", scans, "-o", str(tmp_path), "--only", "grid_lines64", *QUICK)
     assert "| grid_lines64 | cnn | 0 |" in printed
