@@ -97,6 +97,7 @@ REFUSED = {
     "reconstruction.refine.object_step=2.5": "reconstruction.refine.object_step",
     "reconstruction.refine.probe_step=0": "reconstruction.refine.probe_step",
     "reconstruction.refine.positions_step_px=0": "reconstruction.refine.positions_step_px",
+    "reconstruction.refine.positions_prior_px=0": "reconstruction.refine.positions_prior_px",
     "reconstruction.refine.positions_limit_px=0": "reconstruction.refine.positions_limit_px",
     "reconstruction.refine.momentum=1": "reconstruction.refine.momentum",
     "reconstruction.refine.decay=1.5": "reconstruction.refine.decay",

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from ptychopinn.physics import DiffractionModel
 from ptychopinn.reconstruction.refine_gradients import (
+    BACKGROUND_PHOTONS,
     LOSSES,
     DataLoss,
     Estimate,
@@ -69,6 +70,23 @@ def test_gradients_are_those_of_autograd(
     torch.testing.assert_close(found.positions, by_position, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.parametrize("measured", masks(), ids=["all pixels", "one mask", "a mask each"])
+def test_the_curvature_of_a_position_is_half_its_fisher_information(
+    estimate: Estimate, amplitude: Tensor, measured: Tensor | None
+) -> None:
+    positions = estimate.positions_px[INDEX]
+
+    def photons(where: Tensor) -> Tensor:
+        return DiffractionModel("probe")(estimate.object_, where, estimate.probe)
+
+    jacobian = torch.autograd.functional.jacobian(lambda where: photons(where).sum(0), positions)
+    weight = (torch.ones(()) if measured is None else measured) / (photons(positions) + BACKGROUND_PHOTONS)
+    expected = torch.einsum("hwna,hwnb,nhw->nab", jacobian, jacobian, weight.expand(3, SIZE, SIZE)) / 2
+    found = gradients(estimate, INDEX, amplitude, measured, positions_curvature=True).positions_curvature
+    torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
+    assert gradients(estimate, INDEX, amplitude, measured).positions_curvature is None
+
+
 def test_gradients_of_bilinear_patches(estimate: Estimate, amplitude: Tensor) -> None:
     found = gradients(estimate, INDEX, amplitude, subpixel="bilinear")
     total, (by_object, by_probe, _) = by_autograd(estimate, amplitude, None, "poisson", "bilinear")
@@ -94,7 +112,8 @@ def test_both_losses_agree_at_many_photons() -> None:
 def test_dark_pixels_give_finite_gradients(estimate: Estimate) -> None:
     dark = Estimate(torch.zeros_like(estimate.object_), estimate.probe, estimate.positions_px)
     for loss in LOSSES:
-        found = gradients(dark, INDEX, torch.ones(3, SIZE, SIZE, dtype=torch.float64), loss=loss)
+        ones = torch.ones(3, SIZE, SIZE, dtype=torch.float64)
+        found = gradients(dark, INDEX, ones, loss=loss, positions_curvature=True)
         assert all(torch.isfinite(value).all() for value in vars(found).values())
 
 

@@ -22,7 +22,7 @@ class RefineConfig(Section):
     """Iterations before the probe is refined."""
     positions: bool = False
     """Refine the scan positions."""
-    positions_start: int = Field(default=5, ge=0)
+    positions_start: int = Field(default=0, ge=0)
     """Iterations before the positions are refined."""
     batch_size: int = Field(default=64, ge=1)
     """Most patterns in one step; a scan is cut into eight steps at least."""
@@ -30,8 +30,10 @@ class RefineConfig(Section):
     """Step of the object, in units of the inverse of its curvature."""
     probe_step: float = Field(default=0.5, gt=0, le=2)
     """Step of the probe, in the same units."""
-    positions_step_px: float = Field(default=0.3, gt=0)
-    """Usual way that a position moves along an axis in one iteration, at first."""
+    positions_step_px: float = Field(default=0.5, gt=0)
+    """Longest step that a position begins in one iteration; momentum may double it."""
+    positions_prior_px: float = Field(default=1.0, gt=0)
+    """Standard deviation of the errors of the positions along an axis: where light says little, they stay nearer."""
     positions_limit_px: float = Field(default=4.0, gt=0)
     """Farthest that a position moves along an axis in all."""
     positions_affine: bool = False

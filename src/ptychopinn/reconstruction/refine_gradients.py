@@ -8,6 +8,13 @@ and \(\chi_{nm} = \mathcal{F}^{-1}[\ell'(\lambda_n)\, \Psi_{nm}]\),
    \frac{\partial L}{\partial y_n} = 4 \pi \sum_{m, f} f\, \mathrm{Im}\left[
    \overline{\mathcal{F}[\bar O_n \chi_{nm}]}\, \mathcal{F}[P_{nm}] \right] . \]
 
+The expected second derivative by a position is half of its Fisher information, from the slopes of the photons:
+
+\[ C_{n,ab} = \frac12 \sum_f \frac{J_{na} J_{nb}}{\lambda_n + \lambda_0}, \qquad
+   J_{na} = \frac{\partial \lambda_n}{\partial y_{na}}
+          = 4 \pi \sum_m \mathrm{Im}\left[ \bar\Psi_{nm}\,
+            \mathcal{F}[O_n\, \mathcal{F}^{-1}[f_a \mathcal{F} P_{nm}]] \right] . \]
+
 Zero frequency stays at element (0, 0) here: where a wave lies in its array does not change its intensity, so that no
 transform has to move anything.
 """
@@ -67,6 +74,8 @@ class Gradients:
     """(H, W): the summed squared modulus of the patches."""
     positions: Tensor
     """(B, 2), per pixel."""
+    positions_curvature: Tensor | None
+    """(B, 2, 2), per square pixel, where asked for: the expected second derivative by each position."""
 
 
 def poisson_quarter_deviance(expected: Tensor, amplitude: Tensor) -> tuple[Tensor, Tensor]:
@@ -113,6 +122,7 @@ def gradients(
     *,
     loss: DataLoss = "poisson",
     subpixel: Subpixel = "probe",
+    positions_curvature: bool = False,
 ) -> Gradients:
     """Loss of some patterns, its gradients, and the powers that precondition them.
 
@@ -124,6 +134,7 @@ def gradients(
         loss: `poisson` or `amplitude`.
         subpixel: as in `DiffractionModel`. With `bilinear` the gradient of the positions is still that of a shifted
             probe: the two models differ by their interpolation alone.
+        positions_curvature: also find the curvature of the positions, which takes four transforms more.
     """
     size = (now.probe.shape[-2], now.probe.shape[-1])
     shape = (now.object_.shape[-2], now.object_.shape[-1])
@@ -143,6 +154,7 @@ def gradients(
         probe=_to_sample((residual * phase.conj()).sum(0)),
         object_power=(patches.real.square() + patches.imag.square()).sum(0),
         positions=_position_gradient(residual, spectra),
+        positions_curvature=_position_curvature(spectra, patches, waves, measured) if positions_curvature else None,
     )
 
 
@@ -167,6 +179,20 @@ def _position_gradient(residual: Tensor, spectra: Tensor) -> Tensor:
     product = (residual.conj() * spectra).imag.sum(1)
     rows, columns = _frequency_axes(product)
     return 4 * torch.pi * torch.stack((product.sum(-1) @ rows, product.sum(-2) @ columns), -1)
+
+
+def _position_curvature(spectra: Tensor, patches: Tensor, waves: Tensor, measured: Tensor | None) -> Tensor:
+    """(B, 2, 2) from spectra and waves (B, M, H, W) and patches (B, H, W)."""
+    rows, columns = _frequency_axes(spectra.real)
+    slopes = []
+    for axis in (rows.unsqueeze(-1), columns):
+        moved = _to_detector(exit_wave(_to_sample(axis * spectra), patches))
+        slopes.append(4 * torch.pi * (waves.conj() * moved).imag.sum(1))
+    weight = (intensity(waves) + BACKGROUND_PHOTONS).reciprocal()
+    if measured is not None:
+        weight = weight.masked_fill(~uncentre_zero_frequency(measured), 0)
+    slope = torch.stack(slopes, 1).flatten(2)
+    return (slope * weight.flatten(1).unsqueeze(1)) @ slope.mT / 2
 
 
 def _frequency_axes(like: Tensor) -> tuple[Tensor, Tensor]:

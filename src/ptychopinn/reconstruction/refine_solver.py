@@ -3,8 +3,8 @@ r"""Steps with momentum on object, probe modes and positions, each in units of i
 \[ v \leftarrow \beta v - s\, \frac{g}{D}, \qquad x \leftarrow x + v \]
 
 D is, for the object, the placed intensity of the probes and \(\alpha\) of its maximum; for the probe, the largest
-summed \(|O|^2\). Positions take the steps of Adam (Kingma and Ba 2015, arXiv:1412.6980), once in an iteration: those on
-a part of the object that has little structure, with small gradients, would hardly move otherwise.
+summed \(|O|^2\); for a position, once in an iteration and with \(\beta = s = 1/2\), the expected second derivative
+(2, 2) of the loss and of the prior \(|y - y_{start}|^2 / 4 \sigma^2\): a step of Gauss and Newton.
 """
 
 import math
@@ -23,8 +23,8 @@ FEWEST_STEPS = 8
 """Steps in an iteration, on a scan of fewer patterns than so many batches."""
 LAST_STEP = 0.02
 """Where the cosine of the step lengths ends."""
-MEAN_DECAY, SQUARE_DECAY = 0.8, 0.95
-"""Of the running means of Adam for the positions."""
+POSITIONS_STEP, POSITIONS_MOMENTUM = 0.5, 0.5
+"""Of the way to where a position fits best, and of its last step, what a step is made of."""
 FEWEST_FOR_AFFINE = 20
 """Positions of which so many or fewer may move by an affine map, which so few do not tell from their errors."""
 _SMALLEST = 1e-12
@@ -65,18 +65,21 @@ class Solver:
         loss = torch.zeros((), device=self._power.device)
         power = torch.zeros_like(self._power)
         slopes = torch.zeros_like(self.now.positions_px)
+        curvature = slopes.new_zeros(len(slopes), 2, 2)
         for index in self._batches():
-            found = self._gradients(index)
+            found = self._gradients(index, moves)
             share = len(index) / len(self._tensors)
             if config.object:
                 self._step_object(found, share, pace)
             if config.probe and iteration >= config.probe_start:
                 self._step_probe(found, pace)
             slopes[index] = found.positions.to(slopes.dtype)
+            if found.positions_curvature is not None:
+                curvature[index] = found.positions_curvature.to(slopes.dtype)
             loss += found.loss
             power += found.probe_power
         if moves:
-            self.now.positions_px = self._mover.moved(self.now.positions_px, slopes, pace)
+            self.now.positions_px = self._mover.moved(self.now.positions_px, slopes, curvature)
         self._power = power
         return 4 * loss / self._pixels()
 
@@ -86,7 +89,7 @@ class Solver:
         order = torch.randperm(count, generator=self._generator).to(self._power.device)
         return iter(order.split(size))
 
-    def _gradients(self, index: Tensor) -> Gradients:
+    def _gradients(self, index: Tensor, moves: bool) -> Gradients:
         tensors = self._tensors
         measured = tensors.measured
         return gradients(
@@ -96,6 +99,7 @@ class Solver:
             measured[index] if measured is not None and measured.ndim == 3 else measured,
             loss=self._config.loss,
             subpixel=self._subpixel,
+            positions_curvature=moves,
         )
 
     def _step_object(self, found: Gradients, share: float, pace: float) -> None:
@@ -133,34 +137,42 @@ class Solver:
 
 
 class PositionMover:
-    """Moves positions against their gradients, by steps of limited length, without a common shift.
+    """Moves positions to where their patterns fit best, by steps of limited length, without a common shift.
 
     Args:
         start_px: (N, 2), from where they move.
-        config: lengths, limit, and whether the scan as a whole may be stretched and turned.
+        config: prior, lengths, limit, and whether the scan as a whole may be stretched and turned.
     """
 
     def __init__(self, start_px: Tensor, config: RefineConfig) -> None:
         self._start = start_px
         self._config = config
-        self._mean = torch.zeros_like(start_px)
-        self._square = torch.zeros_like(start_px)
-        self._count = 0
+        self._speed = torch.zeros_like(start_px)
+        self._prior = 0.5 / config.positions_prior_px**2
         columns = torch.ones_like(start_px[:, :1])
         if not config.positions_affine and len(start_px) > FEWEST_FOR_AFFINE:
             columns = torch.cat((columns, start_px - start_px.mean(0)), 1)
         self._known = torch.linalg.qr(columns.cpu()).Q.to(start_px.device)
 
-    def moved(self, positions_px: Tensor, gradient: Tensor, pace: float) -> Tensor:
-        """Positions (N, 2) after one step of Adam of the given pace."""
-        self._count += 1
-        self._mean = MEAN_DECAY * self._mean + (1 - MEAN_DECAY) * gradient
-        self._square = SQUARE_DECAY * self._square + (1 - SQUARE_DECAY) * gradient.square()
-        mean = self._mean / (1 - MEAN_DECAY**self._count)
-        scale = (self._square / (1 - SQUARE_DECAY**self._count)).sqrt().clamp_min(_SMALLEST)
-        limit, step = self._config.positions_limit_px, self._config.positions_step_px * pace
-        way = positions_px - step * mean / scale - self._start
+    def moved(self, positions_px: Tensor, gradient: Tensor, curvature: Tensor) -> Tensor:
+        """Positions (N, 2) after one step, from the gradient (N, 2) and the curvature (N, 2, 2) of the loss."""
+        gradient = gradient + self._prior * (positions_px - self._start)
+        curvature = curvature + self._prior * torch.eye(2, dtype=curvature.dtype, device=curvature.device)
+        step = POSITIONS_STEP * _solved(curvature, gradient)
+        length = step.norm(dim=-1, keepdim=True).clamp_min(_SMALLEST)
+        step = step * (self._config.positions_step_px / length).clamp_max(1)
+        self._speed = POSITIONS_MOMENTUM * self._speed - step
+        limit = self._config.positions_limit_px
+        way = positions_px + self._speed - self._start
         return self._start + (way - self._known @ (self._known.T @ way)).clamp(-limit, limit)
+
+
+def _solved(matrix: Tensor, vector: Tensor) -> Tensor:
+    """x (N, 2) of A x = b for symmetric positive A (N, 2, 2)."""
+    (a, b), (_, d) = matrix.movedim(0, -1)
+    determinant = (a * d - b.square()).clamp_min(_SMALLEST)
+    y, x = vector.unbind(-1)
+    return torch.stack((d * y - b * x, a * x - b * y), -1) / determinant.unsqueeze(-1)
 
 
 def step_length(iteration: int, config: RefineConfig) -> float:
