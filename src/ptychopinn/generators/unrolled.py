@@ -9,8 +9,9 @@ canvas,
 
 and adds what the network makes of the result, of the last change, both in units of the noise
 \(\sigma = (W + \alpha \max W)^{-1/2}\) that counting leaves in the object, and of the weight W; its output is in units
-of that noise, too. A network that gives zero, as it does before training, leaves the plain solver, accelerated as by
-Nesterov within each stage.
+of that noise, too, less its own local mean. That noise is white: over a neighbourhood it averages out, so that what is
+smooth is the solver's alone. A network that gives zero, as it does before training, leaves the plain solver,
+accelerated as by Nesterov within each stage.
 
 Rodenburg and Faulkner 2004 (doi:10.1063/1.1823034) for PIE; Monga, Li and Eldar 2021 (arXiv:1912.10557) for unrolling.
 """
@@ -22,6 +23,7 @@ from typing import Protocol, final
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from ptychopinn.config import GeneratorConfig
 from ptychopinn.errors import ConfigError
@@ -39,6 +41,8 @@ FLOOR = 1e-3
 """Modulus of a detector wave, sqrt(photons), below which nothing is divided by it: its phase is rounding error."""
 NOISE_UNITS = 3.0
 """Correction, in units of the noise, that a network makes by an output of 1."""
+LOCAL_PX = 3.0
+"""Standard deviation of the Gaussian that weighs the local mean which is taken off a correction."""
 BRIGHT = 10.0
 """Root of the weight where it is largest, as a network sees it."""
 CANVAS_CHANNELS = 5
@@ -206,7 +210,24 @@ class Unrolled(NormalisedInput):
         image = self._shown(canvas, change, weight).contiguous(memory_format=torch.channels_last)
         with torch.autocast(image.device.type, self.precision, enabled=self.precision != torch.float32):
             output = network(image)
-        return canvas + self.read(NOISE_UNITS * _noise(weight) * output.float()) - 1
+        correction = NOISE_UNITS * _noise(weight) * output.float()
+        return canvas + self.read(correction - local_mean(correction)) - 1
+
+
+def local_mean(images: Tensor) -> Tensor:
+    """Means of images (B, C, Y, X), weighted by a Gaussian of `LOCAL_PX`; zero beyond the edges.
+
+    >>> image = torch.ones(1, 1, 41, 41)
+    >>> round(float(local_mean(image)[0, 0, 20, 20]), 4)
+    1.0
+    """
+    reach = math.ceil(3 * LOCAL_PX)
+    taps = torch.arange(-reach, reach + 1, dtype=images.dtype, device=images.device)
+    weights = torch.softmax(-(taps**2) / (2 * LOCAL_PX**2), 0)
+    channels = images.shape[-3]
+    rows, columns = (weights.reshape(1, 1, *shape).expand(channels, -1, -1, -1) for shape in ((-1, 1), (1, -1)))
+    blurred = functional.conv2d(images, rows, padding=(reach, 0), groups=channels)
+    return functional.conv2d(blurred, columns, padding=(0, reach), groups=channels)
 
 
 def _noise(weight: Patterns) -> Tensor:
