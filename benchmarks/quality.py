@@ -206,6 +206,7 @@ def once(path: Path, decided: dict[str, Any], run: Callable[[], dict[str, Any]])
     before = read_finished(path, decided)
     if before is not None:
         return before
+    path.parent.mkdir(parents=True, exist_ok=True)
     made = run()
     write_finished(path, decided, made)
     return made

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -84,3 +85,15 @@ def test_quality_has_grid_lines(root: Path, shared_dir: Path, tmp_path: Path) ->
     scans = str(shared_dir / "data")
     printed = run_script(root, "benchmarks/quality.py", scans, "-o", str(tmp_path), "--only", "grid_lines64", *QUICK)
     assert "| grid_lines64 | cnn | 0 |" in printed
+
+
+def test_a_row_of_quality_is_made_once_and_in_a_folder_of_its_own(root: Path, tmp_path: Path) -> None:
+    once = runpy.run_path(str(root / "benchmarks" / "quality.py"))["once"]
+    path, row, calls = tmp_path / "scan" / "row_seed0" / "row.json", {"values": {"psnr_phase": 30.0}, "flat": []}, []
+
+    def run() -> dict[str, object]:
+        calls.append(1)
+        return row
+
+    assert [once(path, {"epochs": epochs}, run) for epochs in (1, 1, 2)] == [row] * 3
+    assert len(calls) == 2
