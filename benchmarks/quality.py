@@ -1,6 +1,6 @@
 """How good are the images, and how long does it take? Scans x networks x seeds: the rows of docs/measurements.md.
 
-    python benchmarks/quality.py ../shared/data -o outputs/quality --architectures cnn,fno,hybrid,unrolled --seeds 0,1,2
+    python benchmarks/quality.py ../shared/data -o outputs/quality --architectures cnn,fno,hybrid --seeds 0,1,2
     python benchmarks/quality.py ../shared/data -o outputs/quality --only siemens64 --set training.epochs=20
     python benchmarks/quality.py ../shared/data -o outputs/quality --architectures cnn,mine=recipes/transfer.yaml
     python benchmarks/quality.py ../shared/data -o outputs/quality --only siemens64 --halves
