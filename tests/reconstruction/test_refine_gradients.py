@@ -8,6 +8,7 @@ from ptychopinn.physics import DiffractionModel
 from ptychopinn.reconstruction.refine_gradients import (
     BACKGROUND_PHOTONS,
     LOSSES,
+    ROBUST,
     DataLoss,
     Estimate,
     Gradients,
@@ -87,6 +88,43 @@ def test_the_curvature_of_a_position_is_half_its_fisher_information(
     assert gradients(estimate, INDEX, amplitude, measured).positions_curvature is None
 
 
+@pytest.mark.parametrize("measured", masks(), ids=["all pixels", "one mask", "a mask each"])
+def test_the_strain_of_patches_follows_from_strained_objects(
+    estimate: Estimate, amplitude: Tensor, measured: Tensor | None
+) -> None:
+    """An object of the second degree, whose central differences are exact, strained about each window's centre."""
+    centre = torch.floor(estimate.positions_px[INDEX] + 0.5)
+    rows, columns = (torch.arange(side, dtype=torch.float64) for side in estimate.object_.shape)
+    grid = torch.stack(torch.meshgrid(rows, columns, indexing="ij"), -1)
+
+    def quadratic(where: Tensor) -> Tensor:
+        y, x = where.unbind(-1)
+        return torch.complex(1 + 0.05 * y - 0.003 * x * y, 0.2 - 0.04 * x + 0.002 * y**2 - 0.001 * x**2)
+
+    def photons(strain: Tensor) -> Tensor:
+        arms = grid - centre[:, None, None]
+        canvases = quadratic(grid - torch.einsum("nab,nyxb->nyxa", strain.view(3, 2, 2), arms))
+        positions = estimate.positions_px[INDEX]
+        model = DiffractionModel("probe")
+        return torch.cat([model(canvases[n], positions[n : n + 1], estimate.probe) for n in range(3)])
+
+    seen = torch.ones_like(amplitude, dtype=torch.bool) if measured is None else measured.expand_as(amplitude)
+    background = ROBUST * amplitude.square()[seen].mean()
+
+    def robust(strain: Tensor) -> Tensor:
+        expected, counts = photons(strain) + background, amplitude.square() + background
+        return ((expected - counts * expected.log()) / 2)[seen].sum()
+
+    none = torch.zeros(3, 4, dtype=torch.float64)
+    straight = Estimate(quadratic(grid), estimate.probe, estimate.positions_px)
+    found = gradients(straight, INDEX, amplitude, measured, strain=True)
+    torch.testing.assert_close(found.strain, torch.autograd.functional.jacobian(robust, none), rtol=1e-8, atol=1e-8)
+    jacobian = torch.autograd.functional.jacobian(lambda strain: photons(strain).sum(0), none)
+    weight = seen / (photons(none) + background)
+    expected = torch.einsum("hwna,hwnb,nhw->nab", jacobian, jacobian, weight) / 2
+    torch.testing.assert_close(found.strain_curvature, expected, rtol=1e-8, atol=1e-8)
+
+
 def test_gradients_of_bilinear_patches(estimate: Estimate, amplitude: Tensor) -> None:
     found = gradients(estimate, INDEX, amplitude, subpixel="bilinear")
     total, (by_object, by_probe, _) = by_autograd(estimate, amplitude, None, "poisson", "bilinear")
@@ -113,7 +151,7 @@ def test_dark_pixels_give_finite_gradients(estimate: Estimate) -> None:
     dark = Estimate(torch.zeros_like(estimate.object_), estimate.probe, estimate.positions_px)
     for loss in LOSSES:
         ones = torch.ones(3, SIZE, SIZE, dtype=torch.float64)
-        found = gradients(dark, INDEX, ones, loss=loss, positions_curvature=True)
+        found = gradients(dark, INDEX, ones, loss=loss, positions_curvature=True, strain=True)
         assert all(torch.isfinite(value).all() for value in vars(found).values())
 
 

@@ -36,8 +36,9 @@ class RefineConfig(Section):
     """Standard deviation of the errors of the positions along an axis: where light says little, they stay nearer."""
     positions_limit_px: float = Field(default=4.0, gt=0)
     """Farthest that a position moves along an axis in all."""
-    positions_affine: bool = False
-    """Let the scan as a whole be stretched, sheared and turned; else what the positions have of that is taken off."""
+    positions_bend: bool = True
+    """Stretch, turn and bend the scan as a whole, with the object, where that is refined; else what the changes have of
+    stretch, shear and rotation is taken off."""
     momentum: float = Field(default=0.9, ge=0, lt=1)
     """Part of the last step that is made again."""
     decay: float = Field(default=0.8, ge=0, le=1)

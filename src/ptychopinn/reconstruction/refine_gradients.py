@@ -15,6 +15,11 @@ The expected second derivative by a position is half of its Fisher information, 
           = 4 \pi \sum_m \mathrm{Im}\left[ \bar\Psi_{nm}\,
             \mathcal{F}[O_n\, \mathcal{F}^{-1}[f_a \mathcal{F} P_{nm}]] \right] . \]
 
+Where positions are bent by a field \(u(r)\), and the object with them, each patch is strained about its own centre by
+\(\epsilon_{ab} = \partial_b u_a\), so that \(\partial O_n / \partial \epsilon_{ab} = -r_b\, \partial_a O\). Gradient
+and curvature follow as for a position, but with `ROBUST` times the mean photons as background: dim pixels, which the
+object fits last, tell of a shrunken object until then.
+
 Zero frequency stays at element (0, 0) here: where a wave lies in its array does not change its intensity, so that no
 transform has to move anything.
 """
@@ -41,6 +46,9 @@ BACKGROUND_PHOTONS = 0.02
 """Added to counted and to expected photons, so that a dark pixel with a photon does not outweigh all others."""
 STEEPEST = 9.0
 """Counted over expected photons beyond which the Poisson loss is a straight line of the amplitude."""
+
+ROBUST = 10.0
+"""Background of the strain, in units of the mean photons of a pixel."""
 
 _to_detector = partial(torch.fft.fft2, norm="ortho")
 _to_sample = partial(torch.fft.ifft2, norm="ortho")
@@ -76,6 +84,10 @@ class Gradients:
     """(B, 2), per pixel."""
     positions_curvature: Tensor | None
     """(B, 2, 2), per square pixel, where asked for: the expected second derivative by each position."""
+    strain: Tensor | None
+    """(B, 4), where asked for: by the elements yy, yx, xy, xx of the strain of each patch about its centre."""
+    strain_curvature: Tensor | None
+    """(B, 4, 4), where asked for: the expected second derivative by these."""
 
 
 def poisson_quarter_deviance(expected: Tensor, amplitude: Tensor) -> tuple[Tensor, Tensor]:
@@ -123,6 +135,7 @@ def gradients(
     loss: DataLoss = "poisson",
     subpixel: Subpixel = "probe",
     positions_curvature: bool = False,
+    strain: bool = False,
 ) -> Gradients:
     """Loss of some patterns, its gradients, and the powers that precondition them.
 
@@ -135,6 +148,7 @@ def gradients(
         subpixel: as in `DiffractionModel`. With `bilinear` the gradient of the positions is still that of a shifted
             probe: the two models differ by their interpolation alone.
         positions_curvature: also find the curvature of the positions, which takes four transforms more.
+        strain: also find gradient and curvature by the strain of each patch, which takes five transforms more.
     """
     size = (now.probe.shape[-2], now.probe.shape[-1])
     shape = (now.object_.shape[-2], now.object_.shape[-1])
@@ -147,14 +161,26 @@ def gradients(
     misfit, slope = _compared(LOSSES[loss], intensity(waves), amplitude, measured)
     back = _to_sample(slope.unsqueeze(1) * waves)
     residual = _to_detector(patches.conj().unsqueeze(1) * back)
+    by_patch = exit_wave_to_patches(probes, back)
+    bent = bent_twice = None
+    if strain:
+        changes = _strained_patches(now.object_, where, size)
+        background = ROBUST * _mean_photons(amplitude, measured)
+        robust = _robust_slope(waves, amplitude, measured, background).unsqueeze(1) * waves
+        by_robust = exit_wave_to_patches(probes, _to_sample(robust))
+        bent = 2 * (by_robust.conj().unsqueeze(1) * changes).real.sum((-2, -1))
+        moved = (_photons_by(waves, _to_detector(exit_wave(probes, change))) for change in changes.unbind(1))
+        bent_twice = _curvature(waves, list(moved), measured, background)
     return Gradients(
         loss=misfit,
-        object_=place_patches(exit_wave_to_patches(probes, back), where, shape),
+        object_=place_patches(by_patch, where, shape),
         probe_power=place_patches(intensity(probes), where, shape),
         probe=_to_sample((residual * phase.conj()).sum(0)),
         object_power=(patches.real.square() + patches.imag.square()).sum(0),
         positions=_position_gradient(residual, spectra),
         positions_curvature=_position_curvature(spectra, patches, waves, measured) if positions_curvature else None,
+        strain=bent,
+        strain_curvature=bent_twice,
     )
 
 
@@ -184,11 +210,39 @@ def _position_gradient(residual: Tensor, spectra: Tensor) -> Tensor:
 def _position_curvature(spectra: Tensor, patches: Tensor, waves: Tensor, measured: Tensor | None) -> Tensor:
     """(B, 2, 2) from spectra and waves (B, M, H, W) and patches (B, H, W)."""
     rows, columns = _frequency_axes(spectra.real)
-    slopes = []
-    for axis in (rows.unsqueeze(-1), columns):
-        moved = _to_detector(exit_wave(_to_sample(axis * spectra), patches))
-        slopes.append(4 * torch.pi * (waves.conj() * moved).imag.sum(1))
-    weight = (intensity(waves) + BACKGROUND_PHOTONS).reciprocal()
+    shifted = (_to_sample(-2j * torch.pi * axis * spectra) for axis in (rows.unsqueeze(-1), columns))
+    slopes = [_photons_by(waves, _to_detector(exit_wave(probe, patches))) for probe in shifted]
+    return _curvature(waves, slopes, measured, BACKGROUND_PHOTONS)
+
+
+def _strained_patches(object_: Canvas, where: Tensor, size: tuple[int, int]) -> Tensor:
+    """(B, 4, H, W): how patches change with the elements of a strain about their centres."""
+    slopes = [extract_patches(slope, where, size) for slope in torch.gradient(object_, dim=(-2, -1))]
+    rows, columns = (torch.arange(side, device=object_.device, dtype=object_.real.dtype) - side // 2 for side in size)
+    return -torch.stack([arm * slope for slope in slopes for arm in (rows.unsqueeze(-1), columns)], 1)
+
+
+def _mean_photons(amplitude: Tensor, measured: Tensor | None) -> Tensor:
+    """Scalar: of the measured pixels."""
+    photons = amplitude.square()
+    return photons.mean() if measured is None else photons[measured.expand_as(photons)].mean()
+
+
+def _robust_slope(waves: Tensor, amplitude: Tensor, measured: Tensor | None, background: Tensor) -> Tensor:
+    """(B, H, W): derivative of the loss by the expected photons, small where these are few beside a background."""
+    expected = intensity(waves)
+    slope = (expected - uncentre_zero_frequency(amplitude).square()) / (expected + background) / 2
+    return slope if measured is None else slope.masked_fill(~uncentre_zero_frequency(measured), 0)
+
+
+def _photons_by(waves: Tensor, change: Tensor) -> Tensor:
+    """(B, H, W): derivative of the photons, from waves and their derivative (B, M, H, W)."""
+    return 2 * (waves.conj() * change).real.sum(1)
+
+
+def _curvature(waves: Tensor, slopes: list[Tensor], measured: Tensor | None, background: Tensor | float) -> Tensor:
+    """(B, K, K): half of the Fisher information, from K derivatives (B, H, W) of the photons."""
+    weight = (intensity(waves) + background).reciprocal()
     if measured is not None:
         weight = weight.masked_fill(~uncentre_zero_frequency(measured), 0)
     slope = torch.stack(slopes, 1).flatten(2)

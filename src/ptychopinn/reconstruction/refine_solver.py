@@ -3,8 +3,7 @@ r"""Steps with momentum on object, probe modes and positions, each in units of i
 \[ v \leftarrow \beta v - s\, \frac{g}{D}, \qquad x \leftarrow x + v \]
 
 D is, for the object, the placed intensity of the probes and \(\alpha\) of its maximum; for the probe, the largest
-summed \(|O|^2\); for a position, once in an iteration and with \(\beta = s = 1/2\), the expected second derivative
-(2, 2) of the loss and of the prior \(|y - y_{start}|^2 / 4 \sigma^2\): a step of Gauss and Newton.
+summed \(|O|^2\). Positions move once in an iteration: `PositionMover`.
 """
 
 import math
@@ -17,16 +16,15 @@ from ptychopinn.config import RefineConfig
 from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.physics import intensity, place_patches, split_position
 from ptychopinn.reconstruction.refine_gradients import Estimate, Gradients, Subpixel, gradients
+from ptychopinn.reconstruction.refine_positions import PositionMover, carried
 from ptychopinn.typing import Canvas
 
 FEWEST_STEPS = 8
 """Steps in an iteration, on a scan of fewer patterns than so many batches."""
 LAST_STEP = 0.02
 """Where the cosine of the step lengths ends."""
-POSITIONS_STEP, POSITIONS_MOMENTUM = 0.5, 0.5
-"""Of the way to where a position fits best, and of its last step, what a step is made of."""
-FEWEST_FOR_AFFINE = 20
-"""Positions of which so many or fewer may move by an affine map, which so few do not tell from their errors."""
+BEND_START = 10
+"""Iterations of positions alone before the scan is bent with the object: a vague object tells of a shrunken one."""
 _SMALLEST = 1e-12
 
 
@@ -48,8 +46,8 @@ class Solver:
         self._start = Estimate(now.object_, now.probe, now.positions_px)
         self._object_speed = torch.zeros_like(now.object_)
         self._probe_speed = torch.zeros_like(now.probe)
-        self._mover = PositionMover(now.positions_px, config)
         self._power = self._placed_power()
+        self._mover = PositionMover(now.positions_px, config)
         self._generator = torch.Generator().manual_seed(config.seed)
 
     @property
@@ -62,26 +60,33 @@ class Solver:
         config = self._config
         pace = step_length(iteration, config)
         moves = config.positions and iteration >= config.positions_start
+        bends = moves and self._mover.bends and iteration >= config.positions_start + BEND_START
         loss = torch.zeros((), device=self._power.device)
         power = torch.zeros_like(self._power)
-        slopes = torch.zeros_like(self.now.positions_px)
-        curvature = slopes.new_zeros(len(slopes), 2, 2)
+        slopes = Slopes(self.now.positions_px)
         for index in self._batches():
-            found = self._gradients(index, moves)
+            found = self._gradients(index, moves, bends)
             share = len(index) / len(self._tensors)
             if config.object:
                 self._step_object(found, share, pace)
             if config.probe and iteration >= config.probe_start:
                 self._step_probe(found, pace)
-            slopes[index] = found.positions.to(slopes.dtype)
-            if found.positions_curvature is not None:
-                curvature[index] = found.positions_curvature.to(slopes.dtype)
+            slopes.add(index, found)
             loss += found.loss
             power += found.probe_power
         if moves:
-            self.now.positions_px = self._mover.moved(self.now.positions_px, slopes, curvature)
+            self._move(slopes, bends)
         self._power = power
         return 4 * loss / self._pixels()
+
+    def _move(self, slopes: "Slopes", bends: bool) -> None:
+        """Move the positions, and bend the scan with the object."""
+        now = self.now
+        now.positions_px = self._mover.moved(now.positions_px, slopes.each, slopes.curvature)
+        if bends:
+            now.positions_px, field = self._mover.bent(now.positions_px, slopes.strain, slopes.strain_curvature)
+            images = torch.stack((now.object_, self._start.object_, self._object_speed))
+            now.object_, self._start.object_, self._object_speed = carried(images, field.on(now.object_.shape))
 
     def _batches(self) -> Iterator[Tensor]:
         count = len(self._tensors)
@@ -89,7 +94,7 @@ class Solver:
         order = torch.randperm(count, generator=self._generator).to(self._power.device)
         return iter(order.split(size))
 
-    def _gradients(self, index: Tensor, moves: bool) -> Gradients:
+    def _gradients(self, index: Tensor, moves: bool, bends: bool) -> Gradients:
         tensors = self._tensors
         measured = tensors.measured
         return gradients(
@@ -100,6 +105,7 @@ class Solver:
             loss=self._config.loss,
             subpixel=self._subpixel,
             positions_curvature=moves,
+            strain=bends,
         )
 
     def _step_object(self, found: Gradients, share: float, pace: float) -> None:
@@ -136,43 +142,27 @@ class Solver:
         return tensors.measured.sum() * (1 if tensors.measured.ndim == 3 else len(tensors))
 
 
-class PositionMover:
-    """Moves positions to where their patterns fit best, by steps of limited length, without a common shift.
+class Slopes:
+    """Gradients and curvatures of the loss by positions and strains, gathered over the batches of an iteration."""
 
-    Args:
-        start_px: (N, 2), from where they move.
-        config: prior, lengths, limit, and whether the scan as a whole may be stretched and turned.
-    """
+    def __init__(self, positions_px: Tensor) -> None:
+        count = len(positions_px)
+        self.each = torch.zeros_like(positions_px)
+        self.curvature = positions_px.new_zeros(count, 2, 2)
+        self.strain = positions_px.new_zeros(count, 4)
+        self.strain_curvature = positions_px.new_zeros(count, 4, 4)
 
-    def __init__(self, start_px: Tensor, config: RefineConfig) -> None:
-        self._start = start_px
-        self._config = config
-        self._speed = torch.zeros_like(start_px)
-        self._prior = 0.5 / config.positions_prior_px**2
-        columns = torch.ones_like(start_px[:, :1])
-        if not config.positions_affine and len(start_px) > FEWEST_FOR_AFFINE:
-            columns = torch.cat((columns, start_px - start_px.mean(0)), 1)
-        self._known = torch.linalg.qr(columns.cpu()).Q.to(start_px.device)
-
-    def moved(self, positions_px: Tensor, gradient: Tensor, curvature: Tensor) -> Tensor:
-        """Positions (N, 2) after one step, from the gradient (N, 2) and the curvature (N, 2, 2) of the loss."""
-        gradient = gradient + self._prior * (positions_px - self._start)
-        curvature = curvature + self._prior * torch.eye(2, dtype=curvature.dtype, device=curvature.device)
-        step = POSITIONS_STEP * _solved(curvature, gradient)
-        length = step.norm(dim=-1, keepdim=True).clamp_min(_SMALLEST)
-        step = step * (self._config.positions_step_px / length).clamp_max(1)
-        self._speed = POSITIONS_MOMENTUM * self._speed - step
-        limit = self._config.positions_limit_px
-        way = positions_px + self._speed - self._start
-        return self._start + (way - self._known @ (self._known.T @ way)).clamp(-limit, limit)
-
-
-def _solved(matrix: Tensor, vector: Tensor) -> Tensor:
-    """x (N, 2) of A x = b for symmetric positive A (N, 2, 2)."""
-    (a, b), (_, d) = matrix.movedim(0, -1)
-    determinant = (a * d - b.square()).clamp_min(_SMALLEST)
-    y, x = vector.unbind(-1)
-    return torch.stack((d * y - b * x, a * x - b * y), -1) / determinant.unsqueeze(-1)
+    def add(self, index: Tensor, found: Gradients) -> None:
+        """Those of one batch."""
+        pairs = (
+            (self.each, found.positions),
+            (self.curvature, found.positions_curvature),
+            (self.strain, found.strain),
+            (self.strain_curvature, found.strain_curvature),
+        )
+        for kept, value in pairs:
+            if value is not None:
+                kept[index] = value.to(kept.dtype)
 
 
 def step_length(iteration: int, config: RefineConfig) -> float:
