@@ -83,7 +83,7 @@ def misplaced() -> tuple[Scan, Scan]:
 
 def test_positions_are_found_again(misplaced: tuple[Scan, Scan]) -> None:
     right, wrong = misplaced
-    config = RefineConfig(iterations=75, smoothness=0, positions=True)
+    config = RefineConfig(iterations=75, smoothness=0, positions=True, positions_bend=True)
     made = refine(flat(wrong), ScanTensors(wrong), config).reconstruction
     left, errors = (positions - right.positions_px for positions in (made.positions_px, wrong.positions_px))
     assert np.all(np.std(left, axis=0) < 0.04 * np.std(errors, axis=0))
@@ -111,7 +111,7 @@ def test_a_bent_scan_is_straightened(misplaced: tuple[Scan, Scan]) -> None:
 def test_a_kept_object_is_not_bent(misplaced: tuple[Scan, Scan]) -> None:
     right, wrong = misplaced
     start = replace(flat(wrong), object_=right.object_guess)
-    config = RefineConfig(iterations=15, object=False, probe=False, positions=True)
+    config = RefineConfig(iterations=15, object=False, probe=False, positions=True, positions_bend=True)
     made = refine(start, ScanTensors(wrong), config).reconstruction
     seen = made.coverage > 0
     np.testing.assert_array_equal(made.object_[seen], right.object_guess[seen])

@@ -36,7 +36,7 @@ class RefineConfig(Section):
     """Standard deviation of the errors of the positions along an axis: where light says little, they stay nearer."""
     positions_limit_px: float = Field(default=4.0, gt=0)
     """Farthest that a position moves along an axis in all."""
-    positions_bend: bool = True
+    positions_bend: bool = False
     """Stretch, turn and bend the scan as a whole, with the object, where that is refined; else what the changes have of
     stretch, shear and rotation is taken off."""
     momentum: float = Field(default=0.9, ge=0, lt=1)
