@@ -162,15 +162,15 @@ def gradients(
     back = _to_sample(slope.unsqueeze(1) * waves)
     residual = _to_detector(patches.conj().unsqueeze(1) * back)
     by_patch = exit_wave_to_patches(probes, back)
-    bent = bent_twice = None
+    by_strain = by_strain_twice = None
     if strain:
         changes = _strained_patches(now.object_, where, size)
         background = ROBUST * _mean_photons(amplitude, measured)
         robust = _robust_slope(waves, amplitude, measured, background).unsqueeze(1) * waves
         by_robust = exit_wave_to_patches(probes, _to_sample(robust))
-        bent = 2 * (by_robust.conj().unsqueeze(1) * changes).real.sum((-2, -1))
+        by_strain = 2 * (by_robust.conj().unsqueeze(1) * changes).real.sum((-2, -1))
         moved = (_photons_by(waves, _to_detector(exit_wave(probes, change))) for change in changes.unbind(1))
-        bent_twice = _curvature(waves, list(moved), measured, background)
+        by_strain_twice = _curvature(waves, list(moved), measured, background)
     return Gradients(
         loss=misfit,
         object_=place_patches(by_patch, where, shape),
@@ -179,8 +179,8 @@ def gradients(
         object_power=(patches.real.square() + patches.imag.square()).sum(0),
         positions=_position_gradient(residual, spectra),
         positions_curvature=_position_curvature(spectra, patches, waves, measured) if positions_curvature else None,
-        strain=bent,
-        strain_curvature=bent_twice,
+        strain=by_strain,
+        strain_curvature=by_strain_twice,
     )
 
 
@@ -225,7 +225,10 @@ def _strained_patches(object_: Canvas, where: Tensor, size: tuple[int, int]) -> 
 def _mean_photons(amplitude: Tensor, measured: Tensor | None) -> Tensor:
     """Scalar: of the measured pixels."""
     photons = amplitude.square()
-    return photons.mean() if measured is None else photons[measured.expand_as(photons)].mean()
+    if measured is None:
+        return photons.mean()
+    seen = measured.expand_as(photons)
+    return (photons * seen).sum() / seen.sum()
 
 
 def _robust_slope(waves: Tensor, amplitude: Tensor, measured: Tensor | None, background: Tensor) -> Tensor:

@@ -15,8 +15,8 @@ a step of its own, which takes the object along,
 
 so that only the strain \(\partial_b u_a\) of each patch changes its pattern: gradient and curvature of c follow from
 those of the strains, and from the same prior. The functions are products of Legendre polynomials over the scan, less
-their means, of as high a degree as the number of positions allows. Where the object is kept it says where positions
-are, and nothing is taken off.
+their means, of as high a degree as the number of positions allows. Without bending what is taken off is of the first
+degree: stretch, shear and rotation. Where the object is kept it says where positions are, and nothing is taken off.
 """
 
 from dataclasses import dataclass
