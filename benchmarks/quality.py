@@ -4,6 +4,7 @@
     python benchmarks/quality.py ../shared/data -o outputs/quality --only siemens64 --set training.epochs=20
     python benchmarks/quality.py ../shared/data -o outputs/quality --architectures cnn,mine=recipes/transfer.yaml
     python benchmarks/quality.py ../shared/data -o outputs/quality --only siemens64 --halves
+    python benchmarks/quality.py ../shared/data -o outputs/refinement --refinement 3,4,5,6 --seeds 0,1,2 --iterative 60
 
 Every run is `ptychopinn.run` with the default recipe and another architecture, or with a recipe of its own
 (`name=FILE`), scored on a fixed rectangle after complex alignment. The grid-lines rows are runs of that study with its
@@ -13,6 +14,8 @@ ended in the output folder is not run again; `table.md`, `table.csv` and `table.
 
 With --halves the scan is cut in two by place: a model is trained on one half, saved, and reconstructs the other half;
 it is compared, on the same rectangle, with the model that was trained on the whole scan.
+
+With --refinement the rows are those of docs/refine.md: `refinement.py` beside this file says what each of them is.
 """
 
 import argparse
@@ -25,6 +28,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import refinement
+import torch
 
 import ptychopinn
 from ptychopinn import Recipe
@@ -32,7 +37,7 @@ from ptychopinn.api.evaluate import Region, misfit_of
 from ptychopinn.api.model_files import load_model
 from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.data.io import write_text_atomically
-from ptychopinn.reconstruction import photons_of
+from ptychopinn.reconstruction import Reconstruction, photons_of
 from ptychopinn.simulation.gridlines_config import GridLinesConfig
 from ptychopinn.studies.environment import environment, hardware_line
 from ptychopinn.studies.finished import read_finished, write_finished
@@ -61,6 +66,7 @@ COLUMNS = (
     ("contrast_amplitude_high_rings", "amplitude contrast, rings above 5", 2),
     ("contrast_phase_high_rings", "phase contrast, rings above 5", 2),
     ("amplitude_misfit", "misfit", 4),
+    ("positions_left_px", "errors of positions left, px", 3),
     ("poisson_deviance_per_pixel", "Poisson deviance", 3),
     ("poisson_deviance_of_a_perfect_model", "of a perfect model", 3),
     ("parameters", "parameters", 0),
@@ -201,6 +207,28 @@ def iterative(plan: Plan, name: str, epochs: int, seed: int) -> Trial:
     return Trial(name, f"LSQML of pty-chi, {epochs} epochs", seed, **once(folder / "row.json", decided, run))
 
 
+def refined(
+    plan: Plan, rows: Sequence[str], seeds: Sequence[int], iterations: int, ptychi_epochs: int | None
+) -> Iterator[Trial]:
+    """The rows of the refinement, for every seed."""
+    common = (plan.folder, plan.output, iterations, plan.overrides)
+    starts = [refinement.Start(*common, seed, ptychi_epochs) for seed in seeds]
+    cases = ((start, case) for start in starts for row in rows for case in refinement.ROWS[row](start))
+    for start, case in cases:
+        file = plan.folder / f"{case.scan}.npz"
+
+        def run(case: refinement.Case = case, file: Path = file) -> dict[str, Any]:
+            def score(image: Reconstruction) -> dict[str, Any]:
+                return ptychopinn.evaluate(image, file, region=REGIONS[case.scan]).report
+
+            return {"values": numbers(case.values(score)), "flat": []}
+
+        decided = {"iterations": start.iterations, "overrides": plan.overrides, "scan": digest(file)}
+        folder = "".join(letter if letter.isalnum() else "_" for letter in case.row)
+        path = plan.run_folder(case.scan, folder, start.seed) / "row.json"
+        yield Trial(case.scan, case.row, start.seed, **once(path, decided, run))
+
+
 def once(path: Path, decided: dict[str, Any], run: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """What a run gives, read where it has ended before."""
     before = read_finished(path, decided)
@@ -311,6 +339,8 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", default="0", metavar="N,...", help="of initial weights and order")
     parser.add_argument("--iterative", type=int, metavar="EPOCHS", help="a row of pty-chi's LSQML beside, if installed")
     parser.add_argument("--halves", action="store_true", help="the halves by place instead")
+    parser.add_argument("--refinement", metavar="ROW,...", help="rows of refinement.py instead, such as 3,4,5,6")
+    parser.add_argument("--iterations", type=int, default=50, help="of refinement")
     parser.add_argument("--set", action="append", default=[], dest="overrides", metavar="section.key=value")
     return parser.parse_args()
 
@@ -326,14 +356,23 @@ def main() -> None:
             for what, phase, amplitude in halves(plan, name, choices[0], seeds[0]):
                 print(f"{name}, {what}: phase {phase:.2f} dB, amplitude {amplitude:.2f} dB", flush=True)
         return
+    if arguments.iterative and not has_ptychi():
+        print("pty-chi is not installed: no row of its solver")
+        arguments.iterative = None
     made: list[Trial] = []
+    if arguments.refinement:
+        torch.set_num_threads(1)
+        rows = arguments.refinement.split(",")
+        for trial in refined(plan, rows, seeds, arguments.iterations, arguments.iterative):
+            made.append(trial)
+            print(f"{trial.scan} {trial.row} seed {trial.seed}: {trial.values['cpu_s']:.0f} CPU s", flush=True)
+        print(write_tables(plan.output, made, list(dict.fromkeys(trial.scan for trial in made))))
+        return
     for trial in trials(plan, scans, choices, seeds):
         made.append(trial)
         print(f"{trial.scan} {trial.row} seed {trial.seed}: {trial.values['train_s']:.0f} s", flush=True)
         write_tables(plan.output, made, scans)
-    if arguments.iterative and not has_ptychi():
-        print("pty-chi is not installed: no row of its solver")
-    elif arguments.iterative:
+    if arguments.iterative:
         made += [iterative(plan, name, arguments.iterative, seeds[0]) for name in scans if name in REGIONS]
     print(write_tables(plan.output, made, scans))
 

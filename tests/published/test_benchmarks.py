@@ -48,7 +48,7 @@ def test_quality_has_a_row_for_each_network_with_its_spread(measured: tuple[list
     row, reference = (line for line in printed.splitlines() if line.startswith("| siemens64 |"))
     assert row.startswith("| siemens64 | cnn | 0, 1 |")
     assert "±" in row
-    assert row.count("|") == reference.count("|") == 19
+    assert row.count("|") == reference.count("|") == 20
     assert "the reference" in reference
     assert (folder / "table.md").read_text() in printed
     made = json.loads((folder / "table.json").read_text())
@@ -87,7 +87,22 @@ def test_quality_has_grid_lines(root: Path, shared_dir: Path, tmp_path: Path) ->
     assert "| grid_lines64 | cnn | 0 |" in printed
 
 
-def test_a_row_of_quality_is_made_once_and_in_a_folder_of_its_own(root: Path, tmp_path: Path) -> None:
+@pytest.mark.shared_data
+def test_quality_has_the_rows_of_refinement(root: Path, shared_dir: Path, tmp_path: Path) -> None:
+    command = ["benchmarks/quality.py", str(shared_dir / "data"), "-o", str(tmp_path), "--refinement", "4,6"]
+    printed = run_script(root, *command, "--seeds", "0,1", "--iterations", "1")
+    lines = [line for line in printed.splitlines() if re.match(r"\| \w+ \| [46]: ", line)]
+    assert len(lines) == 2 + 2 * 5
+    assert all(line.split(" | ")[2] == "0, 1" for line in lines)
+    kept = [line for line in lines if "wrong positions, kept" in line]
+    left = [float(line.split(" | ")[11].split(" ± ")[0]) for line in kept]
+    assert left == pytest.approx([1, 1], abs=0.05)
+
+
+def test_a_row_of_quality_is_made_once_and_in_a_folder_of_its_own(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(root / "benchmarks")
     once = runpy.run_path(str(root / "benchmarks" / "quality.py"))["once"]
     path, row, calls = tmp_path / "scan" / "row_seed0" / "row.json", {"values": {"psnr_phase": 30.0}, "flat": []}, []
 

@@ -47,5 +47,8 @@ class RefineConfig(Section):
     """Added to the curvature of the object, in units of its largest value: steps stay short where light is weak."""
     smoothness: float = Field(default=100.0, ge=0)
     """Photons with which neighbouring pixels of the change since the start are held together, against fitting noise."""
+    material: float = Field(default=0.0, ge=0)
+    """Photons with which neighbouring pixels are held to one material, of one ratio of absorption to phase, which the
+    image itself tells; with 300, lower `smoothness` to 10. 0 for samples of several materials."""
     seed: int = Field(default=0, ge=0)
     """Order of the patterns."""

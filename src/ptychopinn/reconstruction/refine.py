@@ -27,6 +27,8 @@ logger = logging.getLogger("ptychopinn.reconstruction")
 IterationHook = Callable[[int, int, dict[str, float]], None]
 """Called with iterations done, iterations in all, and `deviance`: per measured pixel, about 1 for a perfect model."""
 _LOG_LINES = 10
+UNLIKE = 0.5
+"""Correlation of absorption and phase below which one material is doubted."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ def refine(
             tell(iteration + 1, config.iterations, {"deviance": deviance[-1]})
     seconds = time.perf_counter() - started
     image = _image(start, frame, solver, tensors.scan, min_coverage)
-    return Refined(_described(image, start, config, deviance), deviance, seconds)
+    return Refined(_described(image, start, config, deviance, solver.material), deviance, seconds)
 
 
 @torch.inference_mode()
@@ -142,6 +144,15 @@ def _say(iteration: int, total: int, deviance: float) -> None:
         logger.info("refined %d/%d: deviance per pixel %.5g", iteration + 1, total, deviance)
 
 
+def _say_material(correlation: float) -> None:
+    text = "held to one material: absorption and phase have a correlation of %.3f"
+    if abs(correlation) < UNLIKE:
+        text += "; the sample may have several, so compare with reconstruction.refine.material=0"
+        logger.warning(text, correlation)
+    else:
+        logger.info(text, correlation)
+
+
 def _image(start: Reconstruction, frame: Frame, solver: Solver, scan: Scan, min_coverage: float) -> Reconstruction:
     coverage = solver.probe_power / solver.probe_power.amax()
     covered = coverage >= min_coverage
@@ -158,7 +169,11 @@ def _image(start: Reconstruction, frame: Frame, solver: Solver, scan: Scan, min_
 
 
 def _described(
-    image: Reconstruction, start: Reconstruction, config: RefineConfig, deviance: list[float]
+    image: Reconstruction,
+    start: Reconstruction,
+    config: RefineConfig,
+    deviance: list[float],
+    material: tuple[complex, float] | None,
 ) -> Reconstruction:
     """The image with what was done to it among its metadata."""
     moved = image.positions_px - start.positions_px
@@ -167,4 +182,9 @@ def _described(
         told["deviance_per_pixel"] = deviance[-1]
     if config.positions:
         told["positions_moved_rms_px"] = float(np.sqrt(np.square(moved).mean()))
+    if material is not None:
+        direction, correlation = material
+        told["material_angle_rad"] = math.atan2(direction.imag, direction.real)
+        told["material_correlation"] = correlation
+        _say_material(correlation)
     return replace(image, metadata={**image.metadata, "refine": told})

@@ -16,6 +16,7 @@ from ptychopinn.config import RefineConfig
 from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.physics import intensity, place_patches, split_position
 from ptychopinn.reconstruction.refine_gradients import Estimate, Gradients, Subpixel, gradients
+from ptychopinn.reconstruction.refine_material import material_of, off_material
 from ptychopinn.reconstruction.refine_positions import PositionMover, carried
 from ptychopinn.typing import Canvas
 
@@ -25,6 +26,8 @@ LAST_STEP = 0.02
 """Where the cosine of the step lengths ends."""
 BEND_START = 10
 """Iterations of positions alone before the scan is bent with the object: a vague object tells of a shrunken one."""
+MATERIAL_START = 5
+"""Iterations before an image is asked for its material: a flat object has none."""
 _SMALLEST = 1e-12
 
 
@@ -49,6 +52,8 @@ class Solver:
         self._power = self._placed_power()
         self._mover = PositionMover(now.positions_px, config)
         self._generator = torch.Generator().manual_seed(config.seed)
+        self.material: tuple[complex, float] | None = None
+        """Direction and correlation of `material_of`, where the sample is held to one."""
 
     @property
     def probe_power(self) -> Tensor:
@@ -59,6 +64,8 @@ class Solver:
         """Go once through all patterns; the deviance per measured pixel (4 times the loss), a scalar on the device."""
         config = self._config
         pace = step_length(iteration, config)
+        if config.material and iteration >= MATERIAL_START:
+            self.material = material_of(self.now.object_, self._power)
         moves = config.positions and iteration >= config.positions_start
         bends = moves and self._mover.bends and iteration >= config.positions_start + BEND_START
         loss = torch.zeros((), device=self._power.device)
@@ -112,7 +119,9 @@ class Solver:
         """One step; `share` is the part of the patterns that it saw."""
         config, now = self._config, self.now
         gradient = found.object_ + share * config.smoothness * roughness(now.object_ - self._start.object_)
-        floor = config.damping * self._power.amax() + 4 * config.smoothness
+        floor = config.damping * self._power.amax() + 4 * config.smoothness + config.material
+        if self.material is not None:
+            gradient = gradient + share * config.material * off_material(now.object_, self.material[0])
         curvature = torch.maximum(found.probe_power, share * self._power) + share * floor
         step = config.object_step * pace * gradient / curvature.clamp_min(_SMALLEST)
         self._object_speed = config.momentum * self._object_speed - step
