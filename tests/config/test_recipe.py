@@ -103,6 +103,7 @@ REFUSED = {
     "reconstruction.refine.decay=1.5": "reconstruction.refine.decay",
     "reconstruction.refine.damping=0": "reconstruction.refine.damping",
     "reconstruction.refine.smoothness=-1": "reconstruction.refine.smoothness",
+    "reconstruction.refine.smoothness_edge=0": "reconstruction.refine.smoothness_edge",
     "reconstruction.refine.material=-1": "reconstruction.refine.material",
     "reconstruction.refine.seed=-1": "reconstruction.refine.seed",
     "reconstruction.batch_size=0": "reconstruction.batch_size",

@@ -8,7 +8,7 @@ from ptychopinn.physics import DiffractionModel
 from ptychopinn.reconstruction.refine_gradients import (
     BACKGROUND_PHOTONS,
     LOSSES,
-    ROBUST,
+    MODEL_ERROR,
     DataLoss,
     Estimate,
     Gradients,
@@ -109,7 +109,7 @@ def test_the_strain_of_patches_follows_from_strained_objects(
         return torch.cat([model(canvases[n], positions[n : n + 1], estimate.probe) for n in range(3)])
 
     seen = torch.ones_like(amplitude, dtype=torch.bool) if measured is None else measured.expand_as(amplitude)
-    background = ROBUST * amplitude.square()[seen].mean()
+    background = (MODEL_ERROR * amplitude.square()[seen].mean()).square()
 
     def robust(strain: Tensor) -> Tensor:
         expected, counts = photons(strain) + background, amplitude.square() + background

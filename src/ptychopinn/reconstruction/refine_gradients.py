@@ -17,8 +17,9 @@ The expected second derivative by a position is half of its Fisher information, 
 
 Where positions are bent by a field \(u(r)\), and the object with them, each patch is strained about its own centre by
 \(\epsilon_{ab} = \partial_b u_a\), so that \(\partial O_n / \partial \epsilon_{ab} = -r_b\, \partial_a O\). Gradient
-and curvature follow as for a position, but with `ROBUST` times the mean photons as background: dim pixels, which the
-object fits last, tell of a shrunken object until then.
+and curvature follow as for a position, but counts have a variance of \(\lambda + \sigma^2\), with `MODEL_ERROR`
+times the mean photons for \(\sigma\): where light is strong, dim pixels, which the object fits last, tell of a
+shrunken object until then; where it is weak, counting noise is more than that.
 
 Zero frequency stays at element (0, 0) here: where a wave lies in its array does not change its intensity, so that no
 transform has to move anything.
@@ -43,12 +44,12 @@ DataLoss = Literal["poisson", "amplitude"]
 Subpixel = Literal["probe", "bilinear"]
 Compare = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 BACKGROUND_PHOTONS = 0.02
-"""Added to counted and to expected photons, so that a dark pixel with a photon does not outweigh all others."""
+"""Added to expected photons, so that a dark pixel with a photon does not outweigh all others."""
 STEEPEST = 9.0
 """Counted over expected photons beyond which the Poisson loss is a straight line of the amplitude."""
 
-ROBUST = 10.0
-"""Background of the strain, in units of the mean photons of a pixel."""
+MODEL_ERROR = 0.2
+"""Deviation of the expected photons from the true ones as the strain takes it, in units of the mean of a pixel."""
 
 _to_detector = partial(torch.fft.fft2, norm="ortho")
 _to_sample = partial(torch.fft.ifft2, norm="ortho")
@@ -91,11 +92,11 @@ class Gradients:
 
 
 def poisson_quarter_deviance(expected: Tensor, amplitude: Tensor) -> tuple[Tensor, Tensor]:
-    r"""\(\ell = \frac12 (\lambda - k + k' \log(k' / \lambda'))\) and \(\ell' = \frac12 (1 - k' / \lambda')\).
+    r"""\(\ell = \frac12 (\lambda' - k + k \log(k / \lambda'))\) and \(\ell' = \frac12 (1 - k / \lambda')\).
 
-    Primes on k and lambda stand for `BACKGROUND_PHOTONS` more. A quarter of the Poisson deviance is as curved as
+    The prime on lambda stands for `BACKGROUND_PHOTONS` more. A quarter of the Poisson deviance is as curved as
     `amplitude_square`: both agree where there are many photons. Where counts are more than R = `STEEPEST` times what is
-    expected it goes on as a straight line over \(\sqrt{\lambda'}\), with \(\ell' = -\frac12 \sqrt{k' / \lambda'}
+    expected it goes on as a straight line over \(\sqrt{\lambda'}\), with \(\ell' = -\frac12 \sqrt{k / \lambda'}
     (\sqrt R - 1/\sqrt R)\): the slope of the likelihood itself has no bound there, and no step would be short enough.
 
     Args:
@@ -105,7 +106,7 @@ def poisson_quarter_deviance(expected: Tensor, amplitude: Tensor) -> tuple[Tenso
     Returns:
         The loss of each pixel, and its derivative by `expected`.
     """
-    counts = amplitude.square() + BACKGROUND_PHOTONS
+    counts = amplitude.square()
     photons = expected + BACKGROUND_PHOTONS
     ratio = counts / photons
     steep = ratio > STEEPEST
@@ -113,7 +114,8 @@ def poisson_quarter_deviance(expected: Tensor, amplitude: Tensor) -> tuple[Tenso
     turn = torch.where(steep, bend, photons)
     slope = math.sqrt(STEEPEST) - 1 / math.sqrt(STEEPEST)
     line = slope * counts.sqrt() * (bend.sqrt() - photons.sqrt())
-    loss = (turn - counts + counts * (counts / turn).log()) / 2 + torch.where(steep, line, torch.zeros_like(line))
+    likelihood = turn - counts + torch.xlogy(counts, counts) - torch.xlogy(counts, turn)
+    loss = likelihood / 2 + torch.where(steep, line, torch.zeros_like(line))
     return loss, torch.where(steep, -slope * ratio.sqrt(), 1 - ratio) / 2
 
 
@@ -165,7 +167,7 @@ def gradients(
     by_strain = by_strain_twice = None
     if strain:
         changes = _strained_patches(now.object_, where, size)
-        background = ROBUST * _mean_photons(amplitude, measured)
+        background = (MODEL_ERROR * _mean_photons(amplitude, measured)).square()
         robust = _robust_slope(waves, amplitude, measured, background).unsqueeze(1) * waves
         by_robust = exit_wave_to_patches(probes, _to_sample(robust))
         by_strain = 2 * (by_robust.conj().unsqueeze(1) * changes).real.sum((-2, -1))

@@ -118,7 +118,8 @@ class Solver:
     def _step_object(self, found: Gradients, share: float, pace: float) -> None:
         """One step; `share` is the part of the patterns that it saw."""
         config, now = self._config, self.now
-        gradient = found.object_ + share * config.smoothness * roughness(now.object_ - self._start.object_)
+        rough = roughness(now.object_ - self._start.object_, config.smoothness_edge)
+        gradient = found.object_ + share * config.smoothness * rough
         floor = config.damping * self._power.amax() + 4 * config.smoothness + config.material
         if self.material is not None:
             gradient = gradient + share * config.material * off_material(now.object_, self.material[0])
@@ -186,12 +187,17 @@ def step_length(iteration: int, config: RefineConfig) -> float:
     return max(LAST_STEP, (1 + math.cos(math.pi * (done - 1 + config.decay) / config.decay)) / 2)
 
 
-def roughness(image: Canvas) -> Canvas:
-    r"""Derivative of \(\sum |\nabla x|^2\) by the conjugate, free at the edges, (Y, X)."""
-    rows, columns = image.diff(dim=-2), image.diff(dim=-1)
+def roughness(image: Canvas, edge: float | None = None) -> Canvas:
+    r"""Derivative of a sum over the differences d of neighbouring pixels by the conjugate, free at the edges, (Y, X).
+
+    The sum is \(\sum |d|^2\), and with an edge e \(2 e^2 \sum (\sqrt{1 + |d|^2 / e^2} - 1)\), which grows linearly
+    beyond e: a large difference is not more strongly held than that.
+    """
     result = torch.zeros_like(image)
-    result[1:] += rows
-    result[:-1] -= rows
-    result[:, 1:] += columns
-    result[:, :-1] -= columns
+    for axis in (0, 1):
+        step = image.diff(dim=axis)
+        if edge is not None:
+            step = step / (1 + (step.real.square() + step.imag.square()) / edge**2).sqrt()
+        result.narrow(axis, 1, step.shape[axis]).add_(step)
+        result.narrow(axis, 0, step.shape[axis]).sub_(step)
     return result
