@@ -35,7 +35,7 @@ STEP, MOMENTUM = 0.5, 0.5
 """Of the way to where a position fits best, and of its last step, what a step is made of."""
 BEND_STEP = 0.5
 """Of the way to the field that fits best."""
-HIGHEST_DEGREE = 4
+HIGHEST_DEGREE = 6
 """Of the polynomials."""
 POSITIONS_PER_FUNCTION = 7
 """Fewer of them do not tell a field from their errors: the degree is lowered, to none at last."""
