@@ -52,6 +52,6 @@ class RefineConfig(Section):
     lower `smoothness` to 30. Null: the more, the larger the difference."""
     material: float = Field(default=0.0, ge=0)
     """Photons with which neighbouring pixels are held to one material, of one ratio of absorption to phase, which the
-    image itself tells; with 300, lower `smoothness` to 10. 0 for samples of several materials."""
+    image itself tells, such as 600 beside a `smoothness_edge`. 0 for samples of several materials."""
     seed: int = Field(default=0, ge=0)
     """Order of the patterns."""

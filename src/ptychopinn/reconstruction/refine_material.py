@@ -4,9 +4,10 @@ With \(O = e^{-(\beta + i \delta) h}\) the logarithm of the object runs along on
 its differences between neighbouring pixels a and b,
 
 \[ \ell_{ab} = \ln \left| \frac{O_a}{O_b} \right| + i \arg (O_a \bar O_b), \qquad
-   R = \sum_{ab} |O_a| |O_b| \left( \mathrm{Im}\, \bar c\, \ell_{ab} \right)^2, \]
+   R = \sum_{ab} \min(|O_a|, |O_b|)^2 \left( \mathrm{Im}\, \bar c\, \ell_{ab} \right)^2, \]
 
-c being the direction of that line, of modulus 1. The image itself tells c: it is the principal direction of the
+c being the direction of that line, of modulus 1. The lesser modulus counts, so that no step is longer than the lesser of
+the two pixels. The image itself tells c: it is the principal direction of the
 differences between means over squares of `COARSE_PX` pixels, where the noise of counting is small. No phase has to be
 unwrapped. The idea is that of Paganin et al. 2002 (doi:10.1046/j.1365-2818.2002.01010.x), as a penalty.
 """
@@ -52,15 +53,17 @@ def material_of(object_: Canvas, power: Tensor) -> tuple[complex, float]:
 
 
 def off_material(object_: Canvas, direction: complex) -> Canvas:
-    """Derivative of R by the conjugate of the object, the factors |O| held, (Y, X)."""
+    """Derivative of R by the conjugate of the object, the factors min |O| held, (Y, X)."""
     modulus, phase = object_.abs(), object_.sgn()
     result = torch.zeros_like(object_)
     for axis in (0, 1):
         last = object_.shape[axis] - 1
         after, before = object_.narrow(axis, 1, last), object_.narrow(axis, 0, last)
         across = 1j * direction * (_difference(after, before) * direction.conjugate()).imag
-        result.narrow(axis, 1, last).add_(across * phase.narrow(axis, 1, last) * modulus.narrow(axis, 0, last))
-        result.narrow(axis, 0, last).sub_(across * phase.narrow(axis, 0, last) * modulus.narrow(axis, 1, last))
+        lesser = torch.minimum(modulus.narrow(axis, 1, last), modulus.narrow(axis, 0, last))
+        for side, sign in ((1, 1), (0, -1)):
+            part = lesser.square() / modulus.narrow(axis, side, last).clamp_min(_SMALLEST)
+            result.narrow(axis, side, last).add_(across * phase.narrow(axis, side, last) * part, alpha=sign)
     return result
 
 
