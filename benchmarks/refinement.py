@@ -3,8 +3,8 @@
 Row 3: the image of a network that was trained on another dose of the sample, refined, beside the solver alone and, with
 `--iterative`, pty-chi's LSQML; all from the poor start probe. Row 4: the measured star with one and three probe modes.
 Row 5: the true start probe and the poor one. Row 6: positions with an error of 1 px rms along each axis, from the poor
-probe. Row 5 has lines with a penalty that keeps edges, rows 5 and 6 with that and the sample held to one material. A seed
-is that of the order of the patterns, of the network of row 3 and of the errors of row 6.
+probe. Row 5 has lines with a penalty that keeps edges, rows 5 and 6 with that and the sample held to one material. A
+seed is that of the order of the patterns, of the network of row 3 and of the errors of row 6.
 """
 
 import time

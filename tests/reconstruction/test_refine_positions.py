@@ -62,7 +62,9 @@ def test_images_go_where_the_field_says() -> None:
     assert moved.abs().sum().item() == pytest.approx(abs(1 - 2j), abs=1e-4)
 
 
-@pytest.mark.parametrize(("count", "degree"), [(5, 0), (20, 0), (21, 1), (41, 1), (42, 2), (105, 4), (196, 6), (900, 6)])
+@pytest.mark.parametrize(
+    ("count", "degree"), [(5, 0), (20, 0), (21, 1), (41, 1), (42, 2), (105, 4), (196, 6), (900, 6)]
+)
 def test_few_positions_are_bent_little(count: int, degree: int) -> None:
     mover = PositionMover(spread(count), RefineConfig(positions_bend=True))
     assert mover.degree == degree

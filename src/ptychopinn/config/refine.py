@@ -48,8 +48,8 @@ class RefineConfig(Section):
     smoothness: float = Field(default=100.0, ge=0)
     """Photons with which neighbouring pixels of the change since the start are held together, against fitting noise."""
     smoothness_edge: float | None = Field(default=None, gt=0)
-    """Difference of neighbouring pixels beyond which they are held no more strongly, so that edges stay sharp; with 0.03
-    lower `smoothness` to 30. Null: the more, the larger the difference."""
+    """Difference of neighbouring pixels beyond which they are held no more strongly, so that edges stay sharp; with
+    0.03 lower `smoothness` to 30. Null: the more, the larger the difference."""
     material: float = Field(default=0.0, ge=0)
     """Photons with which neighbouring pixels are held to one material, of one ratio of absorption to phase, which the
     image itself tells, such as 600 beside a `smoothness_edge`. 0 for samples of several materials."""
