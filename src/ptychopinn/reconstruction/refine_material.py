@@ -8,7 +8,8 @@ its differences between neighbouring pixels a and b,
 
 c being the direction of that line, of modulus 1. The lesser modulus counts, so that no step is longer than the lesser
 of the two pixels. The image itself tells c: it is the principal direction of the differences between means over squares
-of `COARSE_PX` pixels, where the noise of counting is small. No phase has to be unwrapped. The idea is that of Paganin et al. 2002 (doi:10.1046/j.1365-2818.2002.01010.x), as a penalty.
+of `COARSE_PX` pixels, where the noise of counting is small. No phase has to be unwrapped.
+The idea is that of Paganin et al. 2002 (doi:10.1046/j.1365-2818.2002.01010.x), as a penalty.
 """
 
 import math
