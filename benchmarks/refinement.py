@@ -30,7 +30,7 @@ NETWORK = ("training.epochs=12", "training.threads=1")
 POSITIONS, BEND = "reconstruction.refine.positions=true", "reconstruction.refine.positions_bend=true"
 EDGES = ("reconstruction.refine.smoothness_edge=0.03", "reconstruction.refine.smoothness=30")
 QUICK = "reconstruction.refine.momentum=0.95"
-"""Not where positions move: they follow an object that runs ahead of them."""
+"""Neither where positions move, as they follow an object that runs ahead of them, nor with one material."""
 MATERIAL = ("reconstruction.refine.material=600", *EDGES)
 LONGER = 1.6
 """Iterations with one material, in those of the other lines: its phase comes more slowly."""
@@ -131,7 +131,7 @@ def start_probes(start: Start) -> Iterator[Case]:
             scan = start.scan(name, probe)
             yield Case(name, f"5: {what}", partial(start.solved, scan))
             yield Case(name, f"5: {what}, edges kept", partial(start.solved, scan, *EDGES, QUICK))
-            yield Case(name, f"5: {what}, edges kept, one material", partial(start.held, scan, QUICK))
+            yield Case(name, f"5: {what}, edges kept, one material", partial(start.held, scan))
 
 
 def wrong_positions(start: Start) -> Iterator[Case]:

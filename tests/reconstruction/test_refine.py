@@ -264,6 +264,12 @@ def test_progress_is_told(scan: Scan) -> None:
     assert [numbers["deviance"] for _, _, numbers in told] == made.deviance
 
 
+def test_steps_that_are_too_long_are_refused_before_the_numbers_overflow(dense: Scan) -> None:
+    wild = RefineConfig(iterations=60, object_step=2, probe_step=2, momentum=0.99, decay=0)
+    with pytest.raises(PtychoPINNError, match=r"diverged in iteration \d+: the deviance is \d.*or momentum"):
+        refine(flat(dense), ScanTensors(dense), wild)
+
+
 def test_numbers_that_grow_without_bound_are_refused(scan: Scan) -> None:
     start = replace(flat(scan), probe=scan.probe * 1e30)
     with pytest.raises(PtychoPINNError, match=r"diverged in iteration 1: .*lower reconstruction\.refine"):

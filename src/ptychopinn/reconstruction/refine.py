@@ -29,6 +29,8 @@ IterationHook = Callable[[int, int, dict[str, float]], None]
 _LOG_LINES = 10
 UNLIKE = 0.5
 """Correlation of absorption and phase below which one material is doubted."""
+DIVERGED = 100.0
+"""Deviance, in units of the first iteration's, or 1 where that is less, beyond which there is no way back."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ def refine(
 
     Raises:
         ScanError: the patterns do not make one image; see `check_one_image`.
-        PtychoPINNError: the iterations left the range of numbers.
+        PtychoPINNError: the iterations diverged.
     """
     check_one_image(tensors.scan)
     frame = _frame(start, config)
@@ -90,7 +92,8 @@ def refine(
     started = time.perf_counter()
     deviance: list[float] = []
     for iteration in range(config.iterations):
-        deviance.append(_checked(float(solver.iterate(iteration)), iteration))
+        deviance.append(float(solver.iterate(iteration)))
+        _check_bounded(deviance)
         _say(iteration, config.iterations, deviance[-1])
         if tell is not None:
             tell(iteration + 1, config.iterations, {"deviance": deviance[-1]})
@@ -130,13 +133,14 @@ def _estimate(start: Reconstruction, frame: Frame, device: torch.device) -> Esti
     return Estimate(object_, probe, positions)
 
 
-def _checked(deviance: float, iteration: int) -> float:
-    if not math.isfinite(deviance):
+def _check_bounded(deviance: list[float]) -> None:
+    highest = DIVERGED * max(1, deviance[0])
+    if not math.isfinite(deviance[-1]) or deviance[-1] > highest:
         raise PtychoPINNError(
-            f"refinement diverged in iteration {iteration + 1}: the deviance is {deviance}; the rule is a finite one, "
-            "so lower reconstruction.refine.object_step and probe_step, or raise reconstruction.refine.damping"
+            f"refinement diverged in iteration {len(deviance)}: the deviance is {deviance[-1]:.4g}; the rule is at "
+            f"most {highest:.4g}, so lower reconstruction.refine.object_step, probe_step or momentum, or raise "
+            "reconstruction.refine.damping"
         )
-    return deviance
 
 
 def _say(iteration: int, total: int, deviance: float) -> None:
