@@ -37,8 +37,9 @@ from ptychopinn.api.evaluate import Region, misfit_of
 from ptychopinn.api.model_files import load_model
 from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.data.io import write_text_atomically
-from ptychopinn.reconstruction import Reconstruction, photons_of
+from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.simulation.gridlines_config import GridLinesConfig
+from ptychopinn.solver import photons_of
 from ptychopinn.studies.environment import environment, hardware_line
 from ptychopinn.studies.finished import read_finished, write_finished
 from ptychopinn.studies.grid_lines import study_grid_lines

@@ -20,18 +20,18 @@ from numpy.typing import NDArray
 import ptychopinn
 from ptychopinn.api.reconstruct import Reconstructed
 from ptychopinn.data import Scan
-from ptychopinn.reconstruction import Reconstruction
+from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.studies.iterative import solve_with_ptychi
 
 FEW = (10, 20)
 """Iterations of the short runs of row 3."""
 NETWORK = ("training.epochs=12", "training.threads=1")
 """The default recipe's network, trained briefly."""
-POSITIONS, BEND = "reconstruction.refine.positions=true", "reconstruction.refine.positions_bend=true"
-EDGES = ("reconstruction.refine.smoothness_edge=0.03", "reconstruction.refine.smoothness=30")
+POSITIONS, BEND = "reconstruction.refine.positions=true", "reconstruction.refine.positions_distortion=true"
+EDGES = ("reconstruction.refine.edge_preserving=0.03", "reconstruction.refine.smoothness=30")
 QUICK = "reconstruction.refine.momentum=0.95"
 """Neither where positions move, as they follow an object that runs ahead of them, nor with one material."""
-MATERIAL = ("reconstruction.refine.material=600", *EDGES)
+MATERIAL = ("reconstruction.refine.single_material=600", *EDGES)
 LONGER = 1.6
 """Iterations with one material, in those of the other lines: its phase comes more slowly."""
 SIMULATED = ("synth_dev_1e6", "synth_dev_1e4")

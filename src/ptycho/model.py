@@ -15,8 +15,8 @@ from ptychopinn.data import Scan
 
 if TYPE_CHECKING:
     from ptychopinn.data.dataset import ScanTensors
+    from ptychopinn.data.reconstruction import Reconstruction
     from ptychopinn.models import PatchModel
-    from ptychopinn.reconstruction import Reconstruction
 
 logger = logging.getLogger("ptychopinn.ptycho")
 

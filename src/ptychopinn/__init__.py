@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from ptychopinn.api.train import train
     from ptychopinn.config import Recipe
     from ptychopinn.data import Scan, read_scan, write_scan
+    from ptychopinn.data.reconstruction import Reconstruction
     from ptychopinn.errors import PtychoPINNError
-    from ptychopinn.reconstruction import Reconstruction
 
 __version__ = version("ptychopinn")
 
@@ -42,7 +42,7 @@ _HOME = {
     "Scan": "ptychopinn.data",
     "read_scan": "ptychopinn.data",
     "write_scan": "ptychopinn.data",
-    "Reconstruction": "ptychopinn.reconstruction",
+    "Reconstruction": "ptychopinn.data.reconstruction",
     "PtychoPINNError": "ptychopinn.errors",
 }
 

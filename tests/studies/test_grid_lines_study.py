@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from ptychopinn import PtychoPINNError
 from ptychopinn.cli import app
-from ptychopinn.reconstruction import Reconstruction
+from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.simulation.gridlines import make_grid_lines
 from ptychopinn.simulation.gridlines_config import GridLinesConfig
 from ptychopinn.studies import grid_lines

@@ -10,8 +10,8 @@ import torch
 
 from ptychopinn.api.evaluate import evaluate
 from ptychopinn.config import SimulationConfig
+from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.errors import ConfigError
-from ptychopinn.reconstruction import Reconstruction
 from ptychopinn.simulation import simulate
 from ptychopinn.simulation.gridlines_config import GridLinesConfig
 from ptychopinn.studies import grid_lines, iterative

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ptychopinn.reconstruction import Reconstruction
+    from ptychopinn.data.reconstruction import Reconstruction
 
 LARGEST = 6.0
 """Largest width and height of the map, inches."""

@@ -20,7 +20,7 @@ from ptychopinn.data import Scan
 if TYPE_CHECKING:
     from ptycho.config.config import InferenceConfig, PyTorchExecutionConfig, TrainingConfig
     from ptycho.model import TrainedModel
-    from ptychopinn.reconstruction import Reconstruction
+    from ptychopinn.data.reconstruction import Reconstruction
 
 logger = logging.getLogger("ptychopinn.ptycho")
 WINDOW_PX = 20
@@ -271,7 +271,7 @@ def _transposed(image: "Reconstruction") -> "Reconstruction":
 
 def _bare_reconstruction(amplitude: Image, phase: Image) -> "Reconstruction":
     """An image of which nothing else is known."""
-    from ptychopinn.reconstruction import Reconstruction
+    from ptychopinn.data.reconstruction import Reconstruction
 
     shape = np.shape(amplitude)
     return Reconstruction(

@@ -15,7 +15,7 @@ from ptychopinn.data import Scan
 from ptychopinn.data.io import check_output_folder
 
 if TYPE_CHECKING:
-    from ptychopinn.reconstruction import Reconstruction
+    from ptychopinn.data.reconstruction import Reconstruction
 
 ArraySource = str | Path | NDArray[Any]
 

@@ -10,9 +10,8 @@ from typing import Literal
 from ptychopinn.config import Recipe
 from ptychopinn.data import Scan, read_scan
 from ptychopinn.data.io import Propagation, check_output_folder, kind_of_file, scan_writer
+from ptychopinn.data.reconstruction import RESULT_NAME, Reconstruction, object_writer
 from ptychopinn.errors import ConfigError, OutputError, ScanError
-from ptychopinn.reconstruction import Reconstruction
-from ptychopinn.reconstruction.result import RESULT_NAME, object_writer
 
 logger = logging.getLogger("ptychopinn")
 

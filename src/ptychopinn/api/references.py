@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 from ptychopinn.config import Recipe
 from ptychopinn.data import Scan, read_scan
 from ptychopinn.data.io import is_hdf5
+from ptychopinn.data.reconstruction import RESULT_NAME, Reconstruction
 from ptychopinn.errors import ScanError
-from ptychopinn.reconstruction import Reconstruction
-from ptychopinn.reconstruction.result import RESULT_NAME
 
 ImageSource: TypeAlias = str | Path | Reconstruction
 ReferenceSource: TypeAlias = str | Path | Scan | Reconstruction | NDArray[np.complexfloating]

@@ -8,7 +8,9 @@ from pathlib import Path
 from ptychopinn.api.inputs import RecipeSource, RunLog, ScanSource, as_recipe
 from ptychopinn.api.reconstruct import Reconstructed, reconstruct_tensors
 from ptychopinn.api.train import Trained, begin, write_training
-from ptychopinn.reconstruction import IterationHook, Progress, Reconstruction
+from ptychopinn.data.reconstruction import Reconstruction
+from ptychopinn.reconstruction import Progress
+from ptychopinn.solver import IterationHook
 from ptychopinn.training import EpochHook, fit_prepared
 
 

@@ -133,7 +133,7 @@ def _parse_value(text: str, item: str) -> Any:
 
 
 def _set_dotted(tree: dict[str, Any], key: str, value: Any) -> None:
-    *parents, last = key.split(".")
+    *parents, last = _current_path(key)
     node = tree
     for depth, name in enumerate(parents):
         child = node.setdefault(name, {})
@@ -141,6 +141,21 @@ def _set_dotted(tree: dict[str, Any], key: str, value: Any) -> None:
             raise ConfigError(f"override {key!r}: {'.'.join(parents[: depth + 1])} is a value and has no keys")
         node = child
     node[last] = value
+
+
+def _current_path(key: str) -> list[str]:
+    """The steps of a dotted key, earlier names of settings replaced by those of now."""
+    section: Any = Recipe
+    steps = []
+    for name in key.split("."):
+        steps.append(section.current_name(name) if _is_section(section) else name)
+        field = section.model_fields.get(steps[-1]) if _is_section(section) else None
+        section = None if field is None else field.annotation
+    return steps
+
+
+def _is_section(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Section)
 
 
 def _explain(error: ValidationError, where: str) -> str:
@@ -164,7 +179,7 @@ def _near(path: str) -> str:
     section: Any = Recipe
     for name in parents:
         field = section.model_fields.get(name)
-        if field is None or not isinstance(field.annotation, type) or not issubclass(field.annotation, Section):
+        if field is None or not _is_section(field.annotation):
             return ""
         section = field.annotation
     known = list(section.model_fields)

@@ -1,6 +1,6 @@
 """How an image is refined: iterations of the forward model on the whole scan."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -9,6 +9,12 @@ from ptychopinn.config.base import Section
 
 class RefineConfig(Section):
     """Preconditioned steps with momentum on object, probe and positions: see docs/refine.md."""
+
+    renamed: ClassVar = {
+        "positions_bend": "positions_distortion",
+        "smoothness_edge": "edge_preserving",
+        "material": "single_material",
+    }
 
     iterations: int = Field(default=0, ge=0)
     """Passes over all patterns; none by default."""
@@ -36,7 +42,7 @@ class RefineConfig(Section):
     """Standard deviation of the errors of the positions along an axis: where light says little, they stay nearer."""
     positions_limit_px: float = Field(default=4.0, gt=0)
     """Farthest that a position moves along an axis in all."""
-    positions_bend: bool = False
+    positions_distortion: bool = False
     """Stretch, turn and bend the scan as a whole, with the object, where that is refined; else what the changes have of
     stretch, shear and rotation is taken off."""
     momentum: float = Field(default=0.9, ge=0, lt=1)
@@ -47,11 +53,11 @@ class RefineConfig(Section):
     """Added to the curvature of the object, in units of its largest value: steps stay short where light is weak."""
     smoothness: float = Field(default=100.0, ge=0)
     """Photons with which neighbouring pixels of the change since the start are held together, against fitting noise."""
-    smoothness_edge: float | None = Field(default=None, gt=0)
+    edge_preserving: float | None = Field(default=None, gt=0)
     """Difference of neighbouring pixels beyond which they are held no more strongly, so that edges stay sharp; with
     0.03 lower `smoothness` to 30. Null: the more, the larger the difference."""
-    material: float = Field(default=0.0, ge=0)
+    single_material: float = Field(default=0.0, ge=0)
     """Photons with which neighbouring pixels are held to one material, of one ratio of absorption to phase, which the
-    image itself tells, such as 600 beside a `smoothness_edge`. 0 for samples of several materials."""
+    image itself tells, such as 600 beside a `edge_preserving`. 0 for samples of several materials."""
     seed: int = Field(default=0, ge=0)
     """Order of the patterns."""

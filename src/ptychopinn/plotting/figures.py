@@ -37,7 +37,7 @@ BAR, TITLE, RULER = 0.9, 0.4, 0.35
 
 
 class Drawable(Protocol):
-    """What `figure_reconstruction` needs to know; `ptychopinn.reconstruction.Reconstruction` is one."""
+    """What `figure_reconstruction` needs to know; `ptychopinn.data.reconstruction.Reconstruction` is one."""
 
     @property
     def object_(self) -> NDArray[np.complex64]: ...

@@ -12,12 +12,12 @@ from torch import Tensor
 
 from ptychopinn.config import ReconstructionConfig
 from ptychopinn.data.dataset import Batch, ScanTensors
+from ptychopinn.data.frame import Frame, check_one_image
+from ptychopinn.data.reconstruction import Reconstruction, metadata_of
 from ptychopinn.data.scan import Scan
 from ptychopinn.generators import GroupView, Unrolled
 from ptychopinn.models import PatchModel
 from ptychopinn.physics import FarField, detect_patches, extract_patches
-from ptychopinn.reconstruction.canvas import Frame, check_one_image
-from ptychopinn.reconstruction.result import Reconstruction, metadata_of
 from ptychopinn.reconstruction.stitch import ScanStitcher
 from ptychopinn.reconstruction.unrolled import ScanScene
 

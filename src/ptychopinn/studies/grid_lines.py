@@ -21,11 +21,10 @@ from ptychopinn.api.reconstruct import reconstruct
 from ptychopinn.api.train import train
 from ptychopinn.config import Recipe
 from ptychopinn.data.io import check_output_folder, write_text_atomically
+from ptychopinn.data.reconstruction import RESULT_NAME, Reconstruction
 from ptychopinn.errors import ConfigError
 from ptychopinn.generators import architectures as registered_architectures
 from ptychopinn.metrics.region import MIN_SIDE_PX
-from ptychopinn.reconstruction import Reconstruction
-from ptychopinn.reconstruction.result import RESULT_NAME
 from ptychopinn.simulation.gridlines import GridLinesSplit, make_grid_lines
 from ptychopinn.simulation.gridlines_config import GridLinesConfig
 from ptychopinn.simulation.gridlines_files import write_grid_lines

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from ptychopinn.data.io import check_output_folder
 from ptychopinn.data.io.atomic import atomic_path
+from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.errors import ScanError
 from ptychopinn.metrics.report import Scored, score
 from ptychopinn.plotting import figure_comparison, figure_frc, save_figure
-from ptychopinn.reconstruction import Reconstruction
 from ptychopinn.simulation.gridlines import GridLinesSplit
 from ptychopinn.studies.trial import has_contrast
 

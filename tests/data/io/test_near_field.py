@@ -7,8 +7,8 @@ import pytest
 
 from ptychopinn import Recipe, info
 from ptychopinn.data import Scan, read_scan, write_scan
+from ptychopinn.data.frame import check_one_image
 from ptychopinn.errors import ScanError
-from ptychopinn.reconstruction import check_one_image
 from ptychopinn.training import prepare
 
 DETECTOR = "entry_1/instrument_1/detector_1"

@@ -21,8 +21,8 @@ from ptychodus.plugins.training_data_file import (
 )
 
 from ptychopinn.data import Scan, read_scan, write_scan
+from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.errors import ScanError
-from ptychopinn.reconstruction import Reconstruction
 
 CENTRE_M = (2.5e-6, -7.25e-6)
 """(y, x) of the objects below: anything but zero."""

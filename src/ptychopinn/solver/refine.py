@@ -14,13 +14,13 @@ from torch import Tensor
 
 from ptychopinn.config import RefineConfig
 from ptychopinn.data.dataset import ScanTensors
+from ptychopinn.data.frame import Frame, check_one_image
+from ptychopinn.data.reconstruction import Reconstruction, metadata_of
 from ptychopinn.data.scan import Scan
 from ptychopinn.errors import PtychoPINNError
 from ptychopinn.physics import DiffractionModel, check_inside
-from ptychopinn.reconstruction.canvas import Frame, check_one_image
-from ptychopinn.reconstruction.refine_gradients import Estimate, Subpixel
-from ptychopinn.reconstruction.refine_solver import Solver
-from ptychopinn.reconstruction.result import Reconstruction, metadata_of
+from ptychopinn.physics.gradients import Estimate, Subpixel
+from ptychopinn.solver.solver import Solver
 
 logger = logging.getLogger("ptychopinn.reconstruction")
 
@@ -151,7 +151,7 @@ def _say(iteration: int, total: int, deviance: float) -> None:
 def _say_material(correlation: float) -> None:
     text = "held to one material: absorption and phase have a correlation of %.3f"
     if abs(correlation) < UNLIKE:
-        text += "; the sample may have several, so compare with reconstruction.refine.material=0"
+        text += "; the sample may have several, so compare with reconstruction.refine.single_material=0"
         logger.warning(text, correlation)
     else:
         logger.info(text, correlation)

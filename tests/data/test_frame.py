@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from ptychopinn.data import Scan
+from ptychopinn.data.frame import Frame, check_one_image
 from ptychopinn.errors import ScanError
-from ptychopinn.reconstruction import Frame, check_one_image
 
 
 @pytest.mark.parametrize("size", [8, 9])

@@ -15,9 +15,9 @@ from torch import Tensor
 from ptychopinn.config import RefineConfig
 from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.physics import intensity, place_patches, split_position
-from ptychopinn.reconstruction.refine_gradients import Estimate, Gradients, Subpixel, gradients
-from ptychopinn.reconstruction.refine_material import material_of, off_material
-from ptychopinn.reconstruction.refine_positions import PositionMover, carried
+from ptychopinn.physics.gradients import Estimate, Gradients, Subpixel, gradients
+from ptychopinn.solver.positions import PositionMover, carried
+from ptychopinn.solver.single_material import material_of, off_material
 from ptychopinn.typing import Canvas
 
 FEWEST_STEPS = 8
@@ -64,7 +64,7 @@ class Solver:
         """Go once through all patterns; the deviance per measured pixel (4 times the loss), a scalar on the device."""
         config = self._config
         pace = step_length(iteration, config)
-        if config.material and iteration >= MATERIAL_START:
+        if config.single_material and iteration >= MATERIAL_START:
             self.material = material_of(self.now.object_, self._power)
         moves = config.positions and iteration >= config.positions_start
         bends = moves and self._mover.bends and iteration >= config.positions_start + BEND_START
@@ -118,11 +118,11 @@ class Solver:
     def _step_object(self, found: Gradients, share: float, pace: float) -> None:
         """One step; `share` is the part of the patterns that it saw."""
         config, now = self._config, self.now
-        rough = roughness(now.object_ - self._start.object_, config.smoothness_edge)
+        rough = roughness(now.object_ - self._start.object_, config.edge_preserving)
         gradient = found.object_ + share * config.smoothness * rough
-        floor = config.damping * self._power.amax() + 4 * config.smoothness + config.material
+        floor = config.damping * self._power.amax() + 4 * config.smoothness + config.single_material
         if self.material is not None:
-            gradient = gradient + share * config.material * off_material(now.object_, self.material[0])
+            gradient = gradient + share * config.single_material * off_material(now.object_, self.material[0])
         curvature = torch.maximum(found.probe_power, share * self._power) + share * floor
         step = config.object_step * pace * gradient / curvature.clamp_min(_SMALLEST)
         self._object_speed = config.momentum * self._object_speed - step

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from ptychopinn.physics import DiffractionModel
-from ptychopinn.reconstruction.refine_gradients import (
+from ptychopinn.physics.gradients import (
     BACKGROUND_PHOTONS,
     LOSSES,
     MODEL_ERROR,

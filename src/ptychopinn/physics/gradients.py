@@ -32,13 +32,14 @@ from functools import partial
 from typing import Literal
 
 import torch
+from jaxtyping import Bool
 from torch import Tensor
 
 from ptychopinn.physics import exit_wave, extract_patches, intensity, place_patches, split_position
 from ptychopinn.physics.fourier import frequencies, uncentre_zero_frequency
 from ptychopinn.physics.illumination import exit_wave_to_patches
 from ptychopinn.physics.shift import shift_phase
-from ptychopinn.typing import Canvas, Mask, Patterns, Probe
+from ptychopinn.typing import Canvas, Patterns, Probe
 
 DataLoss = Literal["poisson", "amplitude"]
 Subpixel = Literal["probe", "bilinear"]
@@ -132,7 +133,7 @@ def gradients(
     now: Estimate,
     index: Tensor,
     amplitude: Patterns,
-    measured: Mask | None = None,
+    measured: Bool[Tensor, "... H W"] | None = None,
     *,
     loss: DataLoss = "poisson",
     subpixel: Subpixel = "probe",

@@ -13,9 +13,9 @@ from ptychopinn.config import RefineConfig, SimulationConfig
 from ptychopinn.data import Scan
 from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.metrics import compare
-from ptychopinn.reconstruction import flat_start, refine
-from ptychopinn.reconstruction.refine_material import material_of, off_material
 from ptychopinn.simulation import record_patterns, simulate
+from ptychopinn.solver import flat_start, refine
+from ptychopinn.solver.single_material import material_of, off_material
 
 DIRECTION = complex(math.cos(1.9), math.sin(1.9))
 """Of a sample that absorbs where it delays: ln|O| falls while the phase rises."""
@@ -93,7 +93,7 @@ def dim() -> Scan:
 def test_few_photons_give_a_better_image_of_one_material(dim: Scan, caplog: pytest.LogCaptureFixture) -> None:
     def amplitude_psnr(config: RefineConfig) -> float:
         made = refine(flat_start(dim, torch.from_numpy(dim.probe)), ScanTensors(dim), config).reconstruction
-        if config.material:
+        if config.single_material:
             told = made.metadata["refine"]
             assert told["material_angle_rad"] == pytest.approx(1.9, abs=0.15)
             assert told["material_correlation"] < -0.9
@@ -101,7 +101,7 @@ def test_few_photons_give_a_better_image_of_one_material(dim: Scan, caplog: pyte
 
     plain = RefineConfig(iterations=30, smoothness=10)
     with caplog.at_level(logging.INFO, "ptychopinn"):
-        assert amplitude_psnr(plain.model_copy(update={"material": 300})) > amplitude_psnr(plain) + 3
+        assert amplitude_psnr(plain.model_copy(update={"single_material": 300})) > amplitude_psnr(plain) + 3
     assert "one material" in caplog.text
     assert "several" not in caplog.text
 
@@ -111,6 +111,6 @@ def test_several_materials_are_doubted(dim: Scan, caplog: pytest.LogCaptureFixtu
     object_ = two_materials(*shape).to(torch.complex64).numpy()
     patterns = record_patterns(object_, dim.probe, dim.positions_px, None)
     scan = replace(dim, patterns=patterns, object_guess=object_)
-    config = RefineConfig(iterations=12, smoothness=0, material=1)
+    config = RefineConfig(iterations=12, smoothness=0, single_material=1)
     refine(flat_start(scan, torch.from_numpy(scan.probe)), ScanTensors(scan), config)
     assert "several" in caplog.text

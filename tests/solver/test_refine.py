@@ -10,12 +10,13 @@ import torch
 from ptychopinn.config import RefineConfig, SimulationConfig
 from ptychopinn.data import Scan
 from ptychopinn.data.dataset import ScanTensors
+from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.errors import PtychoPINNError
 from ptychopinn.metrics import compare
-from ptychopinn.reconstruction import Reconstruction, flat_start, photons_of, refine
-from ptychopinn.reconstruction.refine_positions import PositionMover
-from ptychopinn.reconstruction.refine_solver import roughness
 from ptychopinn.simulation import record_patterns, simulate
+from ptychopinn.solver import flat_start, photons_of, refine
+from ptychopinn.solver.positions import PositionMover
+from ptychopinn.solver.solver import roughness
 
 Scene = Callable[..., Scan]
 
@@ -83,7 +84,7 @@ def misplaced() -> tuple[Scan, Scan]:
 
 def test_positions_are_found_again(misplaced: tuple[Scan, Scan]) -> None:
     right, wrong = misplaced
-    config = RefineConfig(iterations=75, smoothness=0, positions=True, positions_bend=True)
+    config = RefineConfig(iterations=75, smoothness=0, positions=True, positions_distortion=True)
     made = refine(flat(wrong), ScanTensors(wrong), config).reconstruction
     left, errors = (positions - right.positions_px for positions in (made.positions_px, wrong.positions_px))
     assert np.all(np.std(left, axis=0) < 0.04 * np.std(errors, axis=0))
@@ -101,7 +102,7 @@ def test_a_bent_scan_is_straightened(misplaced: tuple[Scan, Scan]) -> None:
     bent = replace(right, positions_px=right.positions_px + field - field.mean(0))
     left = []
     for bend in (True, False):
-        config = RefineConfig(iterations=40, smoothness=0, positions=True, positions_bend=bend)
+        config = RefineConfig(iterations=40, smoothness=0, positions=True, positions_distortion=bend)
         made = refine(flat(bent), ScanTensors(bent), config).reconstruction
         left.append(float(np.sqrt(np.square(made.positions_px - right.positions_px).mean())))
     assert left[0] < 0.15 * float(np.sqrt(np.square(bent.positions_px - right.positions_px).mean()))
@@ -111,7 +112,7 @@ def test_a_bent_scan_is_straightened(misplaced: tuple[Scan, Scan]) -> None:
 def test_a_kept_object_is_not_bent(misplaced: tuple[Scan, Scan]) -> None:
     right, wrong = misplaced
     start = replace(flat(wrong), object_=right.object_guess)
-    config = RefineConfig(iterations=15, object=False, probe=False, positions=True, positions_bend=True)
+    config = RefineConfig(iterations=15, object=False, probe=False, positions=True, positions_distortion=True)
     made = refine(start, ScanTensors(wrong), config).reconstruction
     seen = made.coverage > 0
     np.testing.assert_array_equal(made.object_[seen], right.object_guess[seen])
@@ -146,7 +147,7 @@ def test_the_scan_as_a_whole_does_not_drift() -> None:
     start = 100 * torch.rand(30, 2, dtype=torch.float64, generator=draw)
     slope = 2 + 0.05 * (start - start.mean(0)) @ torch.tensor([[1.0, 0.5], [-0.2, 1.0]], dtype=torch.float64)
     for bend in (False, True):
-        mover = PositionMover(start, RefineConfig(positions_bend=bend, positions_step_px=20))
+        mover = PositionMover(start, RefineConfig(positions_distortion=bend, positions_step_px=20))
         moved = mover.moved(start, slope, torch.eye(2, dtype=torch.float64).expand(30, 2, 2)) - start
         assert moved.mean(0).abs().max() < 1e-9
         assert torch.linalg.lstsq(start - start.mean(0), moved).solution.abs().max() < 1e-9
@@ -247,7 +248,7 @@ def test_edges_stay_sharp_beside_calm_areas() -> None:
         made = refine(flat_start(star, torch.from_numpy(star.probe)), ScanTensors(star), config).reconstruction
         return float(compare(made.object_, star.object_guess, region=(14, 66, 14, 66))["psnr_amplitude"])
 
-    kept = psnr(smoothness=100, smoothness_edge=0.03)
+    kept = psnr(smoothness=100, edge_preserving=0.03)
     assert kept > psnr(smoothness=0) + 1
     assert kept > psnr(smoothness=100) + 1
 

@@ -95,10 +95,10 @@ class PositionMover:
     @property
     def bends(self) -> bool:
         """Whether there is a field to be found."""
-        return self._config.positions_bend and self._config.object and self.degree > 0
+        return self._config.positions_distortion and self._config.object and self.degree > 0
 
     def _fitting_degree(self, count: int) -> int:
-        highest = HIGHEST_DEGREE if self._config.positions_bend else 1
+        highest = HIGHEST_DEGREE if self._config.positions_distortion else 1
         fits = [d for d in range(1, highest + 1) if POSITIONS_PER_FUNCTION * (len(orders(d)) + 1) <= count]
         narrow = bool((self._last - self._first < 1).any())
         return 0 if narrow or not fits else fits[-1]

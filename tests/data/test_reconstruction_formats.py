@@ -7,8 +7,8 @@ import h5py
 import numpy as np
 import pytest
 
+from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.errors import OutputError, ScanError
-from ptychopinn.reconstruction import Reconstruction
 
 FORMATS = (".npz", ".cxi", ".h5")
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.errors import OutputError, ScanError
-from ptychopinn.reconstruction.result import Reconstruction
 
 
 def example(**changes: object) -> Reconstruction:

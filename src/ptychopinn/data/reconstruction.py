@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ptychopinn.data.frame import Frame
 from ptychopinn.data.io.atomic import atomic_path
 from ptychopinn.data.io.content import is_hdf5
 from ptychopinn.data.io.instrument import carried_metadata
 from ptychopinn.data.io.stored_object import StoredObject
 from ptychopinn.data.scan import Scan
 from ptychopinn.errors import OutputError, ScanError
-from ptychopinn.reconstruction.canvas import Frame
 
 RESULT_NAME = "reconstruction.npz"
 """What a reconstruction is called inside a run's output folder."""
