@@ -38,11 +38,11 @@ from ptychopinn.api.model_files import load_model
 from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.data.io import write_text_atomically
 from ptychopinn.data.reconstruction import Reconstruction
-from ptychopinn.simulation.gridlines_config import GridLinesConfig
 from ptychopinn.solver import photons_of
 from ptychopinn.studies.environment import environment, hardware_line
 from ptychopinn.studies.finished import read_finished, write_finished
-from ptychopinn.studies.grid_lines import study_grid_lines
+from ptychopinn.studies.grid_lines.config import GridLinesConfig
+from ptychopinn.studies.grid_lines.study import study_grid_lines
 from ptychopinn.studies.iterative import has_ptychi, solve_with_ptychi
 from ptychopinn.studies.spread import markdown_table, spread_columns, spread_of, write_csv
 

@@ -33,8 +33,8 @@ def grid_lines_sim(
         ValueError: settings that break a rule, or a probe that cannot be used.
         OutputError: a file cannot be written.
     """
-    from ptychopinn.simulation.gridlines import make_grid_lines
-    from ptychopinn.simulation.gridlines_files import file_arrays, write_grid_lines
+    from ptychopinn.studies.grid_lines.data import make_grid_lines
+    from ptychopinn.studies.grid_lines.files import file_arrays, write_grid_lines
 
     given = {} if config is None else config.model_dump()
     asked = GridLinesConfig.model_validate(given | settings)

@@ -10,10 +10,10 @@ import pytest
 from numpy.typing import NDArray
 
 from ptychopinn.errors import OutputError, ScanError
-from ptychopinn.simulation.gridlines import GridLinesData, GridLinesSplit, make_grid_lines
-from ptychopinn.simulation.gridlines_config import GridLinesConfig
-from ptychopinn.simulation.gridlines_files import file_arrays, write_grid_lines, write_split
-from ptychopinn.simulation.gridlines_reader import count_scale, is_grid_lines, read_grid_lines
+from ptychopinn.studies.grid_lines.config import GridLinesConfig
+from ptychopinn.studies.grid_lines.data import GridLinesData, GridLinesSplit, make_grid_lines
+from ptychopinn.studies.grid_lines.files import file_arrays, write_grid_lines, write_split
+from ptychopinn.studies.grid_lines.reader import count_scale, is_grid_lines, read_grid_lines
 
 Arrays = dict[str, NDArray[Any]]
 

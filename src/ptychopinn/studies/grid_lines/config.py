@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from ptychopinn.config.base import Section
-from ptychopinn.simulation.gridlines_layout import GridLayout
+from ptychopinn.studies.grid_lines.layout import GridLayout
 
 
 class GridLinesConfig(Section):

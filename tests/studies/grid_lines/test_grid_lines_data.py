@@ -10,12 +10,11 @@ import pytest
 from pydantic import ValidationError
 
 from ptychopinn.errors import ConfigError
-from ptychopinn.simulation.gridlines import GridLinesData, make_grid_lines, record_amplitudes
-from ptychopinn.simulation.gridlines_config import GridLinesConfig
-from ptychopinn.simulation.gridlines_files import write_grid_lines
-from ptychopinn.simulation.gridlines_layout import GridLayout, tile_middles
-from ptychopinn.simulation.gridlines_objects import draw_lines
-from ptychopinn.simulation.gridlines_scene import GridScene
+from ptychopinn.studies.grid_lines.config import GridLinesConfig
+from ptychopinn.studies.grid_lines.data import GridLinesData, make_grid_lines, record_amplitudes
+from ptychopinn.studies.grid_lines.files import write_grid_lines
+from ptychopinn.studies.grid_lines.layout import GridLayout, tile_middles
+from ptychopinn.studies.grid_lines.scene import GridScene, draw_lines
 
 SMALL = GridLinesConfig(N=16, size=48, gridsize=2, nimgs_train=2, nimgs_test=2, nphotons=1e4, set_phi=True)
 
@@ -31,9 +30,9 @@ def digests(folder: Path) -> list[str]:
 
 def test_the_same_seed_gives_the_same_files_in_another_process(tmp_path: Path) -> None:
     code = (
-        "import sys; from ptychopinn.simulation.gridlines import make_grid_lines\n"
-        "from ptychopinn.simulation.gridlines_config import GridLinesConfig\n"
-        "from ptychopinn.simulation.gridlines_files import write_grid_lines\n"
+        "import sys; from ptychopinn.studies.grid_lines.data import make_grid_lines\n"
+        "from ptychopinn.studies.grid_lines.config import GridLinesConfig\n"
+        "from ptychopinn.studies.grid_lines.files import write_grid_lines\n"
         "config = GridLinesConfig.model_validate_json(sys.argv[1])\n"
         "write_grid_lines(make_grid_lines(config), sys.argv[2])"
     )

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ptychopinn.data.io.atomic import atomic_path, check_output_folder
 from ptychopinn.errors import OutputError
-from ptychopinn.simulation.gridlines import GridLinesData, GridLinesSplit
+from ptychopinn.studies.grid_lines.data import GridLinesData, GridLinesSplit
 
 Arrays = dict[str, NDArray[Any]]
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ptychopinn.simulation.gridlines_objects import draw_lines
+from ptychopinn.studies.grid_lines.scene import draw_lines
 
-DOC = Path(__file__).resolve().parents[2] / "docs" / "grid_lines.md"
+DOC = Path(__file__).resolve().parents[3] / "docs" / "grid_lines.md"
 
 
 def test_the_program_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

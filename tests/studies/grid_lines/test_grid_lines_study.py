@@ -16,22 +16,22 @@ from typer.testing import CliRunner
 from ptychopinn import PtychoPINNError
 from ptychopinn.cli import app
 from ptychopinn.data.reconstruction import Reconstruction
-from ptychopinn.simulation.gridlines import make_grid_lines
-from ptychopinn.simulation.gridlines_config import GridLinesConfig
-from ptychopinn.studies import grid_lines
-from ptychopinn.studies.grid_lines import GridLinesStudy, study_grid_lines
-from ptychopinn.studies.grid_lines_artifacts import (
+from ptychopinn.studies.grid_lines import study as study_module
+from ptychopinn.studies.grid_lines.artifacts import (
     cut_to_truth,
     render_grid_lines_visuals,
     save_recon_artifact,
     score_on_truth,
 )
-from ptychopinn.studies.grid_lines_tables import shortfall
+from ptychopinn.studies.grid_lines.config import GridLinesConfig
+from ptychopinn.studies.grid_lines.data import make_grid_lines
+from ptychopinn.studies.grid_lines.study import GridLinesStudy, study_grid_lines
+from ptychopinn.studies.grid_lines.tables import shortfall
 from ptychopinn.studies.trial import Trial
 
 SMALL = GridLinesConfig(N=16, size=48, nimgs_train=1, nphotons=1e6, set_phi=True)
 TINY = ["model.generator.width=2", "model.generator.levels=2", "training.threads=1"]
-RUNNER = Path(__file__).resolve().parents[2] / "scripts" / "studies" / "grid_lines_torch_runner.py"
+RUNNER = Path(__file__).resolve().parents[3] / "scripts" / "studies" / "grid_lines_torch_runner.py"
 
 
 def study(output: Path, **changes: Any) -> GridLinesStudy:
@@ -50,13 +50,13 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, GridLinesStudy
 def trained_rows(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Folders that training was asked for."""
     asked: list[str] = []
-    train = grid_lines.train
+    train = study_module.train
 
     def note(scans: Any, folder: Path, *rest: Any, **more: Any) -> Any:
         asked.append(folder.name)
         return train(scans, folder, *rest, **more)
 
-    monkeypatch.setattr(grid_lines, "train", note)
+    monkeypatch.setattr(study_module, "train", note)
     return asked
 
 
@@ -178,7 +178,7 @@ def test_refused_before_anything_is_written(tmp_path: Path, changes: dict[str, A
 
 
 def test_parts_of_two_data_sets_are_refused(made: tuple[Path, GridLinesStudy], tmp_path: Path) -> None:
-    other = grid_lines.write_grid_lines(make_grid_lines(SMALL.model_copy(update={"gridsize": 2})), tmp_path)
+    other = study_module.write_grid_lines(make_grid_lines(SMALL.model_copy(update={"gridsize": 2})), tmp_path)
     with pytest.raises(PtychoPINNError, match="two parts of one data set"):
         study(tmp_path / "out", data=(made[0] / "datasets" / "N16" / "gs1" / "train.npz", other[1]))
 

@@ -8,10 +8,9 @@ import pytest
 from ptychopinn import Recipe
 from ptychopinn.data import Scan
 from ptychopinn.simulation import record_patterns
-from ptychopinn.simulation.gridlines import GridLinesData, make_grid_lines
-from ptychopinn.simulation.gridlines_config import GridLinesConfig
-from ptychopinn.simulation.gridlines_reader import read_grid_lines
-from ptychopinn.simulation.gridlines_scans import scans_of
+from ptychopinn.studies.grid_lines.config import GridLinesConfig
+from ptychopinn.studies.grid_lines.data import GridLinesData, make_grid_lines, scans_of
+from ptychopinn.studies.grid_lines.reader import read_grid_lines
 
 SMALL = GridLinesConfig(N=16, size=44, gridsize=2, nimgs_train=2, nphotons=1e5, set_phi=True)
 

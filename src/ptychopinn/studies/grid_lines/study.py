@@ -25,15 +25,9 @@ from ptychopinn.data.reconstruction import RESULT_NAME, Reconstruction
 from ptychopinn.errors import ConfigError
 from ptychopinn.generators import architectures as registered_architectures
 from ptychopinn.metrics.region import MIN_SIDE_PX
-from ptychopinn.simulation.gridlines import GridLinesSplit, make_grid_lines
-from ptychopinn.simulation.gridlines_config import GridLinesConfig
-from ptychopinn.simulation.gridlines_files import write_grid_lines
-from ptychopinn.simulation.gridlines_layout import GridLayout
-from ptychopinn.simulation.gridlines_reader import read_grid_lines
-from ptychopinn.simulation.gridlines_scans import scans_of
 from ptychopinn.studies.environment import environment
 from ptychopinn.studies.finished import read_finished, write_finished
-from ptychopinn.studies.grid_lines_artifacts import (
+from ptychopinn.studies.grid_lines.artifacts import (
     MARGIN_PX,
     TRUTH,
     cut_to_truth,
@@ -43,7 +37,12 @@ from ptychopinn.studies.grid_lines_artifacts import (
     save_recon_artifact,
     score_on_truth,
 )
-from ptychopinn.studies.grid_lines_tables import PUBLISHED_SIZE_PX, PUBLISHED_SSIM, write_grid_lines_tables
+from ptychopinn.studies.grid_lines.config import GridLinesConfig
+from ptychopinn.studies.grid_lines.data import GridLinesSplit, make_grid_lines, scans_of
+from ptychopinn.studies.grid_lines.files import write_grid_lines
+from ptychopinn.studies.grid_lines.layout import GridLayout
+from ptychopinn.studies.grid_lines.reader import read_grid_lines
+from ptychopinn.studies.grid_lines.tables import PUBLISHED_SIZE_PX, PUBLISHED_SSIM, write_grid_lines_tables
 from ptychopinn.studies.iterative import has_ptychi, solve_with_ptychi
 from ptychopinn.studies.trial import Trial
 from ptychopinn.training import EpochHook

@@ -14,7 +14,7 @@ from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.errors import ScanError
 from ptychopinn.metrics.report import Scored, score
 from ptychopinn.plotting import figure_comparison, figure_frc, save_figure
-from ptychopinn.simulation.gridlines import GridLinesSplit
+from ptychopinn.studies.grid_lines.data import GridLinesSplit
 from ptychopinn.studies.trial import has_contrast
 
 TRUTH = "gt"

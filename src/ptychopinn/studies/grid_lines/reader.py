@@ -12,10 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ptychopinn.errors import ConfigError, ScanError
-from ptychopinn.simulation.gridlines import PAIRED, GridLinesSplit, SplitName, record_amplitudes
-from ptychopinn.simulation.gridlines_layout import GridLayout
-from ptychopinn.simulation.gridlines_pairing import find_order
-from ptychopinn.simulation.gridlines_scene import GridScene
+from ptychopinn.studies.grid_lines.data import PAIRED, GridLinesSplit, SplitName, record_amplitudes
+from ptychopinn.studies.grid_lines.layout import GridLayout
+from ptychopinn.studies.grid_lines.scene import GridScene
 
 logger = logging.getLogger("ptychopinn.data")
 
@@ -23,6 +22,8 @@ Arrays = dict[str, NDArray[Any]]
 _NEEDED = ("diffraction", "YY_full", "probe_simulated", "probeGuess")
 _OPTIONAL = ("Y_I", "coords_offsets")
 _TEXTS = ("_metadata", "meta_json")
+BATCH_GROUPS = 512
+"""Groups compared at once with all windows."""
 _DARKEST, _LARGEST_COUNT = 2000, 500
 """How many of the darkest pixels tell the photon scale, and what the darkest may have counted at most."""
 
@@ -98,6 +99,35 @@ def count_scale(amplitudes: NDArray[np.float32], source: str = "amplitudes") -> 
         f"{source}: no scale makes whole counts of the squared amplitudes, and no metadata say intensity_scale; "
         "write the data again with grid_lines_sim"
     )
+
+
+def find_order(seen: NDArray[np.float32], expected: NDArray[np.float32], source: str) -> NDArray[np.int64]:
+    """For every image seen, the expected one that is nearest to it: (B,), a permutation.
+
+    Training files of the earlier system hold shuffled patterns beside coordinates in another order, and do not say so.
+    The objects are in the file too, and every window of them differs from every other one.
+
+    Args:
+        seen: (B, N, N).
+        expected: (B, N, N), in the same unit.
+        source: name of the file, for messages.
+
+    Raises:
+        ScanError: the images do not fit one to one.
+    """
+    mean = expected.mean(axis=0)
+    rows, columns = ((images - mean).reshape(len(images), -1) for images in (seen, expected))
+    half_power = np.square(columns).sum(axis=1) / 2
+    starts = range(0, len(rows), BATCH_GROUPS)
+    nearest = [(rows[low : low + BATCH_GROUPS] @ columns.T - half_power).argmax(axis=1) for low in starts]
+    order = np.concatenate(nearest)
+    if len(np.unique(order)) != len(expected) or len(order) != len(expected):
+        found = len(np.unique(order))
+        raise ScanError(
+            f"{source}: the {len(order)} groups show only {found} of {len(expected)} windows of YY_full, so "
+            "that coordinates and patterns cannot be paired; write the data again with grid_lines_sim"
+        )
+    return order
 
 
 def _order(scene: GridScene, arrays: Arrays, norm: float, settings: dict[str, Any], source: str) -> NDArray[np.int64]:
