@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ptycho import params
-from ptycho._session import session
+from ptycho.model import session
 
 
 def set_probe_guess(X_train: Any = None, probe_guess: NDArray[Any] | None = None) -> None:

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ptycho.config.execution import PyTorchExecutionConfig
-from ptycho.config.validation import validate_inference_config, validate_model_config, validate_training_config
+from ptycho.config.validation import ARCHITECTURES, BACKENDS, MODEL_TYPES, non_negative, one_of, positive
+from ptychopinn.errors import ConfigError
 
 __all__ = [
     "KEY_MAPPINGS",
@@ -165,6 +166,47 @@ def update_legacy_dict(cfg: dict[str, Any], config: ModelConfig | TrainingConfig
     for key, value in dataclass_to_legacy_dict(config).items():
         if value is not None:
             cfg[key] = str(value) if isinstance(value, Path) else value
+
+
+def validate_model_config(config: ModelConfig) -> None:
+    """Check a model's settings; any pattern size and `probe_scale=0` pass.
+
+    Raises:
+        ConfigError: a value breaks a rule.
+    """
+    positive("gridsize", config.gridsize)
+    positive("n_filters_scale", config.n_filters_scale)
+    non_negative("probe_scale", config.probe_scale)
+    non_negative("gaussian_smoothing_sigma", config.gaussian_smoothing_sigma)
+    one_of("architecture", config.architecture, ARCHITECTURES)
+    one_of("model_type", config.model_type, MODEL_TYPES)
+
+
+def validate_training_config(config: TrainingConfig) -> None:
+    """Check a training run's settings and its model's; any batch size from 1 passes.
+
+    Raises:
+        ConfigError: a value breaks a rule.
+    """
+    validate_model_config(config.model)
+    positive("batch_size", config.batch_size)
+    positive("nepochs", config.nepochs)
+    for name in ("mae_weight", "nll_weight", "realspace_mae_weight", "realspace_weight"):
+        value = getattr(config, name)
+        if not 0 <= value <= 1:
+            raise ConfigError(f"{name} must be in [0,1], got {value}")
+    positive("nphotons", config.nphotons)
+    one_of("backend", config.backend, BACKENDS)
+
+
+def validate_inference_config(config: InferenceConfig) -> None:
+    """Check a reconstruction's settings and its model's.
+
+    Raises:
+        ConfigError: a value breaks a rule.
+    """
+    validate_model_config(config.model)
+    one_of("backend", config.backend, BACKENDS)
 
 
 def _groups_wanted(n_groups: int | None, n_images: int | None) -> int | None:

@@ -8,7 +8,14 @@ from typing import Any, TypeVar
 
 from ptycho.config import table
 from ptycho.config.arrival import Arrival, ignored
-from ptycho.config.config import InferenceConfig, ModelConfig, PyTorchExecutionConfig, TrainingConfig
+from ptycho.config.config import (
+    InferenceConfig,
+    ModelConfig,
+    PyTorchExecutionConfig,
+    TrainingConfig,
+    validate_inference_config,
+    validate_training_config,
+)
 from ptycho.config.sections import (
     clip_section,
     device_of,
@@ -21,7 +28,7 @@ from ptycho.config.sections import (
     schedule_section,
     with_known_choices,
 )
-from ptycho.config.validation import one_of, validate_inference_config, validate_training_config
+from ptycho.config.validation import one_of
 from ptychopinn.config import Recipe
 
 Settings = TypeVar("Settings", bound=ModelConfig | TrainingConfig | InferenceConfig)

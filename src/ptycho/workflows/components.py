@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from ptycho import params
 from ptycho._groups import amplitude_factor
-from ptycho._session import session
 from ptycho.backend import training_backend
 from ptycho.loader import load
+from ptycho.model import session
 from ptycho.raw_data import RawData
 from ptychopinn.data import Scan
 

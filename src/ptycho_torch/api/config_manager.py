@@ -2,14 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, fields
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from ptycho_torch.config_params import DataConfig, DatagenConfig, InferenceConfig, ModelConfig, TrainingConfig
 from ptycho_torch.to_recipe import recipe_of
 from ptychopinn.config import Recipe
-
-if TYPE_CHECKING:
-    from ptycho_torch.api.model import PtychoModel
 
 SECTIONS = ("data_config", "model_config", "training_config", "inference_config", "datagen_config")
 """Attributes of a manager."""
@@ -18,6 +15,15 @@ ARCHITECTURE = {
     "model_config": ("architecture", "n_filters_scale", "fno_modes", "fno_width", "fno_blocks", "fno_cnn_blocks"),
 }
 """Fields that decide whether weights fit a network."""
+
+
+class Configured(Protocol):
+    """What holds the configurations that it was made with, such as a `PtychoModel`."""
+
+    data_config: DataConfig
+    model_config: ModelConfig
+    training_config: TrainingConfig
+    inference_config: InferenceConfig
 
 
 class ConfigManager:
@@ -46,7 +52,7 @@ class ConfigManager:
         self.datagen_config = datagen_config or DatagenConfig()
 
     @classmethod
-    def from_loaded_model(cls, ptycho_model: "PtychoModel") -> "ConfigManager":
+    def from_loaded_model(cls, ptycho_model: Configured) -> "ConfigManager":
         """The configurations that a model was saved with."""
         return cls(
             data_config=ptycho_model.data_config,
@@ -92,7 +98,7 @@ class ConfigManager:
             f"{section}.{name}": value for section in SECTIONS for name, value in asdict(getattr(self, section)).items()
         }
 
-    def validate_arch_compatibility(self, ptycho_model: "PtychoModel") -> None:
+    def validate_arch_compatibility(self, ptycho_model: Configured) -> None:
         """Check that these configurations describe the network of a model.
 
         Raises:

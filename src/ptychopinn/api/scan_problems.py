@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from ptychopinn.physics.scaling import CALIBRATED_RATIO
 
 if TYPE_CHECKING:
-    from ptychopinn.api.info import ScanInfo
+    from ptychopinn.api.scan_info import ScanInfo
 
 LOW_OVERLAP = 0.5
 """Linear overlap below which neighbours share too little."""

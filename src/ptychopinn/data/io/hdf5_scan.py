@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ptychopinn.config import DataConfig
-from ptychopinn.data.checks import checked_scan
 from ptychopinn.data.chunks import frame_chunks
 from ptychopinn.data.io.contents import Contents
 from ptychopinn.data.io.hdf5 import open_hdf5
@@ -19,7 +18,7 @@ from ptychopinn.data.io.layouts import read_contents
 from ptychopinn.data.io.near_field import Shadow, decide_propagation
 from ptychopinn.data.io.partner import joined, paired, partner_beside
 from ptychopinn.data.io.rules import Propagation, position_offset_px, zero_frequency_centred
-from ptychopinn.data.scan import Domain, Scan
+from ptychopinn.data.scan import Domain, Scan, checked_scan
 from ptychopinn.errors import ScanError
 
 logger = logging.getLogger("ptychopinn.data")

@@ -11,10 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ptychopinn.config import DataConfig
-from ptychopinn.data.checks import checked_scan
 from ptychopinn.data.io.atomic import atomic_path
 from ptychopinn.data.io.rules import decide_axis_order, decide_domain, position_offset_px, zero_frequency_centred
-from ptychopinn.data.scan import Scan
+from ptychopinn.data.scan import Scan, checked_scan
 from ptychopinn.errors import ScanError
 
 logger = logging.getLogger("ptychopinn.data")
