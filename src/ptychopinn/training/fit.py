@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from lightning.pytorch import Callback, Trainer
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.plugins.environments import LightningEnvironment
 from lightning.pytorch.strategies import DDPStrategy
@@ -22,12 +22,19 @@ from ptychopinn.config import Recipe, TrainingConfig
 from ptychopinn.data.dataset import Batch, ScanTensors
 from ptychopinn.data.scan import Scan
 from ptychopinn.models import PatchModel
-from ptychopinn.training.callbacks import AtomicCheckpointIO, BestWeights, EpochHook, History, HistoryRecorder
+from ptychopinn.training.callbacks import (
+    AtomicCheckpointIO,
+    BestWeights,
+    Checkpoints,
+    EpochHook,
+    History,
+    HistoryRecorder,
+)
 from ptychopinn.training.distributed import train_on_devices
 from ptychopinn.training.loader import WHOLE, GroupLoader, InterleavedLoader, Share
 from ptychopinn.training.module import TrainingModule
 from ptychopinn.training.prepare import Prepared, prepare
-from ptychopinn.training.resume import checkpoint_to_resume
+from ptychopinn.training.resume import checkpoint_to_resume, identity_of
 from ptychopinn.training.watch import Watch
 
 logger = logging.getLogger("ptychopinn.training")
@@ -88,7 +95,7 @@ def fit_prepared(
             "the validation region holds fewer patterns than a group of %d: training on all patterns",
             recipe.data.group_size,
         )
-    checkpoint = checkpoint_to_resume(folder, recipe) if resume else None
+    checkpoint = checkpoint_to_resume(folder, start) if resume else None
     train = train_here if recipe.training.devices == 1 else train_on_devices
     history = train(start, folder, checkpoint, tell=tell, callbacks=callbacks, module_type=module_type)
     model.to(tensors.device)  # Lightning leaves it on the CPU
@@ -125,7 +132,9 @@ def train_here(
     if config.early_stop_patience is not None:
         ours += [best, EarlyStopping(monitor, patience=config.early_stop_patience)]
     with _quiet_lightning():
-        trainer = _trainer(recipe, folder, start.tensors.device, [*ours, *callbacks], monitor)
+        if folder is not None:
+            ours.append(Checkpoints(folder, monitor, identity_of(start)))
+        trainer = _trainer(recipe, folder, start.tensors.device, [*ours, *callbacks])
         with _interrupts_pass():
             trainer.fit(module, train, validation, ckpt_path=checkpoint, weights_only=True)
     best.restore(module)
@@ -154,13 +163,9 @@ def _validation_loader(start: Prepared, config: TrainingConfig, share: Share) ->
     return InterleavedLoader(loaders)
 
 
-def _trainer(
-    recipe: Recipe, folder: Path | None, device: torch.device, callbacks: list[Callback], monitor: str
-) -> Trainer:
+def _trainer(recipe: Recipe, folder: Path | None, device: torch.device, callbacks: list[Callback]) -> Trainer:
     config = recipe.training
     adaptive = config.gradient_clip_algorithm == "agc"
-    if folder is not None:
-        callbacks = [*callbacks, _checkpoint(folder, "best", monitor), _checkpoint(folder, "last", None)]
     return Trainer(
         accelerator="gpu" if device.type == "cuda" else device.type,
         **_processes(recipe, device),
@@ -189,17 +194,6 @@ def _processes(recipe: Recipe, device: torch.device) -> dict[str, Any]:
     unused = recipe.model.kind == "supervised"  # labels say nothing of a trainable probe
     strategy = DDPStrategy(broadcast_buffers=False, find_unused_parameters=unused)
     return {"devices": count, "strategy": strategy, "plugins": [AtomicCheckpointIO(), LightningEnvironment()]}
-
-
-def _checkpoint(folder: Path, name: str, monitor: str | None) -> ModelCheckpoint:
-    """Keeps the epoch with the lowest monitored loss, or each new epoch in place of the one before."""
-    return ModelCheckpoint(
-        folder / "checkpoints",
-        filename=name,
-        monitor=monitor,
-        enable_version_counter=False,
-        save_on_train_epoch_end=True,
-    )
 
 
 @contextmanager

@@ -1,17 +1,20 @@
 """Going on from a checkpoint, if it belongs to this run."""
 
 import logging
-import math
 import pickle
 import zipfile
 import zlib
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
-from ptychopinn.config import FittedStatistics, Recipe
+from ptychopinn.config import Recipe
 from ptychopinn.errors import BundleError, ConfigError
+from ptychopinn.training.callbacks import CHECKPOINTS
+from ptychopinn.training.prepare import Prepared
 
 logger = logging.getLogger("ptychopinn.training")
 
@@ -20,53 +23,91 @@ _SECTIONS = ("data", "model", "training")
 _UNREADABLE = (RuntimeError, LookupError, TypeError, EOFError, OSError, ValueError)
 
 
-def checkpoint_to_resume(folder: Path | None, recipe: Recipe) -> str | None:
-    """The last checkpoint in a run's folder, if it belongs to this recipe and scan; None before the first.
+def identity_of(start: Prepared) -> str:
+    """Hexadecimal digest of the data that a training uses: patterns, masks, positions, probes, groups, labels.
+
+    Two scans that differ in one count, one position or the order of their patterns have different identities.
+    """
+    digest = blake2b(digest_size=16)
+    for part in start.parts:
+        scan = part.tensors.scan
+        arrays = (
+            scan.patterns,
+            scan.bad_pixels,
+            scan.positions_px,
+            scan.probe,
+            scan.truth_patches,
+            part.train_groups,
+            part.validation_groups,
+        )
+        digest.update(scan.domain.encode())
+        for array in arrays:
+            if array is not None:
+                digest.update(f"{array.dtype.str}{array.shape}".encode())
+                digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
+def checkpoint_to_resume(folder: Path | None, start: Prepared) -> str | None:
+    """The last checkpoint in a run's folder, if it belongs to this recipe and these scans; None before the first.
+
+    The number of epochs may be larger than before.
 
     Args:
         folder: of the run.
-        recipe: of this run, with the statistics of its scan.
+        start: the recipe of this run and its scans.
 
     Raises:
-        ConfigError: the checkpoint was made with other settings, or from another scan.
+        ConfigError: the checkpoint was made with other settings, or from other data.
         BundleError: it cannot be read.
     """
-    path = folder / "checkpoints" / "last.ckpt" if folder else None
+    path = folder / CHECKPOINTS / "last.ckpt" if folder else None
     if path is None or not path.exists():
         logger.info("nothing to resume: training from the start")
         return None
-    before = Recipe.from_mapping(_stored_recipe(path), str(path))
+    stored, scans = _read(path)
+    before = Recipe.from_mapping(stored, str(path))
     changed = [
         f"{section}.{key}"
         for section in _SECTIONS
-        for key in _differences(getattr(before, section).model_dump(), getattr(recipe, section).model_dump())
+        for key in _differences(getattr(before, section).model_dump(), getattr(start.recipe, section).model_dump())
     ]
+    if (start.recipe.training.epochs or 0) >= (before.training.epochs or 0):
+        changed = [key for key in changed if key != "training.epochs"]
     if changed:
         raise ConfigError(
             f"{path}: was made with other settings ({', '.join(changed)}); "
-            "resume with the same recipe, or train without --resume"
+            "resume with the same recipe, or train with --overwrite"
         )
-    if not _same_scan(before.fitted, recipe.fitted):
+    if scans != identity_of(start):
         raise ConfigError(
-            f"{path}: was made from another scan; resume with the scan that it was begun with, "
-            "or train without --resume"
+            f"{path}: was made from other data (patterns, positions, order, probe or groups differ); resume with the "
+            "scan that it was begun with, or train with --overwrite"
         )
     return str(path)
 
 
-def _stored_recipe(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> tuple[dict[str, Any], str]:
+    """Recipe and identity of the data in a checkpoint; nothing in it is executed.
+
+    Raises:
+        BundleError: it is no checkpoint of ours, is damaged, or declares more data than the file holds.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
+            if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
+                raise zipfile.BadZipFile("a member is compressed, which those of a checkpoint are not")
             if broken := archive.testzip():
                 raise zipfile.BadZipFile(f"{broken} is damaged")
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
         if not isinstance(checkpoint, dict):
             raise TypeError("no training state inside")
-        return dict(checkpoint["hyper_parameters"]["recipe"])
+        recipe = dict(checkpoint["hyper_parameters"]["recipe"])
+        return recipe, str(checkpoint["callbacks"]["Checkpoints"]["scans"])
     except (*_UNREADABLE, zipfile.BadZipFile, zlib.error, pickle.UnpicklingError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise BundleError(
-            f"{path}: is not a checkpoint that can be resumed ({reason}); train without --resume"
+            f"{path}: is not a checkpoint that can be resumed ({reason}); train with --overwrite"
         ) from None
 
 
@@ -79,11 +120,3 @@ def _differences(before: dict[str, Any], now: dict[str, Any], prefix: str = "") 
         elif value != before[key]:
             keys.append(f"{prefix}{key}")
     return keys
-
-
-def _same_scan(before: FittedStatistics | None, now: FittedStatistics | None) -> bool:
-    """Whether statistics agree up to rounding, which another device or number of threads may change."""
-    if before is None or now is None:
-        return before is now
-    pairs = zip(before.model_dump().values(), now.model_dump().values(), strict=True)
-    return all(math.isclose(a, b, rel_tol=1e-3, abs_tol=1e-6) for a, b in pairs)
