@@ -8,11 +8,6 @@ import pytest
 from scipy.sparse.csgraph import connected_components
 
 PACKAGES = ("ptychopinn", "ptycho", "ptycho_torch")
-KNOWN = {
-    # ends when `train_here` moves to a module of its own, below both
-    frozenset({"ptychopinn.training.distributed", "ptychopinn.training.fit"}),
-}
-"""Circles that are still to be removed; a name that is no longer needed here fails the test too."""
 
 
 def circles(imports: Mapping[str, Set[str]]) -> set[frozenset[str]]:
@@ -29,7 +24,7 @@ def test_no_circles() -> None:
     imports = {name: graph.find_modules_directly_imported_by(name) for name in graph.modules}
 
     assert len(imports) > 200
-    assert circles(imports) == KNOWN
+    assert circles(imports) == set()
 
 
 @pytest.mark.parametrize(

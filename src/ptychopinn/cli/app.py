@@ -1,10 +1,10 @@
 """The verbs together, and how their errors end."""
 
+import sys
 import tempfile
 import traceback
 from typing import Annotated, Any
 
-import click
 import typer
 from typer.core import TyperGroup
 
@@ -29,6 +29,14 @@ No scan at hand? `ptychopinn simulate -o scan.npz` makes one."""
 class Verbs(TyperGroup):
     """Our own errors end with one line and exit code 2, faults of the program with 1, Ctrl-C with 130."""
 
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the command line; what nobody expected ends in one line, with its traceback in a file."""
+        try:
+            return super().main(*args, **kwargs)
+        except Exception as error:
+            _print_error(f"Error: {one_line(_program_fault(error))}")
+            sys.exit(1)
+
     def invoke(self, ctx: Any) -> Any:
         """Run a verb."""
         try:
@@ -42,11 +50,6 @@ class Verbs(TyperGroup):
         except KeyboardInterrupt:
             errors.print(_interrupted(ctx.invoked_subcommand), highlight=False, soft_wrap=True)
             raise typer.Exit(130) from None
-        except (click.exceptions.Exit, click.ClickException, click.Abort):
-            raise
-        except Exception as error:
-            _print_error(f"Error: {one_line(_program_fault(error))}")
-            raise typer.Exit(1) from None
 
 
 LONGEST_MESSAGE = 1000
