@@ -236,3 +236,15 @@ def test_earlier_names_of_settings_are_accepted_with_a_warning(caplog: pytest.Lo
 def test_both_names_of_a_setting_are_refused() -> None:
     with pytest.raises(ConfigError, match="two names of one setting"):
         Recipe.from_mapping({"reconstruction": {"refine": {"material": 1, "single_material": 2}}})
+
+
+@pytest.mark.parametrize("given", [{"input": "lifted"}, ["model.generator.input=lifted"]])
+def test_the_earlier_name_of_the_input_is_accepted_with_a_warning(
+    given: dict[str, str] | list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    if isinstance(given, dict):
+        recipe = Recipe.from_mapping({"model": {"generator": given}})
+    else:
+        recipe = Recipe().with_overrides(given)
+    assert recipe == Recipe()
+    assert "now called back_projected" in caplog.text
