@@ -125,7 +125,9 @@ def test_results_state_date_revision_command_and_hardware(root: Path, tmp_path: 
     words = ["--patterns", "60", "90", "--size", "16", "--rounds", "1", "--threads", "1", "--results", str(path)]
     run_script(root, "benchmarks/simulate.py", *words)
     head, command, note, empty, *table = path.read_text().splitlines()
-    assert re.fullmatch(r"Measured on \d{4}-\d\d-\d\d at revision \w+\+? on .*, 1 threads, cpu, torch [\d.+a-z]+\.", head)
+    assert re.fullmatch(
+        r"Measured on \d{4}-\d\d-\d\d at revision \w+\+? on .*, 1 threads, cpu, torch [\d.+a-z]+\.", head
+    )
     assert command.startswith("Command: `python benchmarks/simulate.py --patterns 60 90 ")
     assert str(tmp_path) not in command
     assert (note, empty) == ("Medians of 1 rounds.", "")
