@@ -15,7 +15,7 @@ def run(
     overrides: Overrides = (),
     verbose: Verbose = False,
 ) -> None:
-    """Train on a scan and reconstruct it: picture, image, metrics and model."""
+    """Train on a scan and reconstruct it: figure, image, metrics and model."""
     from ptychopinn.api.run import run as run_scan
 
     with ProgressDisplay() as shown:

@@ -1,4 +1,4 @@
-"""The program in docs/grid_lines.md runs, and its figures are true."""
+"""The program in docs/specs/grid_lines_data.md runs, and its figures are true."""
 
 import re
 from pathlib import Path
@@ -8,7 +8,11 @@ import pytest
 
 from ptychopinn.studies.grid_lines.scene import draw_lines
 
-DOC = Path(__file__).resolve().parents[3] / "docs" / "grid_lines.md"
+<<<<<<< HEAD:tests/studies/grid_lines/test_grid_lines_doc.py
+DOC = Path(__file__).resolve().parents[3] / "docs" / "specs" / "grid_lines_data.md"
+=======
+DOC = Path(__file__).resolve().parents[2] / "docs" / "specs" / "grid_lines_data.md"
+>>>>>>> 7776615 (Move specifications and methods out of the user pages):tests/simulation/test_gridlines_doc.py
 
 
 def test_the_program_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,7 @@ r"""The grid-lines data set: patterns of drawn lines, scanned on square grids.
 \[ X = \sqrt{\mathrm{Poisson}(s^2 A^2)} / s, \qquad A = |\mathcal{F}[P \cdot O / \nu]| \]
 
 with the normalised probe P, windows O of the objects, their mean maximum \(\nu\) and the photon scale s;
-docs/grid_lines.md has every symbol.
+docs/specs/grid_lines_data.md has every symbol.
 """
 
 from dataclasses import dataclass, field
