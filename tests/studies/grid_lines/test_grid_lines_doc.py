@@ -8,11 +8,7 @@ import pytest
 
 from ptychopinn.studies.grid_lines.scene import draw_lines
 
-<<<<<<< HEAD:tests/studies/grid_lines/test_grid_lines_doc.py
 DOC = Path(__file__).resolve().parents[3] / "docs" / "specs" / "grid_lines_data.md"
-=======
-DOC = Path(__file__).resolve().parents[2] / "docs" / "specs" / "grid_lines_data.md"
->>>>>>> 7776615 (Move specifications and methods out of the user pages):tests/simulation/test_gridlines_doc.py
 
 
 def test_the_program_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
