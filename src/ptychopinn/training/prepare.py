@@ -34,7 +34,7 @@ logger = logging.getLogger("ptychopinn.training")
 USUAL_EPOCHS = 60
 """Passes over a scan of some hundred patterns and more."""
 FEWEST_STEPS = 900
-"""Optimiser steps below which images of a small scan stay unfinished (docs/measurements.md)."""
+"""Optimiser steps below which images of a small scan stay unfinished (docs/dev/laboratory_notes.md)."""
 
 
 @dataclass(frozen=True)
