@@ -8,6 +8,7 @@ import pytest
 from ptychopinn import Recipe, info
 from ptychopinn.data import Scan, read_scan, write_scan
 from ptychopinn.data.frame import check_one_image
+from ptychopinn.data.geometry import Geometry
 from ptychopinn.errors import ScanError
 from ptychopinn.training import prepare
 
@@ -35,9 +36,9 @@ def shadow_parts(cxi_parts: dict, far_field_disc: bool = False) -> dict:
 
 def test_patterns_that_move_with_the_sample_and_light_more_than_the_window(scan_of, cxi_of, write_hdf5) -> None:
     scan = read_scan(write_hdf5(shadow_parts(cxi_of(scan_of()))))
-    assert scan.metadata["propagation"] == "near_field"
-    assert "the patterns move with the sample" in scan.metadata["propagation_reason"]
-    assert "times the far-field window" in scan.metadata["propagation_reason"]
+    assert scan.geometry.propagation == "near_field"
+    assert "the patterns move with the sample" in scan.geometry.propagation_reason
+    assert "times the far-field window" in scan.geometry.propagation_reason
     assert scan.pixel_size_m == pytest.approx(75e-6 / MAGNIFICATION, rel=0.02)
     assert np.ptp(scan.positions_px, axis=0) == pytest.approx([39, 39], rel=0.1)
 
@@ -49,7 +50,7 @@ def test_large_patterns_are_binned_with_the_same_outcome(
     monkeypatch.setattr("ptychopinn.data.io.near_field.LARGEST_IMAGE_PX", largest)
     parts = shadow_parts(cxi_of(scan_of())) | {f"{DETECTOR}/mask": np.eye(32, k=9, dtype=np.uint32)}
     scan = read_scan(write_hdf5(parts))
-    assert scan.metadata["propagation"] == "near_field"
+    assert scan.geometry.propagation == "near_field"
     assert scan.pixel_size_m == pytest.approx(75e-6 / MAGNIFICATION, rel=0.05)
 
 
@@ -74,8 +75,8 @@ def test_an_explicit_word_wins(scan_of, cxi_of, write_hdf5) -> None:
     parts = shadow_parts(cxi_of(scan_of()))
     parts["entry_1/instrument_1/source_1/illumination"] = scan_of(32).probe[0]
     scan = read_scan(write_hdf5(parts), propagation="far_field")
-    assert scan.metadata["propagation"] == "far_field"
-    assert scan.metadata["propagation_reason"] == "given explicitly"
+    assert scan.geometry.propagation == "far_field"
+    assert scan.geometry.propagation_reason == "given explicitly"
     assert scan.pixel_size_m == pytest.approx(scan_of(32).pixel_size_m)
     check_one_image(scan)
     parts[f"{DETECTOR}/data"] = parts[f"{DETECTOR}/data"][::-1]
@@ -91,20 +92,19 @@ def test_the_finding_travels(scan_of, cxi_of, write_hdf5, tmp_path, extension: s
     parts["entry_1/instrument_1/source_1/illumination"] = scan_of(32).probe[0]
     scan = read_scan(write_hdf5(parts), propagation=given)
     found = read_scan(write_scan(scan, tmp_path / f"again{extension}"))
-    for key in ("propagation", "propagation_reason", "detector_pixel_m", "energy_eV", "distance_m"):
-        assert found.metadata[key] == scan.metadata[key]
+    assert found.geometry == scan.geometry
     np.testing.assert_allclose(found.positions_px, scan.positions_px, atol=1e-9)
     assert found.pixel_size_m == pytest.approx(scan.pixel_size_m)
 
 
 def test_an_npz_takes_the_word_too(scan_of, tmp_path) -> None:
-    path = write_scan(scan_of(metadata={"propagation": "near_field"}), tmp_path / "scan.npz")
-    assert read_scan(path).metadata == {"propagation": "near_field"}
-    assert read_scan(path, propagation="far_field").metadata["propagation"] == "far_field"
+    path = write_scan(scan_of(geometry=Geometry(propagation="near_field"), metadata={}), tmp_path / "scan.npz")
+    assert read_scan(path).geometry == Geometry(propagation="near_field")
+    assert read_scan(path, propagation="far_field").geometry.propagation == "far_field"
 
 
 def near(scan: Scan) -> Scan:
-    return replace(scan, metadata={"propagation": "near_field", "propagation_reason": "a test"})
+    return replace(scan, geometry=Geometry(propagation="near_field", propagation_reason="a test"))
 
 
 def test_models_refuse_it_and_say_why_and_the_way_out(scan_of) -> None:
@@ -139,5 +139,5 @@ def test_the_shared_near_field_file_is_read_and_refused(shared_dir) -> None:
 @pytest.mark.parametrize("name", ["siemens64.npz", "siemens128.npz", "synth_dev_1e4.npz", "synth_dev_1e6.npz"])
 def test_shared_far_field_scans_are_taken_for_that(shared_dir, tmp_path, name: str) -> None:
     scan = read_scan(shared_dir / "data" / name)
-    scan = replace(scan.select(slice(0, 200)), metadata={}, pixel_size_m=None)
-    assert "propagation" not in read_scan(write_scan(scan, tmp_path / "scan.cxi")).metadata
+    scan = replace(scan.select(slice(0, 200)), metadata={}, geometry=Geometry(), pixel_size_m=None)
+    assert read_scan(write_scan(scan, tmp_path / "scan.cxi")).geometry.propagation is None

@@ -1,15 +1,14 @@
 """Telling near-field patterns, which no Fourier transform of the window explains, from far-field ones."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ptychopinn.data.io.contents import Contents
+from ptychopinn.data.geometry import FieldKind, Geometry
+from ptychopinn.data.io.hdf5_parts import Hdf5Parts
 from ptychopinn.data.io.rules import Propagation
-from ptychopinn.errors import ScanError
 
 PAIRS = 64
 """Neighbouring patterns that are compared."""
@@ -34,8 +33,12 @@ class Shadow:
 
 
 def decide_propagation(
-    patterns: NDArray[Any], bad_pixels: NDArray[np.bool_] | None, contents: Contents, given: Propagation
-) -> tuple[Literal["far_field", "near_field"], str, Shadow | None]:
+    patterns: NDArray[Any],
+    bad_pixels: NDArray[np.bool_] | None,
+    parts: Hdf5Parts,
+    stated: Geometry,
+    given: Propagation,
+) -> tuple[FieldKind, str, Shadow | None]:
     """Near or far field, why, and the shadow image where one was looked for.
 
     An explicit argument wins, then what the file says, then the patterns: they are near field if they move
@@ -46,16 +49,16 @@ def decide_propagation(
     Args:
         patterns: (N, H, W), counts.
         bad_pixels: (H, W) or (N, H, W), True where nothing was measured.
-        contents: of the file, with positions in metres and the geometry, or without: then nothing is looked for.
+        parts: of the file, with positions in metres and the geometry, or without: then nothing is looked for.
+        stated: geometry by the file and by our own metadata in it, which may state the propagation.
         given: what the user said.
     """
     if given != "auto":
-        return given, "given explicitly", shadow_of(patterns, bad_pixels, contents) if given == "near_field" else None
-    stated = _stated(contents)
-    if stated is not None:
-        return stated
-    shadow = shadow_of(patterns, bad_pixels, contents)
-    window = _window_m(contents)
+        return given, "given explicitly", shadow_of(patterns, bad_pixels, parts) if given == "near_field" else None
+    if stated.propagation is not None:
+        return stated.propagation, stated.propagation_reason, None
+    shadow = shadow_of(patterns, bad_pixels, parts)
+    window = _window_m(parts)
     if shadow is None or window is None or shadow.correlation < MOVES_TOGETHER or shadow.lit_m < TOO_WIDE * window:
         return "far_field", "nothing speaks against it", shadow
     return (
@@ -67,9 +70,9 @@ def decide_propagation(
     )
 
 
-def shadow_of(patterns: NDArray[Any], bad_pixels: NDArray[np.bool_] | None, contents: Contents) -> Shadow | None:
+def shadow_of(patterns: NDArray[Any], bad_pixels: NDArray[np.bool_] | None, parts: Hdf5Parts) -> Shadow | None:
     """How the patterns move when the sample does; none without positions in metres and a detector pixel."""
-    positions, pixel = contents.positions_m, contents.instrument.detector_pixel_m
+    positions, pixel = parts.positions_m, parts.geometry.detector_pixel_m
     if positions is None or pixel is None or len(positions) != len(patterns) or len(patterns) < 4:
         return None
     some = np.unique(np.linspace(0, len(patterns) - 1, PAIRS).astype(np.int64))
@@ -85,22 +88,9 @@ def shadow_of(patterns: NDArray[Any], bad_pixels: NDArray[np.bool_] | None, cont
     return _regression(image, beam, 4 * _rms_width_px(mean) * float(np.mean(pixel)) * bins)
 
 
-def _stated(contents: Contents) -> tuple[Literal["far_field", "near_field"], str, None] | None:
-    """What the file says of itself."""
-    metadata: Mapping[str, Any] = contents.own.metadata if contents.own is not None else {}
-    stated = metadata.get("propagation")
-    if stated is not None and stated not in ("far_field", "near_field"):
-        raise ScanError(
-            f"{contents.source}: the metadata say propagation = {stated!r}; the rule is 'far_field' or 'near_field'"
-        )
-    if stated is not None:
-        return stated, str(metadata.get("propagation_reason", "stated in the metadata")), None
-    return None if contents.near_field is None else ("near_field", contents.near_field, None)
-
-
-def _window_m(contents: Contents) -> float | None:
+def _window_m(parts: Hdf5Parts) -> float | None:
     """Side of the window that far-field patterns of this geometry sample."""
-    known = contents.instrument
+    known = parts.geometry
     if known.wavelength_m is None or known.distance_m is None or known.detector_pixel_m is None:
         return None
     return known.wavelength_m * known.distance_m / max(known.detector_pixel_m)
