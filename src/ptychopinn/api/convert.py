@@ -102,8 +102,8 @@ def _convert_reconstruction(source: Path, target: Path) -> Converted:
 
 
 def _refuse_product(source: Path, target: Path) -> None:
-    """A scan under the name of a product would be taken for one."""
-    if target.suffix.lower() != ".npz" and _PRODUCT in target.stem.lower():
+    """Where a scan may consist of two files, one named `product` would be taken for the one without patterns."""
+    if format_for(target, "scan").takes_parts and _PRODUCT in target.stem.lower():
         raise OutputError(
             f"{target}: a product holds a reconstructed object, and {source} is a scan; reconstruct it and convert "
             f"{RESULT_NAME}, give --as reconstruction for the object of an HDF5 file, or name the file otherwise for "

@@ -18,6 +18,10 @@ class DataConfig(Section):
     """`element`: positions point at patch element (H//2, W//2). `centre`: at the geometric centre, (N-1)/2."""
     fftshift: bool = False
     """Move the zero frequency of every pattern from the corner to the centre."""
+    source_distance_m: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    """Distance from the focus of the beam to the sample behind it, m, for near-field patterns of a cone beam.
+
+    By default that of the file, or else estimated from how the patterns move with the sample."""
 
     n_patterns: int | None = Field(default=None, ge=1)
     """Use only so many patterns of the scan; all of them by default."""

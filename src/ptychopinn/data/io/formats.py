@@ -95,9 +95,9 @@ class FileFormat(ABC):
         Raises:
             ScanError: the file holds none, or it is damaged.
         """
-        if "scan" in self.reads:
-            return self.read_scan(path, Reading()).probe
-        return self.read_reconstruction(path).probe
+        with open_source(path) as file:
+            content = self.contents(file)[0]
+        return self.read_scan(path, Reading()).probe if content == "scan" else self.read_reconstruction(path).probe
 
     def write_scan(self, scan: Scan, path: Path) -> Path:
         """Write a scan; returns the path. Use `atomic_path`, so that a failure leaves the old file.

@@ -18,9 +18,10 @@ from ptychopinn.data.io.entries import geometry_entries, split_entries
 from ptychopinn.data.io.formats import Reading
 from ptychopinn.data.io.hdf5 import open_hdf5
 from ptychopinn.data.io.hdf5_parts import Hdf5Parts
-from ptychopinn.data.io.near_field import Shadow, decide_propagation
+from ptychopinn.data.io.near_field import decide_propagation
 from ptychopinn.data.io.partner import joined, paired, partner_beside
 from ptychopinn.data.io.rules import position_offset_px, zero_frequency_centred
+from ptychopinn.data.io.shadow import Shadow
 from ptychopinn.data.scan import Domain, Scan, checked_scan
 from ptychopinn.errors import ScanError
 
@@ -75,6 +76,8 @@ def _with_partner(parts: Hdf5Parts, diffraction: Path | None, opened: Callable[[
 def _scan_of(parts: Hdf5Parts, patterns: NDArray[Any], reading: Reading) -> Scan:
     own, options = parts.own, reading.data
     geometry, metadata = _known(parts)
+    if options.source_distance_m is not None:
+        geometry = replace(geometry, source_distance_m=options.source_distance_m)
     bad = parts.bad_pixels if parts.bad_pixels is not None and parts.bad_pixels.any() else None
     if options.fftshift:
         patterns, bad, metadata = zero_frequency_centred(patterns, bad, metadata)
@@ -83,7 +86,7 @@ def _scan_of(parts: Hdf5Parts, patterns: NDArray[Any], reading: Reading) -> Scan
         geometry = replace(geometry, propagation=field, propagation_reason=reason)
     pixel = parts.pixel_m()
     if field == "near_field":
-        geometry, pixel = _near_field(parts, geometry, shadow)
+        geometry, pixel = _near_field(parts, geometry, shadow, given=options.source_distance_m is not None)
     parts = _without_foreign_object(parts, pixel)
     centres, positions = _positions(parts, pixel, patterns.shape[-1], options)
     known = None if own is not None and "pixel_size_m" in own.nominal else pixel
@@ -158,12 +161,24 @@ def _positions(
     return centres, centres + offset
 
 
-def _near_field(parts: Hdf5Parts, geometry: Geometry, shadow: Shadow | None) -> tuple[Geometry, PixelSize | None]:
+def _near_field(
+    parts: Hdf5Parts, geometry: Geometry, shadow: Shadow | None, given: bool
+) -> tuple[Geometry, PixelSize | None]:
     """Geometry with the distance of the source, and the object pixel, which is the effective one.
 
-    Both follow from each other. An object pixel that the file states is used first, then a stated distance of the
-    source, then the magnification of the shadow image, else none (a parallel beam).
+    Both follow from each other. A distance of the source that the user gave is used first, then an object pixel that
+    the file states, a distance that it states, the magnification of the shadow image, and else a parallel beam.
+
+    Raises:
+        ScanError: a distance was given, and the file states no distance or pixel of the detector.
     """
+    if given:
+        if geometry.effective_pixel_m is None:
+            raise ScanError(
+                f"{parts.source}: the distance of the source was given, but distance or pixel of the detector is not "
+                f"known (looked for {parts.wanted['geometry']}); add what is missing"
+            )
+        return geometry, geometry.effective_pixel_m
     pixel, detector = parts.object_pixel_m, geometry.detector_pixel_m or parts.geometry.detector_pixel_m
     nominal = () if parts.own is None else parts.own.nominal
     if pixel is None and detector is not None:

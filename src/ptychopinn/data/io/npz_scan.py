@@ -57,6 +57,10 @@ def read_npz(path: str | Path, options: DataConfig | None = None) -> Scan:
         patterns.shape[-1], options.position_origin, metadata, _is_client_export(arrays), source
     )
     geometry, others = split_entries(metadata, source)
+    if options.source_distance_m is not None:
+        logger.warning(
+            "%s: the distance of the source is not used, as the positions of an NPZ scan are in pixels", source
+        )
     scan = Scan(
         patterns=patterns,
         domain=domain,
