@@ -12,7 +12,8 @@ from ptycho import params
 from ptycho._carried import GroupedData
 from ptycho._groups import drawn_groups, group_arrays, whole_scan
 from ptychopinn.data import Scan, read_scan
-from ptychopinn.data.io import write_npz
+from ptychopinn.data.io.entries import geometry_entries
+from ptychopinn.data.io.npz_scan import write_npz
 from ptychopinn.data.io.rules import decide_domain, position_offset_px
 from ptychopinn.errors import ScanError
 
@@ -191,7 +192,7 @@ class RawData:
     @property
     def metadata(self) -> dict[str, Any]:
         """What the file said beside the arrays."""
-        return dict(self.scan.metadata)
+        return self.scan.metadata | geometry_entries(self.scan.geometry)
 
     @property
     def _nominal(self) -> NDArray[np.float64]:

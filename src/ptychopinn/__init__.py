@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ptychopinn.api.train import train
     from ptychopinn.config import Recipe
     from ptychopinn.data import Scan, read_scan, write_scan
+    from ptychopinn.data.geometry import Geometry
     from ptychopinn.data.reconstruction import Reconstruction
     from ptychopinn.errors import PtychoPINNError
 
@@ -39,6 +40,7 @@ _HOME = {
     "info": "ptychopinn.api.info",
     "convert": "ptychopinn.api.convert",
     "Recipe": "ptychopinn.config",
+    "Geometry": "ptychopinn.data.geometry",
     "Scan": "ptychopinn.data",
     "read_scan": "ptychopinn.data",
     "write_scan": "ptychopinn.data",
@@ -47,6 +49,7 @@ _HOME = {
 }
 
 __all__ = [
+    "Geometry",
     "PtychoPINNError",
     "Recipe",
     "Reconstruction",

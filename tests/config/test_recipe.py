@@ -30,6 +30,7 @@ REFUSED = {
     "data.domain=photons": "data.domain",
     "data.axis_order=whn": "data.axis_order",
     "data.position_origin=corner": "data.position_origin",
+    "data.source_distance_m=0": "data.source_distance_m",
     "data.subsampling=first": "data.subsampling",
     "data.neighbor_rule=furthest": "data.neighbor_rule",
     "data.n_groups=0": "data.n_groups",

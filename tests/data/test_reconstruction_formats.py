@@ -7,6 +7,7 @@ import h5py
 import numpy as np
 import pytest
 
+from ptychopinn.data.geometry import Geometry
 from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.errors import OutputError, ScanError
 
@@ -24,7 +25,8 @@ def example(size: int = 6, **changes: object) -> Reconstruction:
         "positions_px": rng.uniform(3, 12, (4, 2)),
         "probe": rng.normal(size=(2, size, size)) + 1j,
         "pixel_size_m": 26e-9,
-        "metadata": {"backend": "pytorch", "path": Path("a"), "energy_eV": 8800.0},
+        "geometry": Geometry(8800.0),
+        "metadata": {"backend": "pytorch", "path": Path("a")},
     }
     return Reconstruction(**{**values, **changes})
 
@@ -35,7 +37,7 @@ VARIANTS: dict[str, dict] = {
     "one mode": {"probe": np.ones((1, 6, 6), complex)},
     "unknown pixel": {"pixel_size_m": None},
     "in metres of its scan": {"metadata": {"frame_origin_m": [1e-6, -2e-6]}},
-    "near field": {"metadata": {"propagation": "near_field", "detector_pixel_m": 55e-6}},
+    "near field": {"geometry": Geometry(detector_pixel_m=55e-6, propagation="near_field")},
 }
 
 
@@ -47,6 +49,7 @@ def assert_same(found: Reconstruction, image: Reconstruction) -> None:
     assert found.pixel_size_m == expected
     told = {key: str(value) if isinstance(value, Path) else value for key, value in image.metadata.items()}
     assert told.items() <= found.metadata.items()
+    assert found.geometry == image.geometry
 
 
 @pytest.mark.parametrize("extension", [*FORMATS, ".hdf5"])
@@ -98,7 +101,7 @@ def test_files_of_other_programs_tell_no_coverage(tmp_path: Path, extension: str
     np.testing.assert_array_equal(found.object_, image.object_)
     assert found.origin_px.tolist() == [0, 0]
     np.testing.assert_allclose(found.positions_px, positions, atol=1e-9)
-    assert found.metadata["energy_eV"] == pytest.approx(8800)
+    assert found.geometry.energy_eV == pytest.approx(8800)
 
 
 @pytest.mark.parametrize("corner", [[0.0, 0.0], [20.0, 16.0], [-40.0, 5.0]])

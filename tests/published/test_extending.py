@@ -25,8 +25,8 @@ def table(head: str) -> list[list[str]]:
 
 @pytest.fixture(autouse=True)
 def _restored(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "_ARCHITECTURES", dict(registry._ARCHITECTURES))
-    monkeypatch.setattr(registry, "_PARTS", {kind: dict(names) for kind, names in registry._PARTS.items()})
+    for table in (registry._ARCHITECTURES, *registry._PARTS.values()):
+        monkeypatch.setattr(table, "entries", dict(table.entries))
 
 
 def test_the_programs_run_one_after_the_other(quick: list[str]) -> None:

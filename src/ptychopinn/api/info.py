@@ -47,6 +47,7 @@ def info(scan: ScanSource, recipe: RecipeSource = None, *, overrides: Sequence[s
         objects=1 if data.scan_index is None else len(np.unique(data.scan_index)),
         labels=data.truth_patches is not None,
         pixel_size_m=data.pixel_size_m,
+        geometry=data.geometry,
         metadata=dict(data.metadata),
         **_counts(data),
         **_positions(data),

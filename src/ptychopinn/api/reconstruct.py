@@ -34,7 +34,14 @@ from ptychopinn.training import History, judge, prediction_groups
 
 logger = logging.getLogger("ptychopinn")
 ProbeChoice = Literal["auto", "scan", "model"]
-_FREE = ("data.fftshift", "data.domain", "data.axis_order", "data.position_origin", "training.threads")
+_FREE = (
+    "data.fftshift",
+    "data.domain",
+    "data.axis_order",
+    "data.position_origin",
+    "data.source_distance_m",
+    "training.threads",
+)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from ptychopinn.data.geometry import Geometry, PixelSize, is_square
 from ptychopinn.physics.scaling import CALIBRATED_RATIO
 
 
@@ -58,6 +59,8 @@ class ScanInfo:
     labels: bool
     """Whether the scan has patches for supervised training."""
     pixel_size_m: float | None
+    geometry: Geometry
+    """Energy, distances, detector pixel, far or near field; what is known of them."""
     metadata: dict[str, Any]
     problems: tuple[str, ...] = ()
     """Plain sentences; empty when nothing looks wrong."""
@@ -97,6 +100,7 @@ def rows(facts: ScanInfo) -> list[tuple[str, str]]:
         ("probe", f"{_modes(facts)}, {facts.probe_diameter_px:.1f} px across (rms diameter)"),
         ("photons / probe's photons", f"{facts.photon_ratio:.3g}{_calibrated(facts.photon_ratio)}"),
         ("object pixel", "not known" if facts.pixel_size_m is None else f"{facts.pixel_size_m * 1e9:.4g} nm"),
+        ("geometry", _geometry(facts.geometry)),
         ("object guess", facts.object_guess),
         ("labels (Y)", "yes" if facts.labels else "no"),
         ("objects", str(facts.objects)),
@@ -114,6 +118,37 @@ def _modes(facts: ScanInfo) -> str:
     if facts.probe_modes == 1:
         return "1 mode"
     return f"{facts.probe_modes} modes ({', '.join(f'{power:.1%}' for power in facts.mode_powers)})"
+
+
+def _geometry(known: Geometry) -> str:
+    """What is known, in the order of the beam; in the near field also the numbers of the parallel beam."""
+    parts = []
+    if known.energy_eV is not None:
+        parts.append(f"{known.energy_eV / 1e3:.5g} keV")
+    if known.source_distance_m is not None:
+        parts.append(f"focus {known.source_distance_m * 1e3:.4g} mm before the sample")
+    if known.distance_m is not None:
+        parts.append(f"detector {known.distance_m:.5g} m behind it")
+    if known.detector_pixel_m is not None:
+        parts.append(f"detector pixel {' x '.join(f'{side * 1e6:.4g}' for side in _sides(known.detector_pixel_m))} um")
+    return ", ".join([*parts, *_near_field(known)]) or "not known"
+
+
+def _near_field(known: Geometry) -> list[str]:
+    if not known.is_near_field:
+        return []
+    parts = ["near field"]
+    if known.source_distance_m is not None and known.magnification is not None:
+        parts.append(f"magnification {known.magnification:.4g}")
+    if known.effective_distance_m is not None:
+        parts.append(f"effective distance {known.effective_distance_m * 1e3:.4g} mm")
+    if known.fresnel_number is not None:
+        parts.append(f"Fresnel number of a pixel {known.fresnel_number:.3g}")
+    return parts
+
+
+def _sides(pixel_m: PixelSize) -> tuple[float, ...]:
+    return pixel_m[:1] if is_square(pixel_m) else pixel_m
 
 
 def _metres(extent_px: tuple[float, float], pixel_size_m: float | None) -> str:

@@ -25,7 +25,7 @@ def find_problems(facts: "ScanInfo", group_size: int) -> list[str]:
 
 
 def _near_field(facts: "ScanInfo", group_size: int) -> str | None:
-    if facts.metadata.get("propagation") != "near_field":
+    if not facts.geometry.is_near_field:
         return None
     return "The patterns are near field, which no model here fits: see docs/formats.md."
 

@@ -22,6 +22,9 @@ class DataConfig(Section):
     fftshift: bool = False
     """Move the zero frequency of every pattern from the corner to the centre. Set it if `ptychopinn info` reports
     patterns with the zero frequency at the corner."""
+    source_distance_m: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    """Distance from the focus of the beam to the sample behind it, m, for near-field patterns of a cone beam. Null
+    uses that of the file, or estimates it from the movement of the patterns with the sample."""
 
     n_patterns: int | None = Field(default=None, ge=1)
     """Number of patterns to use. Null uses all."""

@@ -85,12 +85,12 @@ def check_far_field(scan: Scan) -> None:
     """Refuse patterns that no far-field model explains; docs/formats.md says how they are told.
 
     Raises:
-        ScanError: the metadata of the scan say `propagation: near_field`.
+        ScanError: the scan is near field.
     """
-    if scan.metadata.get("propagation") == "near_field":
+    if scan.geometry.is_near_field:
         raise ScanError(
             f"{scan.source}: near-field patterns, to which a far-field model must not be fitted "
-            f"({scan.metadata.get('propagation_reason', 'stated in the metadata')}); there is no near-field model yet; "
+            f"({scan.geometry.propagation_reason}); there is no near-field model yet; "
             "if they are far field after all, write them again with `ptychopinn convert --propagation far_field` and "
             "use that file"
         )

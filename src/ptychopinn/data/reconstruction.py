@@ -1,10 +1,8 @@
-"""What reconstructing yields: an object on its canvas, where it is covered, and how it is kept in a file."""
+"""The result of a reconstruction: an object on its canvas, and where it is covered."""
 
 import json
-import zipfile
-import zlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,23 +10,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ptychopinn.data.frame import Frame
-from ptychopinn.data.io.atomic import atomic_path
-from ptychopinn.data.io.content import is_hdf5
-from ptychopinn.data.io.instrument import carried_metadata
-from ptychopinn.data.io.stored_object import StoredObject
+from ptychopinn.data.geometry import Geometry
+from ptychopinn.data.io.formats import format_for, format_of
 from ptychopinn.data.scan import Scan
 from ptychopinn.errors import OutputError, ScanError
 
 RESULT_NAME = "reconstruction.npz"
 """What a reconstruction is called inside a run's output folder."""
 
-_NEEDED = ("object", "coverage", "origin_px", "positions_px", "probe")
+CARRIED = ("object_pixel_m", "frame_origin_m", "title")
+"""Metadata of a scan that its reconstruction keeps, so that it can be written in formats that ask for them."""
 
 
 def metadata_of(scan: Scan) -> dict[str, Any]:
-    """What the image of a scan says of where it comes from."""
+    """What the image of a scan says of where it comes from, beside the geometry."""
     return {
-        **carried_metadata(scan.metadata),
+        **{name: scan.metadata[name] for name in CARRIED if name in scan.metadata},
         "source": scan.source,
         "domain": scan.domain,
         "backend": "pytorch",
@@ -55,6 +52,8 @@ class Reconstruction:
     """(M, H, W), sqrt(photons)."""
     pixel_size_m: float | None = None
     """Object pixel, where known."""
+    geometry: Geometry = field(default_factory=Geometry)
+    """Of the scan."""
     metadata: dict[str, Any] = field(default_factory=dict)
     """Origin, backend, history; plain JSON values."""
 
@@ -120,22 +119,8 @@ class Reconstruction:
             OutputError: another extension, the file cannot be written, or the metadata are not plain values.
         """
         target = _result_file(path)
-        write = object_writer(target)
-        if write is not None:
-            plain = json.loads(_to_json(self.metadata, target))
-            return write(StoredObject(**{**vars(self), "metadata": plain}), target)
-        arrays: dict[str, Any] = {
-            "object": self.object_,
-            "amplitude": self.amplitude,
-            "phase": self.phase,
-            **{name: getattr(self, name) for name in _NEEDED[1:]},
-            "_metadata": np.asarray(_to_json(self.metadata, target)),
-        }
-        if self.pixel_size_m is not None:
-            arrays["pixel_size_m"] = np.float64(self.pixel_size_m)
-        with atomic_path(target) as temporary, temporary.open("wb") as stream:
-            np.savez(stream, **arrays)
-        return target
+        chosen = format_for(target, "reconstruction")
+        return chosen.write_reconstruction(replace(self, metadata=_plain_json(self.metadata, target)), target)
 
     @classmethod
     def load(cls, path: str | Path) -> "Reconstruction":
@@ -151,56 +136,16 @@ class Reconstruction:
             ScanError: no such file, another format, a missing array, Python objects, or shapes that do not fit.
         """
         file = _result_file(path)
-        if is_hdf5(file):
-            return _from_hdf5(cls, file)
-        arrays = _read_arrays(file)
-        missing = [name for name in _NEEDED if name not in arrays]
-        if missing:
-            raise ScanError(f"{file}: lacks {', '.join(missing)}, so it is no reconstruction; give a {RESULT_NAME}")
+        if not file.exists():
+            raise ScanError(f"{file}: no such reconstruction; give a {RESULT_NAME} or the folder that holds one")
         try:
-            return cls(
-                object_=arrays["object"],
-                **{name: arrays[name] for name in _NEEDED[1:]},
-                pixel_size_m=float(arrays["pixel_size_m"]) if "pixel_size_m" in arrays else None,
-                metadata=_from_json(arrays.get("_metadata")),
-            )
+            found = format_of(file, "reconstruction").read_reconstruction(file)
         except ScanError as error:
-            raise ScanError(f"{file}: {error}") from None
-        except (ValueError, TypeError) as error:
-            raise ScanError(f"{file}: an array has a type that a reconstruction cannot use ({error})") from None
-
-
-def object_writer(target: Path) -> Callable[[StoredObject, Path], Path] | None:
-    """The function that writes an object under the extension of a target; none for NPZ.
-
-    Raises:
-        OutputError: another extension.
-    """
-    suffix = target.suffix.lower()
-    if suffix == ".npz":
-        return None
-    if suffix == ".cxi":
-        from ptychopinn.data.io.cxi_writer import write_cxi_object
-
-        return write_cxi_object
-    if suffix in (".h5", ".hdf5"):
-        from ptychopinn.data.io.ptychodus_writer import write_product
-
-        return write_product
-    raise OutputError(
-        f"{target}: a reconstruction is written as NPZ, CXI or ptychodus product; name a file that ends in .npz, .cxi "
-        "or .h5"
-    )
-
-
-def _from_hdf5(kind: type[Reconstruction], file: Path) -> Reconstruction:
-    from ptychopinn.data.io.hdf5_object import read_hdf5_object
-
-    try:
-        return kind(**vars(read_hdf5_object(file)))
-    except ScanError as error:
-        told = str(error)
-        raise ScanError(told if told.startswith(str(file)) else f"{file}: {told}") from None
+            told = str(error)
+            raise ScanError(told if told.startswith(str(file)) else f"{file}: {told}") from None
+        if not isinstance(found, Reconstruction):
+            raise ScanError(f"{file}: its format gives a {type(found).__name__} where a reconstruction is expected")
+        return found
 
 
 _TYPES: Mapping[str, type] = {
@@ -217,27 +162,13 @@ def _result_file(path: str | Path) -> Path:
     return path / RESULT_NAME if path.is_dir() else path
 
 
-def _read_arrays(file: Path) -> dict[str, NDArray[Any]]:
+def _plain_json(metadata: Mapping[str, Any], target: Path) -> dict[str, Any]:
+    """The metadata as plain JSON values; NumPy numbers and paths are converted."""
     try:
-        with file.open("rb") as stream:
-            if stream.read(2) != b"PK":
-                raise ScanError(f"{file}: is not an NPZ file; give a {RESULT_NAME}")
-            stream.seek(0)
-            with np.load(stream, allow_pickle=False) as archive:
-                return {name: archive[name] for name in archive.files}
-    except FileNotFoundError:
-        raise ScanError(f"{file}: no such reconstruction; give a {RESULT_NAME} or the folder that holds one") from None
-    except ScanError:
-        raise
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, KeyError) as error:
-        raise ScanError(f"{file}: cannot be read as a reconstruction ({error}); reconstruct again") from None
-
-
-def _to_json(metadata: Mapping[str, Any], target: Path) -> str:
-    try:
-        return json.dumps(dict(metadata), default=_plain)
+        plain: dict[str, Any] = json.loads(json.dumps(dict(metadata), default=_plain))
     except (TypeError, ValueError) as error:
         raise OutputError(f"{target}: the metadata cannot be written ({error}); give plain values only") from None
+    return plain
 
 
 def _plain(value: Any) -> Any:
@@ -246,15 +177,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Path):
         return str(value)
     raise TypeError(f"a {type(value).__name__} is no JSON value")
-
-
-def _from_json(text: NDArray[Any] | None) -> dict[str, Any]:
-    if text is None:
-        return {}
-    try:
-        tree = json.loads(str(text.item()))
-    except (ValueError, RecursionError):
-        raise ScanError("_metadata is not valid JSON; reconstruct again") from None
-    if not isinstance(tree, dict):
-        raise ScanError("_metadata is no JSON dictionary; reconstruct again")
-    return tree

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from ptychopinn.data import checks
 from ptychopinn.data.corner import zero_frequency_at_corner
+from ptychopinn.data.geometry import Geometry
 from ptychopinn.errors import ScanError
 
 Domain = Literal["amplitude", "counts"]
@@ -42,8 +43,10 @@ class Scan:
     """(N,): which object a pattern belongs to."""
     pixel_size_m: float | None = None
     """Object pixel, where known."""
+    geometry: Geometry = field(default_factory=Geometry)
+    """Energy, distances, detector pixel, far or near field; what is known of them."""
     metadata: dict[str, Any] = field(default_factory=dict)
-    """What the file said beside the arrays; plain JSON values."""
+    """What the file said beside the arrays and the geometry; plain JSON values."""
     source: str = "memory"
     """Where the scan came from, for messages."""
 

@@ -152,6 +152,7 @@ def _result(model: PatchModel, scan: Scan, stitcher: ScanStitcher) -> Reconstruc
         positions_px=scan.positions_px + fitted,
         probe=model.probe.detach().cpu().numpy(),
         pixel_size_m=scan.pixel_size_m,
+        geometry=scan.geometry,
         metadata=metadata_of(scan),
     )
 

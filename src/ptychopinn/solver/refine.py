@@ -55,6 +55,7 @@ def flat_start(scan: Scan, probe: Tensor) -> Reconstruction:
         positions_px=scan.positions_px,
         probe=probe.detach().cpu().numpy(),
         pixel_size_m=scan.pixel_size_m,
+        geometry=scan.geometry,
         metadata=metadata_of(scan),
     )
 

@@ -1,4 +1,4 @@
-"""What an HDF5 file holds, whichever way it is laid out, before it is known whether that makes a scan."""
+"""The parts of an HDF5 file, whichever way it is laid out, before it is known whether they make a scan."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -6,14 +6,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ptychopinn.data.geometry import Geometry, PixelSize, same_pixel
 from ptychopinn.data.io.frames import Frames
-from ptychopinn.data.io.instrument import Instrument, PixelSize, same_pixel
 from ptychopinn.data.io.own import Own
 from ptychopinn.errors import ScanError
 
 
 @dataclass(frozen=True, eq=False)
-class Contents:
+class Hdf5Parts:
     """The parts of one file; what it lacks is none."""
 
     source: str
@@ -40,9 +40,8 @@ class Contents:
     """As the file states it for object or positions."""
     object_centre_m: tuple[float, float] | None = None
     """(y, x): where the geometric centre of the object lies among `positions_m`; none where they have no object."""
-    instrument: Instrument = field(default_factory=Instrument)
-    near_field: str | None = None
-    """Why the file says itself that it is near field."""
+    geometry: Geometry = field(default_factory=Geometry)
+    """As the file states it, nominal values of our own files included."""
     metadata: dict[str, Any] = field(default_factory=dict)
     """Title and the like."""
     own: Own | None = None
@@ -70,7 +69,7 @@ class Contents:
         far-field geometry gives another one.
         """
         size = self.pattern_size
-        implied = None if size is None else self.instrument.far_field_pixel_m(size)
+        implied = None if size is None else self.geometry.far_field_pixel_m(size)
         stated = self.object_pixel_m
         if implied is None or stated is None:
             return stated or implied

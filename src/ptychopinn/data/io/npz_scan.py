@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ptychopinn.config import DataConfig
 from ptychopinn.data.io.atomic import atomic_path
+from ptychopinn.data.io.entries import geometry_entries, split_entries
 from ptychopinn.data.io.rules import decide_axis_order, decide_domain, position_offset_px, zero_frequency_centred
 from ptychopinn.data.scan import Scan, checked_scan
 from ptychopinn.errors import ScanError
@@ -55,6 +56,11 @@ def read_npz(path: str | Path, options: DataConfig | None = None) -> Scan:
     offset = position_offset_px(
         patterns.shape[-1], options.position_origin, metadata, _is_client_export(arrays), source
     )
+    geometry, others = split_entries(metadata, source)
+    if options.source_distance_m is not None:
+        logger.warning(
+            "%s: the distance of the source is not used, as the positions of an NPZ scan are in pixels", source
+        )
     scan = Scan(
         patterns=patterns,
         domain=domain,
@@ -67,7 +73,8 @@ def read_npz(path: str | Path, options: DataConfig | None = None) -> Scan:
         bad_pixels=bad,
         scan_index=arrays.get("scan_index"),
         pixel_size_m=_pixel_size(metadata, source),
-        metadata={key: value for key, value in metadata.items() if key not in _CONSUMED},
+        geometry=geometry,
+        metadata={key: value for key, value in others.items() if key not in _CONSUMED},
         source=source,
     )
     scan = checked_scan(scan)
@@ -123,7 +130,7 @@ def _metadata_text(scan: Scan) -> str:
     if scan.pixel_size_m is not None:
         own["pixel_size_m"] = scan.pixel_size_m
     try:
-        return json.dumps({**scan.metadata, **own})
+        return json.dumps({**scan.metadata, **geometry_entries(scan.geometry), **own})
     except (TypeError, ValueError) as error:
         raise ScanError(f"{scan.source}: the metadata are no plain JSON values ({error}); convert them") from None
 
