@@ -11,6 +11,7 @@ from ptychopinn.errors import ConfigError
 logger = logging.getLogger("ptychopinn")
 
 T = TypeVar("T")
+K = TypeVar("K")
 
 
 @final
@@ -105,3 +106,24 @@ class Registry(Generic[T]):
     def failures(self) -> list[str]:
         """One clause for each entry point that could not be loaded, to append to an error message."""
         return [f"; the plugin {item.value} cannot be loaded: {error}" for item, error in self.loaded.items() if error]
+
+    def create(self, name: str, kind: type[K]) -> K:
+        """What the entry of that name makes when it is called without arguments.
+
+        Args:
+            name: an entry that is a class, or another callable.
+            kind: the runtime-checkable protocol that the result must satisfy.
+
+        Raises:
+            ConfigError: no entry has that name, or what it makes lacks a method or attribute of the protocol.
+        """
+        entry = self.resolve(name)
+        made = entry() if callable(entry) else entry
+        if not isinstance(made, kind):
+            wanted = sorted(field for field in dir(kind) if not field.startswith("_"))
+            lacking = ", ".join(field for field in wanted if not hasattr(made, field))
+            raise ConfigError(
+                f"{self.what} {name!r} must have {', '.join(wanted)}, got {made!r} without {lacking}; "
+                f"see the protocol {kind.__module__}.{kind.__name__}"
+            )
+        return made

@@ -34,7 +34,7 @@ def refine_image(
         settings.refine,
         subpixel=recipe.model.subpixel,
         min_coverage=settings.min_coverage,
-        tell=tell,
+        on_iteration=tell,
     )
     logger.info("refined %d patterns %d times in %.2f s", len(tensors), settings.refine.iterations, made.seconds)
     return made

@@ -3,7 +3,7 @@
 import logging
 from typing import Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, NonNegativeFloat, field_validator, model_validator
 
 from ptychopinn.config.base import Section
 
@@ -124,6 +124,19 @@ class LossConfig(Section):
     """Weight of the mean absolute deviation of the object's amplitude from its mean."""
     phase_mean_deviation_weight: float = Field(default=0.0, ge=0)
     """Weight of the mean absolute deviation of the object's phase from its mean, rad."""
+    terms: dict[str, NonNegativeFloat] = Field(default={})
+    """Weights of further data losses by name, as in {my_loss: 0.1}: `amplitude`, or a loss of an installed package."""
+    penalties: dict[str, NonNegativeFloat] = Field(default={})
+    """Weights of further penalties on the merged object by name: `smoothness`, `edge_preserving`, `single_material`, or
+    a penalty of an installed package."""
+
+    @model_validator(mode="after")
+    def _names_without_a_setting(self) -> "LossConfig":
+        for key, weights in (("terms", self.terms), ("penalties", self.penalties)):
+            for name in weights:
+                if f"{name}_weight" in type(self).model_fields:
+                    raise ValueError(f"{key} must not name {name}, which has its own setting; use {name}_weight")
+        return self
 
 
 class ModelConfig(Section):
@@ -147,7 +160,8 @@ class ModelConfig(Section):
     def _check(self) -> "ModelConfig":
         loss = self.loss
         real = loss.realspace_mae_weight > 0 and loss.realspace_weight > 0
-        if self.kind == "pinn" and loss.poisson_weight == 0 and loss.amplitude_mae_weight == 0 and not real:
+        further = any(loss.terms.values())
+        if self.kind == "pinn" and not (loss.poisson_weight or loss.amplitude_mae_weight or real or further):
             raise ValueError(
                 "every data term of the loss has weight 0; give poisson_weight or amplitude_mae_weight a positive value"
             )

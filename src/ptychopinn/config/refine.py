@@ -1,8 +1,8 @@
 """How an image is refined: iterations of the forward model on the whole scan."""
 
-from typing import ClassVar, Literal
+from typing import ClassVar
 
-from pydantic import Field
+from pydantic import Field, NonNegativeFloat, field_validator
 
 from ptychopinn.config.base import Section
 
@@ -19,8 +19,9 @@ class RefineConfig(Section):
     iterations: int = Field(default=0, ge=0)
     """Number of passes over all patterns. 0 does not refine. The step size follows this number, so a longer run stopped
     early is worse than a short one."""
-    loss: Literal["poisson", "amplitude"] = "poisson"
-    """Quantity that is minimised: the Poisson deviance of the counts, or the squared difference of amplitudes."""
+    loss: str = "poisson"
+    """Data loss that is minimised, by name: `poisson` (deviance of the counts), `amplitude` (squared difference of
+    amplitudes), or a loss of an installed package. `poisson` is better at low dose."""
     object: bool = True
     """Refine the object."""
     probe: bool = True
@@ -64,5 +65,21 @@ class RefineConfig(Section):
     single_material: float = Field(default=0.0, ge=0)
     """Weight, in photons, of the single-material (constant delta/beta) penalty; try 600 together with
     `edge_preserving`. The ratio is estimated from the image. Leave it at 0 for samples of several materials."""
+    penalties: dict[str, NonNegativeFloat] = Field(default={})
+    """Weights, in photons, of further penalties on the object by name, as in {total_variation: 10}: those of training
+    and of installed packages."""
+    orthogonal_modes: bool = True
+    """Make the probe modes orthogonal after each iteration and sort them by power. This changes no pattern, and makes
+    the power of each mode unique. It has no effect on a single mode."""
+    constraints: tuple[str, ...] = ()
+    """Further constraints by name, of installed packages. They are applied in this order after each iteration."""
     seed: int = Field(default=0, ge=0)
     """Seed of the order of the patterns."""
+
+    @field_validator("penalties")
+    @classmethod
+    def _names_without_a_setting(cls, penalties: dict[str, float]) -> dict[str, float]:
+        for name in penalties:
+            if name in cls.model_fields:
+                raise ValueError(f"penalties must not name {name}, which has its own setting; use {name}")
+        return penalties

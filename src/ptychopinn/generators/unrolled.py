@@ -31,6 +31,7 @@ from ptychopinn.generators.base import GroupView, NormalisedInput
 from ptychopinn.generators.registry import build_network, resolve_part
 from ptychopinn.physics import amplitude, exit_wave, extract_patches, place_patches, to_detector, to_sample
 from ptychopinn.physics.illumination import exit_wave_to_patches
+from ptychopinn.physics.steps import damping_floor, nesterov, preconditioned
 from ptychopinn.typing import Canvas, Patches, Patterns
 
 REGULARISATION = 0.05
@@ -103,7 +104,7 @@ def changed_patches(view: GroupView, patches: Patches) -> Patches:
 
 def photon_floor(weight: Tensor) -> Tensor:
     """W + alpha max W of weights (B, Y, X), photons."""
-    return weight + REGULARISATION * weight.amax(dim=(-2, -1), keepdim=True)
+    return weight + damping_floor(weight, REGULARISATION)
 
 
 def solve(scene: Scene, canvas: Canvas, steps: int) -> tuple[Canvas, Canvas]:
@@ -121,11 +122,11 @@ def solve(scene: Scene, canvas: Canvas, steps: int) -> tuple[Canvas, Canvas]:
     ahead, pace = canvas, 1.0
     change = torch.zeros_like(canvas)
     for _ in range(steps):
-        change = scene.back_project(ahead) / floor
+        change = preconditioned(scene.back_project(ahead), floor)
         stepped = ahead + change
-        faster = (1 + math.sqrt(1 + 4 * pace**2)) / 2
-        ahead = stepped + min((pace - 1) / faster, MOMENTUM) * (stepped - canvas)
-        canvas, pace = stepped, faster
+        repeated, pace = nesterov(pace)
+        ahead = stepped + min(repeated, MOMENTUM) * (stepped - canvas)
+        canvas = stepped
     return canvas, change
 
 

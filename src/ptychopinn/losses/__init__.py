@@ -1,21 +1,46 @@
-"""What training minimises."""
+"""Data losses and penalties: one table of each, for training and for the iterative solver."""
 
-from ptychopinn.losses.terms import (
-    amplitude_mae,
-    masked_mean,
-    mean_deviation,
-    phase_of,
-    poisson_nll,
-    realspace_mae,
-    total_variation,
+from ptychopinn.losses.data import (
+    LIKELIHOOD,
+    AmplitudeDifference,
+    AmplitudeSquare,
+    DataLoss,
+    Poisson,
+    mean_loss,
+    slope_by_autograd,
 )
+from ptychopinn.losses.means import masked_mean, phase_of, realspace_mae
+from ptychopinn.losses.penalties import (
+    MeanDeviation,
+    Penalty,
+    SingleMaterial,
+    Smoothness,
+    TotalVariation,
+    gradient_by_autograd,
+)
+from ptychopinn.losses.registry import DATA_LOSSES, PENALTIES, data_loss, data_terms, penalty, penalty_terms
 
 __all__ = [
-    "amplitude_mae",
+    "DATA_LOSSES",
+    "LIKELIHOOD",
+    "PENALTIES",
+    "AmplitudeDifference",
+    "AmplitudeSquare",
+    "DataLoss",
+    "MeanDeviation",
+    "Penalty",
+    "Poisson",
+    "SingleMaterial",
+    "Smoothness",
+    "TotalVariation",
+    "data_loss",
+    "data_terms",
+    "gradient_by_autograd",
     "masked_mean",
-    "mean_deviation",
+    "mean_loss",
+    "penalty",
+    "penalty_terms",
     "phase_of",
-    "poisson_nll",
     "realspace_mae",
-    "total_variation",
+    "slope_by_autograd",
 ]

@@ -1,13 +1,14 @@
 """Generator + merge + physics: learning from the patterns alone."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import final
 
 from torch import Tensor
 
 from ptychopinn.data.dataset import Batch
 from ptychopinn.generators import GroupScene, GroupView, Unrolled
-from ptychopinn.losses import amplitude_mae, mean_deviation, phase_of, poisson_nll, realspace_mae, total_variation
+from ptychopinn.losses import DataLoss, Penalty, data_terms, mean_loss, penalty_terms, realspace_mae
 from ptychopinn.models.base import PatchModel
 from ptychopinn.physics import FarField, detect_patches, extract_patches, merge_group, power_weight
 from ptychopinn.typing import Canvas, Patches, Patterns
@@ -65,9 +66,7 @@ class PtychoPINN(PatchModel):
     def losses(self, batch: Batch, mean_count: float) -> dict[str, Tensor]:
         """The weighted terms, summed over the stages; see `ptychopinn.config.LossConfig`.
 
-        Where the counts were thinned, those that the generator did not see are compared. The Poisson term counts from
-        the likelihood of a model that equals the counts, a constant of the batch: without it an epoch's loss would say
-        more of which patterns it saw than of the model.
+        Where the counts were thinned, those that the generator did not see are compared.
         """
         *early, last = self.stages(batch)
         terms = self._terms(last, batch, mean_count)
@@ -77,32 +76,27 @@ class PtychoPINN(PatchModel):
                 terms[name] = terms[name] + weight * value
         return terms
 
+    @cached_property
+    def data_terms(self) -> dict[str, tuple[float, DataLoss]]:
+        """Weight and data loss of each term, by name."""
+        return data_terms(self.config.loss)
+
+    @cached_property
+    def penalty_terms(self) -> dict[str, tuple[float, Penalty]]:
+        """Weight and penalty of each further term, by name."""
+        return penalty_terms(self.config.loss)
+
     def _terms(self, prediction: Prediction, batch: Batch, mean_count: float) -> dict[str, Tensor]:
         """The weighted terms of one stage."""
         weights = self.config.loss
         terms: dict[str, Tensor] = {}
         hidden, part = batch.hidden_counts, batch.hidden_fraction
-        if weights.poisson_weight:
-            best = poisson_nll(hidden, hidden, batch.measured)
-            excess = poisson_nll(part * prediction.expected, hidden, batch.measured) - best
-            terms["poisson"] = weights.poisson_weight * excess / (part * mean_count)
-        if weights.amplitude_mae_weight:
-            mae = amplitude_mae(part * prediction.expected, hidden.sqrt(), batch.measured)
-            terms["amplitude_mae"] = weights.amplitude_mae_weight * mae / (part * mean_count) ** 0.5
+        for name, (weight, loss) in self.data_terms.items():
+            mean = mean_loss(loss, part * prediction.expected, hidden, batch.measured)
+            terms[name] = weight * mean / (part * mean_count) ** loss.photons_power
         if weights.realspace_weight and weights.realspace_mae_weight and batch.labels is not None:
             mae = realspace_mae(prediction.merged_patches, batch.labels)
             terms["realspace_mae"] = weights.realspace_weight * weights.realspace_mae_weight * mae
-        return terms | self._penalties(prediction.merged_patches)
-
-    def _penalties(self, patches: Tensor) -> dict[str, Tensor]:
-        """Terms that ask for a calm object, its amplitude or its phase."""
-        weights = self.config.loss
-        penalties = {"total_variation": total_variation, "mean_deviation": mean_deviation}
-        images = {"": lambda: patches, "amplitude_": patches.abs, "phase_": lambda: phase_of(patches)}
-        terms = {}
-        for prefix, image in images.items():
-            for name, penalty in penalties.items():
-                weight = getattr(weights, f"{prefix}{name}_weight")
-                if weight:
-                    terms[f"{prefix}{name}"] = weight * penalty(image())
+        for name, (weight, penalty) in self.penalty_terms.items():
+            terms[name] = weight * penalty.value(prediction.merged_patches)
         return terms

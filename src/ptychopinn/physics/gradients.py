@@ -25,7 +25,6 @@ Zero frequency stays at element (0, 0) here: where a wave lies in its array does
 transform has to move anything.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -41,14 +40,10 @@ from ptychopinn.physics.illumination import exit_wave_to_patches
 from ptychopinn.physics.shift import shift_phase
 from ptychopinn.typing import Canvas, Patterns, Probe
 
-DataLoss = Literal["poisson", "amplitude"]
 Subpixel = Literal["probe", "bilinear"]
 Compare = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 BACKGROUND_PHOTONS = 0.02
 """Added to expected photons, so that a dark pixel with a photon does not outweigh all others."""
-STEEPEST = 9.0
-"""Counted over expected photons beyond which the Poisson loss is a straight line of the amplitude."""
-
 MODEL_ERROR = 0.2
 """Deviation of the expected photons from the true ones as the strain takes it, in units of the mean of a pixel."""
 
@@ -92,50 +87,13 @@ class Gradients:
     """(B, 4, 4), where asked for: the expected second derivative by these."""
 
 
-def poisson_quarter_deviance(expected: Tensor, amplitude: Tensor) -> tuple[Tensor, Tensor]:
-    r"""\(\ell = \frac12 (\lambda' - k + k \log(k / \lambda'))\) and \(\ell' = \frac12 (1 - k / \lambda')\).
-
-    The prime on lambda stands for `BACKGROUND_PHOTONS` more. A quarter of the Poisson deviance is as curved as
-    `amplitude_square`: both agree where there are many photons. Where counts are more than R = `STEEPEST` times what is
-    expected it goes on as a straight line over \(\sqrt{\lambda'}\), with \(\ell' = -\frac12 \sqrt{k / \lambda'}
-    (\sqrt R - 1/\sqrt R)\): the slope of the likelihood itself has no bound there, and no step would be short enough.
-
-    Args:
-        expected: photons.
-        amplitude: measured, sqrt(photons).
-
-    Returns:
-        The loss of each pixel, and its derivative by `expected`.
-    """
-    counts = amplitude.square()
-    photons = expected + BACKGROUND_PHOTONS
-    ratio = counts / photons
-    steep = ratio > STEEPEST
-    bend = counts / STEEPEST
-    turn = torch.where(steep, bend, photons)
-    slope = math.sqrt(STEEPEST) - 1 / math.sqrt(STEEPEST)
-    line = slope * counts.sqrt() * (bend.sqrt() - photons.sqrt())
-    likelihood = turn - counts + torch.xlogy(counts, counts) - torch.xlogy(counts, turn)
-    loss = likelihood / 2 + torch.where(steep, line, torch.zeros_like(line))
-    return loss, torch.where(steep, -slope * ratio.sqrt(), 1 - ratio) / 2
-
-
-def amplitude_square(expected: Tensor, amplitude: Tensor) -> tuple[Tensor, Tensor]:
-    r"""\(\ell = (\sqrt\lambda - a)^2\) and \(\ell' = 1 - a / \sqrt\lambda\); arguments and result as above."""
-    model = expected.sqrt()
-    return (model - amplitude).square(), 1 - amplitude / model.clamp_min(torch.finfo(model.dtype).tiny ** 0.5)
-
-
-LOSSES: dict[DataLoss, Compare] = {"poisson": poisson_quarter_deviance, "amplitude": amplitude_square}
-
-
 def gradients(
     now: Estimate,
     index: Tensor,
     amplitude: Patterns,
     measured: Bool[Tensor, "... H W"] | None = None,
     *,
-    loss: DataLoss = "poisson",
+    loss: Compare,
     subpixel: Subpixel = "probe",
     positions_curvature: bool = False,
     strain: bool = False,
@@ -147,7 +105,7 @@ def gradients(
         index: (B,), which positions.
         amplitude: (B, H, W), sqrt(photons), zero frequency at (H//2, W//2).
         measured: (B, H, W) or (H, W), False at bad pixels.
-        loss: `poisson` or `amplitude`.
+        loss: from expected and counted photons to the loss of each pixel and its derivative by the expected ones.
         subpixel: as in `DiffractionModel`. With `bilinear` the gradient of the positions is still that of a shifted
             probe: the two models differ by their interpolation alone.
         positions_curvature: also find the curvature of the positions, which takes four transforms more.
@@ -161,7 +119,7 @@ def gradients(
     spectra = _to_detector(now.probe) * phase
     probes = _to_sample(spectra)
     waves = _to_detector(exit_wave(probes, patches))
-    misfit, slope = _compared(LOSSES[loss], intensity(waves), amplitude, measured)
+    misfit, slope = _compared(loss, intensity(waves), amplitude, measured)
     back = _to_sample(slope.unsqueeze(1) * waves)
     residual = _to_detector(patches.conj().unsqueeze(1) * back)
     by_patch = exit_wave_to_patches(probes, back)
@@ -196,7 +154,7 @@ def _placement(positions_px: Tensor, subpixel: Subpixel) -> tuple[Tensor, Tensor
 
 def _compared(compare: Compare, expected: Tensor, amplitude: Tensor, measured: Tensor | None) -> tuple[Tensor, Tensor]:
     """Summed loss, and its derivative by the expected photons, zero where nothing was measured."""
-    loss, slope = compare(expected, uncentre_zero_frequency(amplitude))
+    loss, slope = compare(expected, uncentre_zero_frequency(amplitude).square())
     if measured is not None:
         seen = uncentre_zero_frequency(measured)
         loss, slope = loss.masked_fill(~seen, 0), slope.masked_fill(~seen, 0)

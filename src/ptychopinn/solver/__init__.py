@@ -1,5 +1,17 @@
-"""The iterative solver: steps of gradients on object, probe and positions, with constraints."""
+"""The iterative solver: steps of object, probe and positions by analytic gradients, with penalties and constraints."""
 
+from ptychopinn.solver.constraints import CONSTRAINTS, Constraint
 from ptychopinn.solver.refine import IterationHook, Refined, flat_start, photons_of, refine
+from ptychopinn.solver.state import Stage, State
 
-__all__ = ["IterationHook", "Refined", "flat_start", "photons_of", "refine"]
+__all__ = [
+    "CONSTRAINTS",
+    "Constraint",
+    "IterationHook",
+    "Refined",
+    "Stage",
+    "State",
+    "flat_start",
+    "photons_of",
+    "refine",
+]

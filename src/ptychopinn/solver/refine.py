@@ -27,10 +27,10 @@ logger = logging.getLogger("ptychopinn.reconstruction")
 IterationHook = Callable[[int, int, dict[str, float]], None]
 """Called with iterations done, iterations in all, and `deviance`: per measured pixel, about 1 for a perfect model."""
 _LOG_LINES = 10
-UNLIKE = 0.5
-"""Correlation of absorption and phase below which one material is doubted."""
-DIVERGED = 100.0
-"""Deviance, in units of the first iteration's, or 1 where that is less, beyond which there is no way back."""
+LEAST_CORRELATION = 0.5
+"""Correlation of absorption and phase below which the log warns that a single material may be the wrong assumption."""
+LARGEST_DEVIANCE = 100.0
+"""Deviance beyond which a run has diverged and ends, in units of the first iteration's, or of 1 if that is smaller."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def refine(
     *,
     subpixel: Subpixel = "probe",
     min_coverage: float = 1e-2,
-    tell: IterationHook | None = None,
+    on_iteration: IterationHook | None = None,
 ) -> Refined:
     """Fit object, probe modes and positions to the patterns of a whole scan.
 
@@ -77,13 +77,14 @@ def refine(
         tensors: the scan, on the device that computes; its positions are not used.
         config: what is refined, how often, and with which steps.
         subpixel: as in `DiffractionModel`.
-        min_coverage: where the placed light is below this part of its maximum the object counts as not covered.
-        tell: told after every iteration.
+        min_coverage: where the placed intensity is below this part of its maximum the object counts as not covered.
+        on_iteration: called after every iteration.
 
     Returns:
         The image in the frame of the scan, 1 where not covered; the same seed gives the same image.
 
     Raises:
+        ConfigError: `config` names a loss, penalty or constraint that nobody registered.
         ScanError: the patterns do not make one image; see `check_one_image`.
         PtychoPINNError: the iterations diverged.
     """
@@ -95,9 +96,9 @@ def refine(
     for iteration in range(config.iterations):
         deviance.append(float(solver.iterate(iteration)))
         _check_bounded(deviance)
-        _say(iteration, config.iterations, deviance[-1])
-        if tell is not None:
-            tell(iteration + 1, config.iterations, {"deviance": deviance[-1]})
+        _log_progress(iteration, config.iterations, deviance[-1])
+        if on_iteration is not None:
+            on_iteration(iteration + 1, config.iterations, {"deviance": deviance[-1]})
     seconds = time.perf_counter() - started
     image = _image(start, frame, solver, tensors.scan, min_coverage)
     return Refined(_described(image, start, config, deviance, solver.material), deviance, seconds)
@@ -109,10 +110,10 @@ def photons_of(
 ) -> Tensor:
     """Photons (N, H, W), on the CPU, that an image predicts with its own probe and positions."""
     frame = Frame.of_positions(_whole(image.positions_px), image.probe.shape[-1], margin=2)
-    now = _estimate(image, frame, tensors.device)
+    estimate = _estimate(image, frame, tensors.device)
     model = DiffractionModel(subpixel)
-    parts = [model(now.object_, positions, now.probe).cpu() for positions in now.positions_px.split(batch_size)]
-    return torch.cat(parts)
+    batches = estimate.positions_px.split(batch_size)
+    return torch.cat([model(estimate.object_, positions, estimate.probe).cpu() for positions in batches])
 
 
 def _whole(positions_px: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -135,41 +136,42 @@ def _estimate(start: Reconstruction, frame: Frame, device: torch.device) -> Esti
 
 
 def _check_bounded(deviance: list[float]) -> None:
-    highest = DIVERGED * max(1, deviance[0])
+    highest = LARGEST_DEVIANCE * max(1, deviance[0])
     if not math.isfinite(deviance[-1]) or deviance[-1] > highest:
         raise PtychoPINNError(
-            f"refinement diverged in iteration {len(deviance)}: the deviance is {deviance[-1]:.4g}; the rule is at "
-            f"most {highest:.4g}, so lower reconstruction.refine.object_step, probe_step or momentum, or raise "
+            f"refinement diverged in iteration {len(deviance)}: the deviance is {deviance[-1]:.4g} and must "
+            f"be at most {highest:.4g}; lower reconstruction.refine.object_step, probe_step or momentum, or raise "
             "reconstruction.refine.damping"
         )
 
 
-def _say(iteration: int, total: int, deviance: float) -> None:
+def _log_progress(iteration: int, total: int, deviance: float) -> None:
     if (iteration + 1) % max(1, total // _LOG_LINES) == 0 or iteration + 1 == total:
         logger.info("refined %d/%d: deviance per pixel %.5g", iteration + 1, total, deviance)
 
 
-def _say_material(correlation: float) -> None:
-    text = "held to one material: absorption and phase have a correlation of %.3f"
-    if abs(correlation) < UNLIKE:
-        text += "; the sample may have several, so compare with reconstruction.refine.single_material=0"
+def _log_material(correlation: float) -> None:
+    text = "single-material penalty: absorption and phase have a correlation of %.3f"
+    if abs(correlation) < LEAST_CORRELATION:
+        text += "; the sample may have several materials, compare with reconstruction.refine.single_material=0"
         logger.warning(text, correlation)
     else:
         logger.info(text, correlation)
 
 
 def _image(start: Reconstruction, frame: Frame, solver: Solver, scan: Scan, min_coverage: float) -> Reconstruction:
-    coverage = solver.probe_power / solver.probe_power.amax()
+    estimate, power = solver.state.estimate, solver.state.power
+    coverage = power / power.amax()
     covered = coverage >= min_coverage
-    object_ = torch.where(covered, solver.now.object_, torch.ones_like(solver.now.object_)).cpu().numpy()
+    object_ = torch.where(covered, estimate.object_, torch.ones_like(estimate.object_)).cpu().numpy()
     goal = Frame.of_scan(scan, frame)
     return replace(
         start,
         object_=frame.moved(object_, goal, fill=1),
         coverage=frame.moved(torch.where(covered, coverage, torch.zeros_like(coverage)).cpu().numpy(), goal, fill=0),
         origin_px=np.asarray(goal.origin_px),
-        positions_px=solver.now.positions_px.cpu().double().numpy() + np.asarray(frame.origin_px),
-        probe=solver.now.probe.cpu().numpy(),
+        positions_px=estimate.positions_px.cpu().double().numpy() + np.asarray(frame.origin_px),
+        probe=estimate.probe.cpu().numpy(),
     )
 
 
@@ -182,14 +184,14 @@ def _described(
 ) -> Reconstruction:
     """The image with what was done to it among its metadata."""
     moved = image.positions_px - start.positions_px
-    told: dict[str, Any] = {"iterations": config.iterations, "probe": config.probe, "positions": config.positions}
+    entry: dict[str, Any] = {"iterations": config.iterations, "probe": config.probe, "positions": config.positions}
     if deviance:
-        told["deviance_per_pixel"] = deviance[-1]
+        entry["deviance_per_pixel"] = deviance[-1]
     if config.positions:
-        told["positions_moved_rms_px"] = float(np.sqrt(np.square(moved).mean()))
+        entry["positions_moved_rms_px"] = float(np.sqrt(np.square(moved).mean()))
     if material is not None:
         direction, correlation = material
-        told["material_angle_rad"] = math.atan2(direction.imag, direction.real)
-        told["material_correlation"] = correlation
-        _say_material(correlation)
-    return replace(image, metadata={**image.metadata, "refine": told})
+        entry["material_angle_rad"] = math.atan2(direction.imag, direction.real)
+        entry["material_correlation"] = correlation
+        _log_material(correlation)
+    return replace(image, metadata={**image.metadata, "refine": entry})

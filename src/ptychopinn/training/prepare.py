@@ -18,6 +18,7 @@ from ptychopinn.data.device import choose_device
 from ptychopinn.data.frame import check_one_image
 from ptychopinn.data.scan import Scan
 from ptychopinn.errors import ConfigError, ScanError
+from ptychopinn.losses import data_terms, penalty_terms
 from ptychopinn.models import (
     PatchModel,
     build_model,
@@ -84,6 +85,7 @@ def prepare(scan: Scan | Sequence[Scan], recipe: Recipe) -> Prepared:
     device = choose_device(config.device)
     _check_devices(device, config.devices)
     _check_logger(config.logger)
+    data_terms(recipe.model.loss), penalty_terms(recipe.model.loss)  # unknown names are refused before anything is read
     scans = [scan] if isinstance(scan, Scan) else list(scan)
     _check_together(scans, recipe)
     rng = np.random.default_rng(config.seed)

@@ -1,0 +1,49 @@
+"""Constraints: changes to the estimate after each iteration, the solver's own and those of installed packages."""
+
+from collections.abc import Callable
+from typing import Protocol, runtime_checkable
+
+from ptychopinn.config import RefineConfig
+from ptychopinn.plugins import Registry
+from ptychopinn.solver.distortion import DistortionStep
+from ptychopinn.solver.modes import OrthogonalModes
+from ptychopinn.solver.positions import PositionStep
+from ptychopinn.solver.state import State
+
+
+@runtime_checkable
+class Constraint(Protocol):
+    """Changes the state once after each iteration."""
+
+    def apply(self, state: State) -> None:
+        """Change the estimate in place; runs under `torch.inference_mode`.
+
+        Args:
+            state: see `State`. Replace its tensors by new ones; do not write into them.
+        """
+
+
+CONSTRAINTS: Registry[Callable[[], Constraint]] = Registry(
+    "constraint",
+    {"orthogonal_modes": OrthogonalModes},
+    setting="reconstruction.refine.constraints",
+    group="ptychopinn.constraints",
+)
+"""Each entry is a class, or another callable without arguments, that makes a `Constraint`."""
+
+
+def constraints_of(config: RefineConfig, positions: PositionStep, distortion: DistortionStep) -> list[Constraint]:
+    """What is done after each iteration, in this order.
+
+    Positions come first, since the gradients are those of the present object; the distortion then moves both. Named
+    constraints come last, so that what they ask for holds in the result.
+
+    Raises:
+        ConfigError: a name that nobody registered.
+    """
+    chosen: list[Constraint] = []
+    if config.positions:
+        chosen += [positions, distortion]
+    if config.probe and config.orthogonal_modes:
+        chosen.append(OrthogonalModes())
+    return chosen + [CONSTRAINTS.create(name, Constraint) for name in config.constraints]  # type: ignore[type-abstract]

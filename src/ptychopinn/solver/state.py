@@ -1,0 +1,114 @@
+"""What the solver changes from step to step, and what the updates and constraints are given."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ptychopinn.config import RefineConfig
+from ptychopinn.physics.gradients import Estimate, Gradients
+from ptychopinn.typing import Canvas
+
+LAST_STEP = 0.02
+"""Where the cosine of the step lengths ends."""
+DISTORTION_START = 10
+"""Iterations with position corrections alone before the distortion is fitted: a blurred object looks shrunken."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What is done in one iteration."""
+
+    iteration: int
+    """0 for the first."""
+    step_length: float
+    """Factor on the steps of object and probe."""
+    probe: bool
+    """Whether the probe is refined."""
+    positions: bool
+    """Whether the positions are."""
+    distortion: bool
+    """Whether a smooth distortion of the scan is fitted."""
+
+
+class State:
+    """The estimate with its momentum, and what the changes are counted from.
+
+    Attributes:
+        estimate: object (Y, X), probe (M, H, W) in sqrt(photons) and positions (N, 2) in px on the canvas.
+        start_object: (Y, X), what the smoothness of changes is counted from; a distortion moves it with the object.
+        object_velocity: (Y, X), the last step of the object, part of which is repeated.
+        probe_velocity: (M, H, W), the same of the probe. A constraint that mixes modes mixes these alike.
+        power: (Y, X), photons: the placed intensity of all probes over the last iteration.
+        stage: what is done in this iteration.
+        gathered: gradients and curvatures by positions and strains of this iteration.
+    """
+
+    def __init__(self, estimate: Estimate, power: Tensor, config: RefineConfig) -> None:
+        self.estimate = estimate
+        self.start_object: Canvas = estimate.object_
+        self.object_velocity: Canvas = torch.zeros_like(estimate.object_)
+        self.probe_velocity = torch.zeros_like(estimate.probe)
+        self.power = power
+        self.gathered = Gathered(estimate.positions_px)
+        self.stage = stage_of(0, config, can_distort=False)
+
+    def begin(self, stage: Stage) -> None:
+        """Start an iteration."""
+        self.stage = stage
+        self.gathered = Gathered(self.estimate.positions_px)
+
+
+class Gathered:
+    """Gradients and curvatures of the loss by positions and strains, gathered over the batches of an iteration.
+
+    Attributes:
+        positions: (N, 2), gradient by each position, 1/px.
+        positions_curvature: (N, 2, 2), 1/px^2.
+        strain: (N, 4), gradient by the strain of each patch about its centre.
+        strain_curvature: (N, 4, 4).
+    """
+
+    def __init__(self, positions_px: Tensor) -> None:
+        count = len(positions_px)
+        self.positions = torch.zeros_like(positions_px)
+        self.positions_curvature = positions_px.new_zeros(count, 2, 2)
+        self.strain = positions_px.new_zeros(count, 4)
+        self.strain_curvature = positions_px.new_zeros(count, 4, 4)
+
+    def add(self, index: Tensor, found: Gradients) -> None:
+        """Store those of one batch of patterns."""
+        pairs = (
+            (self.positions, found.positions),
+            (self.positions_curvature, found.positions_curvature),
+            (self.strain, found.strain),
+            (self.strain_curvature, found.strain_curvature),
+        )
+        for kept, value in pairs:
+            if value is not None:
+                kept[index] = value.to(kept.dtype)
+
+
+def stage_of(iteration: int, config: RefineConfig, *, can_distort: bool) -> Stage:
+    """What the recipe asks for in an iteration; `can_distort`: the scan is large enough for a distortion."""
+    positions = config.positions and iteration >= config.positions_start
+    return Stage(
+        iteration=iteration,
+        step_length=step_length(iteration, config),
+        probe=config.probe and iteration >= config.probe_start,
+        positions=positions,
+        distortion=positions and can_distort and iteration >= config.positions_start + DISTORTION_START,
+    )
+
+
+def step_length(iteration: int, config: RefineConfig) -> float:
+    """Factor on the steps of object and probe: 1 at first, then along a cosine down to `LAST_STEP`.
+
+    >>> step_length(0, RefineConfig(iterations=10)), round(step_length(9, RefineConfig(iterations=10)), 2)
+    (1.0, 0.04)
+    """
+    done = iteration / max(1, config.iterations)
+    if config.decay == 0 or done <= 1 - config.decay:
+        return 1.0
+    return max(LAST_STEP, (1 + math.cos(math.pi * (done - 1 + config.decay) / config.decay)) / 2)
