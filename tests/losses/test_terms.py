@@ -10,17 +10,30 @@ from scipy.stats import poisson
 from torch import Tensor
 
 from ptychopinn.losses import (
-    amplitude_mae,
+    LIKELIHOOD,
+    AmplitudeDifference,
+    MeanDeviation,
+    TotalVariation,
     masked_mean,
-    mean_deviation,
-    poisson_nll,
+    mean_loss,
     realspace_mae,
-    total_variation,
 )
-from ptychopinn.losses.terms import EPSILON_PHOTONS
+from ptychopinn.losses.data import LIKELIHOOD_OFFSET_PHOTONS as EPSILON_PHOTONS
 
 SHAPE = (3, 2, 5, 6)
 Loss = Callable[..., Tensor]
+total_variation = TotalVariation().value
+mean_deviation = MeanDeviation().value
+
+
+def poisson_nll(expected: Tensor, counts: Tensor, measured: Tensor | None = None) -> Tensor:
+    """The mean of lambda - k log(lambda + epsilon): training's loss is 0 where the expectation is the count."""
+    best = masked_mean(counts - counts * torch.log(counts + EPSILON_PHOTONS), measured)
+    return mean_loss(LIKELIHOOD, expected, counts, measured) + best
+
+
+def amplitude_mae(expected: Tensor, amplitude: Tensor, measured: Tensor | None = None) -> Tensor:
+    return mean_loss(AmplitudeDifference(), expected, amplitude.square(), measured)
 
 
 @pytest.fixture

@@ -12,11 +12,12 @@ from ptychopinn.data import Scan
 from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.errors import PtychoPINNError
+from ptychopinn.losses import Smoothness
 from ptychopinn.metrics import compare
 from ptychopinn.simulation import record_patterns, simulate
 from ptychopinn.solver import flat_start, photons_of, refine
-from ptychopinn.solver.positions import PositionMover
-from ptychopinn.solver.solver import roughness
+from ptychopinn.solver.distortion import DistortionStep
+from ptychopinn.solver.positions import PositionStep
 
 Scene = Callable[..., Scan]
 
@@ -40,6 +41,10 @@ def flat(scan: Scan) -> Reconstruction:
 
 def truth(scan: Scan) -> Reconstruction:
     return replace(flat(scan), object_=scan.object_guess)
+
+
+def position_step(start_px: torch.Tensor, config: RefineConfig) -> PositionStep:
+    return PositionStep(start_px, config, DistortionStep(start_px, config))
 
 
 def test_a_flat_object_becomes_the_true_one(dense: Scan) -> None:
@@ -126,10 +131,10 @@ def test_light_moves_positions_and_the_prior_holds_them() -> None:
     goal -= goal.mean(0)
     curvature = torch.tensor([[3.0, 1.0], [1.0, 0.5]], dtype=torch.float64)
     for light, kept in ((1e4, 0.0), (1.0, 0.5)):
-        mover = PositionMover(start, RefineConfig(positions_prior_px=0.5))
+        step = position_step(start, RefineConfig(positions_prior_px=0.5))
         now = start
         for _ in range(40):
-            now = mover.moved(now, light * (now - goal) @ curvature, light * curvature.expand(40, 2, 2))
+            now = step.corrected(now, light * (now - goal) @ curvature, light * curvature.expand(40, 2, 2))
         expected = torch.linalg.solve(light * curvature + 2 * torch.eye(2), light * curvature @ goal.T).T
         torch.testing.assert_close(now, expected, atol=1e-3, rtol=0)
         assert (now - goal).norm() >= kept * goal.norm()
@@ -147,8 +152,8 @@ def test_the_scan_as_a_whole_does_not_drift() -> None:
     start = 100 * torch.rand(30, 2, dtype=torch.float64, generator=draw)
     slope = 2 + 0.05 * (start - start.mean(0)) @ torch.tensor([[1.0, 0.5], [-0.2, 1.0]], dtype=torch.float64)
     for bend in (False, True):
-        mover = PositionMover(start, RefineConfig(positions_distortion=bend, positions_step_px=20))
-        moved = mover.moved(start, slope, torch.eye(2, dtype=torch.float64).expand(30, 2, 2)) - start
+        step = position_step(start, RefineConfig(positions_distortion=bend, positions_step_px=20))
+        moved = step.corrected(start, slope, torch.eye(2, dtype=torch.float64).expand(30, 2, 2)) - start
         assert moved.mean(0).abs().max() < 1e-9
         assert torch.linalg.lstsq(start - start.mean(0), moved).solution.abs().max() < 1e-9
 
@@ -226,7 +231,7 @@ def test_roughness_is_the_derivative(edge: float | None) -> None:
     squares = torch.cat([image.diff(dim=axis).abs().square().flatten() for axis in (0, 1)])
     penalty = squares.sum() if edge is None else (2 * edge**2 * ((1 + squares / edge**2).sqrt() - 1)).sum()
     expected = torch.autograd.grad(penalty, image)[0] / 2
-    torch.testing.assert_close(roughness(image.detach(), edge), expected)
+    torch.testing.assert_close(Smoothness(edge).gradient(image.detach()), expected)
 
 
 def test_edges_stay_sharp_beside_calm_areas() -> None:
@@ -259,7 +264,7 @@ def test_progress_is_told(scan: Scan) -> None:
         flat(scan),
         ScanTensors(scan),
         RefineConfig(iterations=3),
-        tell=lambda done, total, numbers: told.append((done, total, numbers)),
+        on_iteration=lambda done, total, numbers: told.append((done, total, numbers)),
     )
     assert [(done, total) for done, total, _ in told] == [(1, 3), (2, 3), (3, 3)]
     assert [numbers["deviance"] for _, _, numbers in told] == made.deviance

@@ -12,10 +12,10 @@ from torch import Tensor
 from ptychopinn.config import RefineConfig, SimulationConfig
 from ptychopinn.data import Scan
 from ptychopinn.data.dataset import ScanTensors
+from ptychopinn.losses.single_material import material_direction, single_material_gradient
 from ptychopinn.metrics import compare
 from ptychopinn.simulation import record_patterns, simulate
 from ptychopinn.solver import flat_start, refine
-from ptychopinn.solver.single_material import material_of, off_material
 
 DIRECTION = complex(math.cos(1.9), math.sin(1.9))
 """Of a sample that absorbs where it delays: ln|O| falls while the phase rises."""
@@ -40,7 +40,7 @@ def two_materials(height: int, width: int) -> Tensor:
 def test_an_image_tells_its_material_whatever_its_global_factor() -> None:
     object_ = one_material(60, 52)
     for factor in (1, 3 * np.exp(2.5j)):
-        direction, correlation = material_of(factor * object_, torch.ones(60, 52))
+        direction, correlation = material_direction(factor * object_, torch.ones(60, 52))
         assert direction == pytest.approx(DIRECTION, abs=0.01)
         assert correlation == pytest.approx(-1, abs=1e-3)
 
@@ -50,18 +50,18 @@ def test_noise_where_no_light_fell_does_not_count() -> None:
     power[30:] = 0
     noise = torch.from_numpy(np.random.default_rng(0).normal(size=(2, 30, 52)))
     object_[30:] = torch.complex(noise[0], noise[1])
-    assert material_of(object_, power)[0] == pytest.approx(DIRECTION, abs=0.01)
+    assert material_direction(object_, power)[0] == pytest.approx(DIRECTION, abs=0.01)
 
 
 def test_independent_amplitude_and_phase_have_no_correlation() -> None:
-    assert abs(material_of(two_materials(64, 64), torch.ones(64, 64))[1]) < 0.2
-    assert material_of(torch.ones(16, 16, dtype=torch.complex64), torch.ones(16, 16))[1] == 0
+    assert abs(material_direction(two_materials(64, 64), torch.ones(64, 64))[1]) < 0.2
+    assert material_direction(torch.ones(16, 16, dtype=torch.complex64), torch.ones(16, 16))[1] == 0
 
 
 def test_the_penalty_is_none_for_one_material() -> None:
     object_ = 2 * np.exp(1j) * one_material(20, 24)
-    assert off_material(object_, DIRECTION).abs().max() < 1e-12
-    assert off_material(object_, DIRECTION * 1j).abs().max() > 0.05
+    assert single_material_gradient(object_, DIRECTION).abs().max() < 1e-12
+    assert single_material_gradient(object_, DIRECTION * 1j).abs().max() > 0.05
 
 
 def test_the_penalty_is_the_derivative_of_its_sum() -> None:
@@ -78,7 +78,7 @@ def test_the_penalty_is_the_derivative_of_its_sum() -> None:
         lesser = torch.minimum(weight.narrow(axis, 1, last), weight.narrow(axis, 0, last))
         total = total + (lesser.square() * across.square()).sum()
     (by_autograd,) = torch.autograd.grad(total, object_)
-    torch.testing.assert_close(2 * off_material(object_.detach(), DIRECTION), by_autograd)
+    torch.testing.assert_close(2 * single_material_gradient(object_.detach(), DIRECTION), by_autograd)
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +102,7 @@ def test_few_photons_give_a_better_image_of_one_material(dim: Scan, caplog: pyte
     plain = RefineConfig(iterations=30, smoothness=10)
     with caplog.at_level(logging.INFO, "ptychopinn"):
         assert amplitude_psnr(plain.model_copy(update={"single_material": 300})) > amplitude_psnr(plain) + 3
-    assert "one material" in caplog.text
+    assert "single-material" in caplog.text
     assert "several" not in caplog.text
 
 

@@ -10,7 +10,7 @@ import torch
 from ptychopinn.config import Recipe, SimulationConfig
 from ptychopinn.data import Scan
 from ptychopinn.data.reconstruction import Reconstruction
-from ptychopinn.losses import poisson_nll
+from ptychopinn.losses import LIKELIHOOD, mean_loss
 from ptychopinn.reconstruction import expected_counts, predict_and_stitch
 from ptychopinn.simulation import simulate
 from ptychopinn.training import Fit, fit
@@ -42,7 +42,7 @@ def loss_of(result: Fit, image: Reconstruction) -> float:
     """Poisson loss, per mean count, of all patterns under an object."""
     expected = expected_counts(result.model, result.tensors, image)
     counts = result.tensors.amplitude.square()
-    return float(poisson_nll(expected, counts)) / float(counts.mean())
+    return float(mean_loss(LIKELIHOOD, expected, counts)) / float(counts.mean())
 
 
 @pytest.fixture(scope="module")
