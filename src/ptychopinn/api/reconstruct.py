@@ -29,7 +29,7 @@ from ptychopinn.metrics.collapse import Collapse
 from ptychopinn.models import PatchModel, prepare_probe, scan_scale
 from ptychopinn.plotting import figure_reconstruction, save_figure
 from ptychopinn.reconstruction import Progress, Timing, predict_and_stitch
-from ptychopinn.solver import IterationHook, Refined, photons_of
+from ptychopinn.solver import IterationHook, Refined, check_names, photons_of
 from ptychopinn.training import History, judge, prediction_groups
 
 logger = logging.getLogger("ptychopinn")
@@ -114,6 +114,7 @@ def _with_model(
     started = time.perf_counter()
     network, recipe = (model.model, model.recipe) if isinstance(model, Trained) else load_model(model)
     recipe = _with_free_overrides(recipe, overrides)
+    check_names(recipe.reconstruction.refine)
     say_what_runs(recipe, device)
     data = as_scan(scan, recipe)
     check_fits(data, recipe)

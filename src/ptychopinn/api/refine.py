@@ -16,7 +16,7 @@ from ptychopinn.data.io.atomic import check_output_folder
 from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.errors import ConfigError
 from ptychopinn.models import prepare_probe, scan_scale
-from ptychopinn.solver import IterationHook, Refined, flat_start, refine
+from ptychopinn.solver import IterationHook, Refined, check_names, flat_start, refine
 
 logger = logging.getLogger("ptychopinn")
 
@@ -65,6 +65,7 @@ def solve(
             "without a model nothing but refinement makes an image, and reconstruction.refine.iterations is 0; "
             "give a number of iterations, as in --refine 50, or a model"
         )
+    check_names(settings.reconstruction.refine)
     say_what_runs(settings, device)
     data = as_scan(scan, settings)
     check_one_image(data)

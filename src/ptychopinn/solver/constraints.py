@@ -46,4 +46,13 @@ def constraints_of(config: RefineConfig, positions: PositionStep, distortion: Di
         chosen += [positions, distortion]
     if config.probe and config.orthogonal_modes:
         chosen.append(OrthogonalModes())
-    return chosen + [CONSTRAINTS.create(name, Constraint) for name in config.constraints]  # type: ignore[type-abstract]
+    return chosen + named_constraints(config)
+
+
+def named_constraints(config: RefineConfig) -> list[Constraint]:
+    """The constraints that the recipe names, in its order.
+
+    Raises:
+        ConfigError: a name that nobody registered, or what is no `Constraint`.
+    """
+    return [CONSTRAINTS.create(name, Constraint) for name in config.constraints]  # type: ignore[type-abstract]

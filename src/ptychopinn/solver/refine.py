@@ -18,8 +18,11 @@ from ptychopinn.data.frame import Frame, check_one_image
 from ptychopinn.data.reconstruction import Reconstruction, metadata_of
 from ptychopinn.data.scan import Scan
 from ptychopinn.errors import PtychoPINNError
+from ptychopinn.losses import data_loss
 from ptychopinn.physics import DiffractionModel, check_inside
 from ptychopinn.physics.gradients import Estimate, Subpixel
+from ptychopinn.solver.constraints import named_constraints
+from ptychopinn.solver.penalties import penalties_of
 from ptychopinn.solver.solver import Solver
 
 logger = logging.getLogger("ptychopinn.reconstruction")
@@ -58,6 +61,17 @@ def flat_start(scan: Scan, probe: Tensor) -> Reconstruction:
         geometry=scan.geometry,
         metadata=metadata_of(scan),
     )
+
+
+def check_names(config: RefineConfig) -> None:
+    """Refuse names of losses, penalties and constraints that nobody registered, before any work.
+
+    Raises:
+        ConfigError: the setting, the name, and the names that exist.
+    """
+    data_loss(config.loss)
+    penalties_of(config)
+    named_constraints(config)
 
 
 @torch.inference_mode()
