@@ -33,7 +33,7 @@ def test_the_order_is_object_probe_positions_distortion_modes() -> None:
     assert named(RefineConfig(positions=True)) == [
         "ObjectStep",
         "ProbeStep",
-        "SmoothChange",
+        "ObjectTerm",
         "PositionStep",
         "DistortionStep",
         "OrthogonalModes",
