@@ -75,9 +75,9 @@ def prepare(scan: Scan | Sequence[Scan], recipe: Recipe) -> Prepared:
         recipe: without `fitted`; the result's recipe has it.
 
     Raises:
-        PtychoPINNError: no such device or architecture, too few positions for the groups, patterns of several
-            objects, no labels where they are needed, a probe whose scale cannot be told, or scans that cannot be
-            trained on together.
+        PtychoPINNError: no such device, architecture, loss or penalty, too few positions for the groups, patterns of
+            several objects, no labels where they are needed, a probe whose scale cannot be determined, or scans that
+            cannot be trained on together.
     """
     config = recipe.training
     if config.threads is not None:
@@ -85,7 +85,8 @@ def prepare(scan: Scan | Sequence[Scan], recipe: Recipe) -> Prepared:
     device = choose_device(config.device)
     _check_devices(device, config.devices)
     _check_logger(config.logger)
-    data_terms(recipe.model.loss), penalty_terms(recipe.model.loss)  # unknown names are refused before anything is read
+    data_terms(recipe.model.loss)
+    penalty_terms(recipe.model.loss)
     scans = [scan] if isinstance(scan, Scan) else list(scan)
     _check_together(scans, recipe)
     rng = np.random.default_rng(config.seed)
