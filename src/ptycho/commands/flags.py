@@ -2,13 +2,14 @@
 
 import argparse
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, fields
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, NoReturn, get_args, get_origin, get_type_hints
 
 from ptycho.commands.values import members, read_value
+from ptycho.config.arrival import Arrival, marks
 from ptychopinn.errors import ConfigError
 
 logger = logging.getLogger("ptychopinn")
@@ -16,55 +17,47 @@ logger = logging.getLogger("ptychopinn")
 
 @dataclass(frozen=True)
 class Flag:
-    """One option of a command."""
+    """One option of a command.
+
+    Args:
+        name: as shown, without the leading dashes.
+        dest: what it sets: a field, or one of the model or of the execution settings as `model.` or `torch.` and field.
+        kind: type of the value; one that may be true or false needs no value.
+        note: its line in `--help`.
+        others: further spellings.
+        replaced_by: for an old spelling, what to write instead.
+    """
 
     name: str
-    """As shown, without the leading dashes."""
     dest: str
-    """What it sets: a field, `model.` and a field of the model, `torch.` and a field of the execution settings."""
     kind: Any = str
-    """Type of the value."""
     note: str = ""
-    """What `--help` says."""
     others: tuple[str, ...] = ()
-    """Further spellings."""
     replaced_by: str = ""
-    """For an old spelling: what to write instead."""
-
-    @property
-    def is_switch(self) -> bool:
-        """Whether it needs no value."""
-        return bool in members(self.kind)
 
 
 def field_flags(
-    settings: type,
-    notes: Mapping[str, str],
-    *,
-    section: str = "",
-    names: Mapping[str, str] | None = None,
-    skip: tuple[str, ...] = (),
+    settings: type, notes: Mapping[str, str], names: Mapping[str, str] | None = None, *, section: str = ""
 ) -> list[Flag]:
-    """One flag for every field of a dataclass.
+    """One flag for every field of a dataclass but `model` and `n_images`, its own fields first.
 
     Args:
         settings: the dataclass.
-        notes: field -> text of the help; the default is added.
-        section: `model` or `torch`; the latter also begins the names of the flags.
+        notes: field -> text of the help; what becomes of the field by default. The default value is added.
         names: field -> name, where the flag is not called after its field; the field's own name works as well.
-        skip: fields without a flag.
+        section: `model` or `torch`; the latter also begins the names of the flags.
     """
-    hints = get_type_hints(settings)
+    hints, entries = get_type_hints(settings), marks(settings, Arrival)
+    prefix = "torch-" if section == "torch" else ""
     flags = []
-    for field in fields(settings):
-        if field.name in skip:
+    for field in sorted(fields(settings), key=lambda field: field.name not in settings.__annotations__):
+        if field.name in ("model", "n_images"):
             continue
-        name = (names or {}).get(field.name, field.name)
-        spelled = {name: None, field.name: None}
-        first, *others = (f"torch-{one.replace('_', '-')}" if section == "torch" else one for one in spelled)
+        spelled = dict.fromkeys(((names or {}).get(field.name, field.name), field.name))
+        first, *others = (prefix + (one.replace("_", "-") if prefix else one) for one in spelled)
         dest = f"{section}.{field.name}" if section else field.name
-        note = " ".join(filter(None, (notes.get(field.name, ""), _default_of(field))))
-        flags.append(Flag(first, dest, hints[field.name], note, tuple(others)))
+        note = notes.get(field.name) or entries[field.name].summary
+        flags.append(Flag(first, dest, hints[field.name], note + _default_of(field), tuple(others)))
     return flags
 
 
@@ -99,7 +92,7 @@ class Options:
         """Destination -> value of every option that was given; `--help` ends the process.
 
         Raises:
-            ConfigError: an unknown option, a bad value, a missing value; the message says the way out.
+            ConfigError: an unknown option, a bad value or a missing value, with the way out.
         """
         found, extra = self._parser.parse_known_args([self._spelled(word) for word in argv])
         if extra:
@@ -134,10 +127,11 @@ class Options:
             self._spelling[_key(name)] = f"--{name}"
         shared: dict[str, Any] = {"dest": flag.dest, "action": _Store, "flag": flag}
         kind: dict[str, Any] = {"metavar": _metavar(flag.kind), "help": flag.note.replace("%", "%%")}
-        if flag.is_switch:
+        is_switch = bool in members(flag.kind)
+        if is_switch:
             kind |= {"nargs": "?", "const": "true"}
         group.add_argument(*(f"--{name}" for name in (flag.name, *flag.others)), **shared, **kind)
-        if flag.is_switch and not flag.replaced_by:
+        if is_switch and not flag.replaced_by:
             opposite = f"no_{_key(flag.name)}"
             self._spelling[opposite] = f"--{opposite}"
             group.add_argument(f"--{opposite}", nargs=0, const="false", help=argparse.SUPPRESS, **shared)
@@ -162,7 +156,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 class _Store(argparse.Action):
-    """Reads a value by the type of its flag, and says so when the spelling is old."""
+    """Reads a value by the type of its flag, and warns of an old spelling."""
 
     def __init__(self, *, flag: Flag, **more: Any) -> None:
         super().__init__(**more)
@@ -190,13 +184,11 @@ def _key(name: str) -> str:
 def _default_of(field: "Field[Any]") -> str:
     if field.default is MISSING or field.default is None:
         return ""
-    return f"(default {str(field.default).lower() if isinstance(field.default, bool) else field.default})"
+    return f" (default {str(field.default).lower() if isinstance(field.default, bool) else field.default})"
 
 
 def _metavar(kind: Any) -> str:
-    parts: Iterable[Any] = members(kind)
-    words = [_METAVARS.get(part) or _choices(part) for part in parts if part is not type(None)]
-    return "|".join(words)
+    return "|".join(_METAVARS.get(part) or _choices(part) for part in members(kind) if part is not type(None))
 
 
 def _choices(kind: Any) -> str:

@@ -15,70 +15,36 @@ Values = dict[str, Any]
 
 QUIET = Flag("quiet", "quiet", bool, "Show warnings and errors only.")
 CONFIG = Flag("config", "config", Path, "YAML file; its keys are the names of the flags, which win over it.")
-BACKEND = "pytorch; other backends are refused. PTYCHOPINN_BACKEND says the same."
 
-TRAINING_NOTES: Mapping[str, str] = {
-    "train_data_file": "The scan to train on (NPZ).",
-    "test_data_file": "A scan to reconstruct afterwards.",
+NOTES: Mapping[str, str] = {
+    "train_data_file": "The scan to train on.",
+    "test_data_file": "The scan to reconstruct; by ptycho_train after the training.",
+    "model_path": "Folder of the training, or its wts.h5.zip.",
     "output_dir": "Folder for all results.",
     "nepochs": "Passes over the scan.",
     "batch_size": "Groups in one step.",
-    "n_groups": "Groups in one pass; every pattern by default.",
-    "n_subsample": "Patterns to use; all by default.",
-    "subsample_seed": "Fixes which ones.",
-    "neighbor_count": "Candidate neighbours of a pattern (K).",
-    "nphotons": "Photons per pattern.",
-    "probe_trainable": "Fit the probe as well.",
-    "backend": BACKEND,
-}
-INFERENCE_NOTES: Mapping[str, str] = {
-    "model_path": "Folder of the training, or its wts.h5.zip.",
-    "test_data_file": "The scan to reconstruct (NPZ).",
-    "output_dir": "Folder for all results.",
-    "n_subsample": "Patterns to use; all by default.",
-    "subsample_seed": "Fixes which ones.",
-    "debug": "Say what is done and why.",
-    "backend": BACKEND,
-}
-MODEL_NOTES: Mapping[str, str] = {
     "N": "Rows and columns of a pattern; taken from the scan, and checked where given.",
-    "gridsize": "A group has gridsize x gridsize patterns.",
-    "architecture": "Network; those that exist are named when another one is asked for.",
-    "model_type": "Self-supervised, or trained on labels.",
+    "debug": "Show what is done and why.",
+    "backend": "pytorch; other backends are refused. PTYCHOPINN_BACKEND has the same effect.",
 }
-EXECUTION_NOTES: Mapping[str, str] = {
-    "accelerator": "Where it runs.",
-    "logger_backend": "Where losses go: csv, tensorboard or none.",
-    "learning_rate": "Peak learning rate.",
-    "early_stop_patience": "Epochs without improvement before training stops.",
-    "inference_batch_size": "Patterns predicted at once.",
-}
+"""Help of the fields that every user needs; the others have what stands on them."""
 EXECUTION_NAMES: Mapping[str, str] = {
     "logger_backend": "logger",
     "accum_steps": "accumulate_grad_batches",
     "checkpoint_monitor_metric": "checkpoint_monitor",
 }
+NO_MLFLOW = "nothing is written to MLflow; leave it out"
 OLD_SPELLINGS = [
     Flag("n_images", "n_groups", int, "Now --n_groups.", replaced_by="write --n_groups"),
     Flag("device", "torch.accelerator", str, "Now --torch-accelerator.", replaced_by="write --torch-accelerator"),
-    Flag(
-        "disable_mlflow",
-        "disable_mlflow",
-        bool,
-        "Not needed: nothing is written to MLflow.",
-        replaced_by="nothing is written to MLflow; leave it out",
-    ),
+    Flag("disable_mlflow", "disable_mlflow", bool, "Not needed: nothing is written to MLflow.", replaced_by=NO_MLFLOW),
 ]
 """Names of earlier versions, with the destination of the new ones."""
-
-
-def execution_flags() -> list[Flag]:
-    """One flag for every execution setting."""
-    return field_flags(PyTorchExecutionConfig, EXECUTION_NOTES, section="torch", names=EXECUTION_NAMES)
+EXECUTION_FLAGS = field_flags(PyTorchExecutionConfig, NOTES, EXECUTION_NAMES, section="torch")
 
 
 def given_values(options: Options, argv: Sequence[str]) -> Values:
-    """What the flags say, and below them what the file of `--config` says.
+    """The values of the flags, which win, and of the file of `--config`.
 
     Raises:
         ConfigError: an unknown key or flag, or a bad value.
@@ -92,37 +58,27 @@ def training_settings(values: Values) -> tuple[TrainingConfig, PyTorchExecutionC
     """The configs of a training run.
 
     Raises:
-        ConfigError: a value breaks a rule.
+        ConfigError: a value breaks a rule, as below.
     """
-    own = {name: value for name, value in values.items() if name in TrainingConfig.__dataclass_fields__}
-    config = TrainingConfig(model=ModelConfig(**_section(values, "model")), **own)
-    return config, execution_settings(values)
+    model = ModelConfig(**_section(values, "model"))
+    return TrainingConfig(model=model, **_own(values, TrainingConfig)), execution_settings(values)
 
 
 def inference_settings(values: Values) -> tuple[InferenceConfig, PyTorchExecutionConfig]:
-    """The configs of a reconstruction; the model's own settings are those of the archive.
-
-    Raises:
-        ConfigError: a value breaks a rule.
-    """
-    own = {name: value for name, value in values.items() if name in InferenceConfig.__dataclass_fields__}
-    return InferenceConfig(model=ModelConfig(), **own), execution_settings(values)
+    """The configs of a reconstruction; the model's own settings are those of the archive."""
+    return InferenceConfig(model=ModelConfig(), **_own(values, InferenceConfig)), execution_settings(values)
 
 
 def execution_settings(values: Values) -> PyTorchExecutionConfig:
-    """How the run is carried out.
-
-    Raises:
-        ConfigError: a value breaks a rule.
-    """
+    """How the run is carried out."""
     return PyTorchExecutionConfig(**_section(values, "torch"))
 
 
 def stitching(execution: PyTorchExecutionConfig) -> list[str]:
     """Overrides of a recipe: patches weighted by the probe, or the central window that was asked for.
 
-    The workflows stitch central windows because clients name one; here nobody does, and the probe's weights give the
-    better image.
+    The workflows stitch central windows because clients name one. Without one the probe's weights give the better
+    image.
     """
     if execution.middle_trim:
         return ["reconstruction.weight=central", f"reconstruction.window_px={execution.middle_trim}"]
@@ -140,6 +96,10 @@ def needed(values: Values, dest: str, flag: str, what: str) -> Any:
     return values[dest]
 
 
+def _own(values: Values, kind: type[TrainingConfig | InferenceConfig]) -> Values:
+    return {name: value for name, value in values.items() if name in kind.__dataclass_fields__}
+
+
 def _section(values: Values, section: str) -> Values:
     prefix = f"{section}."
     return {name.removeprefix(prefix): value for name, value in values.items() if name.startswith(prefix)}
@@ -152,8 +112,6 @@ def _read_yaml(path: Path) -> Mapping[str, Any]:
         raise ConfigError(f"{path}: no such file; give the path of a YAML file to --config") from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"{path}: cannot be read as YAML ({' '.join(str(error).split())})") from None
-    if tree is None:
-        return {}
-    if not isinstance(tree, dict):
-        raise ConfigError(f"{path}: the rule is a mapping such as 'nepochs: 40'")
-    return tree
+    if tree is not None and not isinstance(tree, dict):
+        raise ConfigError(f"{path}: must be a mapping such as 'nepochs: 40', got a {type(tree).__name__}")
+    return tree or {}

@@ -48,6 +48,13 @@ class Arrival:
             for other, values in self.given.items()
         )
 
+    @property
+    def summary(self) -> str:
+        """What becomes of the field, in one line of help."""
+        keys = ", ".join(self.paths)
+        start = f"Sets {keys}" if keys else f"Read by {self.read_by}" if self.read_by else "Not followed"
+        return f"{start}: {self.how}." if self.how else f"{start}."
+
     def acts(self, owner: Any) -> bool:
         """Whether the other fields of a dataclass let this one act."""
         return all(_is_one_of(getattr(owner, other), values) for other, values in self.given.items())

@@ -6,7 +6,7 @@ import typer
 from typer.core import TyperGroup
 
 from ptychopinn import __version__
-from ptychopinn.cli.console import errors
+from ptychopinn.cli.console import exit_code
 from ptychopinn.cli.convert import convert
 from ptychopinn.cli.evaluate import evaluate
 from ptychopinn.cli.info import info
@@ -15,7 +15,6 @@ from ptychopinn.cli.run import run
 from ptychopinn.cli.simulate import simulate
 from ptychopinn.cli.study import study
 from ptychopinn.cli.train import train
-from ptychopinn.errors import PtychoPINNError
 
 HELP = """Ptychography by physics-informed networks: a scan goes in, a quantitative image comes out.
 
@@ -27,15 +26,11 @@ class Verbs(TyperGroup):
     """Our own errors end with their message alone and exit code 2; Ctrl-C ends with 130."""
 
     def invoke(self, ctx: Any) -> Any:
-        """Run a verb."""
-        try:
-            return super().invoke(ctx)
-        except PtychoPINNError as error:
-            errors.print(f"Error: {error}", style="bold red", markup=False, highlight=False, soft_wrap=True)
-            raise typer.Exit(2) from None
-        except KeyboardInterrupt:
-            errors.print(_interrupted(ctx.invoked_subcommand), highlight=False, soft_wrap=True)
-            raise typer.Exit(130) from None
+        """Run a command."""
+        run = super().invoke
+        code = exit_code(lambda: run(ctx), lambda: _interrupted(ctx.invoked_subcommand))
+        if code:
+            raise typer.Exit(code)
 
 
 def _interrupted(verb: str | None) -> str:
