@@ -1,4 +1,4 @@
-"""Tables of groups by the earlier rules, and the dictionary of arrays that they make."""
+"""Tables of groups by the rules of legacy PtychoPINN, and the dictionary of arrays that they make."""
 
 import logging
 from functools import partial
@@ -65,7 +65,7 @@ def whole_scan(
 def drawn_groups(
     scan: Scan, size: int, k: int, n_groups: int, seed: int | None, sequential: bool, oversample: bool
 ) -> NDArray[np.int64]:
-    """The earlier system's groups; like there, its draws move numpy's global stream, so that they are not cached."""
+    """The groups of legacy PtychoPINN, whose draws move numpy's global stream, so that they are not cached."""
     stream = np.random.mtrand._rand
     if seed is not None:
         stream.seed(seed)

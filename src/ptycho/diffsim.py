@@ -1,4 +1,4 @@
-"""Simulated amplitudes under the earlier names; layout (B, H, W, C)."""
+"""Simulated amplitudes under the legacy names; layout (B, H, W, C)."""
 
 from typing import Any
 
@@ -18,12 +18,7 @@ def scale_nphotons(X: NDArray[Any]) -> float:
 
 
 def illuminate_and_diffract(
-    Y_I: NDArray[Any],
-    Y_phi: NDArray[Any],
-    probe: NDArray[Any],
-    intensity_scale: float | None = None,
-    *,
-    seed: int = 0,
+    Y_I: NDArray[Any], Y_phi: NDArray[Any], probe: NDArray[Any], intensity_scale: float | None = None, *, seed: int = 0
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], float]:
     """Noisy amplitudes of an object: X = sqrt(Poisson((s A)^2)) / s, with A = |F[O P]|.
 

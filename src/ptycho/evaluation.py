@@ -1,4 +1,4 @@
-"""Scores of a reconstruction under the earlier name."""
+"""Scores of a reconstruction under the legacy name."""
 
 from typing import Any
 
@@ -22,10 +22,6 @@ def eval_reconstruction(amplitude: NDArray[Any], phase: NDArray[Any], ground_tru
     """
     from ptychopinn.metrics import compare
 
-    amplitude, phase, truth = (_image(values) for values in (amplitude, phase, ground_truth))
-    return compare(amplitude * np.exp(1j * phase), truth)
-
-
-def _image(values: NDArray[Any]) -> NDArray[Any]:
-    image = np.asarray(values)
-    return image[..., 0] if image.ndim == 3 and image.shape[-1] == 1 else image
+    parts = (np.asarray(values) for values in (amplitude, phase, ground_truth))
+    modulus, angle, truth = (part[..., 0] if part.ndim == 3 and part.shape[-1] == 1 else part for part in parts)
+    return compare(modulus * np.exp(1j * angle), truth)

@@ -36,15 +36,11 @@ class PtychoDataContainer:
         truth = self._dataset.get("Y")
         return np.ones(self.X.shape, np.complex64) if truth is None else np.asarray(truth, np.complex64)
 
-    @property
-    def Y_I(self) -> NDArray[np.float32]:
-        """(B, H, W, C), modulus of `Y`."""
-        return np.abs(self.Y)
-
-    @property
-    def Y_phi(self) -> NDArray[np.float32]:
-        """(B, H, W, C), argument of `Y`, rad."""
-        return np.angle(self.Y)
+    Y_I = property(lambda self: np.abs(self.Y), doc="(B, H, W, C) float32, modulus of `Y`.")
+    Y_phi = property(lambda self: np.angle(self.Y), doc="(B, H, W, C) float32, argument of `Y`, rad.")
+    nn_indices = property(lambda self: self._dataset["nn_indices"], doc="(B, C) int64, into the scan.")
+    coords_nominal = property(lambda self: np.asarray(self.local_offsets), doc="The same values as `local_offsets`.")
+    coords_true = coords_nominal
 
     @cached_property
     def local_offsets(self) -> NDArray[np.float32]:
@@ -55,21 +51,6 @@ class PtychoDataContainer:
     def global_offsets(self) -> NDArray[np.float32]:
         """(B, 1, 2, 1), (x, y): group mean, px."""
         return self._carrying("coords_offsets")
-
-    @property
-    def coords_nominal(self) -> NDArray[np.float32]:
-        """The same values as `local_offsets`."""
-        return np.asarray(self.local_offsets)
-
-    @property
-    def coords_true(self) -> NDArray[np.float32]:
-        """The same values as `local_offsets`."""
-        return np.asarray(self.local_offsets)
-
-    @property
-    def nn_indices(self) -> NDArray[np.int64]:
-        """(B, C), into the scan."""
-        return self._dataset["nn_indices"]
 
     @cached_property
     def norm_Y_I(self) -> float:
@@ -125,15 +106,14 @@ def load(
         return PtychoDataContainer(cb(), probeGuess)
     dataset, fraction = cb()
     if which not in ("train", "test"):
-        raise ValueError(f"which is {which!r}; with create_split the rule is 'train' or 'test'")
+        raise ValueError(f"which must be 'train' or 'test' with create_split, got {which!r}")
     first = int(len(dataset["coords_offsets"]) * fraction)
     rows = slice(None, first) if which == "train" else slice(first, None)
     return PtychoDataContainer(_selected(dataset, rows), probeGuess)
 
 
 def _selected(dataset: Mapping[str, Any], rows: slice) -> GroupedData:
-    entries = {
-        key: value if value is None or key == "objectGuess" else value[rows] for key, value in dict(dataset).items()
-    }
+    whole = dict(dataset)
+    entries = {key: value if value is None or key == "objectGuess" else value[rows] for key, value in whole.items()}
     table = dataset.table if isinstance(dataset, GroupedData) else None
     return GroupedData(entries, None if table is None else Table(table.scan, table.index[rows]))

@@ -1,7 +1,5 @@
-"""Saving and loading trained models under the earlier names; the file is the bundle of the core."""
+"""Saving and loading trained models under the legacy names; the file is the bundle of the core."""
 
-import csv
-import io
 import logging
 import math
 from collections.abc import Mapping
@@ -26,13 +24,10 @@ BAD_PIXELS = "bad_pixels"
 
 
 def save(output_path: str | Path) -> Path:
-    """Write the model of this process as `wts.h5.zip`, with `recipe.yaml` and `history.csv` beside it.
+    """Write the model of this process as `wts.h5.zip`, with `recipe.yaml` and `history.csv`; returns its path.
 
     Args:
         output_path: folder; it is made if need be.
-
-    Returns:
-        The bundle.
 
     Raises:
         BundleError: no model was trained or loaded yet.
@@ -43,7 +38,12 @@ def save(output_path: str | Path) -> Path:
     path = save_trained_model(model, folder / BUNDLE_NAME)
     write_text_atomically(folder / "recipe.yaml", model.recipe.to_yaml())
     if session.history:
-        write_text_atomically(folder / "history.csv", _as_csv(session.history))
+        from ptychopinn.training.callbacks import HistoryRecorder
+
+        recorder = HistoryRecorder(folder / "history.csv")
+        rows = zip(*session.history.values(), strict=True)
+        recorder.load_state_dict({"rows": [dict(zip(session.history, row, strict=True)) for row in rows]})
+        write_text_atomically(folder / "history.csv", recorder.as_csv())
     logger.info("model saved to %s", path)
     return path
 
@@ -68,7 +68,7 @@ def load_trained_model(path: str | Path, backend: str | None = None) -> TrainedM
 
     Raises:
         FileNotFoundError: there is no bundle.
-        BundleError: it is damaged, foreign, or pickled by the earlier implementation.
+        BundleError: it is damaged, foreign, or pickled by legacy PtychoPINN.
         ConfigError: another backend was asked for.
     """
     from ptychopinn.api.inputs import say_what_runs
@@ -140,7 +140,7 @@ def _existing(path: Path) -> Path:
         return path
     if (path / "manifest.dill").exists():
         raise BundleError(
-            f"{path}: holds an unpacked archive of the earlier implementation, whose pickled parts are never opened; "
+            f"{path}: holds an unpacked archive of legacy PtychoPINN, whose pickled parts are never opened; "
             "give a model that this version saved"
         )
     raise FileNotFoundError(
@@ -173,11 +173,3 @@ def _storable(settings: Mapping[str, Any]) -> dict[str, Any]:
         else:
             kept[key] = value
     return kept
-
-
-def _as_csv(history: Mapping[str, list[float]]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(history)
-    writer.writerows([f"{value:.8g}" for value in row] for row in zip(*history.values(), strict=True))
-    return text.getvalue()

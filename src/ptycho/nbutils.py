@@ -1,4 +1,4 @@
-"""Helpers of notebooks under the earlier names."""
+"""Helpers of notebooks under the legacy names."""
 
 from typing import TYPE_CHECKING, Any
 

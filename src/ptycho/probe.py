@@ -1,4 +1,4 @@
-"""The probe of the session, under the earlier names."""
+"""The probe of the session, under the legacy names."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ def set_probe_guess(X_train: Any = None, probe_guess: NDArray[Any] | None = None
 
 
 def set_probe(probe: NDArray[Any]) -> None:
-    """Another name of `set_probe_guess(None, probe)`."""
+    """The same as `set_probe_guess(None, probe)`."""
     set_probe_guess(None, probe)
 
 
@@ -60,7 +60,7 @@ def as_modes(probe: NDArray[Any]) -> NDArray[np.complex64]:
         probe = probe[..., 0]
     modes = probe[None] if probe.ndim == 2 else probe
     if modes.ndim != 3 or modes.shape[1] != modes.shape[2]:
-        raise ValueError(f"the probe has shape {probe.shape}; the rule is (H, W), (H, W, 1) or (modes, H, W), square")
+        raise ValueError(f"the probe must be square, (H, W), (H, W, 1) or (modes, H, W), got {probe.shape}")
     return np.ascontiguousarray(modes, dtype=np.complex64)
 
 

@@ -1,4 +1,4 @@
-"""Measured data under the earlier names, and the dictionary of groups made from them."""
+"""Measured data under the legacy names, and the dictionary of groups made from them."""
 
 import logging
 from dataclasses import replace
@@ -77,7 +77,7 @@ class RawData:
 
     @classmethod
     def of_scan(cls, scan: Scan) -> "RawData":
-        """A scan of the core under the earlier names."""
+        """A scan of the core under the legacy names."""
         data = cls.__new__(cls)
         data.scan = scan
         return data
@@ -121,9 +121,9 @@ class RawData:
     ) -> "RawData":
         """Data as ptychodus hands them over at reconstruction.
 
-        ptychodus gives counts, a probe (modes, H, W), and positions of the geometric centre, (N-1)/2. Scripts for the
-        earlier system give amplitudes, a probe (H, W), and positions of element (N//2, N//2). With `auto`, a stack of
-        modes means counts, else the evidence decides; and counts mean ptychodus, whose positions are converted here.
+        ptychodus gives counts, a probe (modes, H, W), and positions of the geometric centre, (N-1)/2. Legacy scripts
+        give amplitudes, a probe (H, W), and positions of element (N//2, N//2). With `auto`, a stack of modes means
+        counts, else the evidence decides; and counts mean ptychodus, whose positions are converted here.
 
         Raises:
             ScanError: arrays that make no scan.
@@ -134,39 +134,22 @@ class RawData:
         data = cls(xcoords, ycoords, None, None, diff3d, probe, scan_index, objectGuess, domain=domain)
         scan = data.scan
         offset = position_offset_px(scan.pattern_size, position_origin, {}, scan.domain == "counts", scan.source)
-        logger.info(
-            "%d patterns, %s (%s); %g px added to positions", len(scan), scan.domain, scan.domain_reason, offset
-        )
+        found = len(scan), scan.domain, scan.domain_reason, offset
+        logger.info("%d patterns, %s (%s); %g px added to positions", *found)
         return cls.of_scan(replace(scan, positions_px=scan.positions_px + offset))
 
     def to_file(self, path: str | Path) -> Path:
         """Write an NPZ that `from_file` gives back exactly; returns the path."""
         return write_npz(self.scan, path)
 
-    @property
-    def xcoords(self) -> NDArray[np.float64]:
-        """(N,), columns, px."""
-        return self.scan.positions_px[:, 1]
-
-    @property
-    def ycoords(self) -> NDArray[np.float64]:
-        """(N,), rows, px."""
-        return self.scan.positions_px[:, 0]
-
-    @property
-    def xcoords_start(self) -> NDArray[np.float64]:
-        """(N,), nominal columns, px."""
-        return self._nominal[:, 1]
-
-    @property
-    def ycoords_start(self) -> NDArray[np.float64]:
-        """(N,), nominal rows, px."""
-        return self._nominal[:, 0]
-
-    @property
-    def diff3d(self) -> NDArray[Any]:
-        """(N, H, W), as recorded; `scan.domain` says whether amplitudes or counts."""
-        return self.scan.patterns
+    xcoords = property(lambda self: self.scan.positions_px[:, 1], doc="(N,), columns, px.")
+    ycoords = property(lambda self: self.scan.positions_px[:, 0], doc="(N,), rows, px.")
+    xcoords_start = property(lambda self: self._nominal[:, 1], doc="(N,), nominal columns, px.")
+    ycoords_start = property(lambda self: self._nominal[:, 0], doc="(N,), nominal rows, px.")
+    diff3d = property(lambda self: self.scan.patterns, doc="(N, H, W), as recorded: of the domain `scan.domain`.")
+    objectGuess = property(lambda self: self.scan.object_guess, doc="(Y, X) complex64, where there is one.")
+    Y = property(lambda self: self.scan.truth_patches, doc="(N, H, W) complex64, ground-truth patches, if any.")
+    metadata = property(lambda self: dict(self.scan.metadata), doc="Entries of the file beside the arrays.")
 
     @property
     def probeGuess(self) -> NDArray[np.complex64]:
@@ -174,24 +157,9 @@ class RawData:
         return self.scan.probe[0] if len(self.scan.probe) == 1 else self.scan.probe
 
     @property
-    def objectGuess(self) -> NDArray[np.complex64] | None:
-        """(Y, X), where there is one."""
-        return self.scan.object_guess
-
-    @property
     def scan_index(self) -> NDArray[np.int64]:
         """(N,), which object a pattern belongs to."""
         return np.zeros(len(self.scan), np.int64) if self.scan.scan_index is None else self.scan.scan_index
-
-    @property
-    def Y(self) -> NDArray[np.complex64] | None:
-        """(N, H, W), ground-truth patches, where there are some."""
-        return self.scan.truth_patches
-
-    @property
-    def metadata(self) -> dict[str, Any]:
-        """What the file said beside the arrays."""
-        return dict(self.scan.metadata)
 
     @property
     def _nominal(self) -> NDArray[np.float64]:
@@ -221,12 +189,12 @@ class RawData:
         """Groups of neighbouring patterns, as a dictionary.
 
         Without `n_groups` the whole scan is grouped: each pattern is the first one of `nsamples` groups. With it, so
-        many groups are drawn in all, the same ones for the same seed as the earlier system draws.
+        many groups are drawn in all, the same ones for the same seed as in legacy PtychoPINN.
 
         Args:
             N: rows (and columns) of the patterns.
             K: nearest neighbours from which a group is drawn; raised to what a group needs.
-            nsamples: groups for each pattern; 1 is the whole scan. It multiplies and never truncates.
+            nsamples: groups for each pattern; 1 is the whole scan.
             dataset_path: file of the data. Groups of the whole scan are kept beside it for the next time.
             seed: of the draws; with `n_groups`, None goes on with numpy's global stream.
             sequential_sampling: take the first patterns instead of drawing.
@@ -264,5 +232,5 @@ class RawData:
 def _pairs(xcoords: ArrayLike, ycoords: ArrayLike) -> NDArray[np.float64]:
     x, y = np.asarray(xcoords), np.asarray(ycoords)
     if x.ndim != 1 or x.shape != y.shape:
-        raise ScanError(f"coordinates have shapes {x.shape} and {y.shape}; the rule is two lists of the same length")
+        raise ScanError(f"coordinates must be two lists of the same length, got shapes {x.shape} and {y.shape}")
     return np.stack([y, x], axis=1)

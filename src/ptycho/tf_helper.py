@@ -1,4 +1,4 @@
-"""Shifts, patches and reassembly under the earlier names; images (B, H, W, C), offsets (B, 1, 2, C) of (x, y)."""
+"""Shifts, patches and reassembly under the legacy names; images (B, H, W, C), offsets (B, 1, 2, C) of (x, y)."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -64,9 +64,9 @@ def extract_patches_position(imgs: NDArray[Any], offsets_xy: NDArray[Any], jitte
 def reassemble_patches(channels: NDArray[Any], offsets_xy: NDArray[Any]) -> NDArray[Any]:
     """Patches (B, N, N, C) of each group merged on (B, R, R, 1), R = `params.get("padded_size")`.
 
-    The earlier formula: the sum of patches moved by minus their offsets (less the mean over the batch), over the
-    sum of moved central windows + 0.001. The models here merge by `ptychopinn.physics.merge_group` instead, which
-    weighs both sums alike.
+    The legacy formula: the sum of patches moved by minus their offsets (less the mean over the batch), over the sum of
+    moved central windows + 0.001. The models here merge by `ptychopinn.physics.merge_group` instead, which gives both
+    sums the same weights.
     """
     from ptychopinn.physics import average
 
@@ -115,7 +115,7 @@ def reassemble_position(obj_tensor: NDArray[Any], global_offsets: NDArray[Any], 
 
     The offsets of a container remember their scan: patches go to their own positions, the result has exactly the
     frame of the scan's object guess, each pattern counts once, and where the steps are wider than the window, patches
-    weighted by the probe fill what would be holes; 1 where nothing was measured. Of plain offsets the earlier formula
+    weighted by the probe fill what would be holes; 1 where nothing was measured. Of plain offsets the legacy formula
     makes the image: the central M px moved by +(offset - mean offset), over 1e-9 + moved ones, on a square of M plus
     the largest offset, rounded up to even, on every side.
 
@@ -171,7 +171,7 @@ def _of_the_scan(table: Table) -> Prediction:
 
 
 def _shifted_sums(obj_tensor: NDArray[Any], global_offsets: NDArray[Any], M: int) -> "tuple[Tensor, Tensor]":
-    """Placed central windows and placed ones, (R, R) each, of the earlier formula."""
+    """Placed central windows and placed ones, (R, R) each, of the legacy formula."""
     import torch
 
     from ptychopinn.physics import accumulate
@@ -180,8 +180,8 @@ def _shifted_sums(obj_tensor: NDArray[Any], global_offsets: NDArray[Any], M: int
     offsets = _yx(global_offsets)
     if offsets.shape[:2] != patches.shape[:2]:
         raise ValueError(
-            f"patches have shape {np.shape(obj_tensor)} and offsets {np.shape(global_offsets)}; the rule is one offset "
-            "for each patch, (B, 1, 2, C), or the offsets of a container"
+            f"there must be one offset for each patch, (B, 1, 2, C), got offsets of shape {np.shape(global_offsets)} for "
+            f"patches of shape {np.shape(obj_tensor)}; or give the offsets of a container"
         )
     positions = (offsets - offsets.mean((0, 1))).flatten(0, 1)
     pad = int(positions.abs().max().ceil())
@@ -191,7 +191,7 @@ def _shifted_sums(obj_tensor: NDArray[Any], global_offsets: NDArray[Any], M: int
 
 
 def _merged_sums(channels: NDArray[Any], offsets_xy: NDArray[Any]) -> "tuple[Tensor, Tensor]":
-    """Placed patches and placed central windows, (B, R, R) each, of the earlier merge."""
+    """Placed patches and placed central windows, (B, R, R) each, of the legacy merge."""
     from ptychopinn.physics import place_patches
     from ptychopinn.physics.merge import central_window
 
@@ -221,7 +221,7 @@ def _yx(offsets: NDArray[Any]) -> "Tensor":
     """(B, 1, 2, C), or (B, 1, 1, 2), of (x, y) to (B, C, 2) of (y, x)."""
     pairs = np.asarray(offsets)
     if pairs.ndim != 4 or pairs.shape[1] != 1 or 2 not in pairs.shape[2:]:
-        raise ValueError(f"offsets have shape {pairs.shape}; the rule is (B, 1, 2, C), or (B, 1, 1, 2)")
+        raise ValueError(f"offsets must have shape (B, 1, 2, C), or (B, 1, 1, 2), got {pairs.shape}")
     pairs = pairs[:, 0] if pairs.shape[2] == 1 else pairs[:, 0].transpose(0, 2, 1)
     return _tensor(pairs[..., ::-1])
 

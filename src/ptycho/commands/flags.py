@@ -81,7 +81,7 @@ class Options:
             argument_default=argparse.SUPPRESS,
             formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=36, width=110),
         )
-        self._by_key: dict[str, Flag] = {}
+        self._flags: dict[str, Flag] = {}
         self._spelling = {"help": "--help"}
         for title, flags in groups.items():
             group = self._parser.add_argument_group(title)
@@ -97,7 +97,13 @@ class Options:
         found, extra = self._parser.parse_known_args([self._spelled(word) for word in argv])
         if extra:
             raise ConfigError(f"{extra[0].partition('=')[0]} is no option of this command{self._near(extra[0])}")
-        return vars(found)
+        values = {}
+        for name, text in vars(found).items():
+            flag = self._flags[name]
+            if flag.replaced_by:
+                logger.warning("DeprecationWarning: --%s is an old spelling; %s", flag.name, flag.replaced_by)
+            values[flag.dest] = _read(flag, text, f"--{flag.name}")
+        return values
 
     def knows(self, name: str) -> bool:
         """Whether there is a flag of that name, in either spelling."""
@@ -115,26 +121,27 @@ class Options:
                 nested = {f"torch_{name}" if key == "torch" else name: item for name, item in value.items()}
                 values |= self.from_mapping(nested, where)
                 continue
-            flag = self._by_key.get(_key(str(key)))
+            flag = self._flags.get(_key(str(key)))
             if flag is None:
                 raise ConfigError(f"{where}: unknown key {key}{self._near(str(key))}")
-            values[flag.dest] = _read(flag, value, f"{where}: {key}")
+            text = ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+            values[flag.dest] = _read(flag, text, f"{where}: {key}")
         return values
 
     def _add(self, group: Any, flag: Flag) -> None:
-        for name in (flag.name, *flag.others):
-            self._by_key[_key(name)] = flag
+        names = (flag.name, *flag.others)
+        for name in names:
+            self._flags[_key(name)] = flag
             self._spelling[_key(name)] = f"--{name}"
-        shared: dict[str, Any] = {"dest": flag.dest, "action": _Store, "flag": flag}
-        kind: dict[str, Any] = {"metavar": _metavar(flag.kind), "help": flag.note.replace("%", "%%")}
+        dest, note = _key(flag.name), flag.note.replace("%", "%%")
         is_switch = bool in members(flag.kind)
-        if is_switch:
-            kind |= {"nargs": "?", "const": "true"}
-        group.add_argument(*(f"--{name}" for name in (flag.name, *flag.others)), **shared, **kind)
+        optional = {"nargs": "?", "const": "true"} if is_switch else {}
+        group.add_argument(
+            *(f"--{name}" for name in names), dest=dest, metavar=_metavar(flag.kind), help=note, **optional
+        )
         if is_switch and not flag.replaced_by:
-            opposite = f"no_{_key(flag.name)}"
-            self._spelling[opposite] = f"--{opposite}"
-            group.add_argument(f"--{opposite}", nargs=0, const="false", help=argparse.SUPPRESS, **shared)
+            self._spelling[f"no_{dest}"] = f"--no_{dest}"
+            group.add_argument(f"--no_{dest}", dest=dest, action="store_const", const="false", help=argparse.SUPPRESS)
 
     def _spelled(self, word: str) -> str:
         """An option as it was registered, whatever its dashes and underscores."""
@@ -155,22 +162,7 @@ class _Parser(argparse.ArgumentParser):
         raise ConfigError(message.removeprefix("argument ").replace(": expected one argument", " needs a value"))
 
 
-class _Store(argparse.Action):
-    """Reads a value by the type of its flag, and warns of an old spelling."""
-
-    def __init__(self, *, flag: Flag, **more: Any) -> None:
-        super().__init__(**more)
-        self.flag = flag
-
-    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
-        if self.flag.replaced_by:
-            logger.warning("DeprecationWarning: %s is an old spelling; %s", option_string, self.flag.replaced_by)
-        text = self.const if values == [] else values
-        setattr(namespace, self.dest, _read(self.flag, text, option_string or self.flag.name))
-
-
-def _read(flag: Flag, value: Any, where: str) -> Any:
-    text = ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+def _read(flag: Flag, text: str, where: str) -> Any:
     try:
         return read_value(flag.kind, text)
     except ConfigError as error:

@@ -4,10 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ptycho.commands.flags import Flag, Options, field_flags
 from ptycho.config.config import InferenceConfig, ModelConfig, PyTorchExecutionConfig, TrainingConfig
+from ptychopinn.config.recipe import read_yaml
 from ptychopinn.errors import ConfigError
 
 Values = dict[str, Any]
@@ -51,7 +50,7 @@ def given_values(options: Options, argv: Sequence[str]) -> Values:
     """
     values = options.parse(argv)
     path = values.pop("config", None)
-    return {**options.from_mapping(_read_yaml(path), str(path)), **values} if path else values
+    return {**options.from_mapping(read_yaml(path), str(path)), **values} if path else values
 
 
 def training_settings(values: Values) -> tuple[TrainingConfig, PyTorchExecutionConfig]:
@@ -103,15 +102,3 @@ def _own(values: Values, kind: type[TrainingConfig | InferenceConfig]) -> Values
 def _section(values: Values, section: str) -> Values:
     prefix = f"{section}."
     return {name.removeprefix(prefix): value for name, value in values.items() if name.startswith(prefix)}
-
-
-def _read_yaml(path: Path) -> Mapping[str, Any]:
-    try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no such file; give the path of a YAML file to --config") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: cannot be read as YAML ({' '.join(str(error).split())})") from None
-    if tree is not None and not isinstance(tree, dict):
-        raise ConfigError(f"{path}: must be a mapping such as 'nepochs: 40', got a {type(tree).__name__}")
-    return tree or {}
