@@ -3,7 +3,7 @@
 import logging
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -76,14 +76,14 @@ class RawData:
         )
 
     @classmethod
-    def of_scan(cls, scan: Scan) -> "RawData":
+    def of_scan(cls, scan: Scan) -> Self:
         """A scan of the core under the legacy names."""
         data = cls.__new__(cls)
         data.scan = scan
         return data
 
     @classmethod
-    def from_file(cls, path: str | Path) -> "RawData":
+    def from_file(cls, path: str | Path) -> Self:
         """Read a file of any format that `ptychopinn.read_scan` knows, by its rules.
 
         Raises:
@@ -101,10 +101,11 @@ class RawData:
         scan_index: ArrayLike | None = None,
         objectGuess: NDArray[Any] | None = None,
         **optional: Any,
-    ) -> "RawData":
+    ) -> Self:
         """Data whose nominal positions are their positions; `optional` as for the constructor."""
         start = optional.pop("xcoords_start", None), optional.pop("ycoords_start", None)
-        return cls(xcoords, ycoords, *start, diff3d, probeGuess, scan_index, objectGuess, **optional)
+        made = RawData(xcoords, ycoords, *start, diff3d, probeGuess, scan_index, objectGuess, **optional)
+        return cls.of_scan(made.scan)
 
     @classmethod
     def from_coords_without_pc(
@@ -118,7 +119,7 @@ class RawData:
         *,
         domain: DomainChoice = "auto",
         position_origin: PositionOrigin = "auto",
-    ) -> "RawData":
+    ) -> Self:
         """Data as ptychodus hands them over at reconstruction.
 
         ptychodus gives counts, a probe (modes, H, W), and positions of the geometric centre, (N-1)/2. Legacy scripts
@@ -131,8 +132,7 @@ class RawData:
         probe = np.asarray(probeGuess)
         if domain == "auto" and probe.ndim == 3 and probe.shape[-1] != 1:
             domain = "counts"
-        data = cls(xcoords, ycoords, None, None, diff3d, probe, scan_index, objectGuess, domain=domain)
-        scan = data.scan
+        scan = RawData(xcoords, ycoords, None, None, diff3d, probe, scan_index, objectGuess, domain=domain).scan
         offset = position_offset_px(scan.pattern_size, position_origin, {}, scan.domain == "counts", scan.source)
         found = len(scan), scan.domain, scan.domain_reason, offset
         logger.info("%d patterns, %s (%s); %g px added to positions", *found)

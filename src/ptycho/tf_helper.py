@@ -180,8 +180,8 @@ def _shifted_sums(obj_tensor: NDArray[Any], global_offsets: NDArray[Any], M: int
     offsets = _yx(global_offsets)
     if offsets.shape[:2] != patches.shape[:2]:
         raise ValueError(
-            f"there must be one offset for each patch, (B, 1, 2, C), got offsets of shape {np.shape(global_offsets)} for "
-            f"patches of shape {np.shape(obj_tensor)}; or give the offsets of a container"
+            f"there must be one offset for each patch, (B, 1, 2, C), got {np.shape(global_offsets)} for patches "
+            f"{np.shape(obj_tensor)}; or give the offsets of a container"
         )
     positions = (offsets - offsets.mean((0, 1))).flatten(0, 1)
     pad = int(positions.abs().max().ceil())

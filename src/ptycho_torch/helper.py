@@ -1,4 +1,4 @@
-"""The physics under its older names, in the PyTorch layout: images (B, C, H, W), pairs [x, y] as (B, C, 1, 2).
+"""The physics under its legacy names, in the PyTorch layout: images (B, C, H, W), pairs [x, y] as (B, C, 1, 2).
 
 Each is a line or two of `ptychopinn.physics`.
 """
@@ -59,7 +59,7 @@ def reassemble_patches_position_real(
     Args:
         patches: complex.
         offsets: (B, C, 1, 2), `coords_relative`: group centre minus position.
-        padded_size: Y; what lies beyond is lost, as in the earlier system. `ptychopinn.physics.merge_group` refuses.
+        padded_size: Y; what lies beyond is lost, unlike in `ptychopinn.physics.merge_group`, which refuses.
         weighting: the central half, divided by its sum + 0.001 (`central_mask`) or by its sum (`uniform`); or the
             intensity of `probe`.
         probe: (H, W) or (M, H, W), for the weighting `probe`.

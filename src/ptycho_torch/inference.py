@@ -1,4 +1,4 @@
-"""Reconstruction in one call, for scripts of the earlier system."""
+"""Reconstruction in one call, for legacy scripts."""
 
 from pathlib import Path
 

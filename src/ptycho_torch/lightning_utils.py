@@ -8,8 +8,6 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from ptycho_torch.model import loss_names
-from ptychopinn.config import TrainingConfig
-from ptychopinn.models import PatchModel
 from ptychopinn.training.module import TrainingModule
 
 MODEL_NAME = "model.ckpt"
@@ -35,24 +33,14 @@ class ClientTrainingModule(TrainingModule):
     """Logs the loss under the client's name too, and keeps the client's configurations in every checkpoint.
 
     Args:
-        model: what is fitted.
-        config: optimiser and schedule.
-        mean_count: mean count of a pixel.
-        recipe: plain values, stored in every checkpoint.
+        core: arguments of the core's module: model, optimiser, mean count, recipe.
         configs: the client's four configurations, plain values.
     """
 
-    def __init__(
-        self,
-        model: PatchModel,
-        config: TrainingConfig,
-        mean_count: float,
-        recipe: dict[str, Any],
-        configs: Mapping[str, Any],
-    ) -> None:
-        super().__init__(model, config, mean_count, recipe)
+    def __init__(self, *core: Any, configs: Mapping[str, Any]) -> None:
+        super().__init__(*core)
         self.save_hyperparameters({"configs": dict(configs)})
-        self.loss_name, self.val_loss_name = loss_names(model.config)
+        self.loss_name, self.val_loss_name = loss_names(self.model.config)
 
     def log_loss(self, stage: str, total: Tensor, count: int) -> None:
         """As the core does, and once more as `poisson_train_loss` and the like; with the learning rate."""

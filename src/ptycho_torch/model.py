@@ -82,10 +82,7 @@ class PtychoPINN_Lightning(nn.Module):
 
         Args:
             checkpoint_path: of the file.
-            model_config: takes the place of the stored one, as do the others; what fixes the network stays as it was.
-            data_config: see above.
-            training_config: see above.
-            inference_config: see above.
+            model_config: takes the place of the stored one, as do the three others; the network stays as it was.
 
         Raises:
             FileNotFoundError: no such file.

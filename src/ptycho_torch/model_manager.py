@@ -62,7 +62,7 @@ class TorchModel:
         images, offsets = (torch.as_tensor(value).detach().cpu().numpy() for value in inputs)
         if images.ndim != 4 or offsets.shape != (*images.shape[:2], 1, 2):
             raise ValueError(
-                f"inputs have shapes {images.shape} and {offsets.shape}; the rule is (B, C, H, W) and (B, C, 1, 2)"
+                f"inputs must have shapes (B, C, H, W) and (B, C, 1, 2), got {images.shape} and {offsets.shape}"
             )
         patches = self.trained.predict([np.moveaxis(images, 1, -1), offsets.transpose(0, 2, 3, 1)], batch_size)
         return torch.from_numpy(np.ascontiguousarray(np.moveaxis(np.asarray(patches), -1, 1)))

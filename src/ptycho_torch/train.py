@@ -1,4 +1,4 @@
-"""Training in one call, for scripts of the earlier system."""
+"""Training in one call, for legacy scripts."""
 
 import json
 from collections.abc import Sequence

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ptycho_torch.config_params import DataConfig, InferenceConfig, ModelConfig, TrainingConfig
+from ptycho_torch.plain_configs import KINDS, Four
 from ptychopinn.errors import MissingExtraError
 
 if TYPE_CHECKING:
@@ -41,26 +42,14 @@ class PtychoModel:
         Raises:
             ValueError: settings that contradict each other, or that no field may have.
         """
-        configs: dict[str, Any] = {
-            "model_config": config_manager.model_config,
-            "data_config": config_manager.data_config,
-            "training_config": config_manager.training_config,
-            "inference_config": config_manager.inference_config,
-        }
+        configs: dict[str, Any] = {name: getattr(config_manager, name) for name in KINDS}
         new = cls(**configs)
         new.model = model(**configs)
         return new
 
     @staticmethod
-    def _extract_configs_from_checkpoint(
-        checkpoint_path: str | Path,
-    ) -> tuple[DataConfig, ModelConfig, TrainingConfig, InferenceConfig]:
-        """The configurations of a checkpoint: data, model, training, inference.
-
-        Raises:
-            FileNotFoundError: no such file.
-            ValueError: it is no checkpoint; the message names the file.
-        """
+    def _extract_configs_from_checkpoint(checkpoint_path: str | Path) -> Four:
+        """The configurations of a checkpoint: data, model, training, inference; errors are those of `load`."""
         from ptycho_torch.api.checkpoint import read_checkpoint
         from ptycho_torch.to_recipe import from_dicts
 
@@ -114,11 +103,7 @@ class PtychoModel:
 
     @classmethod
     def load_from_mlflow(cls, *args: Any, **kwargs: Any) -> NoReturn:
-        """Not there yet.
-
-        Raises:
-            ImportError: always, with the line that will install it, and what works without.
-        """
+        """Not there yet, as `save_mlflow`."""
         raise _no_mlflow("PtychoModel.load")
 
 

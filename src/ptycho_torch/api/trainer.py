@@ -13,7 +13,6 @@ from ptycho_torch.api.data_loader import PtychoDataLoader
 from ptycho_torch.api.devices import on_usable_device
 from ptycho_torch.api.model import PtychoModel, _no_mlflow
 from ptycho_torch.api.task_log import CLIENT, client_log
-from ptychopinn.config import Recipe
 from ptychopinn.data import Scan
 from ptychopinn.errors import ConfigError
 
@@ -27,7 +26,7 @@ logger = logging.getLogger(f"{CLIENT}.training")
 
 @dataclass
 class LightningHandle:
-    """What a client may reach of Lightning before training starts."""
+    """What a client may change of Lightning before training starts."""
 
     callbacks: list[Any] = field(default_factory=list)
     """Lightning callbacks, read when training starts. They are called in this process, picklable or not."""
@@ -52,12 +51,7 @@ class Trainer:
         orchestration: str = "lightning",
         config_manager: ConfigManager | None = None,
     ) -> "Trainer":
-        """A trainer by Lightning.
-
-        Raises:
-            ImportError: MLflow is asked for; the message says what works.
-            ValueError: another orchestration.
-        """
+        """A trainer by Lightning; `ImportError` where MLflow is asked for, `ValueError` for another orchestration."""
         _check_orchestration(orchestration)
         return cls(model, dataloader, config_manager or dataloader.config_manager)
 
@@ -88,7 +82,8 @@ class Trainer:
         scans, configs = self.dataloader.scans, as_dicts(*self.config_manager.four)
         warn_ignored(*self.config_manager.four)
         with RunLog() as log:
-            recipe = self._recipe()
+            recipe = self.config_manager.recipe(min(map(len, scans)))
+            recipe = on_usable_device(recipe, self.config_manager.training_config.device)
             start, folder = begin(scans, self.dataloader.output_dir, recipe, log)
             if name:
                 logger.info("experiment %s", name)
@@ -104,11 +99,6 @@ class Trainer:
                 write_training(result, folder)
                 self.model.save(folder / MODEL_NAME)
                 logger.info("%s: the trained model", folder / MODEL_NAME)
-
-    def _recipe(self) -> Recipe:
-        """What the settings mean for these patterns and on this machine."""
-        recipe = self.config_manager.recipe(min(map(len, self.dataloader.scans)))
-        return on_usable_device(recipe, self.config_manager.training_config.device)
 
 
 def with_validation(start: "Prepared") -> "Prepared":
@@ -138,4 +128,4 @@ def _check_orchestration(name: str) -> None:
     if name.casefold() == "mlflow":
         raise _no_mlflow("orchestration='lightning' and PtychoModel.save")
     if name.casefold() != "lightning":
-        raise ConfigError(f"orchestration is {name!r}; the rule is 'lightning'")
+        raise ConfigError(f"orchestration must be 'lightning', got {name!r}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ptycho.probe import as_modes
 from ptycho.raw_data import RawData
 from ptycho_torch.config_params import DataConfig, DatagenConfig
 from ptychopinn.data import Scan
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 ArraySource = str | Path | NDArray[Any]
 
 _KINDS = {"grf": "gaussian_field", "gaussian": "gaussian_field", "siemens": "siemens_star", "diagonal": "diagonals"}
-"""Older names of object classes."""
+"""Legacy names of object classes."""
 
 
 def from_simulation(
@@ -134,32 +135,19 @@ def _experiment(settings: DatagenConfig, probe: NDArray[np.complex64], nphotons:
     from ptychopinn.simulation import make_object, position_bounds
 
     for_object, for_positions = np.random.default_rng(seed).spawn(2)
-    rows, columns = settings.image_size
     kind = settings.object_class.casefold()
-    object_ = make_object(_KINDS.get(kind, kind), (rows, columns), for_object)
-    bounds = position_bounds((rows, columns), (probe.shape[-2], probe.shape[-1]))
+    object_ = make_object(_KINDS.get(kind, kind), settings.image_size, for_object)
+    bounds = position_bounds(settings.image_size, (probe.shape[-2], probe.shape[-1]))
     positions = for_positions.uniform(bounds[0], bounds[1], (settings.diff_per_object, 2))
-    return from_simulation(
-        positions[:, 1],
-        positions[:, 0],
-        probe,
-        object_,
-        nphotons,
-        beamstop_diameter=settings.beamstop_diameter,
-        seed=seed,
-    )
+    x, y, stop = positions[:, 1], positions[:, 0], settings.beamstop_diameter
+    return from_simulation(x, y, probe, object_, nphotons, beamstop_diameter=stop, seed=seed)
 
 
 def _probe(source: ArraySource) -> NDArray[np.complex64]:
     """(modes, H, W)."""
     from ptychopinn.simulation import load_probe
 
-    if isinstance(source, str | Path):
-        return load_probe(Path(source))
-    probe = np.asarray(source, np.complex64)
-    if probe.ndim == 3 and probe.shape[2] == 1:
-        probe = probe[..., 0]
-    return probe[None] if probe.ndim == 2 else probe
+    return load_probe(Path(source)) if isinstance(source, str | Path) else as_modes(np.asarray(source))
 
 
 def _object(source: ArraySource) -> NDArray[np.complex64]:

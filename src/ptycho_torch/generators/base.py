@@ -1,4 +1,4 @@
-"""An architecture of the core's registry, as scripts of the earlier system ask for it."""
+"""An architecture of the core's registry, as legacy scripts ask for it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from ptycho_torch.plain_configs import KINDS
+
 if TYPE_CHECKING:
     from ptycho.config.config import TrainingConfig
     from ptycho_torch.model import PtychoPINN_Lightning
-
-CONFIGS = ("data_config", "model_config", "training_config", "inference_config")
-"""Keys of `pt_configs`."""
 
 
 class RegisteredGenerator:
@@ -43,7 +42,7 @@ class RegisteredGenerator:
         from ptycho_torch.model import PtychoPINN_Lightning
         from ptychopinn.models import build_model
 
-        configs = {name: pt_configs[name] for name in CONFIGS}
+        configs = {name: pt_configs[name] for name in KINDS}
         configs["model_config"] = replace(configs["model_config"], architecture=self.name)
         module = PtychoPINN_Lightning(**configs)
         size = configs["data_config"].N

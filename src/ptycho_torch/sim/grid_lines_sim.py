@@ -1,4 +1,4 @@
-"""The grid-lines simulator under the earlier name."""
+"""The grid-lines simulator under the legacy name."""
 
 from pathlib import Path
 from typing import Any

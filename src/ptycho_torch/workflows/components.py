@@ -49,16 +49,7 @@ def run_cdi_example_torch(
     Where `config.output_dir` differs from its default, `wts.h5.zip`, `recipe.yaml` and `history.csv` go into it; else
     nothing is written.
 
-    Args:
-        train_data: `RawDataTorch`, `RawData` or a container.
-        test_data: the same, or None; it takes no part in the training.
-        config: settings; the pattern size is that of the data, and the backend is PyTorch.
-        flip_x: the columns of the positions count the other way.
-        flip_y: so do the rows.
-        transpose: rows and columns of the patterns are interchanged.
-        M: side of the central window of each patch that is stitched, px.
-        do_stitching: reconstruct `test_data`.
-        execution_config: how the training is carried out.
+    The arguments are those of `ptycho.workflows.components.run_cdi_example`; the backend is always PyTorch.
 
     Returns:
         Amplitude and phase, each (Y, X) or None, and the results: `history` (dict of lists), `train_container`,
@@ -69,17 +60,9 @@ def run_cdi_example_torch(
         PtychoPINNError: data or settings cannot be used.
     """
     shared = import_with_torch(_SHARED)
-    turned = (flip_x, flip_y, transpose)
+    older = (train_data, test_data, for_pytorch(config), flip_x, flip_y, transpose, M, do_stitching)
     with only_pytorch():
-        amplitude, phase, results = shared.run_cdi_example(
-            train_data,
-            test_data,
-            for_pytorch(config),
-            *turned,
-            M,
-            do_stitching,
-            torch_execution_config=execution_config,
-        )
+        amplitude, phase, results = shared.run_cdi_example(*older, torch_execution_config=execution_config)
     return amplitude, phase, _finished(results, config)
 
 

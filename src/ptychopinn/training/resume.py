@@ -2,14 +2,10 @@
 
 import logging
 import math
-import pickle
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
-import torch
-
+from ptychopinn.bundle.checkpoint import read_checkpoint, reason_of
 from ptychopinn.config import FittedStatistics, Recipe
 from ptychopinn.errors import BundleError, ConfigError
 
@@ -17,7 +13,6 @@ logger = logging.getLogger("ptychopinn.training")
 
 _SECTIONS = ("data", "model", "training")
 """Of the recipe: those that decide the result of training."""
-_UNREADABLE = (RuntimeError, LookupError, TypeError, EOFError, OSError, ValueError)
 
 
 def checkpoint_to_resume(folder: Path | None, recipe: Recipe) -> str | None:
@@ -35,7 +30,12 @@ def checkpoint_to_resume(folder: Path | None, recipe: Recipe) -> str | None:
     if path is None or not path.exists():
         logger.info("nothing to resume: training from the start")
         return None
-    before = Recipe.from_mapping(_stored_recipe(path), str(path))
+    what, way_out = "a checkpoint that can be resumed", "train without --resume"
+    try:
+        stored = read_checkpoint(path, what, way_out)["hyper_parameters"]["recipe"]
+    except (LookupError, TypeError) as error:
+        raise BundleError(f"{path}: is not {what} ({reason_of(error)}); {way_out}") from None
+    before = Recipe.from_mapping(dict(stored), str(path))
     changed = [
         f"{section}.{key}"
         for section in _SECTIONS
@@ -52,22 +52,6 @@ def checkpoint_to_resume(folder: Path | None, recipe: Recipe) -> str | None:
             "or train without --resume"
         )
     return str(path)
-
-
-def _stored_recipe(path: Path) -> dict[str, Any]:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            if broken := archive.testzip():
-                raise zipfile.BadZipFile(f"{broken} is damaged")
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-        if not isinstance(checkpoint, dict):
-            raise TypeError("no training state inside")
-        return dict(checkpoint["hyper_parameters"]["recipe"])
-    except (*_UNREADABLE, zipfile.BadZipFile, zlib.error, pickle.UnpicklingError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise BundleError(
-            f"{path}: is not a checkpoint that can be resumed ({reason}); train without --resume"
-        ) from None
 
 
 def _differences(before: dict[str, Any], now: dict[str, Any], prefix: str = "") -> list[str]:
