@@ -57,16 +57,13 @@ class _LossHistoryCallback(Callback):
     def __init__(self) -> None:
         self.history: dict[str, list[float]] = {"train_loss": [], "val_loss": []}
 
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule, name: str = "train_loss") -> None:
         """Add the training loss."""
-        self._add(trainer, "train_loss")
+        value = trainer.callback_metrics.get(name)
+        if value is not None:
+            self.history[name].append(float(value))
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Add the validation loss."""
         if not trainer.sanity_checking:
-            self._add(trainer, "val_loss")
-
-    def _add(self, trainer: Trainer, name: str) -> None:
-        value = trainer.callback_metrics.get(name)
-        if value is not None:
-            self.history[name].append(float(value))
+            self.on_train_epoch_end(trainer, pl_module, "val_loss")

@@ -28,12 +28,6 @@ class PtychoPINN_Lightning(nn.Module):
     The network itself depends on the patterns and the probe: it is None until training, or `load_from_checkpoint`, has
     built it.
 
-    Args:
-        model_config: network and losses.
-        data_config: grouping and scaling.
-        training_config: budget, optimiser, hardware.
-        inference_config: prediction and stitching.
-
     Raises:
         ValueError: settings that contradict each other, or that no field may have.
     """

@@ -47,11 +47,7 @@ def config_of(kind: type[Config], value: Any) -> Config:
 
 
 def as_dicts(*four: Any) -> dict[str, dict[str, Any]]:
-    """The four as plain JSON values under the names `data_config` and so on; tuples become lists.
-
-    Raises:
-        ConfigError: a field holds what JSON cannot, such as a mask given as an array.
-    """
+    """The four as plain JSON values by name; tuples become lists, and a `ConfigError` names a field that cannot."""
     return {name: _plain(config) for name, config in zip(KINDS, configs_from(*four), strict=True)}
 
 

@@ -22,12 +22,7 @@ def recipe_of(
 ) -> Recipe:
     """The recipe that four configurations mean; each is an object of its class, or a mapping of its fields.
 
-    Args:
-        data_config: grouping.
-        model_config: network and losses.
-        training_config: budget, optimiser, hardware.
-        inference_config: prediction and stitching.
-        n_patterns: patterns in the scan, where known; then no more groups are asked for than it has.
+    Where `n_patterns`, the patterns of the scan, is given, no more groups are asked for than it has.
 
     Raises:
         ConfigError: a value breaks a rule, or asks for what is not available.

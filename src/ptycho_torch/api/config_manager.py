@@ -22,15 +22,7 @@ ARCHITECTURE = {
 
 
 class ConfigManager:
-    """Holds the configurations under the names of its arguments; each may be changed at any time.
-
-    Args:
-        data_config: defaults where none is given, as for all.
-        model_config: network and losses.
-        training_config: budget, optimiser, hardware.
-        inference_config: prediction and stitching.
-        datagen_config: simulated data.
-    """
+    """Holds the configurations under the names of its arguments; each may be changed at any time."""
 
     def __init__(
         self,
@@ -52,11 +44,7 @@ class ConfigManager:
         return cls(**{name: getattr(ptycho_model, name) for name in KINDS})
 
     def recipe(self, n_patterns: int | None = None) -> Recipe:
-        """What the configurations mean, for a scan of so many patterns where that is known.
-
-        Raises:
-            ValueError: values that contradict each other, or that no setting may have.
-        """
+        """What the configurations mean, see `ptycho_torch.to_recipe`."""
         return recipe_of(*self.four, n_patterns=n_patterns)
 
     @property

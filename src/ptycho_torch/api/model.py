@@ -13,14 +13,7 @@ if TYPE_CHECKING:
 
 
 class PtychoModel:
-    """Configurations, and the network module that belongs to them in `model`, which may be assigned.
-
-    Args:
-        model_config: network and losses.
-        data_config: grouping and scaling.
-        training_config: budget, optimiser, hardware.
-        inference_config: prediction and stitching.
-    """
+    """Configurations, and the network module that belongs to them in `model`, which may be assigned."""
 
     def __init__(
         self,
@@ -94,11 +87,7 @@ class PtychoModel:
         return self.model
 
     def save_mlflow(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Not there yet.
-
-        Raises:
-            ImportError: always, with the line that will install it, and what works without.
-        """
+        """Not there yet: always an `ImportError`, with the line that will install it, and what works without."""
         raise _no_mlflow("PtychoModel.save")
 
     @classmethod

@@ -58,11 +58,8 @@ class Trainer:
     def train(self, orchestration: str = "lightning", experiment_name: str = "") -> None:
         """Train, and leave the model in memory and, where the data loader has a run folder, in that folder.
 
-        The folder then holds `model.ckpt`, `recipe.yaml`, `history.csv`, `wts.h5.zip`, `checkpoints/`, `run.log`.
-
-        Args:
-            orchestration: `lightning`.
-            experiment_name: named in the log.
+        The folder then holds `model.ckpt`, `recipe.yaml`, `history.csv`, `wts.h5.zip`, `checkpoints/`, `run.log`. The
+        name of the experiment goes into the log.
 
         Raises:
             ValueError: the settings or the scans cannot be used; nothing has been written then.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +38,7 @@ def from_simulation(
     labels: bool = True,
     seed: int = 0,
 ) -> RawData:
-    """Record an object with a probe at given positions.
+    """Record an object with a probe at given positions: counts with the true object, and labels as `Y`.
 
     Args:
         xcoords: (N,), columns of the patches in the object, px: where patch element (N//2, N//2) lies.
@@ -46,13 +47,10 @@ def from_simulation(
         objectGuess: (Y, X) complex, or a file that holds it.
         nphotons: mean counts of a pattern; without it the probe is in sqrt(photons).
         scan_index: (N,), which object a pattern belongs to.
-        beamstop_diameter: px, of a disk about the zero frequency that records nothing.
+        beamstop_diameter: px, of a disk about the zero frequency that records nothing; it makes `bad_pixels`.
         poisson_noise: draw counts; else expected counts are recorded.
-        labels: add the patches that the patterns saw, as `Y`.
+        labels: whether to add labels.
         seed: fixes the counts.
-
-    Returns:
-        Counts with the true object, and `bad_pixels` where there is a beam stop.
 
     Raises:
         PtychoPINNError: a file that cannot be used, or a patch that leaves the object.
@@ -63,16 +61,9 @@ def from_simulation(
     positions = np.stack([np.asarray(ycoords, np.float64), np.asarray(xcoords, np.float64)], axis=1)
     if nphotons is not None:
         probe = calibrated_probe(object_, probe, positions, nphotons)
-    scan = record_scan(
-        object_,
-        probe,
-        positions,
-        seed=seed,
-        poisson_noise=poisson_noise,
-        beamstop_diameter_px=beamstop_diameter,
-        labels=labels,
-        metadata={"simulated": True, "seed": seed, "object_guess": "true object"},
-    )
+    about = {"simulated": True, "seed": seed, "object_guess": "true object"}
+    recorded = partial(record_scan, seed=seed, poisson_noise=poisson_noise, labels=labels, metadata=about)
+    scan = recorded(object_, probe, positions, beamstop_diameter_px=beamstop_diameter)
     return RawData.of_scan(scan if scan_index is None else replace(scan, scan_index=np.asarray(scan_index, np.int64)))
 
 
@@ -93,8 +84,7 @@ def simulate_multiple_experiments(
         seed: experiment i has seed + i.
 
     Raises:
-        PtychoPINNError: an object class that is not known, a probe file that cannot be used, or an object that is
-            smaller than a patch.
+        PtychoPINNError: an unknown object class, an unusable probe file, or an object smaller than a patch.
     """
     from ptychopinn.simulation import make_probe
 
@@ -117,13 +107,7 @@ def generate_data_from_experiment(
 ) -> RawData:
     """Labels for supervised training from a measured scan and what was reconstructed from it.
 
-    Args:
-        scan: a file, or data.
-        reconstruction: `reconstruction.npz`, its folder, or a `Reconstruction`.
-        output: NPZ file to write.
-
-    Raises:
-        PtychoPINNError: scan or reconstruction cannot be used, or do not belong together.
+    See `ptychopinn.api.simulate.label_scan`; `output` is an NPZ file to write.
     """
     from ptychopinn.api.simulate import label_scan
 

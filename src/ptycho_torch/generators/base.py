@@ -31,11 +31,7 @@ class RegisteredGenerator:
 
         Args:
             pt_configs: `data_config`, `model_config`, `training_config`, `inference_config` of
-                `ptycho_torch.config_params`; the architecture is this one, whatever `model_config` says.
-
-        Raises:
-            KeyError: one of the four is missing.
-            ConfigError: a setting breaks a rule.
+                `ptycho_torch.config_params`; the architecture is this one, whatever that of `model_config` is.
         """
         import torch
 
