@@ -10,15 +10,12 @@ def eval_reconstruction(amplitude: NDArray[Any], phase: NDArray[Any], ground_tru
     """Compare a reconstruction with the known object, after registration and removal of global phase and ramp.
 
     Args:
-        amplitude: (Y, X).
-        phase: (Y, X), rad.
-        ground_truth: (Y, X) complex, in the same frame; both may have a last axis of 1.
+        amplitude: (Y, X), or (Y, X, 1), as the others.
+        phase: rad.
+        ground_truth: complex, in the same frame.
 
     Returns:
         MAE, MSE, PSNR, SSIM, MS-SSIM and FRC of `ptychopinn.metrics.compare`, each with its peak or threshold named.
-
-    Raises:
-        ValueError: arrays that do not fit or are not finite.
     """
     from ptychopinn.metrics import compare
 

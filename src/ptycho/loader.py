@@ -1,4 +1,4 @@
-"""From the dictionary of groups to the container that models are given."""
+"""From the dictionary of groups to the container that models take."""
 
 from collections.abc import Callable, Mapping
 from functools import cached_property
@@ -23,7 +23,6 @@ class PtychoDataContainer:
     def __init__(self, dataset: Mapping[str, Any], probe: NDArray[Any]) -> None:
         self._dataset = dataset
         self.probe: NDArray[np.complex64] = np.asarray(probe, dtype=np.complex64)
-        """(H, W) or (modes, H, W)."""
 
     @cached_property
     def X(self) -> NDArray[np.float32]:
@@ -93,14 +92,15 @@ def load(
 ) -> PtychoDataContainer:
     """The container of a dictionary of groups.
 
+    With `create_split`, `cb` makes the dictionary and the fraction of it that is for training; `which` is `train` for
+    the first groups or `test` for the others.
+
     Args:
-        cb: makes the dictionary; with `create_split` the dictionary and the part of it that is for training.
+        cb: makes the dictionary.
         probeGuess: (H, W), (H, W, 1) or (modes, H, W) complex.
-        which: with `create_split`, `train` takes the first groups and `test` the rest.
-        create_split: whether to split.
 
     Raises:
-        ValueError: a split is asked for without saying which part.
+        ValueError: a split without a part.
     """
     if not create_split:
         return PtychoDataContainer(cb(), probeGuess)

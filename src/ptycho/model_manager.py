@@ -26,12 +26,9 @@ BAD_PIXELS = "bad_pixels"
 def save(output_path: str | Path) -> Path:
     """Write the model of this process as `wts.h5.zip`, with `recipe.yaml` and `history.csv`; returns its path.
 
-    Args:
-        output_path: folder; it is made if need be.
-
     Raises:
         BundleError: no model was trained or loaded yet.
-        OutputError: the folder cannot be written.
+        OutputError: the folder, which is made if need be, cannot be written.
     """
     model = session.held()
     folder = check_output_folder(output_path)
@@ -62,14 +59,7 @@ def save_trained_model(model: TrainedModel, path: Path) -> Path:
 def load_trained_model(path: str | Path, backend: str | None = None) -> TrainedModel:
     """Load a model, make it that of the process, and restore `params.cfg` as it was saved with it.
 
-    Args:
-        path: a bundle, the folder that holds it as `wts.h5.zip`, or a folder with its unpacked members.
-        backend: asked for; the archive's own by default.
-
-    Raises:
-        FileNotFoundError: there is no bundle.
-        BundleError: it is damaged, foreign, or pickled by legacy PtychoPINN.
-        ConfigError: another backend was asked for.
+    Arguments and errors are those of `ptycho.workflows.components.load_inference_bundle_with_backend`.
     """
     from ptychopinn.api.inputs import say_what_runs
     from ptychopinn.api.model_files import load_model
@@ -95,13 +85,9 @@ class ModelManager:
         custom_objects: Any = None,
         scale: float | None = None,
     ) -> Path:
-        """Write models that share one network to `base_path` + ".zip".
+        """Write models that share one network to `base_path` + ".zip", such as `outputs/wts.h5` + ".zip".
 
-        Args:
-            models: name -> model.
-            base_path: such as `outputs/wts.h5`.
-            custom_objects: not used; a bundle holds no code.
-            scale: becomes `intensity_scale` of the saved dictionary.
+        `scale` becomes `intensity_scale` of the saved dictionary; `custom_objects` have no effect.
 
         Raises:
             BundleError: no model, or models with different networks.
@@ -116,12 +102,7 @@ class ModelManager:
 
     @staticmethod
     def load_multiple_models(base_path: str | Path) -> dict[str, TrainedModel]:
-        """The model of `base_path` + ".zip" under each of its names; `params.cfg` is restored.
-
-        Raises:
-            FileNotFoundError: no such file.
-            BundleError: it is no bundle of this system.
-        """
+        """The model of `base_path` + ".zip" under each of its names; `params.cfg` is restored."""
         path = _zip_path(base_path)
         model = load_trained_model(path)
         return dict.fromkeys(load_bundle(path).manifest.models, model)

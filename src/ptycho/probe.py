@@ -16,11 +16,8 @@ def set_probe_guess(X_train: Any = None, probe_guess: NDArray[Any] | None = None
     `probe_scale * mean(|mask * probe|)`.
 
     Args:
-        X_train: not used.
+        X_train: without effect.
         probe_guess: (H, W), (H, W, 1) or (modes, H, W) complex, sqrt(photons); None goes back to the scan's own.
-
-    Raises:
-        ValueError: another shape.
     """
     session.probe = None if probe_guess is None else as_modes(np.asarray(probe_guess))
     params.cfg["probe"] = None if session.probe is None else _normalised(session.probe)
@@ -32,11 +29,7 @@ def set_probe(probe: NDArray[Any]) -> None:
 
 
 def get_probe() -> NDArray[np.complex64]:
-    """(H, W), or (modes, H, W) where there are several: the probe as `set_probe_guess` normalised it.
-
-    Raises:
-        KeyError: none was set.
-    """
+    """(H, W), or (modes, H, W): the probe as `set_probe_guess` normalised it; a `KeyError` where none was set."""
     probe: NDArray[np.complex64] | None = params.cfg.get("probe")
     if probe is None:
         raise KeyError("no probe was set; call ptycho.probe.set_probe_guess(None, probe) first")

@@ -23,21 +23,14 @@ DomainChoice = Literal["auto", "amplitude", "counts"]
 
 
 class RawData:
-    """One scan; the attributes have the names of the NPZ file.
+    """One scan; the attributes have the names of the NPZ file, and are described below.
 
     Positions mean patch element (N//2, N//2). Patterns stay in their recorded type, (N, H, W).
 
     Args:
-        xcoords: (N,), columns of the patches in the object frame, px.
-        ycoords: (N,), rows.
-        xcoords_start: (N,), nominal columns; the columns by default.
-        ycoords_start: (N,), nominal rows.
-        diff3d: (N, H, W), amplitudes or counts.
         probeGuess: (H, W), (H, W, 1) or (modes, H, W) complex.
-        scan_index: (N,), which object a pattern belongs to; all 0 by default.
-        objectGuess: (Y, X) complex.
-        Y: (N, H, W) complex, ground-truth patches.
-        domain: what `diff3d` holds; `auto` decides by the evidence, as for files.
+        scan_index: all 0 by default; the nominal positions are the positions by default.
+        domain: what `diff3d` holds, amplitudes or counts; `auto` decides by the evidence, as for files.
         bad_pixels: (H, W) or (N, H, W) bool, True where nothing was measured.
 
     Raises:
@@ -84,11 +77,7 @@ class RawData:
 
     @classmethod
     def from_file(cls, path: str | Path) -> Self:
-        """Read a file of any format that `ptychopinn.read_scan` knows, by its rules.
-
-        Raises:
-            ScanError: the file is no scan.
-        """
+        """Read a file of any format that `ptychopinn.read_scan` knows; `ScanError` where it is no scan."""
         return cls.of_scan(read_scan(Path(path)))
 
     @classmethod
@@ -125,9 +114,6 @@ class RawData:
         ptychodus gives counts, a probe (modes, H, W), and positions of the geometric centre, (N-1)/2. Legacy scripts
         give amplitudes, a probe (H, W), and positions of element (N//2, N//2). With `auto`, a stack of modes means
         counts, else the evidence decides; and counts mean ptychodus, whose positions are converted here.
-
-        Raises:
-            ScanError: arrays that make no scan.
         """
         probe = np.asarray(probeGuess)
         if domain == "auto" and probe.ndim == 3 and probe.shape[-1] != 1:
@@ -142,8 +128,8 @@ class RawData:
         """Write an NPZ that `from_file` gives back exactly; returns the path."""
         return write_npz(self.scan, path)
 
-    xcoords = property(lambda self: self.scan.positions_px[:, 1], doc="(N,), columns, px.")
-    ycoords = property(lambda self: self.scan.positions_px[:, 0], doc="(N,), rows, px.")
+    xcoords = property(lambda self: self.scan.positions_px[:, 1], doc="(N,), columns in the object frame, px.")
+    ycoords = property(lambda self: self.scan.positions_px[:, 0], doc="(N,), rows in the object frame, px.")
     xcoords_start = property(lambda self: self._nominal[:, 1], doc="(N,), nominal columns, px.")
     ycoords_start = property(lambda self: self._nominal[:, 0], doc="(N,), nominal rows, px.")
     diff3d = property(lambda self: self.scan.patterns, doc="(N, H, W), as recorded: of the domain `scan.domain`.")
@@ -206,9 +192,9 @@ class RawData:
 
         Returns:
             `diffraction` (n, N, N, C), integers in their type, else float32; `X_full` float32, amplitudes whose mean
-            of sum X^2 is (N/2)^2; `coords_offsets`, `coords_start_offsets` (n, 1, 2, 1), mean (x, y) of each group;
-            `coords_relative`, `coords_start_relative` (n, 1, 2, C), that mean minus the position; `coords_nn`,
-            `coords_start_nn` (n, 1, 2, C), the positions; `nn_indices` (n, C); `Y` (n, N, N, C), ground truth or None;
+            of sum X^2 is (N/2)^2; `coords_offsets` (n, 1, 2, 1), mean (x, y) of each group; `coords_relative`
+            (n, 1, 2, C), that mean minus the position; `coords_nn` (n, 1, 2, C), the positions; these three with
+            `coords_start_` for nominal positions; `nn_indices` (n, C); `Y` (n, N, N, C), ground truth or None;
             `objectGuess` or None.
 
         Raises:

@@ -17,15 +17,11 @@ if TYPE_CHECKING:
 def translate(imgs: NDArray[Any], offsets: NDArray[Any]) -> NDArray[Any]:
     """Images (B, H, W) or (B, H, W, C) moved by (dx, dy), bilinear, zero outside: out[y, x] = in[y - dy, x - dx].
 
-    Args:
-        imgs: real or complex.
-        offsets: (B, 2), the same for all channels of an image.
+    `imgs` may be real or complex; `offsets` (B, 2) are the same for all channels of an image.
     """
-    from ptychopinn.physics import bilinear_shift
-
     images = np.asarray(imgs)
-    groups = _groups_first(images if images.ndim == 4 else images[..., None])
-    moved = _channels_last(bilinear_shift(groups, _tensor(offsets).float().flip(-1)[:, None]))
+    shifts = np.asarray(offsets)[:, None, None]
+    moved = center_channels(images if images.ndim == 4 else images[..., None], -shifts)
     return moved if images.ndim == 4 else moved[..., 0]
 
 
@@ -37,15 +33,9 @@ def center_channels(channels: NDArray[Any], offsets_xy: NDArray[Any]) -> NDArray
 
 
 def extract_patches_position(imgs: NDArray[Any], offsets_xy: NDArray[Any], jitter: float = 0.0) -> NDArray[Any]:
-    """Windows of `params.cfg["N"]` px of canvases (B, Y, X, 1) at their centre minus the offsets.
+    """Windows of `params.cfg["N"]` px of canvases (B, Y, X, 1) at their centre minus the offsets (B, 1, 2, C).
 
-    Args:
-        imgs: canvases.
-        offsets_xy: (B, 1, 2, C).
-        jitter: not used; positions are what they are.
-
-    Returns:
-        (B * C, N, N, 1), the channels of one canvas after each other.
+    Returns (B * C, N, N, 1), the channels of one canvas after each other; `jitter` has no effect.
 
     Raises:
         ValueError: a window leaves its canvas.
@@ -87,14 +77,7 @@ def trim_reconstruction(x: NDArray[Any], N: int | None = None) -> NDArray[Any]:
 def pad_and_diffract(input: NDArray[Any], h: int, w: int, pad: bool = True) -> tuple[NDArray[Any], NDArray[np.float32]]:
     """Exit waves (B, h, w, C) and their amplitudes at the detector, fftshift(abs(fft2)) / sqrt(h w).
 
-    Args:
-        input: complex exit waves.
-        h: rows.
-        w: columns.
-        pad: add zeros of a quarter of the size on every side first.
-
-    Returns:
-        The padded waves, and amplitudes of the same shape.
+    With `pad`, zeros of a quarter of the size are added on every side first; both results are as large.
     """
     from ptychopinn.physics import to_detector
 

@@ -43,34 +43,21 @@ EXECUTION_FLAGS = field_flags(PyTorchExecutionConfig, NOTES, EXECUTION_NAMES, se
 
 
 def given_values(options: Options, argv: Sequence[str]) -> Values:
-    """The values of the flags, which win, and of the file of `--config`.
-
-    Raises:
-        ConfigError: an unknown key or flag, or a bad value.
-    """
+    """The values of the flags, which win, and of the file of `--config`."""
     values = options.parse(argv)
     path = values.pop("config", None)
     return {**options.from_mapping(read_yaml(path), str(path)), **values} if path else values
 
 
 def training_settings(values: Values) -> tuple[TrainingConfig, PyTorchExecutionConfig]:
-    """The configs of a training run.
-
-    Raises:
-        ConfigError: a value breaks a rule, as below.
-    """
+    """The configs of a training run."""
     model = ModelConfig(**_section(values, "model"))
-    return TrainingConfig(model=model, **_own(values, TrainingConfig)), execution_settings(values)
+    return TrainingConfig(model=model, **_own(values, TrainingConfig)), _execution(values)
 
 
 def inference_settings(values: Values) -> tuple[InferenceConfig, PyTorchExecutionConfig]:
     """The configs of a reconstruction; the model's own settings are those of the archive."""
-    return InferenceConfig(model=ModelConfig(), **_own(values, InferenceConfig)), execution_settings(values)
-
-
-def execution_settings(values: Values) -> PyTorchExecutionConfig:
-    """How the run is carried out."""
-    return PyTorchExecutionConfig(**_section(values, "torch"))
+    return InferenceConfig(model=ModelConfig(), **_own(values, InferenceConfig)), _execution(values)
 
 
 def stitching(execution: PyTorchExecutionConfig) -> list[str]:
@@ -85,14 +72,14 @@ def stitching(execution: PyTorchExecutionConfig) -> list[str]:
 
 
 def needed(values: Values, dest: str, flag: str, what: str) -> Any:
-    """A value that must have been given.
-
-    Raises:
-        ConfigError: it was not.
-    """
+    """A value that must have been given; a `ConfigError` where it was not."""
     if values.get(dest) is None:
         raise ConfigError(f"{flag} is missing; it names {what}")
     return values[dest]
+
+
+def _execution(values: Values) -> PyTorchExecutionConfig:
+    return PyTorchExecutionConfig(**_section(values, "torch"))
 
 
 def _own(values: Values, kind: type[TrainingConfig | InferenceConfig]) -> Values:

@@ -98,12 +98,7 @@ def _train(
 
 
 def _scans(config: TrainingConfig, size: int | None) -> "tuple[Scan, Scan | None]":
-    """The scan to train on and the one to reconstruct.
-
-    Raises:
-        ScanError: a file that is no scan, or patterns of different sizes.
-        ConfigError: another size than that of the patterns was asked for.
-    """
+    """The scan to train on and the one to reconstruct, whose patterns have one size."""
     from ptychopinn.data import read_scan
 
     assert config.train_data_file is not None

@@ -129,11 +129,7 @@ def nested(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def refuse(owner: Any) -> None:
-    """Raise for the first field of a dataclass that asks for what is not available.
-
-    Raises:
-        ConfigError: names the field, its value and the way out.
-    """
+    """Raise `ConfigError` for the first field of a dataclass that asks for what is not available."""
     for name, entry in marks(type(owner), Arrival).items():
         value, default = getattr(owner, name), default_of(type(owner).__dataclass_fields__[name])
         if entry.refused and not _same(value, default):

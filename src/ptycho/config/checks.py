@@ -33,11 +33,7 @@ def among(*words: str) -> Check:
 
 
 def check(config: Any) -> None:
-    """Check the fields of a dataclass, and of one inside it, that have a `Check`.
-
-    Raises:
-        ConfigError: names the field, what it must be, and its value.
-    """
+    """Raise `ConfigError` for the first field of a dataclass, or of one inside it, that breaks its `Check`."""
     rules = marks(type(config), Check)
     for name, hint in get_type_hints(type(config)).items():
         value, rule = getattr(config, name), rules.get(name)

@@ -28,17 +28,12 @@ def device_of(name: str) -> str:
 
 
 def devices_of(count: int | str) -> int:
-    """Number of devices; `auto` is one.
-
-    Raises:
-        ConfigError: neither a number nor `auto`.
-    """
+    """Number of devices; `auto` is one."""
     if str(count).casefold() == "auto":
         return 1
-    try:
-        return int(count)
-    except ValueError:
-        raise ConfigError(f"devices must be a positive integer or 'auto', got {count!r}") from None
+    if not str(count).isdecimal():
+        raise ConfigError(f"devices must be a positive integer or 'auto', got {count!r}")
+    return int(count)
 
 
 OTHER_NETWORK = nowhere("no architecture of this version has this part; `n_filters_scale` sets the width")
