@@ -14,25 +14,24 @@ if TYPE_CHECKING:
 
 @dataclass
 class Session:
-    """State of a process; only `session` below is one."""
+    """State of a process; only `session` below is one.
+
+    Args:
+        model: trained or loaded last.
+        probe: (modes, H, W), sqrt(photons), set by hand since then.
+        history: losses of the training that made the model; empty where it was loaded.
+    """
 
     model: "TrainedModel | None" = None
-    """The model that was trained or loaded last."""
     probe: NDArray[np.complex64] | None = None
-    """(modes, H, W), sqrt(photons): the probe that a caller set by hand since then."""
     history: dict[str, list[float]] = field(default_factory=dict)
-    """Losses of the training that made the model; empty where it was loaded."""
 
     def hold(self, model: "TrainedModel", history: dict[str, list[float]] | None = None) -> None:
         """Make this the model of the process; a probe set for another one is forgotten."""
         self.model, self.history, self.probe = model, history or {}, None
 
     def held(self) -> "TrainedModel":
-        """The model of the process.
-
-        Raises:
-            BundleError: none was trained or loaded yet.
-        """
+        """The model of the process; a `BundleError` where none was trained or loaded yet."""
         if self.model is None:
             raise BundleError("no model was trained or loaded in this process; train or load one first")
         return self.model

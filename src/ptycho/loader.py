@@ -65,11 +65,7 @@ class PtychoDataContainer:
 
     @property
     def scan(self) -> Scan:
-        """The patterns of the groups, each once.
-
-        Raises:
-            ScanError: the dictionary came without its scan.
-        """
+        """The patterns of the groups, each once; a `ScanError` where the dictionary came without its scan."""
         if self.table is None:
             raise ScanError("the container was made of arrays that came without their scan; give RawData instead")
         members = np.unique(self.table.index)

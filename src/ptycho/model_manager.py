@@ -13,7 +13,7 @@ from ptycho._session import session
 from ptycho.backend import loading_backend
 from ptycho.model import TrainedModel
 from ptychopinn.bundle import BUNDLE_NAME, Bundle, bundle_file, load_bundle
-from ptychopinn.bundle.params import split_params
+from ptychopinn.bundle.params import storable_params
 from ptychopinn.config import Recipe
 from ptychopinn.data.io import check_output_folder, write_text_atomically
 from ptychopinn.errors import BundleError
@@ -49,7 +49,9 @@ def save_trained_model(model: TrainedModel, path: Path) -> Path:
     """Write one model, with `params.cfg` as it stands, as a bundle; returns its path."""
     from ptychopinn.api.model_files import save_model
 
-    settings = _storable(params.cfg)
+    settings, refused = storable_params(params.cfg)
+    for entry in refused.items():
+        logger.warning("params.cfg[%r] is not saved: %s", *entry)
     settings.pop(BAD_PIXELS, None)
     if model.bad_pixels is not None:
         settings[BAD_PIXELS] = model.bad_pixels
@@ -141,16 +143,3 @@ def _saved_settings(bundle: Bundle, recipe: Recipe) -> dict[str, Any]:
         "intensity_scale": 2 * math.sqrt(fitted.mean_count),
         **bundle.params,
     }
-
-
-def _storable(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Entries that a bundle can hold; a foreign object must not cost the trained model."""
-    kept = {}
-    for key, value in settings.items():
-        try:
-            split_params({key: value})
-        except BundleError as error:
-            logger.warning("params.cfg[%r] is not saved: %s", key, error)
-        else:
-            kept[key] = value
-    return kept

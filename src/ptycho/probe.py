@@ -3,10 +3,13 @@
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from ptycho import params
 from ptycho._session import session
+from ptychopinn.physics import support_mask
+from ptychopinn.physics.illumination import normalise_probe
 
 
 def set_probe_guess(X_train: Any = None, probe_guess: NDArray[Any] | None = None) -> None:
@@ -38,17 +41,11 @@ def get_probe() -> NDArray[np.complex64]:
 
 def get_probe_mask(N: int) -> NDArray[np.float32]:
     """(N, N): 1 inside a disk of radius N/4 about ((N-1)/2, (N-1)/2), 0 outside."""
-    from ptychopinn.physics import support_mask
-
     return support_mask(N, N / 4).numpy()
 
 
 def as_modes(probe: NDArray[Any]) -> NDArray[np.complex64]:
-    """(modes, H, W) of a probe (H, W), (H, W, 1) or (modes, H, W).
-
-    Raises:
-        ValueError: another shape.
-    """
+    """(modes, H, W) of a probe (H, W), (H, W, 1) or (modes, H, W); a `ValueError` for another shape."""
     if probe.ndim == 3 and probe.shape[-1] == 1:
         probe = probe[..., 0]
     modes = probe[None] if probe.ndim == 2 else probe
@@ -58,11 +55,6 @@ def as_modes(probe: NDArray[Any]) -> NDArray[np.complex64]:
 
 
 def _normalised(modes: NDArray[np.complex64]) -> NDArray[np.complex64]:
-    import torch
-
-    from ptychopinn.physics import support_mask
-    from ptychopinn.physics.illumination import normalise_probe
-
     scale, size = float(params.cfg.get("probe_scale", 0)), modes.shape[-1]
     probe = torch.from_numpy(modes)
     if scale > 0:

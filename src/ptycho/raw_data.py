@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from ptycho import params
 from ptycho._carried import GroupedData
-from ptycho._groups import drawn_groups, group_arrays, whole_scan
-from ptychopinn.data import Scan, read_scan
+from ptycho._groups import group_arrays, whole_scan
+from ptychopinn.data import Scan, legacy_groups, read_scan
 from ptychopinn.data.io import write_npz
 from ptychopinn.data.io.rules import decide_domain, position_offset_px
 from ptychopinn.errors import ScanError
@@ -210,8 +210,18 @@ class RawData:
         if n_groups is None:
             index = whole_scan(scan, size, k, nsamples, seed, sequential_sampling, dataset_path)
         else:
-            k = neighbor_pool_size if enable_oversampling and neighbor_pool_size is not None else k
-            index = drawn_groups(scan, size, k, n_groups, seed, sequential_sampling, enable_oversampling)
+            stream = np.random.mtrand._rand  # numpy's global stream, which legacy PtychoPINN draws from
+            if seed is not None:
+                stream.seed(seed)
+            index = legacy_groups(
+                scan.positions_px,
+                group_size=size,
+                neighbors=neighbor_pool_size if enable_oversampling and neighbor_pool_size is not None else k,
+                n_groups=n_groups,
+                random_state=stream,
+                sequential=sequential_sampling,
+                oversample=enable_oversampling,
+            )
         return group_arrays(scan, index)
 
 

@@ -60,10 +60,9 @@ def torch_configs(config: LegacyTrainingConfig, execution: PyTorchExecutionConfi
         "loss_function": "Poisson" if config.nll_weight > 0 else "MAE",
     }
     clipped = run if run.gradient_clip_val else config
+    paths = {name: getattr(config, name) for name in ("output_dir", "train_data_file", "test_data_file")}
     training = {
-        "output_dir": str(config.output_dir),
-        "train_data_file": None if config.train_data_file is None else str(config.train_data_file),
-        "test_data_file": None if config.test_data_file is None else str(config.test_data_file),
+        **{name: None if path is None else str(path) for name, path in paths.items()},
         "n_groups": None,
         "neighbor_count": None,
         "epochs": config.nepochs,

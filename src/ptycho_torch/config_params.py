@@ -12,8 +12,6 @@ from ptycho.config import shared
 from ptycho.config.arrival import ANY, jointly, not_available, nowhere, read_by, sets
 from ptycho.config.shared import COSINE, OTHER_NETWORK, OWN_SCALE, WHOLE_CANVAS
 
-_DOMAINS = {"normalized_amplitude": "amplitude", "count_intensity": "auto"}
-_KINDS = {"Unsupervised": "pinn", "Supervised": "supervised"}
 _RULES = {"Nearest": "nearest", "Min_dist": "min_distance", "4_quadrant": "four_quadrants"}
 _MERGES = {"central_mask": "central", "probe": "probe", "uniform": "uniform"}
 
@@ -32,7 +30,7 @@ _ONE_PATTERN = nowhere("every pattern has a patch of its own; a number that diff
 _DOMAIN = sets(
     "data.domain",
     "`normalized_amplitude` is `amplitude`; the default becomes `auto`, which recognises counts",
-    _DOMAINS.__getitem__,
+    {"normalized_amplitude": "amplitude", "count_intensity": "auto"}.__getitem__,
 )
 _SIZE = read_by("`ptycho_torch.api`", "the size of a model is that of the patterns it is trained on")
 _GROUP = jointly(
@@ -49,6 +47,12 @@ _FARTHEST = sets(
     "with the other rules 3 px would leave most positions without neighbours",
     given=_NEAREST,
 )
+_RULE = sets("data.neighbor_rule", "", _RULES.__getitem__)
+_ANY_SCAN = nowhere("neighbours are found by their distance on any scan")
+_KIND = sets("model.kind", "`Unsupervised` is `pinn`", {"Unsupervised": "pinn", "Supervised": "supervised"}.__getitem__)
+_BOTH_PARTS = nowhere("every generator gives real and imaginary part", "real_imag")
+_ONLY_DISK = not_available("only a disk is known: probe_mask=True and probe_mask_diameter")
+_LIGHTNING = nowhere("training always runs on Lightning, and nothing is sent to MLflow")
 _BOUNDS = "for training only; every position is reconstructed"
 _N_GROUPS = jointly("data.n_groups", how="instead of `n_subsample` groups for every pattern")
 _NEIGHBORS = jointly("data.neighbors", how="instead of `K`")
@@ -97,14 +101,10 @@ class DataConfig:
     n_subsample: Annotated[int, _PER_PATTERN] = 7
     subsample_seed: Annotated[int | None, shared.SEED] = None
     grid_size: Annotated[tuple[int, int], _GRID] = (2, 2)
-    neighbor_function: Annotated[
-        Literal["Nearest", "Min_dist", "4_quadrant"], sets("data.neighbor_rule", "", _RULES.__getitem__)
-    ] = "Nearest"
+    neighbor_function: Annotated[Literal["Nearest", "Min_dist", "4_quadrant"], _RULE] = "Nearest"
     min_neighbor_distance: Annotated[float, sets("data.min_distance_px", given=_NEAREST)] = 0.0
     max_neighbor_distance: Annotated[float, _FARTHEST] = 3.0
-    scan_pattern: Annotated[
-        Literal["Isotropic", "Rectangular"], nowhere("neighbours are found by their distance on any scan")
-    ] = "Isotropic"
+    scan_pattern: Annotated[Literal["Isotropic", "Rectangular"], _ANY_SCAN] = "Isotropic"
     normalize: Annotated[Literal["Group", "Batch", "None"], OWN_SCALE] = "Batch"
     probe_scale: Annotated[float, OWN_SCALE] = 4.0
     probe_normalize: Annotated[bool, OWN_SCALE] = True
@@ -121,17 +121,13 @@ class DataConfig:
 class ModelConfig(shared.NetworkSettings):
     """What the network is, what it is compared with, and how."""
 
-    mode: Annotated[
-        Literal["Supervised", "Unsupervised"], sets("model.kind", "`Unsupervised` is `pinn`", _KINDS.__getitem__)
-    ] = "Unsupervised"
+    mode: Annotated[Literal["Supervised", "Unsupervised"], _KIND] = "Unsupervised"
     spectral_bottleneck_blocks: Annotated[int, OTHER_NETWORK] = 6
     spectral_bottleneck_modes: Annotated[int, OTHER_NETWORK] = 12
     spectral_bottleneck_share_weights: Annotated[bool, OTHER_NETWORK] = True
     spectral_bottleneck_gate_init: Annotated[float, OTHER_NETWORK] = 0.1
     spectral_bottleneck_gate_mode: Annotated[Literal["shared", "per_block"], OTHER_NETWORK] = "shared"
-    cnn_output_mode: Annotated[
-        Literal["amp_phase", "real_imag"], nowhere("every generator gives real and imaginary part", "real_imag")
-    ] = "amp_phase"
+    cnn_output_mode: Annotated[Literal["amp_phase", "real_imag"], _BOTH_PARTS] = "amp_phase"
     use_shared_decoder: Annotated[bool, nowhere("one decoder gives both parts of the patch")] = False
     intensity_scale_trainable: Annotated[bool, shared.SCALE_TRAINABLE] = False
     intensity_scale: Annotated[float, nowhere("the scale is measured from the counts")] = 10000.0
@@ -142,9 +138,7 @@ class ModelConfig(shared.NetworkSettings):
     amp_activation: Annotated[Literal["silu", "sigmoid", "swish", "softplus", "relu"], shared.NO_ACTIVATION] = "silu"
     batch_norm: Annotated[bool, nowhere("the network has group normalisation")] = False
     probe_mask: Annotated[Any, _MASK] = None
-    probe_mask_tensor: Annotated[
-        Any, not_available("only a disk is known: probe_mask=True and probe_mask_diameter")
-    ] = None
+    probe_mask_tensor: Annotated[Any, _ONLY_DISK] = None
     probe_mask_diameter: Annotated[float | None, _DIAMETER] = None
     edge_pad: Annotated[int, WHOLE_CANVAS] = 10
     decoder_last_c_outer_fraction: Annotated[float, _OWN_NETWORK] = 0.125
@@ -183,10 +177,8 @@ class TrainingConfig(shared.OptimizerSettings):
     device: Annotated[str, shared.DEVICE] = "cuda"
     strategy: Annotated[str | None, shared.STRATEGY] = "ddp_spawn"
     n_devices: Annotated[int | str, shared.DEVICES] = 1
-    framework: Annotated[Literal["Default", "Lightning"], nowhere("training always runs on Lightning")] = "Lightning"
-    orchestrator: Annotated[
-        Literal["Mlflow", "Lightning"], nowhere("training always runs on Lightning, and nothing is sent to MLflow")
-    ] = "Lightning"
+    framework: Annotated[Literal["Default", "Lightning"], _LIGHTNING] = "Lightning"
+    orchestrator: Annotated[Literal["Mlflow", "Lightning"], _LIGHTNING] = "Lightning"
     learning_rate: Annotated[float, sets("training.learning_rate")] = 1e-3
     epochs: Annotated[int, jointly("training.epochs", how="with `epochs_fine_tune` on top")] = 50
     batch_size: Annotated[int, shared.BATCH] = 16

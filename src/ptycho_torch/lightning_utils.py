@@ -1,15 +1,29 @@
 """What training with Lightning needs on the client's side: names of losses, their history, checkpoints."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
+from ptycho_torch.api.config_manager import ConfigManager
+from ptycho_torch.api.devices import on_usable_device
+from ptycho_torch.api.model import PtychoModel
 from ptycho_torch.model import loss_names
+from ptycho_torch.to_recipe import as_dicts, warn_ignored
+from ptychopinn.api.inputs import RunLog
+from ptychopinn.api.train import begin, write_training
+from ptychopinn.data import Scan
+from ptychopinn.training import History, Prepared, fit_prepared
 from ptychopinn.training.module import TrainingModule
 
+logger = logging.getLogger("ptychopinn-torch.training")
 MODEL_NAME = "model.ckpt"
 """What the trained model is called inside a run's folder."""
 _ORDER = (MODEL_NAME, "checkpoints/best.ckpt", "checkpoints/last.ckpt")
@@ -27,6 +41,28 @@ def find_best_checkpoint(run_dir: str | Path) -> Path | None:
             if (place / name).is_file():
                 return place / name
     return None
+
+
+def fit_client(
+    model: PtychoModel,
+    manager: ConfigManager,
+    scans: Sequence[Scan],
+    output_dir: Path | None,
+    callbacks: tuple[Any, ...],
+) -> History:
+    """Train a client's model on scans, and write all that a run leaves into the folder, if there is one."""
+    warn_ignored(*manager.four)
+    with RunLog() as log:
+        recipe = on_usable_device(manager.recipe(min(map(len, scans))), manager.training_config.device)
+        start, folder = begin(scans, output_dir, recipe, log)
+        module = partial(ClientTrainingModule, configs=as_dicts(*manager.four))
+        result = fit_prepared(_with_validation(start), folder, callbacks=tuple(callbacks), module_type=module)
+        model.module().take(result.model, result.recipe, _unseen_pixels(scans))
+        if folder is not None:
+            write_training(result, folder)
+            model.save(folder / MODEL_NAME)
+            logger.info("%s: the trained model", folder / MODEL_NAME)
+    return result.history
 
 
 class ClientTrainingModule(TrainingModule):
@@ -67,3 +103,24 @@ class _LossHistoryCallback(Callback):
         """Add the validation loss."""
         if not trainer.sanity_checking:
             self.on_train_epoch_end(trainer, pl_module, "val_loss")
+
+
+def _with_validation(start: Prepared) -> Prepared:
+    """The same with at least one group for validation: where the region was too small, groups of the training.
+
+    Clients show a validation loss after every epoch and count on it.
+    """
+    if any(len(part.validation_groups) for part in start.parts):
+        return start
+    logger.warning("too few patterns for a validation region: the validation loss is that of training patterns")
+    first, *others = start.parts
+    return replace(start, parts=(replace(first, validation_groups=first.train_groups), *others))
+
+
+def _unseen_pixels(scans: Sequence[Scan]) -> Tensor | None:
+    """(H, W) bool: the pixels that were bad in every pattern of a scan, of any of the scans; None without any.
+
+    Clients hand such pixels over filled in, and without a mask, when they reconstruct.
+    """
+    masks = [scan.always_bad for scan in scans if scan.always_bad is not None]
+    return torch.from_numpy(np.logical_or.reduce(masks)) if masks else None

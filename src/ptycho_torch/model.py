@@ -50,11 +50,7 @@ class PtychoPINN_Lightning(nn.Module):
         self.bad_pixels = bad_pixels
 
     def trained(self) -> PatchModel:
-        """The network.
-
-        Raises:
-            RuntimeError: it has not been trained or loaded yet.
-        """
+        """The network; a `RuntimeError` where it has not been trained or loaded yet."""
         if self.network is None:
             raise RuntimeError("the network has not been built yet; train it, or load a checkpoint")
         return self.network

@@ -76,7 +76,6 @@ def save_torch_bundle(models: Mapping[str, Any], base_path: str | Path, config: 
     Raises:
         BundleError: no model, or models with different networks.
         TypeError: something that is no trained model.
-        OutputError: the file cannot be written.
     """
     manager = import_with_torch("ptycho.model_manager")
     trained = {name: _trained(model) for name, model in models.items()}

@@ -21,11 +21,7 @@ KINDS = {
 
 
 def configs_from(*four: Any) -> Four:
-    """The four as objects; each may be an object of its class, or a mapping of its fields.
-
-    Raises:
-        TypeError: neither, or a mapping with an unknown name.
-    """
+    """The four as objects; each may be an object of its class, or a mapping of its fields; see `config_of`."""
     return cast(Four, tuple(config_of(kind, value) for kind, value in zip(KINDS.values(), four, strict=True)))
 
 

@@ -4,7 +4,7 @@ import logging
 from math import comb
 from typing import Any, cast
 
-from ptycho.config.arrival import Arrival, ignored, marks, nested, recipe_values, refuse
+from ptycho.config.arrival import Arrival, ignored, marks, recipe_values, refuse
 from ptycho.config.checks import with_known_choices
 from ptycho.config.shared import group_count, mask_radius, merged_together
 from ptycho_torch.config_params import DataConfig, ModelConfig, TrainingConfig
@@ -43,7 +43,7 @@ def recipe_of(
         "training.epochs": training.epochs + training.epochs_fine_tune,
         "training.patterns_per_step": training.batch_size * data.C,
     }
-    return Recipe.from_mapping(nested(values), "ptycho_torch.config_params")
+    return Recipe.from_dotted(values, "ptycho_torch.config_params")
 
 
 def checked(*four: Any) -> Four:
@@ -56,9 +56,9 @@ def checked(*four: Any) -> Four:
     configs = configs_from(*four)
     for config in configs:
         refuse(config)
-    mask, no_mask = configs[1].probe_mask, marks(ModelConfig, Arrival)["probe_mask_tensor"]
+    mask, only_disk = configs[1].probe_mask, marks(ModelConfig, Arrival)["probe_mask_tensor"].how
     if not isinstance(mask, bool | None):
-        raise ConfigError(f"probe_mask is a {type(mask).__name__}, but {no_mask.how}")
+        raise ConfigError(f"probe_mask is a {type(mask).__name__}, but {only_disk}")
     if configs[0].C < 1:
         raise ConfigError(f"C must be positive, got {configs[0].C}")
     return cast(Four, tuple(map(with_known_choices, configs)))

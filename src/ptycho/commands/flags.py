@@ -110,11 +110,7 @@ class Options:
         return _key(name) in self._spelling
 
     def from_mapping(self, tree: Mapping[str, Any], where: str) -> dict[str, Any]:
-        """The same for the keys of a settings file: names of flags, `model` and `torch` nested or flat.
-
-        Raises:
-            ConfigError: an unknown key or a bad value.
-        """
+        """The same for the keys of a settings file: names of flags, `model` and `torch` nested or flat."""
         values: dict[str, Any] = {}
         for key, value in tree.items():
             if isinstance(value, Mapping) and key in ("model", "torch"):

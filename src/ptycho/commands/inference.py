@@ -50,9 +50,8 @@ def _work(argv: Sequence[str]) -> None:
         logger.warning("%s is not followed: every pattern is reconstructed as the model was trained", dest)
 
     from ptycho.config.to_recipe import recipe_of
-    from ptychopinn.api.model_files import load_model
     from ptychopinn.api.reconstruct import reconstruct
-    from ptychopinn.api.train import Trained
+    from ptychopinn.bundle import load_bundle
     from ptychopinn.cli.summary import show_metrics, show_path
 
     config, execution = settings.inference_settings(values)
@@ -61,11 +60,14 @@ def _work(argv: Sequence[str]) -> None:
         overrides.append(f"reconstruction.batch_size={batch}")
     device = recipe_of(config, execution).training.device
     with progress(values.get("quiet", False)) as shown:
-        network, recipe = load_model(config.model_path)
-        loading_backend(recipe.backend, values.get("backend"))
-        model = Trained(network, recipe, history={}, seconds=0.0, paths={})
+        loading_backend(load_bundle(config.model_path).manifest.backend, values.get("backend"))
         made = reconstruct(
-            _scan(config), model, config.output_dir, overrides=overrides, device=device, on_batch=shown.on_batch
+            _scan(config),
+            config.model_path,
+            config.output_dir,
+            overrides=overrides,
+            device=device,
+            on_batch=shown.on_batch,
         )
         amplitude, phase = save_amplitude_and_phase(made.reconstruction, config.output_dir)
     if values.get("quiet", False):

@@ -28,11 +28,7 @@ def progress(quiet: bool) -> "ProgressDisplay":
 
 
 def save_amplitude_and_phase(image: "Reconstruction", folder: Path) -> list[Path]:
-    """Write `reconstructed_amplitude.png` and `reconstructed_phase.png` into a folder.
-
-    Raises:
-        OutputError: the folder cannot be written.
-    """
+    """Write `reconstructed_amplitude.png` and `reconstructed_phase.png` into a folder."""
     from ptychopinn.plotting import figure_map, save_figure
 
     return [

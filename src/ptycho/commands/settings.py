@@ -27,11 +27,16 @@ NOTES: Mapping[str, str] = {
     "backend": "pytorch; other backends are refused. PTYCHOPINN_BACKEND has the same effect.",
 }
 """Help of the fields that every user needs; the others have what stands on them."""
-EXECUTION_NAMES: Mapping[str, str] = {
-    "logger_backend": "logger",
-    "accum_steps": "accumulate_grad_batches",
-    "checkpoint_monitor_metric": "checkpoint_monitor",
-}
+EXECUTION_FLAGS = field_flags(
+    PyTorchExecutionConfig,
+    NOTES,
+    {
+        "logger_backend": "logger",
+        "accum_steps": "accumulate_grad_batches",
+        "checkpoint_monitor_metric": "checkpoint_monitor",
+    },
+    section="torch",
+)
 NO_MLFLOW = "nothing is written to MLflow; leave it out"
 OLD_SPELLINGS = [
     Flag("n_images", "n_groups", int, "Now --n_groups.", replaced_by="write --n_groups"),
@@ -39,7 +44,6 @@ OLD_SPELLINGS = [
     Flag("disable_mlflow", "disable_mlflow", bool, "Not needed: nothing is written to MLflow.", replaced_by=NO_MLFLOW),
 ]
 """Names of earlier versions, with the destination of the new ones."""
-EXECUTION_FLAGS = field_flags(PyTorchExecutionConfig, NOTES, EXECUTION_NAMES, section="torch")
 
 
 def given_values(options: Options, argv: Sequence[str]) -> Values:

@@ -112,22 +112,6 @@ def recipe_values(*owners: Any) -> dict[str, Any]:
     return values
 
 
-def nested(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The tree of dotted keys.
-
-    >>> nested({"data.n_groups": 3, "backend": "pytorch"})
-    {'data': {'n_groups': 3}, 'backend': 'pytorch'}
-    """
-    tree: dict[str, Any] = {}
-    for key, value in values.items():
-        *sections, last = key.split(".")
-        node = tree
-        for section in sections:
-            node = node.setdefault(section, {})
-        node[last] = value
-    return tree
-
-
 def refuse(owner: Any) -> None:
     """Raise `ConfigError` for the first field of a dataclass that asks for what is not available."""
     for name, entry in marks(type(owner), Arrival).items():

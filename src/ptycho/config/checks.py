@@ -62,11 +62,7 @@ def one_of(name: str, value: object, allowed: tuple[str, ...]) -> str:
 
 
 def with_known_choices(config: Config) -> Config:
-    """A copy of a dataclass in which every choice of words has its usual spelling.
-
-    Raises:
-        ConfigError: a word that is none of a field's choices; the message lists them.
-    """
+    """A copy of a dataclass in which every choice of words has its usual spelling; errors are those of `one_of`."""
     known = copy.copy(config)
     for name, hint in get_type_hints(type(config)).items():
         words, may_be_none = _choices(hint)

@@ -4,7 +4,7 @@ import copy
 import logging
 from typing import Any, TypeVar
 
-from ptycho.config.arrival import ignored, nested, recipe_values
+from ptycho.config.arrival import ignored, recipe_values
 from ptycho.config.checks import check, with_known_choices
 from ptycho.config.config import InferenceConfig, ModelConfig, PyTorchExecutionConfig, TrainingConfig
 from ptycho.config.shared import group_count, mask_radius, merged_together
@@ -50,7 +50,7 @@ def recipe_of(
     if isinstance(known, TrainingConfig):
         values |= _losses(known) | known.betas()
         values["training.patterns_per_step"] = known.batch_size * model.gridsize**2
-    return Recipe.from_mapping(nested(values), "ptycho.config")
+    return Recipe.from_dotted(values, "ptycho.config")
 
 
 def ignored_fields(

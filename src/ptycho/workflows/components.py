@@ -140,11 +140,7 @@ def reassemble_cdi_image(
 def save_outputs(amplitude: Image | None, phase: Image | None, results: Results, output_prefix: str | Path) -> None:
     """Write `reconstruction.npz`, `reconstruction.png` and `history.png`, as far as there is something to write.
 
-    Args:
-        amplitude: (Y, X) or None.
-        phase: (Y, X) or None.
-        results: of the workflow.
-        output_prefix: folder; it is made if need be.
+    Amplitude and phase, (Y, X) or None, count where `results` hold no reconstruction. The folder is made if need be.
 
     Raises:
         OutputError: the folder cannot be written.
@@ -192,11 +188,7 @@ def load_inference_bundle_with_backend(
 
 
 def scan_of(data: Any) -> Scan:
-    """The scan of `RawData`, of a container, or of anything else that has one.
-
-    Raises:
-        TypeError: it has none.
-    """
+    """The scan of `RawData`, of a container, or of anything else that has one; else a `TypeError`."""
     scan = data if isinstance(data, Scan) else getattr(data, "scan", None)
     if not isinstance(scan, Scan):
         raise TypeError(f"a {type(data).__name__} is no data to work on; give RawData or a data container")

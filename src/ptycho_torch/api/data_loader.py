@@ -114,11 +114,7 @@ class PtychoDataLoader:
 
 
 def scan_files(place: Path) -> list[Path]:
-    """The `*.npz` of a folder by name, or the file itself; results and caches, which hold no patterns, are left out.
-
-    Raises:
-        FileNotFoundError: there is none.
-    """
+    """The `*.npz` of a folder by name, or the file itself; results and caches, which hold no patterns, are left out."""
     if place.is_file():
         return [place]
     files = [file for file in sorted(place.glob("*.npz")) if _may_be_scan(file)]

@@ -30,11 +30,7 @@ class PtychoModel:
 
     @classmethod
     def _new_model(cls, model: type["PtychoPINN_Lightning"], config_manager: "ConfigManager") -> "PtychoModel":
-        """A model of that class, to be trained.
-
-        Raises:
-            ValueError: settings that contradict each other, or that no field may have.
-        """
+        """A model of that class, to be trained; a `ValueError` for settings that contradict each other."""
         configs: dict[str, Any] = {name: getattr(config_manager, name) for name in KINDS}
         new = cls(**configs)
         new.model = model(**configs)
@@ -64,11 +60,7 @@ class PtychoModel:
         return loaded
 
     def save(self, checkpoint_path: str | Path) -> Path:
-        """Write the trained model as one checkpoint.
-
-        Raises:
-            RuntimeError: it has not been trained.
-        """
+        """Write the trained model as one checkpoint; a `RuntimeError` where it has not been trained."""
         from ptycho_torch.api.checkpoint import write_checkpoint
         from ptycho_torch.to_recipe import as_dicts
 
@@ -77,11 +69,7 @@ class PtychoModel:
         return write_checkpoint(Path(checkpoint_path), module.trained(), module.recipe, configs, module.bad_pixels)
 
     def module(self) -> "PtychoPINN_Lightning":
-        """The network module.
-
-        Raises:
-            RuntimeError: there is none yet.
-        """
+        """The network module; a `RuntimeError` where there is none yet."""
         if self.model is None:
             raise RuntimeError("the model has no network module; take PtychoModel._new_model or PtychoModel.load")
         return self.model

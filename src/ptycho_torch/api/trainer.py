@@ -1,25 +1,14 @@
 """Training as the high-level API calls it."""
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from functools import partial
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from dataclasses import dataclass, field
+from typing import Any
 
 from ptycho_torch.api.config_manager import ConfigManager
 from ptycho_torch.api.data_loader import PtychoDataLoader
-from ptycho_torch.api.devices import on_usable_device
 from ptycho_torch.api.model import PtychoModel, _no_mlflow
 from ptycho_torch.api.task_log import CLIENT, client_log
-from ptychopinn.data import Scan
 from ptychopinn.errors import ConfigError
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from ptychopinn.training import Prepared
 
 logger = logging.getLogger(f"{CLIENT}.training")
 
@@ -66,59 +55,13 @@ class Trainer:
             ImportError: MLflow is asked for.
         """
         _check_orchestration(orchestration)
+        from ptycho_torch.lightning_utils import fit_client
+
         with client_log():
-            self._train(experiment_name)
-
-    def _train(self, name: str) -> None:
-        from ptycho_torch.lightning_utils import MODEL_NAME, ClientTrainingModule
-        from ptycho_torch.to_recipe import as_dicts, warn_ignored
-        from ptychopinn.api.inputs import RunLog
-        from ptychopinn.api.train import begin, write_training
-        from ptychopinn.training import fit_prepared
-
-        scans, configs = self.dataloader.scans, as_dicts(*self.config_manager.four)
-        warn_ignored(*self.config_manager.four)
-        with RunLog() as log:
-            recipe = self.config_manager.recipe(min(map(len, scans)))
-            recipe = on_usable_device(recipe, self.config_manager.training_config.device)
-            start, folder = begin(scans, self.dataloader.output_dir, recipe, log)
-            if name:
-                logger.info("experiment %s", name)
-            result = fit_prepared(
-                with_validation(start),
-                folder,
-                callbacks=tuple(self._trainer.callbacks),
-                module_type=partial(ClientTrainingModule, configs=configs),
-            )
-            self.model.module().take(result.model, result.recipe, unseen_pixels(scans))
-            self.history = result.history
-            if folder is not None:
-                write_training(result, folder)
-                self.model.save(folder / MODEL_NAME)
-                logger.info("%s: the trained model", folder / MODEL_NAME)
-
-
-def with_validation(start: "Prepared") -> "Prepared":
-    """The same with at least one group for validation: where the region was too small, groups of the training.
-
-    Clients show a validation loss after every epoch and count on it.
-    """
-    if any(len(part.validation_groups) for part in start.parts):
-        return start
-    logger.warning("too few patterns for a validation region: the validation loss is that of training patterns")
-    first, *others = start.parts
-    return replace(start, parts=(replace(first, validation_groups=first.train_groups), *others))
-
-
-def unseen_pixels(scans: Sequence[Scan]) -> "Tensor | None":
-    """(H, W) bool: the pixels that were bad in every pattern of a scan, of any of the scans; None without any.
-
-    Clients hand such pixels over filled in, and without a mask, when they reconstruct.
-    """
-    import torch
-
-    masks = [scan.always_bad for scan in scans if scan.always_bad is not None]
-    return torch.from_numpy(np.logical_or.reduce(masks)) if masks else None
+            if experiment_name:
+                logger.info("experiment %s", experiment_name)
+            place, callbacks = self.dataloader.output_dir, tuple(self._trainer.callbacks)
+            self.history = fit_client(self.model, self.config_manager, self.dataloader.scans, place, callbacks)
 
 
 def _check_orchestration(name: str) -> None:

@@ -1,11 +1,9 @@
 """Simulation from an object and a probe, of several experiments, and labels from a measured one."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,11 +11,19 @@ from numpy.typing import ArrayLike, NDArray
 from ptycho.probe import as_modes
 from ptycho.raw_data import RawData
 from ptycho_torch.config_params import DataConfig, DatagenConfig
+from ptychopinn.api.simulate import label_scan
 from ptychopinn.data import Scan
 from ptychopinn.data.io import check_output_folder
-
-if TYPE_CHECKING:
-    from ptychopinn.reconstruction import Reconstruction
+from ptychopinn.reconstruction import Reconstruction
+from ptychopinn.simulation import (
+    calibrated_probe,
+    load_object,
+    load_probe,
+    make_object,
+    make_probe,
+    position_bounds,
+    record_scan,
+)
 
 ArraySource = str | Path | NDArray[Any]
 
@@ -55,8 +61,6 @@ def from_simulation(
     Raises:
         PtychoPINNError: a file that cannot be used, or a patch that leaves the object.
     """
-    from ptychopinn.simulation import calibrated_probe, record_scan
-
     probe, object_ = _probe(probeGuess), _object(objectGuess)
     positions = np.stack([np.asarray(ycoords, np.float64), np.asarray(xcoords, np.float64)], axis=1)
     if nphotons is not None:
@@ -86,8 +90,6 @@ def simulate_multiple_experiments(
     Raises:
         PtychoPINNError: an unknown object class, an unusable probe file, or an object smaller than a patch.
     """
-    from ptychopinn.simulation import make_probe
-
     settings, data = datagen_config or DatagenConfig(), data_config or DataConfig()
     folder = None if output_dir is None else check_output_folder(output_dir)
     probes = [_probe(path) for path in settings.probe_paths] or [make_probe("zone_plate", data.N)]
@@ -109,15 +111,11 @@ def generate_data_from_experiment(
 
     See `ptychopinn.api.simulate.label_scan`; `output` is an NPZ file to write.
     """
-    from ptychopinn.api.simulate import label_scan
-
     return RawData.of_scan(label_scan(scan.scan if isinstance(scan, RawData) else scan, reconstruction, output).scan)
 
 
 def _experiment(settings: DatagenConfig, probe: NDArray[np.complex64], nphotons: float, seed: int) -> RawData:
     """One object of the class, with so many patterns."""
-    from ptychopinn.simulation import make_object, position_bounds
-
     for_object, for_positions = np.random.default_rng(seed).spawn(2)
     kind = settings.object_class.casefold()
     object_ = make_object(_KINDS.get(kind, kind), settings.image_size, for_object)
@@ -129,12 +127,8 @@ def _experiment(settings: DatagenConfig, probe: NDArray[np.complex64], nphotons:
 
 def _probe(source: ArraySource) -> NDArray[np.complex64]:
     """(modes, H, W)."""
-    from ptychopinn.simulation import load_probe
-
     return load_probe(Path(source)) if isinstance(source, str | Path) else as_modes(np.asarray(source))
 
 
 def _object(source: ArraySource) -> NDArray[np.complex64]:
-    from ptychopinn.simulation import load_object
-
     return load_object(Path(source))[0] if isinstance(source, str | Path) else np.asarray(source, np.complex64)

@@ -1,16 +1,15 @@
 """An architecture of the core's registry, as legacy scripts ask for it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import torch
+
+from ptycho.config.config import TrainingConfig
+from ptycho_torch.model import PtychoPINN_Lightning
 from ptycho_torch.plain_configs import KINDS
-
-if TYPE_CHECKING:
-    from ptycho.config.config import TrainingConfig
-    from ptycho_torch.model import PtychoPINN_Lightning
+from ptychopinn.models import build_model
 
 
 class RegisteredGenerator:
@@ -33,11 +32,6 @@ class RegisteredGenerator:
             pt_configs: `data_config`, `model_config`, `training_config`, `inference_config` of
                 `ptycho_torch.config_params`; the architecture is this one, whatever that of `model_config` is.
         """
-        import torch
-
-        from ptycho_torch.model import PtychoPINN_Lightning
-        from ptychopinn.models import build_model
-
         configs = {name: pt_configs[name] for name in KINDS}
         configs["model_config"] = replace(configs["model_config"], architecture=self.name)
         module = PtychoPINN_Lightning(**configs)

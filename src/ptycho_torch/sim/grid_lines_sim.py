@@ -6,6 +6,8 @@ from typing import Any
 from numpy.typing import NDArray
 
 from ptycho.workflows.grid_lines_workflow import GridLinesConfig
+from ptychopinn.simulation.gridlines import make_grid_lines
+from ptychopinn.simulation.gridlines_files import file_arrays, write_grid_lines
 
 
 def grid_lines_sim(
@@ -33,9 +35,6 @@ def grid_lines_sim(
         ValueError: settings that break a rule, or a probe that cannot be used.
         OutputError: a file cannot be written.
     """
-    from ptychopinn.simulation.gridlines import make_grid_lines
-    from ptychopinn.simulation.gridlines_files import file_arrays, write_grid_lines
-
     given = {} if config is None else config.model_dump()
     asked = GridLinesConfig.model_validate(given | settings)
     data = make_grid_lines(asked.data(), probe)

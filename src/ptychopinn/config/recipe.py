@@ -68,6 +68,18 @@ class Recipe(Section):
             raise ConfigError(_explain(error, where)) from None
 
     @classmethod
+    def from_dotted(cls, values: Mapping[str, Any], where: str = "recipe") -> "Recipe":
+        """Validate values by their dotted keys; all others have their defaults.
+
+        >>> Recipe.from_dotted({"training.epochs": 3, "backend": "pytorch"}).training.epochs
+        3
+        """
+        tree: dict[str, Any] = {}
+        for key, value in values.items():
+            _set_dotted(tree, key, value)
+        return cls.from_mapping(tree, where)
+
+    @classmethod
     def from_yaml(cls, text: str, where: str = "recipe") -> "Recipe":
         """Parse YAML text; an empty text is the default recipe."""
         return cls.from_mapping(_parse_yaml(text, where), where)
