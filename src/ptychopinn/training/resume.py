@@ -32,10 +32,10 @@ def checkpoint_to_resume(folder: Path | None, recipe: Recipe) -> str | None:
         return None
     what, way_out = "a checkpoint that can be resumed", "train without --resume"
     try:
-        stored = read_checkpoint(path, what, way_out)["hyper_parameters"]["recipe"]
+        stored = dict(read_checkpoint(path, what, way_out)["hyper_parameters"]["recipe"])
     except (LookupError, TypeError) as error:
         raise BundleError(f"{path}: is not {what} ({reason_of(error)}); {way_out}") from None
-    before = Recipe.from_mapping(dict(stored), str(path))
+    before = Recipe.from_mapping(stored, str(path))
     changed = [
         f"{section}.{key}"
         for section in _SECTIONS
