@@ -10,9 +10,9 @@ DEMO := outputs/demo
 
 demo: $(VENV)/.installed
 	$(BIN)/ptychopinn simulate --config recipes/demo.yaml -o $(DEMO)/scan.npz
-	$(BIN)/ptychopinn run $(DEMO)/scan.npz --config recipes/demo.yaml -o $(DEMO)
+	$(BIN)/ptychopinn run $(DEMO)/scan.npz --config recipes/demo.yaml -o $(DEMO) --overwrite
 	$(BIN)/ptychopinn evaluate $(DEMO)/reconstruction.npz --reference $(DEMO)/scan.npz
-	@echo "The picture to look at: $(DEMO)/reconstruction.png"
+	@echo "Figure: $(DEMO)/reconstruction.png"
 
 test: $(VENV)/.installed-test
 	$(BIN)/ruff check

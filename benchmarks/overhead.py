@@ -1,10 +1,10 @@
-"""How much of the time is the network itself?
+"""Measure which fraction of the time the network itself takes.
 
-Training: forward and backward of the generator alone, as a part of a whole optimiser step (gathering, input,
-network, merge, physics, loss, gradients, update). Prediction: the generator alone, as a part of the time from the
-scan file to the stitched object. Both sides of each ratio are measured alternately in this one run.
+Training: forward and backward pass of the network alone, as a fraction of a whole optimiser step (gathering, input,
+network, merge, physics, loss, gradients, update). Prediction: the network alone, as a fraction of the time from the
+scan file to the stitched object. Both times of a ratio are measured alternately in the same run.
 
-    python benchmarks/overhead.py [scan.npz] [--threads 2]
+    python benchmarks/overhead.py [scan.npz] [--threads 2] [--results benchmarks/results/overhead.md]
 """
 
 import argparse
@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from record import add_results_option, record
 
 from ptychopinn.config import Recipe
 from ptychopinn.data import read_scan, write_scan
@@ -44,18 +45,22 @@ def alternate(whole: Callable[[], object], part: Callable[[], object], rounds: i
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("scan", nargs="?", type=Path, help="a scan file; a simulated one without it")
+    parser.add_argument("scan", nargs="?", type=Path, help="a scan file; without it a scan is simulated")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--rounds", type=int, default=15)
+    add_results_option(parser)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     with tempfile.TemporaryDirectory() as folder:
         path = arguments.scan or write_scan(simulate(Recipe().simulation), Path(folder) / "scan.npz")
-        measure(path, arguments.rounds)
+        text = measure(path, arguments.rounds)
+    print(text)
+    if arguments.results:
+        record(arguments.results, f"```\n{text}\n```")
 
 
-def measure(path: Path, rounds: int) -> None:
-    """Both ratios for the default recipe on one scan."""
+def measure(path: Path, rounds: int) -> str:
+    """Both ratios for the default recipe on one scan, as text."""
     recipe = Recipe()
     tensors = ScanTensors(read_scan(path))
     groups, _ = split_groups(tensors.scan, recipe)
@@ -82,8 +87,10 @@ def measure(path: Path, rounds: int) -> None:
         patches.backward(target)
 
     whole, part, ratio = alternate(step, generator_step, rounds)
-    print(f"scan: {len(tensors)} patterns of {tensors.pattern_size} px; {torch.get_num_threads()} threads")
-    print(f"training step {whole * 1e3:.1f} ms, generator alone {part * 1e3:.1f} ms: {ratio:.0%} of the step")
+    lines = [
+        f"scan: {len(tensors)} patterns of {tensors.pattern_size} px; {torch.get_num_threads()} threads",
+        f"training step {whole * 1e3:.1f} ms, generator alone {part * 1e3:.1f} ms: {ratio:.0%} of the step",
+    ]
 
     alone = np.arange(len(tensors))[:, None]
     batch_size = recipe.reconstruction.batch_size
@@ -100,8 +107,11 @@ def measure(path: Path, rounds: int) -> None:
             model.generator.patches_from(one)
 
     whole, part, ratio = alternate(load_to_stitched, generator_only, max(3, rounds // 3))
-    print(f"load to stitched {whole:.3f} s, generator alone {part:.3f} s: {ratio:.0%} of it")
-    print(f"{len(tensors) / whole:.0f} patterns per second from file to image")
+    lines += [
+        f"load to stitched {whole:.3f} s, generator alone {part:.3f} s: {ratio:.0%} of it",
+        f"{len(tensors) / whole:.0f} patterns per second from file to image",
+    ]
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -1,21 +1,24 @@
-"""How good are the images, and how long does it take? Scans x networks x seeds: the rows of docs/measurements.md.
+"""Measure the quality and the time of scans x networks x seeds, as in docs/measurements.md.
 
     python benchmarks/quality.py ../shared/data -o outputs/quality --architectures cnn,fno,hybrid --seeds 0,1,2
     python benchmarks/quality.py ../shared/data -o outputs/quality --only siemens64 --set training.epochs=20
     python benchmarks/quality.py ../shared/data -o outputs/quality --architectures cnn,mine=recipes/transfer.yaml
     python benchmarks/quality.py ../shared/data -o outputs/quality --only siemens64 --halves
-    python benchmarks/quality.py ../shared/data -o outputs/refinement --refinement 3,4,5,6 --seeds 0,1,2 --iterative 60
+    python benchmarks/quality.py ../shared/data -o outputs/refinement --refinement 3,4,5,6 --seeds 0,1,2 \
+        --iterative 60 --results benchmarks/results/refinement.md
 
-Every run is `ptychopinn.run` with the default recipe and another architecture, or with a recipe of its own
-(`name=FILE`), scored on a fixed rectangle after complex alignment. The grid-lines rows are runs of that study with its
-own recipe: they train on two objects and reconstruct a third one. Beside them stand the iterative references that come
-with the data, and with `--iterative` the solver of pty-chi where that is installed, with the same probe. A run that has
-ended in the output folder is not run again; `table.md`, `table.csv` and `table.json` are written after each.
+Every run is `ptychopinn.run` with the default recipe and another architecture, or with a recipe file (`name=FILE`). It
+is scored on a fixed rectangle after complex alignment. The grid-lines rows are runs of that study with its own recipe:
+they train on two objects and reconstruct a third one. The iterative references that come with the data are added to the
+table; `--iterative` adds the solver of pty-chi, with the same probe, if it is installed. A run that has finished in the
+output folder is not repeated. `table.md`, `table.csv` and `table.json` are written after each run.
 
-With --halves the scan is cut in two by place: a model is trained on one half, saved, and reconstructs the other half;
-it is compared, on the same rectangle, with the model that was trained on the whole scan.
+With --halves the scan is divided into a left and a right half. A model is trained on one half, saved, and reconstructs
+the other half. It is compared, on the same rectangle, with the model that was trained on the whole scan.
 
-With --refinement the rows are those of docs/refine.md: `refinement.py` beside this file says what each of them is.
+With --refinement the rows are those of docs/refine.md; `refinement.py` describes them.
+
+With --results the table is also written to a file that the documents include.
 """
 
 import argparse
@@ -30,6 +33,7 @@ from typing import Any
 import numpy as np
 import refinement
 import torch
+from record import add_results_option, record
 
 import ptychopinn
 from ptychopinn import Recipe
@@ -37,11 +41,12 @@ from ptychopinn.api.evaluate import Region, misfit_of
 from ptychopinn.api.model_files import load_model
 from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.data.io import write_text_atomically
-from ptychopinn.reconstruction import Reconstruction, photons_of
-from ptychopinn.simulation.gridlines_config import GridLinesConfig
+from ptychopinn.data.reconstruction import Reconstruction
+from ptychopinn.solver import photons_of
 from ptychopinn.studies.environment import environment, hardware_line
 from ptychopinn.studies.finished import read_finished, write_finished
-from ptychopinn.studies.grid_lines import study_grid_lines
+from ptychopinn.studies.grid_lines.config import GridLinesConfig
+from ptychopinn.studies.grid_lines.study import study_grid_lines
 from ptychopinn.studies.iterative import has_ptychi, solve_with_ptychi
 from ptychopinn.studies.spread import markdown_table, spread_columns, spread_of, write_csv
 
@@ -56,7 +61,7 @@ GRID_LINES = {"grid_lines64": (64, 1), "grid_lines64_gs2": (64, 2), "grid_lines1
 """Pattern size, px, and gridsize of the grid-lines data."""
 GRID_LINES_RECIPE = Path(__file__).parents[1] / "recipes" / "grid_lines.yaml"
 GRID_LINES_PROBE = "run1084_object_probe.npz"
-"""The measured beam of the earlier study, among the scans."""
+"""The measured beam of the legacy study, among the scans."""
 COLUMNS = (
     ("psnr_amplitude", "amplitude PSNR (peak 1), dB", 2),
     ("psnr_phase", "phase PSNR (peak 2 pi), dB", 2),
@@ -66,15 +71,27 @@ COLUMNS = (
     ("contrast_amplitude_high_rings", "amplitude contrast, rings above 5", 2),
     ("contrast_phase_high_rings", "phase contrast, rings above 5", 2),
     ("amplitude_misfit", "misfit", 4),
-    ("positions_left_px", "errors of positions left, px", 3),
+    ("residual_position_error_px", "residual position error, px", 3),
     ("poisson_deviance_per_pixel", "Poisson deviance", 3),
     ("poisson_deviance_of_a_perfect_model", "of a perfect model", 3),
     ("parameters", "parameters", 0),
-    ("train_s", "training, s", 0),
-    ("cpu_s", "CPU s, all", 0),
+    ("train_s", "training time, s", 0),
+    ("cpu_s", "CPU time, s", 0),
     ("patterns_per_s", "patterns per s", 0),
 )
 """Key of a number, its title, its digits."""
+_QUALITY = ("psnr_amplitude", "psnr_phase", "ssim_amplitude", "ssim_phase", "frc_0.5_nyquist", "amplitude_misfit")
+RESULT_COLUMNS = (*_QUALITY, "contrast_amplitude_high_rings", "contrast_phase_high_rings", "train_s", "cpu_s")
+"""Columns of the table that `--results` writes."""
+REFINEMENT_COLUMNS = (
+    "cpu_s",
+    "psnr_amplitude",
+    "psnr_phase",
+    "frc_0.5_nyquist",
+    "amplitude_misfit",
+    "residual_position_error_px",
+)
+"""The same, with `--refinement`."""
 _SCORES = ("cpu_s", "psnr_amplitude", "psnr_phase", "ssim_amplitude", "ssim_phase", "frc_0.5_nyquist")
 REFERENCES: dict[str, dict[str, dict[str, float]]] = {
     "siemens64": {"LSQML, 60 epochs (the reference)": {"amplitude_misfit": 0.081}},
@@ -263,15 +280,7 @@ def numbers(values: dict[str, Any]) -> dict[str, float | None]:
 def write_tables(output: Path, made: Sequence[Trial], scans: Sequence[str]) -> str:
     """`table.md`, `table.csv` and `table.json`; the first one is returned too."""
     facts = environment("cpu")
-    lines, records = [], []
-    for scan in scans:
-        rows = dict.fromkeys(trial.row for trial in made if trial.scan == scan)
-        for row in rows:
-            same = [trial for trial in made if (trial.scan, trial.row) == (scan, row)]
-            line, record = summary(scan, row, same)
-            lines.append(line)
-            records.append(record)
-        lines += [reference_line(scan, name, known) for name, known in REFERENCES.get(scan, {}).items()]
+    lines, records = table_lines(made, scans)
     table = markdown_table(["scan", "network", "seeds", *(title for _, title, _ in COLUMNS), "collapsed"], lines)
     text = f"On {hardware_line(facts)}. Mean and standard deviation over the seeds.\n\n{table}\n"
     write_text_atomically(output / "table.md", text)
@@ -279,6 +288,29 @@ def write_tables(output: Path, made: Sequence[Trial], scans: Sequence[str]) -> s
     tree = {"environment": facts, "trials": [asdict(trial) for trial in made], "references": REFERENCES}
     write_text_atomically(output / "table.json", json.dumps(tree, indent=2))
     return text
+
+
+def table_lines(made: Sequence[Trial], scans: Sequence[str]) -> tuple[list[list[str]], list[dict[str, Any]]]:
+    """Lines of the whole table, references included, and the records of the CSV file."""
+    lines, records = [], []
+    for scan in scans:
+        rows = dict.fromkeys(trial.row for trial in made if trial.scan == scan)
+        for row in rows:
+            same = [trial for trial in made if (trial.scan, trial.row) == (scan, row)]
+            line, line_record = summary(scan, row, same)
+            lines.append(line)
+            records.append(line_record)
+        lines += [reference_line(scan, name, known) for name, known in REFERENCES.get(scan, {}).items()]
+    return lines, records
+
+
+def results_table(made: Sequence[Trial], scans: Sequence[str], keys: Sequence[str]) -> str:
+    """The rows that were run now, with some of the columns, as Markdown."""
+    places = {key: (place, title) for place, (key, title, _) in enumerate(COLUMNS, start=3)}
+    run = {(trial.scan, trial.row) for trial in made}
+    lines = [line for line in table_lines(made, scans)[0] if (line[0], line[1]) in run]
+    rows = [[*line[:3], *(line[places[key][0]] for key in keys)] for line in lines]
+    return markdown_table(["scan", "row", "seeds", *(places[key][1] for key in keys)], rows)
 
 
 def summary(scan: str, row: str, same: Sequence[Trial]) -> tuple[list[str], dict[str, Any]]:
@@ -332,16 +364,17 @@ def halves(plan: Plan, name: str, choice: str, seed: int) -> list[tuple[str, flo
 def read_arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, help="where the scans lie")
+    parser.add_argument("folder", type=Path, help="folder of the scans")
     parser.add_argument("-o", "--output", type=Path, default=Path("outputs/quality"))
-    parser.add_argument("--only", action="append", choices=[*REGIONS, *GRID_LINES], help="the four scans by default")
+    parser.add_argument("--only", action="append", choices=[*REGIONS, *GRID_LINES], help="default: the four scans")
     parser.add_argument("--architectures", default="cnn", metavar="NAME,...", help="architectures, or name=recipe.yaml")
-    parser.add_argument("--seeds", default="0", metavar="N,...", help="of initial weights and order")
-    parser.add_argument("--iterative", type=int, metavar="EPOCHS", help="a row of pty-chi's LSQML beside, if installed")
-    parser.add_argument("--halves", action="store_true", help="the halves by place instead")
+    parser.add_argument("--seeds", default="0", metavar="N,...", help="seeds of initial weights and order")
+    parser.add_argument("--iterative", type=int, metavar="EPOCHS", help="add a row of pty-chi's LSQML, if installed")
+    parser.add_argument("--halves", action="store_true", help="compare the two halves instead")
     parser.add_argument("--refinement", metavar="ROW,...", help="rows of refinement.py instead, such as 3,4,5,6")
-    parser.add_argument("--iterations", type=int, default=50, help="of refinement")
+    parser.add_argument("--iterations", type=int, default=50, help="iterations of the refinement")
     parser.add_argument("--set", action="append", default=[], dest="overrides", metavar="section.key=value")
+    add_results_option(parser)
     return parser.parse_args()
 
 
@@ -366,7 +399,7 @@ def main() -> None:
         for trial in refined(plan, rows, seeds, arguments.iterations, arguments.iterative):
             made.append(trial)
             print(f"{trial.scan} {trial.row} seed {trial.seed}: {trial.values['cpu_s']:.0f} CPU s", flush=True)
-        print(write_tables(plan.output, made, list(dict.fromkeys(trial.scan for trial in made))))
+        report(plan, made, list(dict.fromkeys(trial.scan for trial in made)), arguments.results, REFINEMENT_COLUMNS)
         return
     for trial in trials(plan, scans, choices, seeds):
         made.append(trial)
@@ -374,7 +407,14 @@ def main() -> None:
         write_tables(plan.output, made, scans)
     if arguments.iterative:
         made += [iterative(plan, name, arguments.iterative, seeds[0]) for name in scans if name in REGIONS]
+    report(plan, made, scans, arguments.results, RESULT_COLUMNS)
+
+
+def report(plan: Plan, made: Sequence[Trial], scans: Sequence[str], results: Path | None, keys: Sequence[str]) -> None:
+    """Write and print the table, and the file of `--results`."""
     print(write_tables(plan.output, made, scans))
+    if results is not None:
+        record(results, results_table(made, scans, keys), "± is the standard deviation over the seeds.")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""Rows of `quality.py --refinement`: what refinement reaches, and from what start.
+"""Rows of `quality.py --refinement`: what refinement reaches, by start.
 
-Row 3: the image of a network that was trained on another dose of the sample, refined, beside the solver alone and, with
-`--iterative`, pty-chi's LSQML; all from the poor start probe. Row 4: the measured star with one and three probe modes.
-Row 5: the true start probe and the poor one. Row 6: positions with an error of 1 px rms along each axis, from the poor
-probe. Row 5 has lines with a penalty that keeps edges, rows 5 and 6 with that and the sample held to one material. A
-seed is that of the order of the patterns, of the network of row 3 and of the errors of row 6.
+Row 3: the image of a network that was trained on another dose of the sample, refined; the solver alone; and, with
+`--iterative`, LSQML of pty-chi. All start from the poor probe. Row 4: the measured star with one and three probe modes.
+Row 5: the true and the poor starting probe. Row 6: position errors of 1 px RMS along each axis, with the poor probe.
+Row 5 has lines with the edge-preserving penalty; rows 5 and 6 have lines with that and the single-material penalty. The
+seed decides the order of the patterns, the network of row 3 and the errors of row 6.
 """
 
 import time
@@ -20,33 +20,33 @@ from numpy.typing import NDArray
 import ptychopinn
 from ptychopinn.api.reconstruct import Reconstructed
 from ptychopinn.data import Scan
-from ptychopinn.reconstruction import Reconstruction
+from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.studies.iterative import solve_with_ptychi
 
 FEW = (10, 20)
 """Iterations of the short runs of row 3."""
 NETWORK = ("training.epochs=12", "training.threads=1")
 """The default recipe's network, trained briefly."""
-POSITIONS, BEND = "reconstruction.refine.positions=true", "reconstruction.refine.positions_bend=true"
-EDGES = ("reconstruction.refine.smoothness_edge=0.03", "reconstruction.refine.smoothness=30")
+POSITIONS, DISTORTION = "reconstruction.refine.positions=true", "reconstruction.refine.positions_distortion=true"
+EDGES = ("reconstruction.refine.edge_preserving=0.03", "reconstruction.refine.smoothness=30")
 QUICK = "reconstruction.refine.momentum=0.95"
-"""Neither where positions move, as they follow an object that runs ahead of them, nor with one material."""
-MATERIAL = ("reconstruction.refine.material=600", *EDGES)
+"""Faster. Not used with refined positions, which lag behind the object, nor with the single-material penalty."""
+MATERIAL = ("reconstruction.refine.single_material=600", *EDGES)
 LONGER = 1.6
-"""Iterations with one material, in those of the other lines: its phase comes more slowly."""
+"""Iterations with the single-material penalty, relative to the other lines: its phase converges more slowly."""
 SIMULATED = ("synth_dev_1e6", "synth_dev_1e4")
 
 
 @dataclass(frozen=True)
 class Case:
-    """An image to be made."""
+    """One image to make."""
 
     scan: str
     """Name of its file."""
     row: str
     make: Callable[[], Reconstructed | Reconstruction]
     truth_px: NDArray[np.float64] | None = None
-    """(N, 2): the true positions, where those of the image are to be compared with them."""
+    """(N, 2): the true positions, where the residual position error is measured."""
 
     def values(self, score: Callable[[Reconstruction], dict[str, Any]]) -> dict[str, Any]:
         """Scores, misfit where there is one, CPU seconds of the making, and errors of positions."""
@@ -57,7 +57,7 @@ class Case:
         if isinstance(made, Reconstructed):
             values |= made.metrics["data"]
         if self.truth_px is not None:
-            values["positions_left_px"] = rms_of_error(image.positions_px, self.truth_px)
+            values["residual_position_error_px"] = rms_of_error(image.positions_px, self.truth_px)
         return values | score(image)
 
 
@@ -86,8 +86,8 @@ class Start:
         every = [*self.overrides, *overrides, f"reconstruction.refine.seed={self.seed}"]
         return ptychopinn.reconstruct(scan, None, refine=round(longer * self.iterations), overrides=every)
 
-    def held(self, scan: Scan, *overrides: str) -> Reconstructed:
-        """The same, the sample held to one material."""
+    def single_material(self, scan: Scan, *overrides: str) -> Reconstructed:
+        """The same, with the single-material penalty."""
         return self.solved(scan, *overrides, *MATERIAL, longer=LONGER)
 
     def network(self) -> Path:
@@ -130,8 +130,8 @@ def start_probes(start: Start) -> Iterator[Case]:
         for probe, what in (("probeGuess", "the true probe"), ("probeInitial", "the poor probe")):
             scan = start.scan(name, probe)
             yield Case(name, f"5: {what}", partial(start.solved, scan))
-            yield Case(name, f"5: {what}, edges kept", partial(start.solved, scan, *EDGES, QUICK))
-            yield Case(name, f"5: {what}, edges kept, one material", partial(start.held, scan))
+            yield Case(name, f"5: {what}, edge-preserving", partial(start.solved, scan, *EDGES, QUICK))
+            yield Case(name, f"5: {what}, edge-preserving, single-material", partial(start.single_material, scan))
 
 
 def wrong_positions(start: Start) -> Iterator[Case]:
@@ -141,12 +141,17 @@ def wrong_positions(start: Start) -> Iterator[Case]:
         truth = scan.positions_px
         errors = np.random.default_rng(start.seed).normal(size=truth.shape)
         wrong = replace(scan, positions_px=truth + errors)
-        yield Case(name, "6: true positions, kept", partial(start.solved, scan), truth)
-        yield Case(name, "6: wrong positions, kept", partial(start.solved, wrong), truth)
+        yield Case(name, "6: true positions, not refined", partial(start.solved, scan), truth)
+        yield Case(name, "6: wrong positions, not refined", partial(start.solved, wrong), truth)
         yield Case(name, "6: wrong positions, refined", partial(start.solved, wrong, POSITIONS), truth)
-        yield Case(name, "6: wrong positions, refined and bent", partial(start.solved, wrong, POSITIONS, BEND), truth)
-        held = partial(start.held, wrong, POSITIONS, BEND)
-        yield Case(name, "6: wrong positions, refined and bent, edges kept, one material", held, truth)
+        yield Case(
+            name,
+            "6: wrong positions, refined with distortion",
+            partial(start.solved, wrong, POSITIONS, DISTORTION),
+            truth,
+        )
+        single = partial(start.single_material, wrong, POSITIONS, DISTORTION)
+        yield Case(name, "6: wrong positions, refined with distortion, edge-preserving, single-material", single, truth)
 
 
 ROWS: dict[str, Callable[[Start], Iterator[Case]]] = {

@@ -14,7 +14,7 @@ parser.add_argument("--output", type=Path, default=Path("outputs/own_recipe"))
 parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting")
 options = parser.parse_args()
 
-# 1. A recipe is a frozen value: build it, and derive others from it by overrides. Unknown keys are refused.
+# 1. A recipe cannot be changed: build it, and derive others from it by overrides. Unknown keys are refused.
 base = ptychopinn.Recipe(
     model=ModelConfig(generator=GeneratorConfig(width=8, levels=3)),
     training=TrainingConfig(epochs=20, learning_rate=2e-3),
@@ -26,10 +26,10 @@ recipes = {
     "raw-input": base.with_overrides(["model.generator.input=log_counts"]),
 }
 
-# 2. One scan for all of them.
+# 2. Use the same scan for all of them.
 scan = ptychopinn.simulate(recipe=base).scan
 
-# 3. Run each. Whatever was run stands complete in its `recipe.yaml`.
+# 3. Run each. Its `recipe.yaml` contains all settings.
 for name, recipe in recipes.items():
     result = ptychopinn.run(scan, options.output / name, recipe)
     report, data = result.reconstructed.metrics["reference"], result.reconstructed.metrics["data"]

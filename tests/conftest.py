@@ -1,8 +1,12 @@
-"""Shapes checked while testing; where the test data lie, and what happens without them."""
+"""Shapes checked while testing; where the test data lie, and what happens without them; small noise-free scans."""
 
 import os
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 from jaxtyping import install_import_hook
@@ -54,3 +58,29 @@ def pytest_report_header(config: pytest.Config) -> str:
 def shared_dir() -> Path:
     """The folder with data/ and parity/."""
     return SHARED
+
+
+@cache
+def rectangular_scan(size: int = 16, modes: int = 1) -> Any:
+    """Expected counts of an object with more rows than columns, at fractional positions."""
+    from ptychopinn.config import SimulationConfig
+    from ptychopinn.simulation import record_patterns, simulate
+
+    config = SimulationConfig(object_size_px=60, probe_size_px=size, probe_modes=modes, step_px=5, seed=size)
+    drawn = simulate(config)
+    inside = drawn.positions_px[:, 1] < 44 - size // 2 - 2
+    object_, positions = drawn.object_guess[:, :44].copy(), drawn.positions_px[inside]
+    patterns = record_patterns(object_, drawn.probe, positions, None)
+    return replace(drawn, patterns=patterns, positions_px=positions, object_guess=object_)
+
+
+@pytest.fixture(scope="session")
+def noise_free() -> Callable[..., Any]:
+    """`noise_free(size=16, modes=1)`: a scan."""
+    return rectangular_scan
+
+
+@pytest.fixture(scope="session")
+def scan() -> Any:
+    """The usual one: 16 px, one mode."""
+    return rectangular_scan()

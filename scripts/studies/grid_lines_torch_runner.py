@@ -3,7 +3,7 @@
 import sys
 
 from ptychopinn.cli.grid_lines_runner import main
-from ptychopinn.studies.grid_lines_artifacts import render_grid_lines_visuals, save_recon_artifact
+from ptychopinn.studies.grid_lines.artifacts import render_grid_lines_visuals, save_recon_artifact
 
 __all__ = ["main", "render_grid_lines_visuals", "save_recon_artifact"]
 

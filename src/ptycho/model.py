@@ -1,22 +1,22 @@
-"""A trained network behind the `predict` of the TensorFlow contract."""
+"""A trained network behind the `predict` of the TensorFlow contract, and which one this process holds."""
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ptycho._carried import Table, carried_by, carry
-from ptycho._session import session
 from ptychopinn.config import Recipe, ReconstructionConfig
 from ptychopinn.data import Scan
+from ptychopinn.errors import BundleError
 
 if TYPE_CHECKING:
     from ptychopinn.data.dataset import ScanTensors
+    from ptychopinn.data.reconstruction import Reconstruction
     from ptychopinn.models import PatchModel
-    from ptychopinn.reconstruction import Reconstruction
 
 logger = logging.getLogger("ptychopinn.ptycho")
 
@@ -189,6 +189,35 @@ class TrainedModel:
         if self.recipe.model.subpixel != "bilinear":
             return whole
         return whole + tensors.remainder_px.cpu().numpy()[members]
+
+
+@dataclass
+class Session:
+    """What one process remembers between calls, because clients do not pass it on; `session` is the only instance."""
+
+    model: TrainedModel | None = None
+    """The model that was trained or loaded last."""
+    probe: NDArray[np.complex64] | None = None
+    """(modes, H, W), sqrt(photons): the probe that a caller set by hand since then."""
+    history: dict[str, list[float]] = field(default_factory=dict)
+    """Losses of the training that made the model; empty where it was loaded."""
+
+    def hold(self, model: TrainedModel, history: dict[str, list[float]] | None = None) -> None:
+        """Make this the model of the process; a probe set for another one is forgotten."""
+        self.model, self.history, self.probe = model, history or {}, None
+
+    def held(self) -> TrainedModel:
+        """The model of the process.
+
+        Raises:
+            BundleError: none was trained or loaded yet.
+        """
+        if self.model is None:
+            raise BundleError("no model was trained or loaded in this process; train or load one first")
+        return self.model
+
+
+session = Session()
 
 
 def __getattr__(name: str) -> TrainedModel:

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 
 from ptycho import params
-from ptycho._session import session
 from ptycho.backend import loading_backend
-from ptycho.model import TrainedModel
+from ptycho.model import TrainedModel, session
 from ptychopinn.bundle import BUNDLE_NAME, Bundle, bundle_file, load_bundle
 from ptychopinn.bundle.params import storable_params
 from ptychopinn.config import Recipe

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from ptycho import params
-from ptycho._session import session
 from ptycho.loader import PtychoDataContainer
+from ptycho.model import session
 
 if TYPE_CHECKING:
     from ptycho.model import TrainedModel

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from ptycho import params
-from ptycho._session import session
+from ptycho.model import session
 from ptychopinn.physics import support_mask
 from ptychopinn.physics.illumination import normalise_probe
 

@@ -12,7 +12,8 @@ from ptycho import params
 from ptycho._carried import GroupedData
 from ptycho._groups import group_arrays, whole_scan
 from ptychopinn.data import Scan, legacy_groups, read_scan
-from ptychopinn.data.io import write_npz
+from ptychopinn.data.io.entries import geometry_entries
+from ptychopinn.data.io.npz_scan import write_npz
 from ptychopinn.data.io.rules import decide_domain, position_offset_px
 from ptychopinn.errors import ScanError
 
@@ -135,7 +136,11 @@ class RawData:
     diff3d = property(lambda self: self.scan.patterns, doc="(N, H, W), as recorded: of the domain `scan.domain`.")
     objectGuess = property(lambda self: self.scan.object_guess, doc="(Y, X) complex64, where there is one.")
     Y = property(lambda self: self.scan.truth_patches, doc="(N, H, W) complex64, ground-truth patches, if any.")
-    metadata = property(lambda self: dict(self.scan.metadata), doc="Entries of the file beside the arrays.")
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """Entries of the file beside the arrays."""
+        return self.scan.metadata | geometry_entries(self.scan.geometry)
 
     @property
     def probeGuess(self) -> NDArray[np.complex64]:

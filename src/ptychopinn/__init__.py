@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from ptychopinn.api.train import train
     from ptychopinn.config import Recipe
     from ptychopinn.data import Scan, read_scan, write_scan
+    from ptychopinn.data.geometry import Geometry
+    from ptychopinn.data.reconstruction import Reconstruction
     from ptychopinn.errors import PtychoPINNError
-    from ptychopinn.reconstruction import Reconstruction
 
 __version__ = version("ptychopinn")
 
@@ -39,14 +40,16 @@ _HOME = {
     "info": "ptychopinn.api.info",
     "convert": "ptychopinn.api.convert",
     "Recipe": "ptychopinn.config",
+    "Geometry": "ptychopinn.data.geometry",
     "Scan": "ptychopinn.data",
     "read_scan": "ptychopinn.data",
     "write_scan": "ptychopinn.data",
-    "Reconstruction": "ptychopinn.reconstruction",
+    "Reconstruction": "ptychopinn.data.reconstruction",
     "PtychoPINNError": "ptychopinn.errors",
 }
 
 __all__ = [
+    "Geometry",
     "PtychoPINNError",
     "Recipe",
     "Reconstruction",

@@ -55,9 +55,8 @@ def test_options_of_reading_are_kept(scan: Scan, tmp_path: Path) -> None:
     source = ptychopinn.write_scan(scan, tmp_path / "source.npz")
     made = convert(source, tmp_path / "target.npz", overrides=["data.domain=amplitude"])
     assert read_scan(made.path).domain == "amplitude"
-    assert read_scan(convert(source, tmp_path / "b.npz", propagation="near_field").path).metadata["propagation"] == (
-        "near_field"
-    )
+    near = convert(source, tmp_path / "b.npz", propagation="near_field")
+    assert read_scan(near.path).geometry.propagation == "near_field"
 
 
 def test_a_file_of_both_is_a_scan_unless_asked_otherwise(scan: Scan, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import re
 import shlex
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -11,6 +12,7 @@ import pytest
 
 from ptychopinn import Reconstruction, read_scan
 from ptychopinn.data import write_scan
+from ptychopinn.data.geometry import Geometry
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "formats.md"
 BLOCKS = re.findall(r"```sh\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), flags=re.DOTALL)
@@ -21,7 +23,7 @@ COMMANDS = [line for block in BLOCKS for line in block.splitlines()]
 def folder(scan_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where a reader stands: a CXI file with an object, a result, a product and its patterns."""
     place = tmp_path_factory.mktemp("reader")
-    scan = read_scan(scan_file)
+    scan = replace(read_scan(scan_file), geometry=Geometry(8800.0, 1.75, 75e-6))
     write_scan(scan, place / "scan.cxi")
     with h5py.File(place / "frames.h5", "w") as file:
         file["patterns"], file["indexes"] = scan.patterns, np.arange(len(scan))

@@ -111,3 +111,34 @@ def test_resume_where_nothing_was_started_trains_from_the_start(
 ) -> None:
     assert ptycho("train", scan_file, "-o", tmp_path / "out", "--resume", *tiny).code == 0
     assert (tmp_path / "out" / "wts.h5.zip").exists()
+
+
+def test_a_used_folder_asks_for_resume_or_overwrite(ptycho: Callable, scan_file: Path, tmp_path: Path) -> None:
+    small = ["--set", "model.generator.width=2", "--set", "model.generator.levels=2", "--set", "training.epochs=1"]
+    assert ptycho("train", scan_file, "-o", tmp_path, *small).code == 0
+    log = (tmp_path / "run.log").read_bytes()
+    refused = ptycho("train", scan_file, "-o", tmp_path, *small)
+    assert refused.code == 2
+    assert "give --resume to continue it, --overwrite to replace it" in refused.err
+    assert (tmp_path / "run.log").read_bytes() == log
+    assert ptycho("train", scan_file, "-o", tmp_path, *small, "--overwrite").code == 0
+    (tmp_path / "checkpoints" / "last.ckpt").write_bytes(b"junk")
+    log = (tmp_path / "run.log").read_bytes()
+    refused = ptycho("train", scan_file, "-o", tmp_path, *small, "--resume")
+    assert (refused.code, (tmp_path / "run.log").read_bytes()) == (2, log)
+
+
+def test_a_fault_of_the_program_ends_with_one_line_and_a_traceback_in_a_file(
+    ptycho: Callable, scan_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise KeyError("an \x1b[2Junforeseen\nkey")
+
+    monkeypatch.setattr("ptychopinn.api.info.info", fail)
+    result = ptycho("info", scan_file)
+    assert result.code == 1
+    assert "Traceback" not in result.err
+    assert "\x1b" not in result.err
+    path = Path(result.err.split("the traceback is in ")[1].split(". Please")[0].strip())
+    assert "KeyError" in path.read_text()
+    path.unlink()

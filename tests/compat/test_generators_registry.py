@@ -105,7 +105,7 @@ def test_an_architecture_of_the_core_resolves_without_a_second_dictionary(monkey
     def make(channels_in: int, channels_out: int, config: GeneratorConfig) -> nn.Module:
         return nn.Conv2d(channels_in, channels_out, 1)
 
-    monkeypatch.setattr(registry, "_ARCHITECTURES", {"cnn": registry.resolve("cnn")})
+    monkeypatch.setattr(registry._ARCHITECTURES, "entries", {"cnn": registry.resolve("cnn")})
     registry.register("neuralop_uno", make)
     config = settings("neuralop_uno")
     generator = resolve_generator(config)

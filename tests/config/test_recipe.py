@@ -30,6 +30,7 @@ REFUSED = {
     "data.domain=photons": "data.domain",
     "data.axis_order=whn": "data.axis_order",
     "data.position_origin=corner": "data.position_origin",
+    "data.source_distance_m=0": "data.source_distance_m",
     "data.subsampling=first": "data.subsampling",
     "data.neighbor_rule=furthest": "data.neighbor_rule",
     "data.n_groups=0": "data.n_groups",
@@ -103,8 +104,8 @@ REFUSED = {
     "reconstruction.refine.decay=1.5": "reconstruction.refine.decay",
     "reconstruction.refine.damping=0": "reconstruction.refine.damping",
     "reconstruction.refine.smoothness=-1": "reconstruction.refine.smoothness",
-    "reconstruction.refine.smoothness_edge=0": "reconstruction.refine.smoothness_edge",
-    "reconstruction.refine.material=-1": "reconstruction.refine.material",
+    "reconstruction.refine.edge_preserving=0": "reconstruction.refine.edge_preserving",
+    "reconstruction.refine.single_material=-1": "reconstruction.refine.single_material",
     "reconstruction.refine.seed=-1": "reconstruction.refine.seed",
     "reconstruction.batch_size=0": "reconstruction.batch_size",
     "reconstruction.weight=hann": "reconstruction.weight",
@@ -224,3 +225,27 @@ def test_importing_the_configuration_loads_no_torch() -> None:
     code = "import sys, ptychopinn.config; print([name for name in ('torch', 'lightning') if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_earlier_names_of_settings_are_accepted_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    old = Recipe.from_mapping({"reconstruction": {"refine": {"positions_bend": True, "material": 600}}})
+    refine = old.with_overrides(["reconstruction.refine.smoothness_edge=0.05"]).reconstruction.refine
+    assert (refine.positions_distortion, refine.single_material, refine.edge_preserving) == (True, 600, 0.05)
+    assert caplog.text.count("is now called") == 3
+
+
+def test_both_names_of_a_setting_are_refused() -> None:
+    with pytest.raises(ConfigError, match="two names of one setting"):
+        Recipe.from_mapping({"reconstruction": {"refine": {"material": 1, "single_material": 2}}})
+
+
+@pytest.mark.parametrize("given", [{"input": "lifted"}, ["model.generator.input=lifted"]])
+def test_the_earlier_name_of_the_input_is_accepted_with_a_warning(
+    given: dict[str, str] | list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    if isinstance(given, dict):
+        recipe = Recipe.from_mapping({"model": {"generator": given}})
+    else:
+        recipe = Recipe().with_overrides(given)
+    assert recipe == Recipe()
+    assert "now called back_projected" in caplog.text

@@ -2,6 +2,8 @@
 
 import errno
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -107,3 +109,28 @@ def test_an_output_folder_that_cannot_be_written(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr("ptychopinn.data.io.atomic.tempfile.TemporaryFile", refuse)
     with pytest.raises(OutputError, match=r"cannot be used as an output folder \(Permission denied\)"):
         check_output_folder(tmp_path)
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_pipe_is_never_replaced(tmp_path: Path, linked: bool) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    target = tmp_path / "pipe"
+    if linked:
+        target = tmp_path / "metrics.json"
+        target.symlink_to(tmp_path / "pipe")
+    with pytest.raises(OutputError, match="is a pipe, a device or a socket"):
+        write_text_atomically(target, "text")
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_what_a_killed_process_left_is_removed_at_the_next_start(tmp_path: Path) -> None:
+    code = (
+        "import os, sys; from ptychopinn.data.io.atomic import atomic_path\nwith atomic_path(sys.argv[1]): os._exit(9)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "note.txt")], check=False)
+    left = list(tmp_path.iterdir())
+    assert len(left) == 1
+    with atomic_path(tmp_path / "other.txt") as ours:
+        check_output_folder(tmp_path)
+        assert not left[0].exists()
+        assert ours.exists()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ptychopinn.data import Scan
-from ptychopinn.data.checks import checked_scan
+from ptychopinn.data.scan import checked_scan
 from ptychopinn.errors import ScanError
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from ptychopinn.config import DataConfig
 from ptychopinn.data import read_scan, write_scan
-from ptychopinn.data.io import read_npz
+from ptychopinn.data.io.npz_scan import read_npz
 from ptychopinn.errors import OutputError, ScanError
 
 COUNTS = np.arange(12 * 256).reshape(12, 16, 16) % 23 + 1

@@ -9,7 +9,7 @@ import pytest
 
 from ptychopinn.config import DataConfig
 from ptychopinn.data import read_scan
-from ptychopinn.data.io import read_npz
+from ptychopinn.data.io.npz_scan import read_npz
 from ptychopinn.errors import ConfigError, ScanError
 
 

@@ -1,4 +1,4 @@
-"""The three inputs: shapes, bad pixels, and the lifted pattern against its equation."""
+"""The three inputs: shapes, bad pixels, and the back-projected pattern against its equation."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from ptychopinn.generators import INPUTS, GroupView
-from ptychopinn.generators.inputs import amplitude, lifted, log_counts
+from ptychopinn.generators.inputs import amplitude, back_projected, log_counts
 from ptychopinn.physics import intensity, shifted_probes, to_detector
 
 CANVAS = (torch.full((1, 1, 2), 9), (18, 18))
@@ -18,7 +18,7 @@ CANVAS = (torch.full((1, 1, 2), 9), (18, 18))
 MakeView = Callable[..., GroupView]
 
 
-@pytest.mark.parametrize(("kind", "channels"), [("lifted", 2), ("log_counts", 1), ("amplitude", 1)])
+@pytest.mark.parametrize(("kind", "channels"), [("back_projected", 2), ("log_counts", 1), ("amplitude", 1)])
 @pytest.mark.parametrize("modes", [1, 3])
 @pytest.mark.parametrize("size", [8, 9])
 def test_shapes(make_view: MakeView, kind: str, channels: int, modes: int, size: int) -> None:
@@ -48,12 +48,12 @@ def test_what_a_bad_pixel_holds_does_not_matter(make_view: MakeView, kind: str, 
     assert not torch.allclose(present(replace(view, amplitude=garbage)), clean)
 
 
-def test_a_noise_free_pattern_of_a_flat_object_is_lifted_to_nothing(make_view: MakeView) -> None:
+def test_a_noise_free_pattern_of_a_flat_object_is_back_projected_to_nothing(make_view: MakeView) -> None:
     view = make_view(modes=2, size=15)
     flat = replace(view, amplitude=intensity(view.detector_probes).sqrt())
     power = view.probes.abs().square().sum(-3)
     relative = power / power.amax((-2, -1), keepdim=True)
-    image = lifted(flat)
+    image = back_projected(flat)
     torch.testing.assert_close(image[:, :, 0], relative / (relative + 0.05) - 1)  # 0 but for the regularisation
     assert image[:, :, 0][relative > 0.9].abs().max() < 0.053
     assert image[:, :, 1].abs().max() < 1e-5
@@ -62,13 +62,13 @@ def test_a_noise_free_pattern_of_a_flat_object_is_lifted_to_nothing(make_view: M
 def test_a_constant_phase_and_transmission_leave_only_the_transmission(make_view: MakeView) -> None:
     view = make_view()
     amplitude_of_flat = intensity(0.7j * view.detector_probes).sqrt()
-    image = lifted(replace(view, amplitude=amplitude_of_flat))
+    image = back_projected(replace(view, amplitude=amplitude_of_flat))
     power = view.probes.abs().square().sum(-3)
     bright = power > 0.9 * power.amax((-2, -1), keepdim=True)
     torch.testing.assert_close(image[:, :, 0][bright], torch.full_like(image[:, :, 0][bright], -0.3), atol=0.04, rtol=0)
 
 
-def numpy_lifted(
+def numpy_back_projected(
     amplitude: NDArray[np.float64],
     probe: NDArray[np.complex128],
     remainder: NDArray[np.float64],
@@ -92,19 +92,19 @@ def numpy_lifted(
 @pytest.mark.parametrize("modes", [1, 3])
 @pytest.mark.parametrize("size", [12, 13])
 @pytest.mark.parametrize("masked", [False, True])
-def test_lifted_follows_the_equation(modes: int, size: int, masked: bool) -> None:
+def test_back_projected_follows_the_equation(modes: int, size: int, masked: bool) -> None:
     rng = np.random.default_rng(modes + size)
     probe = rng.normal(size=(modes, size, size)) + 1j * rng.normal(size=(modes, size, size))
     remainder = np.array([0.31, -0.44])
     pattern = np.sqrt(rng.poisson(4.0, (size, size)))
     measured = rng.random((size, size)) > 0.2 if masked else None
-    expected = numpy_lifted(pattern, probe, remainder, measured)
+    expected = numpy_back_projected(pattern, probe, remainder, measured)
     probes, detector = shifted_probes(torch.from_numpy(probe), torch.from_numpy(remainder)[None, None])
     mask = None if measured is None else torch.from_numpy(measured)
     view = GroupView(torch.from_numpy(pattern)[None, None], mask, probes, detector, torch.zeros(1, 1, 2), *CANVAS)
-    image = lifted(view)[0, 0].numpy()
+    image = back_projected(view)[0, 0].numpy()
     np.testing.assert_allclose(image[0] + 1j * image[1], expected - 1, atol=1e-10)
-    wrong = numpy_lifted(pattern, probe, -remainder, measured)
+    wrong = numpy_back_projected(pattern, probe, -remainder, measured)
     assert np.abs(wrong - expected).max() > 0.01
 
 
@@ -113,4 +113,4 @@ def test_counts_where_the_detector_wave_is_exactly_zero_give_finite_numbers() ->
     probe = torch.ones(1, 1, 1, 16, 16, dtype=torch.complex64)
     view = GroupView(torch.full((1, 1, 16, 16), 30.0), None, probe, to_detector(probe), torch.zeros(1, 1, 2), *CANVAS)
     assert (view.detector_probes == 0).any()
-    assert lifted(view).isfinite().all()
+    assert back_projected(view).isfinite().all()

@@ -28,9 +28,9 @@ REGISTERS = 'register_part("bottleneck", "{name}", Shuffled)\n'
 
 @pytest.fixture(autouse=True)
 def _restored(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "_ARCHITECTURES", dict(registry._ARCHITECTURES))
-    monkeypatch.setattr(registry, "_PARTS", {kind: dict(table) for kind, table in registry._PARTS.items()})
-    monkeypatch.setattr(registry, "_PLUGINS", dict(registry._PLUGINS))
+    for table in (registry._ARCHITECTURES, *registry._PARTS.values()):
+        monkeypatch.setattr(table, "entries", dict(table.entries))
+    monkeypatch.setattr(registry._ARCHITECTURES, "loaded", dict(registry._ARCHITECTURES.loaded))
 
 
 def install(folder: Path, module: str, points: dict[str, str], code: str = CODE) -> None:

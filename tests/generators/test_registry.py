@@ -28,8 +28,8 @@ class Pointwise(nn.Module):
 @pytest.fixture(autouse=True)
 def _restored(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a test registers is gone afterwards."""
-    monkeypatch.setattr(registry, "_ARCHITECTURES", dict(registry._ARCHITECTURES))
-    monkeypatch.setattr(registry, "_PARTS", {kind: dict(table) for kind, table in registry._PARTS.items()})
+    for table in (registry._ARCHITECTURES, *registry._PARTS.values()):
+        monkeypatch.setattr(table, "entries", dict(table.entries))
 
 
 def test_the_names_of_the_earlier_system_are_there() -> None:

@@ -104,7 +104,7 @@ def test_a_model_has_a_probe_of_its_own(scan: Scan) -> None:
     assert second.probe_parts.requires_grad
 
 
-@pytest.mark.parametrize("kind", ["lifted", "log_counts", "amplitude"])
+@pytest.mark.parametrize("kind", ["back_projected", "log_counts", "amplitude"])
 def test_statistics_are_those_of_the_training_patterns(
     scan: Scan, groups: np.ndarray, make_model: MakeModel, kind: str
 ) -> None:
@@ -117,7 +117,7 @@ def test_statistics_are_those_of_the_training_patterns(
     assert fitted.n_patterns == 12
     assert fitted.pattern_size == 16
     assert fitted.mean_count == pytest.approx(float(scan.patterns[:12][:, ~bad].mean()), rel=1e-5)
-    assert fitted.input_mean == pytest.approx(0 if kind == "lifted" else float(raw.mean()), abs=1e-6)
+    assert fitted.input_mean == pytest.approx(0 if kind == "back_projected" else float(raw.mean()), abs=1e-6)
     assert fitted.input_deviation == pytest.approx(float(raw.std(correction=0)), rel=1e-4)
     normalised = model.generator.network_input(model.view(tensors.gather(groups)))
     assert float(normalised.std()) == pytest.approx(1, rel=1e-3)

@@ -197,7 +197,7 @@ def test_realspace_mae_compares_merged_patches_with_labels(
 
 
 @pytest.mark.parametrize("per_pattern", [False, True])
-@pytest.mark.parametrize("kind", ["lifted", "log_counts", "amplitude"])
+@pytest.mark.parametrize("kind", ["back_projected", "log_counts", "amplitude"])
 def test_what_bad_pixels_hold_changes_neither_loss_nor_gradient(
     scan: Scan, groups: np.ndarray, make_model: MakeModel, per_pattern: bool, kind: str
 ) -> None:

@@ -14,14 +14,19 @@ import pytest
 from numpy.typing import NDArray
 
 from ptychopinn.errors import ConfigError
-from ptychopinn.simulation.gridlines import GridLinesData, GridLinesSplit, make_grid_lines, record_amplitudes
-from ptychopinn.simulation.gridlines_config import GridLinesConfig
-from ptychopinn.simulation.gridlines_files import file_arrays
-from ptychopinn.simulation.gridlines_layout import GridLayout, tile_middles
-from ptychopinn.simulation.gridlines_objects import draw_lines
-from ptychopinn.simulation.gridlines_reader import read_grid_lines
-from ptychopinn.simulation.gridlines_scans import scans_of
 from ptychopinn.simulation.probe_transforms import ideal_disk, prepare_probe
+from ptychopinn.studies.grid_lines.config import GridLinesConfig
+from ptychopinn.studies.grid_lines.data import (
+    GridLinesData,
+    GridLinesSplit,
+    make_grid_lines,
+    record_amplitudes,
+    scans_of,
+)
+from ptychopinn.studies.grid_lines.files import file_arrays
+from ptychopinn.studies.grid_lines.layout import GridLayout, tile_middles
+from ptychopinn.studies.grid_lines.reader import read_grid_lines
+from ptychopinn.studies.grid_lines.scene import draw_lines
 
 pytestmark = pytest.mark.shared_data
 

@@ -11,9 +11,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from ptychopinn.data.frame import Frame
 from ptychopinn.errors import PtychoPINNError
 from ptychopinn.physics import accumulate, average, bilinear_shift, patch_weight, place_patches
-from ptychopinn.reconstruction.canvas import Frame
 from ptychopinn.reconstruction.stitch import stitch
 
 pytestmark = pytest.mark.shared_data

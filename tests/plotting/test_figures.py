@@ -11,9 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
+from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.errors import OutputError
 from ptychopinn.plotting import figure_history, figure_reconstruction, save_figure
-from ptychopinn.reconstruction.result import Reconstruction
 
 HISTORY = {
     "epoch": [1, 2, 3],

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from ptychopinn.data.io import formats
+
 ROOT = Path(__file__).resolve().parents[2]
 
 QUICK = (
@@ -26,3 +28,9 @@ def root() -> Path:
 def quick() -> list[str]:
     """Overrides: a small scan, a small network, one epoch."""
     return list(QUICK)
+
+
+@pytest.fixture(autouse=True)
+def _formats_restored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file formats as they were before the programs of the documents ran."""
+    monkeypatch.setattr(formats._FORMATS, "entries", dict(formats._FORMATS.entries))

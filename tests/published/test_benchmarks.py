@@ -98,10 +98,10 @@ def test_quality_has_the_rows_of_refinement(root: Path, shared_dir: Path, tmp_pa
 
 @pytest.mark.slow
 @pytest.mark.shared_data
-def test_refinement_tells_the_errors_of_positions_left(root: Path, shared_dir: Path, tmp_path: Path) -> None:
+def test_refinement_reports_the_residual_position_error(root: Path, shared_dir: Path, tmp_path: Path) -> None:
     command = ["benchmarks/quality.py", str(shared_dir / "data"), "-o", str(tmp_path), "--refinement", "6"]
     printed = run_script(root, *command, "--iterations", "1")
-    kept = [line.split(" | ") for line in printed.splitlines() if "6: wrong positions, kept" in line]
+    kept = [line.split(" | ") for line in printed.splitlines() if "6: wrong positions, not refined" in line]
     assert [float(line[11]) for line in kept] == pytest.approx([1, 1], abs=0.05)
 
 
@@ -118,3 +118,29 @@ def test_a_row_of_quality_is_made_once_and_in_a_folder_of_its_own(
 
     assert [once(path, {"epochs": epochs}, run) for epochs in (1, 1, 2)] == [row] * 3
     assert len(calls) == 2
+
+
+def test_results_state_date_revision_command_and_hardware(root: Path, tmp_path: Path) -> None:
+    path = tmp_path / "results" / "simulate.md"
+    words = ["--patterns", "60", "90", "--size", "16", "--rounds", "1", "--threads", "1", "--results", str(path)]
+    run_script(root, "benchmarks/simulate.py", *words)
+    head, command, note, empty, *table = path.read_text().splitlines()
+    assert re.fullmatch(
+        r"Measured on \d{4}-\d\d-\d\d at revision \w+\+? on .*, 1 threads, cpu, torch [\d.+a-z]+\.", head
+    )
+    assert command.startswith("Command: `python benchmarks/simulate.py --patterns 60 90 ")
+    assert str(tmp_path) not in command
+    assert (note, empty) == ("Medians of 1 rounds.", "")
+    assert [line.split(" | ")[0] for line in table[2:]] == ["| 64 of 16 x 16", "| 100 of 16 x 16"]
+
+
+@pytest.mark.shared_data
+def test_results_of_quality_have_the_rows_that_were_run(
+    measured: tuple[list[str], Path, str], root: Path, tmp_path: Path
+) -> None:
+    command, _, printed = measured
+    path = tmp_path / "quality.md"
+    run_script(root, *command, "--architectures", "cnn", "--seeds", "0,1", "--results", str(path))
+    (row,) = [line for line in path.read_text().splitlines() if line.startswith("| siemens64 |")]
+    (whole,) = [line for line in printed.splitlines() if line.startswith("| siemens64 | cnn |")]
+    assert row.split(" | ")[:5] == whole.split(" | ")[:5]

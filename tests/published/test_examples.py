@@ -14,7 +14,7 @@ SAYS = {
     "evaluate_by_hand.py": ("amplitude PSNR", "FRC falls below"),
     "own_recipe.py": ("poisson: phase PSNR", "amplitude: phase PSNR", "raw-input: phase PSNR"),
     "reconstruct_another_scan.py": ("first: ", "second: "),
-    "train_and_look.py": ("covered: ", "picture: "),
+    "train_and_look.py": ("covered: ", "figure: "),
 }
 
 

@@ -1,4 +1,4 @@
-"""docs/extending.md is true: its programs run, its recipes are valid, its tables name what is registered."""
+"""docs/dev/extending.md is true: its programs run, its recipes are valid, its tables name what is registered."""
 
 import re
 from pathlib import Path
@@ -10,7 +10,7 @@ from ptychopinn import Recipe
 from ptychopinn.generators import architectures, parts, registry
 from ptychopinn.generators.registry import Composition, Kind, build_network, resolve
 
-TEXT = (Path(__file__).resolve().parents[2] / "docs" / "extending.md").read_text(encoding="utf-8")
+TEXT = (Path(__file__).resolve().parents[2] / "docs" / "dev" / "extending.md").read_text(encoding="utf-8")
 
 
 def blocks(language: str) -> list[str]:
@@ -25,14 +25,14 @@ def table(head: str) -> list[list[str]]:
 
 @pytest.fixture(autouse=True)
 def _restored(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "_ARCHITECTURES", dict(registry._ARCHITECTURES))
-    monkeypatch.setattr(registry, "_PARTS", {kind: dict(names) for kind, names in registry._PARTS.items()})
+    for table in (registry._ARCHITECTURES, *registry._PARTS.values()):
+        monkeypatch.setattr(table, "entries", dict(table.entries))
 
 
 def test_the_programs_run_one_after_the_other(quick: list[str]) -> None:
     names: dict[str, object] = {}
     for block in blocks("python"):
-        exec(compile(block, "docs/extending.md", "exec"), names)
+        exec(compile(block, "docs/dev/extending.md", "exec"), names)
     assert {"wide", "forgetful"} <= set(architectures())
     assert names["result"].reconstruction.covered.any()  # type: ignore[attr-defined]
 

@@ -1,4 +1,4 @@
-"""The pages about the earlier system are true: their names exist here, and so do the tests that they name."""
+"""The pages about legacy PtychoPINN are true: their names exist here, and so do the tests that they name."""
 
 import importlib
 import re
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = ["docs/findings.md", "docs/parity.md"]
+PAGES = ["docs/dev/findings.md", "docs/dev/parity.md"]
 MODULE = re.compile(r"ptycho(_torch)?(\.\w+)+")
 
 
@@ -34,7 +34,7 @@ def test_every_row_names_tests_that_exist(page: str) -> None:
 
 
 def test_findings_tell_every_divergence() -> None:
-    told = (ROOT / "docs/findings.md").read_text(encoding="utf-8")
+    told = (ROOT / "docs/dev/findings.md").read_text(encoding="utf-8")
     assert [
         name for name in sorted(written_tests()) if name.startswith("test_divergence_") and f"`{name}`" not in told
     ] == []
@@ -42,7 +42,7 @@ def test_findings_tell_every_divergence() -> None:
 
 def test_every_earlier_name_is_there() -> None:
     module = None
-    for row in rows("docs/parity.md"):
+    for row in rows("docs/dev/parity.md"):
         for name in re.findall(r"`([^`]+)`", row[0]):
             if MODULE.fullmatch(name):
                 module = importlib.import_module(name)
@@ -56,7 +56,7 @@ def test_every_earlier_name_is_there() -> None:
 
 
 def test_what_is_called_missing_is_missing() -> None:
-    text = (ROOT / "docs/parity.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs/dev/parity.md").read_text(encoding="utf-8")
     missing = re.findall(r"^- `([\w.]+)`", text[text.index("## Not there yet") :], flags=re.MULTILINE)
     assert missing
     for name in missing:

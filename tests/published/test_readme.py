@@ -21,8 +21,8 @@ INSTALL = [
     "pip install -e .",
 ]
 FILES = (".npz", ".png")
-SETTINGS_NAMED_IN = ["README.md", "docs/choosing.md", "docs/conventions.md", "docs/decisions.md"]
-DOCUMENTS = ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
+SETTINGS_NAMED_IN = ["README.md", "docs/choosing.md", "docs/conventions.md", "docs/dev/decisions.md"]
+DOCUMENTS = ["README.md", *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md"))]
 
 
 def blocks(language: str) -> list[str]:

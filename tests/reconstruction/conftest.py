@@ -1,8 +1,6 @@
-"""Small noise-free scans, and models whose generator knows the truth."""
+"""Models whose generator knows the truth."""
 
 from collections.abc import Callable
-from dataclasses import replace
-from functools import cache
 
 import numpy as np
 import pytest
@@ -10,13 +8,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ptychopinn.config import Recipe, SimulationConfig
+from ptychopinn.config import Recipe
 from ptychopinn.data import Scan
 from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.generators import GroupView
 from ptychopinn.models import PatchModel, build_model
 from ptychopinn.physics import extract_patches
-from ptychopinn.simulation import record_patterns, simulate
 
 
 class Recital(nn.Module):
@@ -32,29 +29,6 @@ class Recital(nn.Module):
         part = self._patches[self._next : self._next + batch * group]
         self._next = (self._next + batch * group) % len(self._patches)
         return part.unflatten(0, (batch, group))
-
-
-@cache
-def rectangular_scan(size: int = 16, modes: int = 1) -> Scan:
-    """Expected counts of an object with more rows than columns, at fractional positions."""
-    config = SimulationConfig(object_size_px=60, probe_size_px=size, probe_modes=modes, step_px=5, seed=size)
-    drawn = simulate(config)
-    inside = drawn.positions_px[:, 1] < 44 - size // 2 - 2
-    object_, positions = drawn.object_guess[:, :44].copy(), drawn.positions_px[inside]
-    patterns = record_patterns(object_, drawn.probe, positions, None)
-    return replace(drawn, patterns=patterns, positions_px=positions, object_guess=object_)
-
-
-@pytest.fixture(scope="session")
-def noise_free() -> Callable[..., Scan]:
-    """`noise_free(size=16, modes=1)`."""
-    return rectangular_scan
-
-
-@pytest.fixture(scope="session")
-def scan() -> Scan:
-    """The usual one: 16 px, one mode."""
-    return rectangular_scan()
 
 
 @pytest.fixture

@@ -10,9 +10,10 @@ import torch
 from ptychopinn.config import ReconstructionConfig
 from ptychopinn.data import Scan
 from ptychopinn.data.dataset import ScanTensors
+from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.errors import ScanError
 from ptychopinn.models import PatchModel
-from ptychopinn.reconstruction import Reconstruction, expected_counts, predict_and_stitch
+from ptychopinn.reconstruction import expected_counts, predict_and_stitch
 from ptychopinn.simulation import record_patterns
 
 MakeModel = Callable[..., PatchModel]

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from ptychopinn.config import DataConfig
 from ptychopinn.data import read_scan
+from ptychopinn.data.frame import Frame
 from ptychopinn.errors import PtychoPINNError
 from ptychopinn.physics import patch_weight
-from ptychopinn.reconstruction import Frame, Stitcher, stitch
+from ptychopinn.reconstruction import Stitcher, stitch
 
 Complex = NDArray[np.complex64]
 

@@ -8,8 +8,8 @@ from skimage.io import imsave
 
 from ptychopinn.config import SimulationConfig
 from ptychopinn.data import write_scan
+from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.errors import PtychoPINNError, ScanError
-from ptychopinn.reconstruction import Reconstruction
 from ptychopinn.simulation import (
     load_object,
     load_picture,

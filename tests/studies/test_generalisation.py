@@ -79,7 +79,7 @@ def test_trials_differ_in_patterns_and_weights_and_repeat(scans: tuple[Scan, Sca
 def test_what_is_written_and_not_done_twice(
     scans: tuple[Scan, Scan], tmp_path: Path, no_training: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recipes = {"lifted": None, "counts": {"model": {"generator": {"input": "log_counts"}}}}
+    recipes = {"back_projected": None, "counts": {"model": {"generator": {"input": "log_counts"}}}}
     settings: dict[str, Any] = {"sizes": [8], "trials": 2, "overrides": QUICK}
     monkeypatch.setattr(generalisation, "train", ptychopinn.train)
     study = study_generalisation(*scans, tmp_path, recipes, **settings)

@@ -10,12 +10,13 @@ import torch
 
 from ptychopinn.api.evaluate import evaluate
 from ptychopinn.config import SimulationConfig
+from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.errors import ConfigError
-from ptychopinn.reconstruction import Reconstruction
 from ptychopinn.simulation import simulate
-from ptychopinn.simulation.gridlines_config import GridLinesConfig
-from ptychopinn.studies import grid_lines, iterative
-from ptychopinn.studies.grid_lines import study_grid_lines
+from ptychopinn.studies import iterative
+from ptychopinn.studies.grid_lines import study
+from ptychopinn.studies.grid_lines.config import GridLinesConfig
+from ptychopinn.studies.grid_lines.study import study_grid_lines
 
 SCENE = SimulationConfig(object_size_px=96, probe_size_px=32, step_px=4, photons_per_pattern=1e6)
 
@@ -35,8 +36,8 @@ def test_where_it_is_installed_the_study_has_a_row_of_it(monkeypatch: pytest.Mon
         truth = scan.object_guess
         return Reconstruction(truth, np.ones(truth.shape), (0, 0), scan.positions_px, probe)
 
-    monkeypatch.setattr(grid_lines, "has_ptychi", lambda: True)
-    monkeypatch.setattr(grid_lines, "solve_with_ptychi", solve)
+    monkeypatch.setattr(study, "has_ptychi", lambda: True)
+    monkeypatch.setattr(study, "solve_with_ptychi", solve)
     data = GridLinesConfig(N=16, size=48, nimgs_train=1, nphotons=1e6, set_phi=True)
     tiny = ["model.generator.width=2", "model.generator.levels=2", "training.threads=1"]
     for _ in range(2):  # the second time nothing is solved again

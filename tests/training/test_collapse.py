@@ -9,8 +9,9 @@ import torch
 
 from ptychopinn.config import Recipe, SimulationConfig
 from ptychopinn.data import Scan
+from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.losses import poisson_nll
-from ptychopinn.reconstruction import Reconstruction, expected_counts, predict_and_stitch
+from ptychopinn.reconstruction import expected_counts, predict_and_stitch
 from ptychopinn.simulation import simulate
 from ptychopinn.training import Fit, fit
 

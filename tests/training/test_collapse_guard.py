@@ -13,8 +13,8 @@ from scipy.ndimage import gaussian_filter
 from ptychopinn.config import Recipe, SimulationConfig
 from ptychopinn.data import Scan
 from ptychopinn.data.dataset import ScanTensors
+from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.metrics.collapse import Collapse, is_wanted
-from ptychopinn.reconstruction import Reconstruction
 from ptychopinn.simulation import record_patterns, simulate
 from ptychopinn.training import fit_prepared, judge, prepare
 from ptychopinn.training.collapse import contrast_and_coverage

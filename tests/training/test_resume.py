@@ -1,6 +1,7 @@
 """A run that was stopped goes on to the result of one that was not."""
 
 import logging
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ import torch
 
 from ptychopinn.config import Recipe
 from ptychopinn.data import Scan
-from ptychopinn.errors import BundleError, ConfigError
+from ptychopinn.errors import BundleError, ConfigError, PtychoPINNError
 from ptychopinn.training import Fit, fit
 
 MakeRecipe = Callable[..., Recipe]
@@ -123,7 +124,7 @@ def test_settings_that_do_not_touch_training_may_change(scan: Scan, make_recipe:
 def test_another_scan_is_refused(scan: Scan, make_recipe: MakeRecipe, tmp_path: Path) -> None:
     fit(scan, make_recipe("training.epochs=1"), tmp_path)
     other = replace(scan, patterns=np.roll(scan.patterns, 1, axis=-1))
-    with pytest.raises(ConfigError, match="was made from another scan"):
+    with pytest.raises(ConfigError, match="was made from other data"):
         fit(other, make_recipe("training.epochs=1"), tmp_path, resume=True)
 
 
@@ -183,7 +184,7 @@ def test_a_damaged_checkpoint_is_refused(
     last.parent.mkdir()
     last.write_bytes((finished / "checkpoints" / "last.ckpt").read_bytes())
     damage(last)
-    with pytest.raises(BundleError, match=r"last\.ckpt: is not a checkpoint .*train without --resume"):
+    with pytest.raises(BundleError, match=r"last\.ckpt: is not a checkpoint .*train with --overwrite"):
         fit(scan, make_recipe("training.epochs=1"), tmp_path, resume=True)
 
 
@@ -216,3 +217,88 @@ def test_a_crash_while_writing_leaves_the_last_checkpoint_whole(
     assert names == ["best.ckpt", "last.ckpt"]
     assert torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)["epoch"] == 0
     assert len(fit(scan, recipe, tmp_path, resume=True).history["epoch"]) == 3
+
+
+def test_more_epochs_than_before_continue_on_the_longer_schedule(
+    scan: Scan, make_recipe: MakeRecipe, tmp_path: Path
+) -> None:
+    short, long = make_recipe("training.epochs=2"), make_recipe("training.epochs=4")
+    fit(scan, short, tmp_path)
+    resumed = fit(scan, long, tmp_path, resume=True)
+    assert resumed.history["epoch"] == [1, 2, 3, 4]
+    expected = fit(scan, long).history["learning_rate"]
+    np.testing.assert_allclose(resumed.history["learning_rate"][2:], expected[2:], rtol=1e-6)
+
+
+def test_fewer_epochs_than_before_are_refused(scan: Scan, make_recipe: MakeRecipe, tmp_path: Path) -> None:
+    fit(scan, make_recipe("training.epochs=2"), tmp_path)
+    with pytest.raises(ConfigError, match=r"other settings \(training\.epochs\)"):
+        fit(scan, make_recipe("training.epochs=1"), tmp_path, resume=True)
+
+
+@pytest.mark.parametrize("change", ["positions swapped", "mirrored", "reversed", "probe"])
+def test_the_same_counts_in_another_place_are_other_data(
+    scan: Scan, make_recipe: MakeRecipe, tmp_path: Path, change: str
+) -> None:
+    positions = scan.positions_px
+    other = {
+        "positions swapped": replace(scan, positions_px=positions[:, ::-1].copy()),
+        "mirrored": replace(scan, positions_px=positions.max(0) + positions.min(0) - positions),
+        "reversed": replace(scan, patterns=scan.patterns[::-1].copy()),
+        "probe": replace(scan, probe=scan.probe.conj()),
+    }[change]
+    recipe = make_recipe("training.epochs=1", "model.intensity_scale=probe")
+    free = [replace(one, object_guess=None) for one in (scan, other)]
+    fit(free[0], recipe, tmp_path)
+    with pytest.raises(ConfigError, match="other data"):
+        fit(free[1], recipe, tmp_path, resume=True)
+
+
+@pytest.mark.parametrize("path", ["{folder}/checkpoints/../../precious", "local://{victim}"])
+def test_a_path_in_a_checkpoint_is_never_followed(
+    scan: Scan, make_recipe: MakeRecipe, tmp_path: Path, path: str
+) -> None:
+    folder, victim = tmp_path / "out", tmp_path / "precious"
+    folder.mkdir()
+    victim.mkdir()
+    (victim / "thesis.txt").write_text("years of work")
+    stopped(scan, make_recipe("training.epochs=3"), folder)
+    last = folder / "checkpoints" / "last.ckpt"
+    stored = torch.load(last, weights_only=True)
+    evil = path.format(folder=folder, victim=victim)
+    for name in ("Checkpoints", "ModelCheckpoint", "ModelCheckpoint{'monitor': None, 'mode': 'min'}"):
+        stored["callbacks"].setdefault(name, {})
+        stored["callbacks"][name] |= {"best_model_path": evil, "last_model_path": evil, "best_k_models": {evil: 0.0}}
+    torch.save(stored, last)
+    fit(scan, make_recipe("training.epochs=3"), folder, resume=True)
+    assert (victim / "thesis.txt").read_text() == "years of work"
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["out", "precious"]
+
+
+def test_a_compressed_checkpoint_is_refused(scan: Scan, make_recipe: MakeRecipe, tmp_path: Path) -> None:
+    fit(scan, make_recipe("training.epochs=1"), tmp_path)
+    last = tmp_path / "checkpoints" / "last.ckpt"
+    with zipfile.ZipFile(last) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(last, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    with pytest.raises(BundleError, match="compressed"):
+        fit(scan, make_recipe("training.epochs=1"), tmp_path, resume=True)
+
+
+def test_a_loss_that_is_not_finite_stops_training_and_keeps_the_epoch_before(
+    scan: Scan, make_recipe: MakeRecipe, tmp_path: Path
+) -> None:
+    from ptychopinn.training import fit_prepared, prepare
+
+    start = prepare(scan, make_recipe("training.epochs=3"))
+
+    def spoil(done: int, of: int, row: dict[str, float]) -> None:
+        if done == 2:
+            with torch.no_grad():
+                next(start.model.generator.parameters()).fill_(torch.nan)
+
+    with pytest.raises(PtychoPINNError, match="training loss is nan in epoch 3"):
+        fit_prepared(start, tmp_path, tell=spoil)
+    assert (tmp_path / "history.csv").read_text().count("\n") == 3

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from ptychopinn.cli.console import exit_code, set_verbosity
+from ptychopinn.cli.console import set_verbosity
+from ptychopinn.cli.ending import exit_code
 
 if TYPE_CHECKING:
     from ptychopinn.cli.progress import ProgressDisplay
-    from ptychopinn.reconstruction import Reconstruction
+    from ptychopinn.data.reconstruction import Reconstruction
 
 
 def finish(work: Callable[[Sequence[str]], None], argv: Sequence[str] | None) -> int:

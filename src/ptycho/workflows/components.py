@@ -10,16 +10,16 @@ from numpy.typing import NDArray
 
 from ptycho import params
 from ptycho._groups import amplitude_factor
-from ptycho._session import session
 from ptycho.backend import training_backend
 from ptycho.config.config import InferenceConfig, PyTorchExecutionConfig, TrainingConfig, update_legacy_dict
 from ptycho.loader import load
+from ptycho.model import session
 from ptycho.raw_data import RawData
 from ptychopinn.data import Scan
 
 if TYPE_CHECKING:
     from ptycho.model import TrainedModel
-    from ptychopinn.reconstruction import Reconstruction
+    from ptychopinn.data.reconstruction import Reconstruction
 
 logger = logging.getLogger("ptychopinn.ptycho")
 WINDOW_PX = 20
@@ -224,7 +224,7 @@ def _container(data: Any, config: TrainingConfig | InferenceConfig) -> Any:
 
 def _bare_reconstruction(amplitude: Image, phase: Image) -> "Reconstruction":
     """An image of which nothing else is known."""
-    from ptychopinn.reconstruction import Reconstruction
+    from ptychopinn.data.reconstruction import Reconstruction
 
     object_ = np.asarray(amplitude) * np.exp(1j * np.asarray(phase))
     probe = np.ones((1, 1, 1), np.complex64)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from ptychopinn.simulation.gridlines_config import GridLinesConfig as DataSettings
+from ptychopinn.studies.grid_lines.config import GridLinesConfig as DataSettings
 
 
 class GridLinesConfig(DataSettings):

@@ -2,15 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from ptycho_torch.config_params import DataConfig, DatagenConfig, InferenceConfig, ModelConfig, TrainingConfig
 from ptycho_torch.plain_configs import KINDS, Four
 from ptycho_torch.to_recipe import recipe_of
 from ptychopinn.config import Recipe
-
-if TYPE_CHECKING:
-    from ptycho_torch.api.model import PtychoModel
 
 SECTIONS = (*KINDS, "datagen_config")
 """Attributes of a manager."""
@@ -19,6 +16,15 @@ ARCHITECTURE = {
     "model_config": ("architecture", "n_filters_scale", "fno_modes", "fno_width", "fno_blocks", "fno_cnn_blocks"),
 }
 """Fields that decide whether weights fit a network."""
+
+
+class Configured(Protocol):
+    """What holds the configurations that it was made with, such as a `PtychoModel`."""
+
+    data_config: DataConfig
+    model_config: ModelConfig
+    training_config: TrainingConfig
+    inference_config: InferenceConfig
 
 
 class ConfigManager:
@@ -39,7 +45,7 @@ class ConfigManager:
         self.datagen_config = datagen_config or DatagenConfig()
 
     @classmethod
-    def from_loaded_model(cls, ptycho_model: "PtychoModel") -> "ConfigManager":
+    def from_loaded_model(cls, ptycho_model: Configured) -> "ConfigManager":
         """The configurations that a model was saved with."""
         return cls(**{name: getattr(ptycho_model, name) for name in KINDS})
 
@@ -79,7 +85,7 @@ class ConfigManager:
             f"{section}.{name}": value for section in SECTIONS for name, value in asdict(getattr(self, section)).items()
         }
 
-    def validate_arch_compatibility(self, ptycho_model: "PtychoModel") -> None:
+    def validate_arch_compatibility(self, ptycho_model: Configured) -> None:
         """Check that these configurations describe the network of a model.
 
         Raises:

@@ -16,7 +16,8 @@ from ptychopinn.config import Recipe
 from ptychopinn.data import Scan
 
 if TYPE_CHECKING:
-    from ptychopinn.reconstruction import Reconstruction, Timing
+    from ptychopinn.data.reconstruction import Reconstruction
+    from ptychopinn.reconstruction import Timing
 
 logger = logging.getLogger(f"{CLIENT}.inference")
 
@@ -47,7 +48,7 @@ class InferenceEngine:
         return np.ascontiguousarray(self.reconstruct(data_loader).object_)
 
     def reconstruct(self, data_loader: PtychoDataLoader) -> "Reconstruction":
-        """The same with coverage, positions and probe, see `ptychopinn.reconstruction.Reconstruction`."""
+        """The same with coverage, positions and probe, see `ptychopinn.data.reconstruction.Reconstruction`."""
         with client_log():
             return self._reconstruct(self._scan(data_loader), self._recipe())
 

@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from ptycho_torch.api.config_manager import ConfigManager
 from ptycho_torch.config_params import DataConfig, InferenceConfig, ModelConfig, TrainingConfig
 from ptycho_torch.plain_configs import KINDS, Four
 from ptychopinn.errors import MissingExtraError
 
 if TYPE_CHECKING:
-    from ptycho_torch.api.config_manager import ConfigManager
     from ptycho_torch.model import PtychoPINN_Lightning
 
 
@@ -29,7 +29,7 @@ class PtychoModel:
         self.model: PtychoPINN_Lightning | None = None
 
     @classmethod
-    def _new_model(cls, model: type["PtychoPINN_Lightning"], config_manager: "ConfigManager") -> "PtychoModel":
+    def _new_model(cls, model: type["PtychoPINN_Lightning"], config_manager: ConfigManager) -> "PtychoModel":
         """A model of that class, to be trained; a `ValueError` for settings that contradict each other."""
         configs: dict[str, Any] = {name: getattr(config_manager, name) for name in KINDS}
         new = cls(**configs)

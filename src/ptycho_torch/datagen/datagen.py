@@ -14,7 +14,7 @@ from ptycho_torch.config_params import DataConfig, DatagenConfig
 from ptychopinn.api.simulate import label_scan
 from ptychopinn.data import Scan
 from ptychopinn.data.io import check_output_folder
-from ptychopinn.reconstruction import Reconstruction
+from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.simulation import (
     calibrated_probe,
     load_object,

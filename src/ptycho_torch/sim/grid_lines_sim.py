@@ -6,8 +6,8 @@ from typing import Any
 from numpy.typing import NDArray
 
 from ptycho.workflows.grid_lines_workflow import GridLinesConfig
-from ptychopinn.simulation.gridlines import make_grid_lines
-from ptychopinn.simulation.gridlines_files import file_arrays, write_grid_lines
+from ptychopinn.studies.grid_lines.data import make_grid_lines
+from ptychopinn.studies.grid_lines.files import file_arrays, write_grid_lines
 
 
 def grid_lines_sim(

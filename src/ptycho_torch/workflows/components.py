@@ -85,8 +85,8 @@ def load_inference_bundle_torch(
 
 def _finished(results: dict[str, Any], config: TrainingConfig) -> dict[str, Any]:
     """The results with containers of tensors and the models, which are saved where a folder was given."""
-    from ptycho._session import session
     from ptycho.loader import PtychoDataContainer
+    from ptycho.model import session
     from ptycho.model_manager import save
     from ptychopinn.bundle.store import MODELS
 

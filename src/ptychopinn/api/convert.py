@@ -1,7 +1,6 @@
 """`convert`: the same scan or reconstruction in another format."""
 
 import logging
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,15 +8,16 @@ from typing import Literal
 
 from ptychopinn.config import Recipe
 from ptychopinn.data import Scan, read_scan
-from ptychopinn.data.io import Propagation, check_output_folder, kind_of_file, scan_writer
+from ptychopinn.data.io import Propagation, check_output_folder, scan_writer
+from ptychopinn.data.io.formats import Content, format_for, sniffed
+from ptychopinn.data.io.source_file import open_source
+from ptychopinn.data.reconstruction import RESULT_NAME, Reconstruction
 from ptychopinn.errors import ConfigError, OutputError, ScanError
-from ptychopinn.reconstruction import Reconstruction
-from ptychopinn.reconstruction.result import RESULT_NAME, object_writer
 
 logger = logging.getLogger("ptychopinn")
 
-Content = Literal["scan", "reconstruction"]
 _PRODUCT = "product"
+_MODEL_MEMBERS = ("manifest.json", "manifest.dill")
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def convert(
     """Write a scan or a reconstruction in the format that the extension of the target names.
 
     Scans become NPZ (`.npz`), CXI (`.cxi`) or training data of ptychodus (`.h5`, `.hdf5`), reconstructions NPZ,
-    CXI or a product of ptychodus.
+    CXI or a product of ptychodus. Installed packages may add formats.
 
     Args:
         source: a file of any format that is read, or the folder of a reconstruction.
@@ -83,44 +83,32 @@ def content_of(source: Path, diffraction: str | Path | None = None) -> Content:
     """Whether a file is taken for a scan or for a reconstruction.
 
     Raises:
-        ScanError: no such file, a model, or an HDF5 file of a layout that is not known.
+        ScanError: no such file, a model, or a format that is not known.
     """
     if source.is_dir():
         return "reconstruction"
-    kind = kind_of_file(source)
-    if kind == "hdf5" and diffraction is None:
-        from ptychopinn.data.io.hdf5_object import holds_patterns
-
-        return "scan" if holds_patterns(source) else "reconstruction"
-    members = _members(source) if kind == "zip" else []
-    if any(name in members for name in ("manifest.json", "manifest.dill")):
-        raise ScanError(f"{source}: is a trained model; convert scans and reconstructions with this command")
-    return "reconstruction" if "object.npy" in members else "scan"
+    with open_source(source) as file:
+        if any(name in (file.members or ()) for name in _MODEL_MEMBERS):
+            raise ScanError(f"{source}: is a trained model; convert scans and reconstructions with this command")
+        possible = sniffed(file).contents(file)
+    return "scan" if diffraction is not None and "scan" in possible else possible[0]
 
 
 def _convert_reconstruction(source: Path, target: Path) -> Converted:
-    object_writer(target)
+    format_for(target, "reconstruction")
     image = Reconstruction.load(source)
     check_output_folder(target.parent)
     return Converted("reconstruction", image, _told(image.save(target), source, "reconstruction"))
 
 
 def _refuse_product(source: Path, target: Path) -> None:
-    """A scan under the name of a product would be taken for one."""
-    if target.suffix.lower() != ".npz" and _PRODUCT in target.stem.lower():
+    """Where a scan may consist of two files, one named `product` would be taken for the one without patterns."""
+    if format_for(target, "scan").takes_parts and _PRODUCT in target.stem.lower():
         raise OutputError(
             f"{target}: a product holds a reconstructed object, and {source} is a scan; reconstruct it and convert "
             f"{RESULT_NAME}, give --as reconstruction for the object of an HDF5 file, or name the file otherwise for "
             "training data"
         )
-
-
-def _members(path: Path) -> list[str]:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return archive.namelist()
-    except (zipfile.BadZipFile, OSError):
-        return []
 
 
 def _told(path: Path, source: Path, content: Content) -> Path:

@@ -22,6 +22,7 @@ from ptychopinn.api.references import (
 from ptychopinn.data import Scan
 from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.data.io import check_output_folder, write_text_atomically
+from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.errors import ConfigError, ScanError
 from ptychopinn.metrics import (
     FRCCurve,
@@ -34,7 +35,7 @@ from ptychopinn.metrics import (
 )
 from ptychopinn.models import PatchModel
 from ptychopinn.plotting import figure_comparison, figure_frc, figure_reconstruction, save_figure
-from ptychopinn.reconstruction import Reconstruction, expected_counts
+from ptychopinn.reconstruction import expected_counts
 from ptychopinn.training import History
 
 logger = logging.getLogger("ptychopinn")

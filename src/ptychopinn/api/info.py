@@ -1,7 +1,7 @@
 """`info`: what is in a scan, and what may go wrong with it, before anything is trained."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,82 +10,11 @@ from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
 from ptychopinn.api.inputs import RecipeSource, ScanSource, as_recipe, as_scan
+from ptychopinn.api.scan_info import ScanInfo
 from ptychopinn.api.scan_problems import find_problems
-from ptychopinn.api.scan_text import as_text
 from ptychopinn.data import Scan
 from ptychopinn.data.chunks import frame_chunks
 from ptychopinn.physics.scaling import photon_ratio
-
-
-@dataclass(frozen=True)
-class ScanInfo:
-    """What a scan holds, in numbers."""
-
-    source: str
-    patterns: int
-    """N."""
-    pattern_size_px: int
-    """Rows (and columns) of a pattern."""
-    dtype: str
-    """Type of the recorded values."""
-    domain: str
-    """`amplitude` or `counts`."""
-    domain_reason: str
-    """Why."""
-    mean_photons_per_pattern: float
-    """Over measured pixels."""
-    weakest_pattern_photons: float
-    brightest_pixel_photons: float
-    saturated_pixels: int
-    """Pixel values that all equal the largest one, where that looks like a ceiling; else 0."""
-    edge_photon_fraction: float
-    """Part of all photons in the outermost pixels of the detector."""
-    bad_pixel_fraction: float
-    positions_low_px: tuple[float, float]
-    """(y, x), smallest on each axis."""
-    positions_high_px: tuple[float, float]
-    """(y, x), largest on each axis."""
-    duplicate_positions: int
-    """Positions that another one repeats exactly."""
-    step_px: float
-    """Median over the positions of the mean distance to the four nearest others; 0 for a single position."""
-    probe_modes: int
-    mode_powers: tuple[float, ...]
-    """Part of the photons in each mode."""
-    probe_diameter_px: float
-    """Twice the root mean square radius of the probe's intensity about its centre of mass."""
-    probe_edge_fraction: float
-    """Part of the probe's photons in the outermost pixels of its window."""
-    photon_ratio: float
-    """Measured photons per pattern over those of the probe; the mean |object|^2 of a calibrated probe."""
-    other_photon_ratio: float
-    """The same if the patterns were of the other domain."""
-    objects: int
-    """Number of different `scan_index` values."""
-    object_guess: str
-    """Its shape, or why it is no reference."""
-    object_guess_too_small: int
-    """Patterns whose patch leaves the object guess."""
-    labels: bool
-    """Whether the scan has patches for supervised training."""
-    pixel_size_m: float | None
-    metadata: dict[str, Any]
-    problems: tuple[str, ...] = ()
-    """Plain sentences; empty when nothing looks wrong."""
-
-    def __str__(self) -> str:
-        return as_text(self)
-
-    @property
-    def overlap(self) -> float:
-        """Linear overlap of neighbouring beams, 1 - step / probe diameter; negative where they are apart."""
-        return 1 - self.step_px / self.probe_diameter_px
-
-    @property
-    def field_of_view_px(self) -> tuple[float, float]:
-        """(y, x): extent of the positions plus one beam diameter."""
-        low, high = self.positions_low_px, self.positions_high_px
-        return (high[0] - low[0] + self.probe_diameter_px, high[1] - low[1] + self.probe_diameter_px)
 
 
 def info(scan: ScanSource, recipe: RecipeSource = None, *, overrides: Sequence[str] = ()) -> ScanInfo:
@@ -118,6 +47,7 @@ def info(scan: ScanSource, recipe: RecipeSource = None, *, overrides: Sequence[s
         objects=1 if data.scan_index is None else len(np.unique(data.scan_index)),
         labels=data.truth_patches is not None,
         pixel_size_m=data.pixel_size_m,
+        geometry=data.geometry,
         metadata=dict(data.metadata),
         **_counts(data),
         **_positions(data),

@@ -10,6 +10,8 @@ from typing import Any, TypeAlias
 
 from ptychopinn.config import Recipe
 from ptychopinn.data import Scan, read_scan
+from ptychopinn.data.io.atomic import check_regular
+from ptychopinn.errors import OutputError
 
 logger = logging.getLogger("ptychopinn")
 ScanSource: TypeAlias = str | Path | Scan
@@ -59,9 +61,20 @@ class RunLog:
         self._buffer.close()
 
     def write_to(self, folder: Path) -> None:
-        """Write `run.log` in a folder: what was said so far, and then each line as it comes."""
-        self.path = folder / "run.log"
-        target = logging.FileHandler(self.path, encoding="utf-8")
+        """Write `run.log` in a folder: what was logged so far, and then each line as it comes.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
+        path = folder / "run.log"
+        check_regular(path)
+        try:
+            target = logging.FileHandler(path, encoding="utf-8")
+        except OSError as error:
+            raise OutputError(
+                f"{path}: cannot be written ({error.strerror}); remove it or name another folder"
+            ) from error
+        self.path = path
         target.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         self._buffer.setTarget(target)
         self._buffer.flush()

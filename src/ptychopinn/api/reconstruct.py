@@ -21,26 +21,27 @@ from ptychopinn.config import Recipe
 from ptychopinn.data import Scan
 from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.data.device import choose_device
+from ptychopinn.data.frame import check_one_image
 from ptychopinn.data.io.atomic import check_output_folder, write_text_atomically
+from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.errors import BundleError, ConfigError
 from ptychopinn.metrics.collapse import Collapse
 from ptychopinn.models import PatchModel, prepare_probe, scan_scale
 from ptychopinn.plotting import figure_reconstruction, save_figure
-from ptychopinn.reconstruction import (
-    IterationHook,
-    Progress,
-    Reconstruction,
-    Refined,
-    Timing,
-    check_one_image,
-    photons_of,
-    predict_and_stitch,
-)
+from ptychopinn.reconstruction import Progress, Timing, predict_and_stitch
+from ptychopinn.solver import IterationHook, Refined, photons_of
 from ptychopinn.training import History, judge, prediction_groups
 
 logger = logging.getLogger("ptychopinn")
 ProbeChoice = Literal["auto", "scan", "model"]
-_FREE = ("data.fftshift", "data.domain", "data.axis_order", "data.position_origin", "training.threads")
+_FREE = (
+    "data.fftshift",
+    "data.domain",
+    "data.axis_order",
+    "data.position_origin",
+    "data.source_distance_m",
+    "training.threads",
+)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """What an image is compared with: a scan's object guess, another reconstruction, an array; all in the object frame."""
 
-import zipfile
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import chain, count
@@ -12,10 +11,10 @@ from numpy.typing import NDArray
 
 from ptychopinn.config import Recipe
 from ptychopinn.data import Scan, read_scan
-from ptychopinn.data.io import is_hdf5
+from ptychopinn.data.io.formats import sniffed
+from ptychopinn.data.io.source_file import open_source
+from ptychopinn.data.reconstruction import RESULT_NAME, Reconstruction
 from ptychopinn.errors import ScanError
-from ptychopinn.reconstruction import Reconstruction
-from ptychopinn.reconstruction.result import RESULT_NAME
 
 ImageSource: TypeAlias = str | Path | Reconstruction
 ReferenceSource: TypeAlias = str | Path | Scan | Reconstruction | NDArray[np.complexfloating]
@@ -97,12 +96,9 @@ def _at_origin(object_: NDArray[np.complexfloating]) -> Reconstruction:
 
 
 def _read(path: Path, overrides: Sequence[str]) -> Scan | Reconstruction:
-    """A scan or a reconstruction, told apart by what the file holds; of HDF5 files the object."""
-    if path.is_dir() or is_hdf5(path) or (zipfile.is_zipfile(path) and _holds(path, "object.npy")):
+    """A scan or a reconstruction, by what the file holds; of a file that may hold both the object."""
+    if path.is_dir():
         return Reconstruction.load(path)
-    return read_scan(path, Recipe().with_overrides(overrides).data)
-
-
-def _holds(path: Path, member: str) -> bool:
-    with zipfile.ZipFile(path) as archive:
-        return member in archive.namelist()
+    with open_source(path) as file:
+        wanted = "reconstruction" in sniffed(file).contents(file)
+    return Reconstruction.load(path) if wanted else read_scan(path, Recipe().with_overrides(overrides).data)

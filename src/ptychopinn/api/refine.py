@@ -11,10 +11,12 @@ from ptychopinn.api.inputs import RecipeSource, RunLog, ScanSource, as_recipe, a
 from ptychopinn.config import Recipe
 from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.data.device import choose_device
+from ptychopinn.data.frame import check_one_image
 from ptychopinn.data.io.atomic import check_output_folder
+from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.errors import ConfigError
 from ptychopinn.models import prepare_probe, scan_scale
-from ptychopinn.reconstruction import IterationHook, Reconstruction, Refined, check_one_image, flat_start, refine
+from ptychopinn.solver import IterationHook, Refined, flat_start, refine
 
 logger = logging.getLogger("ptychopinn")
 

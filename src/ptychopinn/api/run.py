@@ -7,8 +7,10 @@ from pathlib import Path
 
 from ptychopinn.api.inputs import RecipeSource, RunLog, ScanSource, as_recipe
 from ptychopinn.api.reconstruct import Reconstructed, reconstruct_tensors
-from ptychopinn.api.train import Trained, begin, write_training
-from ptychopinn.reconstruction import IterationHook, Progress, Reconstruction
+from ptychopinn.api.train import Trained, begin, choose_earlier, write_training
+from ptychopinn.data.reconstruction import Reconstruction
+from ptychopinn.reconstruction import Progress
+from ptychopinn.solver import IterationHook
 from ptychopinn.training import EpochHook, fit_prepared
 
 
@@ -34,6 +36,7 @@ def run(
     *,
     overrides: Sequence[str] = (),
     resume: bool = False,
+    overwrite: bool = False,
     on_epoch: EpochHook | None = None,
     on_batch: Progress | None = None,
     on_iteration: IterationHook | None = None,
@@ -45,7 +48,8 @@ def run(
         output: folder for all files that the README lists; nothing is written without it.
         recipe: YAML file, mapping or `Recipe`; the default recipe without it.
         overrides: `section.key=value` texts.
-        resume: go on from the last checkpoint in `output`.
+        resume: go on from the last checkpoint in `output`, to as many epochs as then or more.
+        overwrite: replace an earlier training in `output`, which is refused otherwise.
         on_epoch: told after every epoch of training.
         on_batch: told after every batch of prediction.
         on_iteration: told after every iteration of a refinement, where the recipe asks for one.
@@ -55,7 +59,7 @@ def run(
     """
     started = time.perf_counter()
     with RunLog() as log:
-        start, folder = begin(scan, output, as_recipe(recipe, overrides), log)
+        start, folder = begin(scan, output, as_recipe(recipe, overrides), log, choose_earlier(resume, overwrite))
         loaded_at = time.perf_counter()
         result = fit_prepared(start, folder, resume=resume, tell=on_epoch)
         trained_at = time.perf_counter()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from ptychopinn.physics.scaling import CALIBRATED_RATIO
 
 if TYPE_CHECKING:
-    from ptychopinn.api.info import ScanInfo
+    from ptychopinn.api.scan_info import ScanInfo
 
 LOW_OVERLAP = 0.5
 """Linear overlap below which neighbours share too little."""
@@ -25,7 +25,7 @@ def find_problems(facts: "ScanInfo", group_size: int) -> list[str]:
 
 
 def _near_field(facts: "ScanInfo", group_size: int) -> str | None:
-    if facts.metadata.get("propagation") != "near_field":
+    if not facts.geometry.is_near_field:
         return None
     return "The patterns are near field, which no model here fits: see docs/formats.md."
 

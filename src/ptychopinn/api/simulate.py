@@ -10,8 +10,8 @@ from ptychopinn.api.inputs import RecipeSource, ScanSource, as_recipe, as_scan
 from ptychopinn.config import Recipe
 from ptychopinn.data import Scan, write_scan
 from ptychopinn.data.io.atomic import check_output_folder
+from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.errors import ConfigError, OutputError, PtychoPINNError, ScanError
-from ptychopinn.reconstruction import Reconstruction
 from ptychopinn.simulation import simulate as draw_scan
 from ptychopinn.simulation import with_object
 

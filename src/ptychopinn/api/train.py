@@ -5,17 +5,30 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from ptychopinn.api.inputs import RecipeSource, RunLog, ScanSource, as_recipe, as_scan, say_what_runs
 from ptychopinn.api.model_files import BUNDLE_NAME, save_model
 from ptychopinn.config import Recipe
 from ptychopinn.data import Scan
 from ptychopinn.data.io.atomic import check_output_folder, write_text_atomically
+from ptychopinn.errors import ConfigError
 from ptychopinn.metrics.collapse import Collapse
 from ptychopinn.models import PatchModel
 from ptychopinn.plotting import figure_history, save_figure
 from ptychopinn.reconstruction import predict_and_stitch
-from ptychopinn.training import EpochHook, Fit, History, Prepared, fit_prepared, judge, prediction_groups, prepare
+from ptychopinn.training import (
+    CHECKPOINTS,
+    EpochHook,
+    Fit,
+    History,
+    Prepared,
+    checkpoint_to_resume,
+    fit_prepared,
+    judge,
+    prediction_groups,
+    prepare,
+)
 
 
 @dataclass(frozen=True)
@@ -43,6 +56,7 @@ def train(
     *,
     overrides: Sequence[str] = (),
     resume: bool = False,
+    overwrite: bool = False,
     on_epoch: EpochHook | None = None,
 ) -> Trained:
     """Train the network of a recipe on a scan, or on several.
@@ -53,14 +67,16 @@ def train(
             `metrics.json` (its entry `collapse`) and `run.log`; nothing is written without it.
         recipe: YAML file, mapping or `Recipe`; the default recipe without it.
         overrides: `section.key=value` texts.
-        resume: go on from the last checkpoint in `output`.
+        resume: go on from the last checkpoint in `output`, to as many epochs as then or more.
+        overwrite: replace an earlier training in `output`, which is refused otherwise.
         on_epoch: told after every epoch: epochs done, epochs in all, numbers of the epoch.
 
     Raises:
         PtychoPINNError: the scan, the recipe or the folder cannot be used; nothing has been written then.
     """
     with RunLog() as log:
-        start, folder = begin(scan, output, as_recipe(recipe, overrides), log)
+        earlier = choose_earlier(resume, overwrite)
+        start, folder = begin(scan, output, as_recipe(recipe, overrides), log, earlier)
         started = time.perf_counter()
         result = fit_prepared(start, folder, resume=resume, tell=on_epoch)
         seconds = time.perf_counter() - started
@@ -81,18 +97,62 @@ def judge_training(result: Fit) -> Collapse:
     return judge(result.tensors, image, result.recipe.model.subpixel)
 
 
+Earlier = Literal["refuse", "resume", "replace"]
+"""What becomes of an earlier training in the output folder."""
+
+
+def choose_earlier(resume: bool, overwrite: bool) -> Earlier:
+    """What becomes of an earlier training in the output folder.
+
+    Raises:
+        ConfigError: both were asked for.
+    """
+    if resume and overwrite:
+        raise ConfigError("resume and overwrite exclude each other; give one of --resume and --overwrite")
+    return "resume" if resume else "replace" if overwrite else "refuse"
+
+
 def begin(
-    scan: ScanSource | Sequence[ScanSource], output: str | Path | None, recipe: Recipe, log: RunLog
+    scan: ScanSource | Sequence[ScanSource],
+    output: str | Path | None,
+    recipe: Recipe,
+    log: RunLog,
+    earlier: Earlier = "replace",
 ) -> tuple[Prepared, Path | None]:
-    """All that can be refused, and only then the output folder."""
+    """All that can be refused, and only then the output folder.
+
+    Raises:
+        ConfigError: the folder holds a training and `earlier` is `refuse`, or its checkpoint does not fit.
+        BundleError: its checkpoint cannot be read and `earlier` is `resume`.
+        PtychoPINNError: scan, recipe or folder cannot be used.
+    """
     say_what_runs(recipe)
+    if output is not None and earlier == "refuse":
+        check_unused(Path(output))
     sources = [scan] if isinstance(scan, str | Path | Scan) else scan
     start = prepare([as_scan(source, recipe) for source in sources], recipe)
     if output is None:
         return start, None
+    if earlier == "resume":
+        checkpoint_to_resume(Path(output), start)
     folder = check_output_folder(output)
+    check_output_folder(folder / CHECKPOINTS)
     log.write_to(folder)
     return start, folder
+
+
+def check_unused(folder: Path) -> None:
+    """Refuse a folder that holds a training.
+
+    Raises:
+        ConfigError: it holds a model or checkpoints.
+    """
+    used = [name for name in (BUNDLE_NAME, f"{CHECKPOINTS}/last.ckpt") if (folder / name).exists()]
+    if used:
+        raise ConfigError(
+            f"{folder}: holds an earlier training ({', '.join(used)}); give --resume to continue it, --overwrite to "
+            "replace it, or another output folder"
+        )
 
 
 def write_training(result: Fit, folder: Path) -> dict[str, Path]:

@@ -1,4 +1,4 @@
-"""The model archive: weights, recipe and manifest in one zip, no code inside (docs/bundle_format.md)."""
+"""The model archive: weights, recipe and manifest in one zip, no code inside (docs/specs/bundle_format.md)."""
 
 from ptychopinn.bundle.manifest import FORMAT_VERSION, Manifest
 from ptychopinn.bundle.store import BUNDLE_NAME, Bundle, bundle_file, load_bundle, save_bundle

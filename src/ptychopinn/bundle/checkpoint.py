@@ -23,10 +23,12 @@ def read_checkpoint(path: Path, expected: str, way_out: str) -> dict[str, Any]:
         way_out: what the message tells to do.
 
     Raises:
-        BundleError: the file is damaged, no checkpoint, or holds Python objects.
+        BundleError: the file is damaged, no checkpoint, holds Python objects, or declares more data than it has.
     """
     try:
         with zipfile.ZipFile(path) as archive:
+            if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
+                raise zipfile.BadZipFile("a member is compressed, which those of a checkpoint are not")
             if broken := archive.testzip():
                 raise zipfile.BadZipFile(f"{broken} is damaged")
         values = torch.load(path, map_location="cpu", weights_only=True)

@@ -13,7 +13,7 @@ from ptychopinn.errors import BundleError
 
 FORMAT = "ptychopinn-bundle"
 FORMAT_VERSION = "1.0"
-"""major.minor; the policy stands in docs/bundle_format.md."""
+"""major.minor; the policy stands in docs/specs/bundle_format.md."""
 BACKEND = "pytorch"
 """The backend whose bundles are read and written here."""
 

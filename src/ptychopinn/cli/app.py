@@ -1,13 +1,14 @@
 """The verbs together, and how their errors end."""
 
+import sys
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from ptychopinn import __version__
-from ptychopinn.cli.console import exit_code
 from ptychopinn.cli.convert import convert
+from ptychopinn.cli.ending import exit_code, print_error, program_fault
 from ptychopinn.cli.evaluate import evaluate
 from ptychopinn.cli.info import info
 from ptychopinn.cli.reconstruct import reconstruct
@@ -23,7 +24,15 @@ No scan at hand? `ptychopinn simulate -o scan.npz` makes one."""
 
 
 class Verbs(TyperGroup):
-    """Our own errors end with their message alone and exit code 2; Ctrl-C ends with 130."""
+    """Our own errors end with one line and exit code 2, faults of the program with 1, Ctrl-C with 130."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the command line; what nobody expected ends in one line, with its traceback in a file."""
+        try:
+            return super().main(*args, **kwargs)
+        except Exception as error:
+            print_error(program_fault(error))
+            sys.exit(1)
 
     def invoke(self, ctx: Any) -> Any:
         """Run a command."""

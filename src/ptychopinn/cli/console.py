@@ -1,13 +1,9 @@
 """Where text goes: results to stdout, all else to stderr."""
 
 import logging
-from collections.abc import Callable
-from typing import Any
 
 from rich.console import Console
 from rich.logging import RichHandler
-
-from ptychopinn.errors import PtychoPINNError
 
 results = Console()
 errors = Console(stderr=True)
@@ -33,21 +29,3 @@ def set_verbosity(verbose: bool) -> bool:
     if verbose:
         logger.setLevel(logging.INFO)
     return verbose
-
-
-def exit_code(work: Callable[[], Any], interrupted: Callable[[], str] = lambda: "Interrupted.") -> int:
-    """Run a command: 0 when all went well, 2 with one sentence for bad input, 130 after Ctrl-C.
-
-    Args:
-        work: does what the command does.
-        interrupted: the sentence after Ctrl-C.
-    """
-    try:
-        work()
-    except PtychoPINNError as error:
-        errors.print(f"Error: {error}", style="bold red", markup=False, highlight=False, soft_wrap=True)
-        return 2
-    except KeyboardInterrupt:
-        errors.print(interrupted(), highlight=False, soft_wrap=True)
-        return 130
-    return 0

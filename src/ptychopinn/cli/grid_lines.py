@@ -13,8 +13,8 @@ from ptychopinn.cli.summary import show_path
 from ptychopinn.errors import ConfigError
 
 if TYPE_CHECKING:
-    from ptychopinn.simulation.gridlines_config import GridLinesConfig
-    from ptychopinn.studies.grid_lines import GridLinesStudy
+    from ptychopinn.studies.grid_lines.config import GridLinesConfig
+    from ptychopinn.studies.grid_lines.study import GridLinesStudy
     from ptychopinn.studies.trial import Trial
 
 
@@ -48,7 +48,7 @@ def grid_lines(
     verbose: Verbose = False,
 ) -> None:
     """Compare architectures on drawn lines, against the ground truth; goes on where it was stopped."""
-    from ptychopinn.studies.grid_lines import study_grid_lines
+    from ptychopinn.studies.grid_lines.study import study_grid_lines
 
     check_sim_backend(sim_backend)
     settings = grid_lines_config([f"N={size}", f"gridsize={gridsize}", *(data or [])])
@@ -124,7 +124,7 @@ def grid_lines_config(items: Sequence[str]) -> "GridLinesConfig":
     import yaml
     from pydantic import ValidationError
 
-    from ptychopinn.simulation.gridlines_config import GridLinesConfig
+    from ptychopinn.studies.grid_lines.config import GridLinesConfig
 
     tree: dict[str, Any] = {}
     for item in items:
@@ -161,7 +161,7 @@ def run_from_files(
 
 
 def _check_files(test_npz: Path, settings: "GridLinesConfig") -> None:
-    from ptychopinn.simulation.gridlines_reader import read_grid_lines
+    from ptychopinn.studies.grid_lines.reader import read_grid_lines
 
     layout = read_grid_lines(test_npz, "test").scene.layout
     found, asked = (layout.pattern_size, layout.gridsize), (settings.N, settings.gridsize)

@@ -69,7 +69,7 @@ def overrides_of(options: argparse.Namespace) -> list[str]:
 
 
 def _work(options: argparse.Namespace) -> None:
-    from ptychopinn.studies.grid_lines import study_grid_lines
+    from ptychopinn.studies.grid_lines.study import study_grid_lines
 
     check_sim_backend(options.sim_backend)
     photons = [] if options.nphotons is None else [f"nphotons={options.nphotons!r}"]

@@ -13,7 +13,7 @@ def info(
 ) -> None:
     """Say what is in a scan: domain and why, counts, overlap, probe modes, problems."""
     from ptychopinn.api.info import info as describe
-    from ptychopinn.api.scan_text import rows
+    from ptychopinn.api.scan_info import rows
 
     facts = describe(scan, config, overrides=overrides)
     table = new_table()

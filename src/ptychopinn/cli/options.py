@@ -34,6 +34,7 @@ Set = Annotated[
     ),
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in the output folder.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an earlier training in the output folder.")]
 Device = Annotated[
     str | None,
     typer.Option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:1 or mps.", show_default=False),
@@ -67,6 +68,16 @@ PositionOrigin = Annotated[
         show_default=False,
     ),
 ]
+SourceDistance = Annotated[
+    float | None,
+    typer.Option(
+        "--source-distance",
+        metavar="M",
+        help="Near field in a cone beam: distance from the focus to the sample, in metres.",
+        rich_help_panel=_READING,
+        show_default=False,
+    ),
+]
 
 
 Overrides = Sequence[str]
@@ -77,6 +88,7 @@ _READING_OPTIONS: dict[str, tuple[Any, Any]] = {
     "domain": (Domain, None),
     "axis_order": (AxisOrder, None),
     "position_origin": (PositionOrigin, None),
+    "source_distance_m": (SourceDistance, None),
 }
 _RECIPE_OPTIONS = {"set_": (Set, None), **_READING_OPTIONS}
 _TRAINING_OPTIONS = {"set_": (Set, None), "device": (Device, None), "threads": (Threads, None), **_READING_OPTIONS}
@@ -87,7 +99,7 @@ def collect_overrides(
     *,
     device: str | None = None,
     threads: int | None = None,
-    **reading: str | bool | None,
+    **reading: str | bool | float | None,
 ) -> list[str]:
     """Overrides of a recipe: what `--set` says, then the options that have a name of their own.
 
@@ -95,7 +107,7 @@ def collect_overrides(
     ['training.epochs=2', 'data.domain=counts', 'training.device=cpu']
     """
     overrides = list(set_ or [])
-    overrides += [f"data.{name}={str(value).lower()}" for name, value in reading.items() if value]
+    overrides += [f"data.{name}={str(value).lower()}" for name, value in reading.items() if value not in (None, False)]
     if device is not None:
         overrides.append(f"training.device={device}")
     if threads is not None:

@@ -1,6 +1,6 @@
 """`ptychopinn run`."""
 
-from ptychopinn.cli.options import Config, Output, Overrides, Resume, Scan, Verbose, training_options
+from ptychopinn.cli.options import Config, Output, Overrides, Overwrite, Resume, Scan, Verbose, training_options
 from ptychopinn.cli.progress import ProgressDisplay
 from ptychopinn.cli.summary import show_metrics, show_path
 
@@ -11,10 +11,11 @@ def run(
     output: Output,
     config: Config = None,
     resume: Resume = False,
+    overwrite: Overwrite = False,
     overrides: Overrides = (),
     verbose: Verbose = False,
 ) -> None:
-    """Train on a scan and reconstruct it: picture, image, metrics and model."""
+    """Train on a scan and reconstruct it: figure, image, metrics and model."""
     from ptychopinn.api.run import run as run_scan
 
     with ProgressDisplay() as shown:
@@ -24,6 +25,7 @@ def run(
             config,
             overrides=overrides,
             resume=resume,
+            overwrite=overwrite,
             on_epoch=shown.on_epoch,
             on_batch=shown.on_batch,
             on_iteration=shown.on_iteration,

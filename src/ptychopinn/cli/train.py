@@ -1,7 +1,7 @@
 """`ptychopinn train`."""
 
 from ptychopinn.cli.console import results
-from ptychopinn.cli.options import Config, Output, Overrides, Resume, Scans, Verbose, training_options
+from ptychopinn.cli.options import Config, Output, Overrides, Overwrite, Resume, Scans, Verbose, training_options
 from ptychopinn.cli.progress import ProgressDisplay
 from ptychopinn.cli.summary import show_path, warn_if_collapsed
 
@@ -12,6 +12,7 @@ def train(
     output: Output,
     config: Config = None,
     resume: Resume = False,
+    overwrite: Overwrite = False,
     overrides: Overrides = (),
     verbose: Verbose = False,
 ) -> None:
@@ -19,7 +20,9 @@ def train(
     from ptychopinn.api.train import train as train_on
 
     with ProgressDisplay() as shown:
-        trained = train_on(scan, output, config, overrides=overrides, resume=resume, on_epoch=shown.on_epoch)
+        trained = train_on(
+            scan, output, config, overrides=overrides, resume=resume, overwrite=overwrite, on_epoch=shown.on_epoch
+        )
     epochs = len(trained.history["epoch"])
     results.print(f"trained {epochs} epochs in {trained.seconds:.1f} s", highlight=False)
     warn_if_collapsed(trained.collapse.message if trained.collapse else None)

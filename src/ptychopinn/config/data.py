@@ -8,46 +8,58 @@ from ptychopinn.config.base import Section
 
 
 class DataConfig(Section):
-    """Reading, sub-sampling and grouping of a scan."""
+    """How a scan is read, sub-sampled and grouped."""
 
     domain: Literal["auto", "amplitude", "counts"] = "auto"
-    """What the recorded patterns are; `auto` follows the metadata, then the evidence."""
+    """What the patterns hold: photon counts or their square root (`amplitude`). `auto` uses the metadata of the file,
+    else the values."""
     axis_order: Literal["auto", "nhw", "hwn"] = "auto"
-    """Which axis of the patterns runs over the scan; `auto` compares with the number of positions."""
+    """Order of the axes of the patterns, N being the scan axis. `auto` compares the shape with the number of
+    positions."""
     position_origin: Literal["auto", "element", "centre"] = "auto"
-    """`element`: positions point at patch element (H//2, W//2). `centre`: at the geometric centre, (N-1)/2."""
+    """Which point of a patch a position refers to: `element` is (H//2, W//2), `centre` the geometric centre, (H-1)/2.
+    Change it if the image is blurred by half a pixel."""
     fftshift: bool = False
-    """Move the zero frequency of every pattern from the corner to the centre."""
+    """Move the zero frequency of every pattern from the corner to the centre. Set it if `ptychopinn info` reports
+    patterns with the zero frequency at the corner."""
+    source_distance_m: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    """Distance from the focus of the beam to the sample behind it, m, for near-field patterns of a cone beam. Null
+    uses that of the file, or estimates it from the movement of the patterns with the sample."""
 
     n_patterns: int | None = Field(default=None, ge=1)
-    """Use only so many patterns of the scan; all of them by default."""
+    """Number of patterns to use. Null uses all."""
     subsampling: Literal["random", "sequential"] = "random"
-    """How those patterns are chosen."""
+    """How these patterns are selected: at random, or the first ones in scan order."""
 
     group_size: int = Field(default=16, ge=1, le=256)
-    """Patterns merged in one group (G)."""
+    """Number of overlapping patterns in a group (G). A group is reconstructed as one object, so its patterns constrain
+    each other. Use 4 or 1 for scans of a few positions."""
     neighbors: int | None = Field(default=None, ge=1)
-    """Candidate neighbours of each pattern from which a group is drawn (K); by default the group size minus one."""
+    """Number of candidate neighbours (K) from which the members of a group are drawn. Null uses group_size - 1."""
     neighbor_rule: Literal["nearest", "min_distance", "four_quadrants"] = "nearest"
-    """Nearest candidates, those not nearer than `min_distance_px`, or candidates spread over the four quadrants."""
+    """How candidates are selected: the `nearest` positions, the nearest ones at least `min_distance_px` away, or the
+    nearest ones of each of the four quadrants in turn."""
     min_distance_px: float = Field(default=0.0, ge=0)
-    """Smallest distance of a neighbour, for the rule `min_distance`."""
+    """Smallest distance to a neighbour, px. Used by `min_distance` only."""
     max_distance_px: float | None = Field(default=None, gt=0)
-    """Largest distance of a neighbour; no limit by default."""
+    """Largest distance to a neighbour, px. Null sets no limit."""
     sampler: Literal["seeded", "sequential"] = "seeded"
-    """`seeded` draws seed points and members from a generator; `sequential` takes the first ones in scan order."""
+    """How groups are drawn: `seeded` at random from `training.seed`; `sequential` without random numbers, in scan
+    order."""
     n_groups: int | None = Field(default=None, ge=1)
-    """Groups in all; by default every pattern is the seed point of `groups_per_pattern` groups."""
+    """Number of groups in total. Null makes `groups_per_pattern` groups around every pattern."""
     groups_per_pattern: int = Field(default=1, ge=1)
-    """K-choose-C oversampling: distinct groups drawn for each seed point."""
+    """Number of different groups around every pattern. Values above 1 need more candidates than group_size - 1: raise
+    `neighbors`."""
     cache: bool = False
-    """Keep the group table in a file beside the scan."""
+    """Store the table of groups in a file beside the scan and read it in the next run."""
     bounds_y: tuple[float, float] = (0.0, 1.0)
-    """Train only on patterns between these fractions of the scan's rows; all patterns are reconstructed."""
+    """Train only on patterns between these fractions of the range of y. All patterns are reconstructed."""
     bounds_x: tuple[float, float] = (0.0, 1.0)
-    """The same for its columns."""
+    """Train only on patterns between these fractions of the range of x. All patterns are reconstructed."""
     validation_fraction: float = Field(default=0.05, ge=0, lt=0.9)
-    """Part of the patterns kept for validation: one compact region of the sample, never random neighbours."""
+    """Fraction of the patterns withheld for validation: one compact region, so that few of them overlap training
+    patterns."""
 
     @model_validator(mode="after")
     def _check(self) -> "DataConfig":

@@ -1,123 +1,147 @@
 """What the network is, how its patches are merged, and what is fitted beside it."""
 
-from typing import Literal
+import logging
+from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from ptychopinn.config.base import Section
 
+logger = logging.getLogger("ptychopinn.config")
+
 
 class GeneratorConfig(Section):
-    """From patterns to complex patches."""
+    """The network that turns patterns into complex patches."""
 
     architecture: str = "cnn"
-    """Name of encoder, bottleneck and decoder together: `cnn`, `fno`, `ffno`, `hybrid`, `hybrid_resnet`, or another."""
-    input: str = "lifted"
-    """What the network sees of a pattern: `lifted`, `log_counts`, `amplitude`."""
+    """Name of the network: `cnn`, `fno`, `fno_vanilla`, `ffno`, `hybrid`, `hybrid_resnet`, `neuralop_uno`, `unrolled`,
+    or one that a plug-in registers."""
+    input: str = "back_projected"
+    """Input of the network: `back_projected` (the measured amplitude with the phase of the probe, propagated back to
+    the sample; needs a usable probe), `log_counts` or `amplitude`."""
     output: str = "real_imaginary"
-    """How its output is read as an object: `real_imaginary`, `amplitude_phase`, `circular_phase`."""
+    """How the output of the network is converted to an object: `real_imaginary`, `amplitude_phase` or
+    `circular_phase`."""
     encoder: str | None = None
-    """Another encoder than the architecture's: `convolution`, `fourier`, `fourier_pyramid`, `factorised`."""
+    """Encoder to use in place of the architecture's own: `convolution`, `fourier`, `fourier_pyramid`, `factorised`."""
     bottleneck: str | None = None
-    """Another bottleneck: `none`, `residual`, `fourier`."""
+    """Bottleneck to use in place of the architecture's own: `none`, `residual`, `fourier`."""
     decoder: str | None = None
-    """Another decoder: `convolution`, `fourier`, `refiner`."""
+    """Decoder to use in place of the architecture's own: `convolution`, `fourier`, `refiner`."""
     grouping: Literal["single", "stacked"] = "single"
-    """`single`: each pattern is encoded alone, once. `stacked`: the G patterns of a group are input channels."""
+    """`single`: the network sees one pattern at a time. `stacked`: it sees the G patterns of a group as input
+    channels."""
     width: int = Field(default=8, ge=1)
-    """Channels at full resolution; doubled at every level."""
+    """Number of channels at full resolution; it doubles at every level. Raise it if the image stays blurred at high
+    dose."""
     levels: int = Field(default=3, ge=1, le=7)
-    """Times that encoders halve the resolution; those of `fno` and `ffno` never do."""
+    """Number of times that the encoder halves the resolution. No effect on the encoders of `fno` and `ffno`, which keep
+    it."""
     blocks: int = Field(default=4, ge=1)
-    """Blocks in a row, in encoders that keep the resolution and in bottlenecks."""
+    """Number of consecutive blocks in bottlenecks and in encoders that keep the resolution."""
     spectral_modes: int = Field(default=12, ge=1)
-    """Highest spatial frequency that a spectral convolution keeps, cycles per patch; halved at every level."""
+    """Highest spatial frequency that a spectral convolution keeps, cycles per patch; it is halved at every level."""
     spectral: Literal["own", "neuraloperator"] = "own"
-    """What runs two-dimensional spectral convolutions; the weights are the same."""
+    """Implementation of the two-dimensional spectral convolutions; both use the same weights. `neuraloperator` needs
+    that package."""
     stages: int | None = Field(default=None, ge=0, le=16)
-    """Stages of physics and network, each on the merged object; 0 for a network that sees each pattern once. By default
-    1 for the architecture `unrolled`, else 0."""
+    """Number of unrolled stages. Each runs the iterative solver on the merged object and then the network. 0 applies
+    the network once to each pattern. Null means 1 for the architecture `unrolled` and 0 for the others."""
     physics_steps: int = Field(default=12, ge=1)
-    """Steps of the iterative solver in each of those stages."""
+    """Number of solver steps in each stage during training."""
+
+    @field_validator("input", mode="before")
+    @classmethod
+    def _current_input(cls, value: Any) -> Any:
+        if value == "lifted":
+            logger.warning("the input lifted is now called back_projected; the old name will be removed")
+            return "back_projected"
+        return value
 
 
 class MergeConfig(Section):
-    """How the patches of a group become one object."""
+    """How the patches of a group are combined into one object during training."""
 
     weight: Literal["probe", "uniform", "central"] = "probe"
-    """Weight of a patch's pixels: probe intensity, one, or a central window."""
+    """Weight of the pixels of a patch: the probe intensity, 1 everywhere, or 1 in the central half of each side."""
     enabled: bool = True
-    """Without it every pattern keeps its own patch: no overlap constraint."""
+    """Average overlapping patches before they are compared with the data. If false there is no overlap constraint."""
 
 
 class ProbeConfig(Section):
-    """The illumination that the model starts from, and whether it is fitted."""
+    """The starting probe, and whether it is fitted."""
 
     trainable: bool = False
-    """Fit the probe modes together with the network."""
+    """Fit the probe modes together with the network. Use it if the probe is known only roughly."""
     modes: int | None = Field(default=None, ge=1)
-    """Use so many incoherent modes: the first ones of the file, or further orthogonal ones made from it."""
+    """Number of incoherent modes: the first ones of the file, completed by orthogonal modes made from it. Null uses
+    those of the file. Try 3 for partial coherence or vibration."""
     mask_radius: float | None = Field(default=None, gt=0, le=1)
-    """Radius of a centred disk outside which the probe is zero, in units of half the pattern size."""
+    """Radius of a centred disk outside which the probe is 0, in units of half the pattern size. Null applies no
+    mask."""
     mask_edge_px: float = Field(default=0.0, ge=0)
-    """Standard deviation of a Gaussian that softens the edge of that disk."""
+    """Width of the soft edge of that disk, px: standard deviation of a Gaussian."""
     smoothing_px: float = Field(default=0.0, ge=0)
-    """Standard deviation of a Gaussian that smooths the starting probe."""
+    """Standard deviation of the Gaussian that smooths the starting probe, px."""
     scale: float = Field(default=1.0, gt=0)
-    """Factor on the starting probe."""
+    """Factor applied to the starting probe."""
 
 
 class PositionsConfig(Section):
-    """The scan positions, and whether they are fitted."""
+    """Whether scan positions are fitted during training."""
 
     trainable: bool = False
-    """Fit the positions together with the network."""
+    """Fit the scan positions together with the network. Refinement (`reconstruction.refine.positions`) corrects them
+    better."""
     limit_px: float = Field(default=2.0, gt=0)
-    """Farthest that a position moves along an axis."""
+    """Largest correction of a position along each axis, px."""
 
 
 class LossConfig(Section):
-    """Weights of the terms of the loss; a term of weight 0 is not computed."""
+    """Weights of the terms of the training loss. A term with weight 0 is not computed."""
 
     stage_weight: float = Field(default=0.3, ge=0)
-    """Weight of all terms for the stages of an unrolled generator before the last, which counts once."""
+    """Weight of the unrolled stages before the last one; the last one has weight 1."""
 
     poisson_weight: float = Field(default=1.0, ge=0)
-    """Negative Poisson log-likelihood of the counts."""
+    """Weight of the negative Poisson log-likelihood of the counts."""
     amplitude_mae_weight: float = Field(default=0.0, ge=0)
-    """Mean absolute difference of measured and modelled amplitude."""
+    """Weight of the mean absolute difference between measured and modelled amplitudes."""
     realspace_mae_weight: float = Field(default=0.0, ge=0)
-    """Mean absolute difference of merged patches and labels, where the scan has labels."""
+    """Weight of the mean absolute difference between merged patches and labels. Needs labels in the scan."""
     realspace_weight: float = Field(default=0.0, ge=0)
-    """Further factor on that difference, as earlier systems have it; both must be above 0."""
+    """Second factor of the same term, as in legacy PtychoPINN. The term is used only if both weights are above 0."""
     total_variation_weight: float = Field(default=0.0, ge=0)
-    """Total variation of the merged object."""
+    """Weight of the total variation of the complex merged object. Try 0.01 for a noisy image at low dose; it also
+    removes fine detail."""
     mean_deviation_weight: float = Field(default=0.0, ge=0)
-    """Mean deviation of the merged object from its mean."""
+    """Weight of the mean absolute deviation of the complex merged object from its mean."""
     amplitude_total_variation_weight: float = Field(default=0.0, ge=0)
-    """Total variation of the merged object's amplitude."""
+    """Weight of the total variation of the object's amplitude."""
     phase_total_variation_weight: float = Field(default=0.0, ge=0)
-    """Total variation of its phase, rad."""
+    """Weight of the total variation of the object's phase, rad."""
     amplitude_mean_deviation_weight: float = Field(default=0.0, ge=0)
-    """Mean deviation of its amplitude from the mean amplitude."""
+    """Weight of the mean absolute deviation of the object's amplitude from its mean."""
     phase_mean_deviation_weight: float = Field(default=0.0, ge=0)
-    """Mean deviation of its phase from the mean phase, rad."""
+    """Weight of the mean absolute deviation of the object's phase from its mean, rad."""
 
 
 class ModelConfig(Section):
-    """Generator, merge, physics and losses."""
+    """Network, merge, probe, positions, losses and forward model."""
 
     kind: Literal["pinn", "supervised"] = "pinn"
-    """Self-supervised by the diffraction model, or trained on labels."""
+    """`pinn` trains on the diffraction patterns alone; `supervised` trains on labels (known patches of the object)."""
     generator: GeneratorConfig = GeneratorConfig()
     merge: MergeConfig = MergeConfig()
     probe: ProbeConfig = ProbeConfig()
     positions: PositionsConfig = PositionsConfig()
     loss: LossConfig = LossConfig()
     subpixel: Literal["probe", "bilinear"] = "probe"
-    """The fractional part of a position shifts the probe (Fourier), or the patch is sampled bilinearly."""
+    """How the fraction of a pixel in a position is applied: `probe` shifts the probe in Fourier space (exact),
+    `bilinear` interpolates the object (slightly blurred)."""
     intensity_scale: Literal["auto", "data", "probe", "trainable"] = "auto"
-    """Where the scale between model and counts comes from: see docs/conventions.md."""
+    """How the probe is scaled to the counts. `auto` keeps its scale if it explains the mean counts within a factor of
+    0.2 to 2, else rescales it; `data` always rescales; `probe` never does; `trainable` also fits the scale."""
 
     @model_validator(mode="after")
     def _check(self) -> "ModelConfig":

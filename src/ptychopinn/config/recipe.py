@@ -18,22 +18,22 @@ from ptychopinn.errors import ConfigError
 
 
 class FittedStatistics(Section):
-    """What training measured and reconstruction uses again unchanged."""
+    """Values that training measured; reconstruction uses them unchanged."""
 
     pattern_size: int
-    """Rows (and columns) of the patterns that the model was trained on."""
+    """Rows (and columns) of the training patterns, px."""
     input_mean: float
-    """Mean that is taken off the network's input."""
+    """Mean that is subtracted from the network's input."""
     input_deviation: float
     """Standard deviation by which the input is divided."""
     mean_count: float
-    """Mean count of a measured pixel in the training split; divides the Poisson loss."""
+    """Mean photons per measured pixel of the training patterns. The Poisson loss is divided by it."""
     intensity_scale: float
-    """Factor on the probe that takes model units to sqrt(photons), for the training scan."""
+    """Factor on the probe that converts model units to sqrt(photons), for the training scan."""
     n_patterns: int
-    """Patterns in the training split."""
+    """Number of training patterns."""
     scale_correction: float = 1.0
-    """Intensity scale that training ended with over the one that it measured."""
+    """Intensity scale at the end of training relative to its start."""
 
 
 class Recipe(Section):
@@ -46,14 +46,14 @@ class Recipe(Section):
     """
 
     backend: Literal["pytorch"] = "pytorch"
-    """Which implementation runs."""
+    """Implementation that trains and reconstructs."""
     data: DataConfig = DataConfig()
     model: ModelConfig = ModelConfig()
     training: TrainingConfig = TrainingConfig()
     reconstruction: ReconstructionConfig = ReconstructionConfig()
     simulation: SimulationConfig = SimulationConfig()
     fitted: FittedStatistics | None = None
-    """Filled by training; a recipe that has it belongs to a trained model."""
+    """Values measured by training. A recipe that has them belongs to a trained model."""
 
     @classmethod
     def from_mapping(cls, tree: Mapping[str, Any], where: str = "recipe") -> "Recipe":
@@ -154,7 +154,7 @@ def _parse_value(text: str, item: str) -> Any:
 
 
 def _set_dotted(tree: dict[str, Any], key: str, value: Any) -> None:
-    *parents, last = key.split(".")
+    *parents, last = _current_path(key)
     node = tree
     for depth, name in enumerate(parents):
         child = node.setdefault(name, {})
@@ -162,6 +162,21 @@ def _set_dotted(tree: dict[str, Any], key: str, value: Any) -> None:
             raise ConfigError(f"override {key!r}: {'.'.join(parents[: depth + 1])} is a value and has no keys")
         node = child
     node[last] = value
+
+
+def _current_path(key: str) -> list[str]:
+    """The steps of a dotted key, earlier names of settings replaced by those of now."""
+    section: Any = Recipe
+    steps = []
+    for name in key.split("."):
+        steps.append(section.current_name(name) if _is_section(section) else name)
+        field = section.model_fields.get(steps[-1]) if _is_section(section) else None
+        section = None if field is None else field.annotation
+    return steps
+
+
+def _is_section(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Section)
 
 
 def _explain(error: ValidationError, where: str) -> str:
@@ -185,7 +200,7 @@ def _near(path: str) -> str:
     section: Any = Recipe
     for name in parents:
         field = section.model_fields.get(name)
-        if field is None or not isinstance(field.annotation, type) or not issubclass(field.annotation, Section):
+        if field is None or not _is_section(field.annotation):
             return ""
         section = field.annotation
     known = list(section.model_fields)

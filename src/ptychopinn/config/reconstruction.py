@@ -9,18 +9,20 @@ from ptychopinn.config.refine import RefineConfig
 
 
 class ReconstructionConfig(Section):
-    """Prediction and stitching."""
+    """Prediction, stitching and refinement of the image."""
 
     batch_size: int = Field(default=64, ge=1)
-    """Patterns predicted at once."""
+    """Number of patterns predicted at once. Lower it if memory runs out."""
     weight: Literal["probe", "uniform", "central"] = "probe"
-    """Weight of a patch's pixels in the stitch: probe intensity, one, or probe intensity in a central window."""
+    """Weight of the pixels of a patch in the stitched image: the probe intensity, 1 everywhere, or the probe intensity
+    in a central window."""
     window_px: int | None = Field(default=None, ge=1)
-    """Side of the central window of the weight `central`; half the pattern by default. Where no window reaches,
-    whole patches count."""
+    """Side of that central window, px. Null uses half the pattern size. Pixels that no window covers use the whole
+    patches."""
     physics_steps: int | None = Field(default=60, ge=1)
-    """Steps of the iterative solver in the first stage of an unrolled generator, over the whole scan; none for as many
-    as in training."""
+    """Number of solver steps over the whole scan in the first stage of an unrolled network. Null uses as many as in
+    training. Fewer steps leave low frequencies of the phase unfinished."""
     min_coverage: float = Field(default=1e-2, gt=0, lt=1)
-    """Where the total weight is below this part of its maximum the canvas counts as not covered."""
+    """Smallest illumination of a pixel that counts as covered, relative to the maximum. Pixels below it are set to 1
+    and left out of the scores."""
     refine: RefineConfig = RefineConfig()

@@ -1,6 +1,6 @@
 """How an image is refined: iterations of the forward model on the whole scan."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -8,50 +8,61 @@ from ptychopinn.config.base import Section
 
 
 class RefineConfig(Section):
-    """Preconditioned steps with momentum on object, probe and positions: see docs/refine.md."""
+    """The iterative solver: momentum steps on object, probe and positions. See docs/refine.md."""
+
+    renamed: ClassVar = {
+        "positions_bend": "positions_distortion",
+        "smoothness_edge": "edge_preserving",
+        "material": "single_material",
+    }
 
     iterations: int = Field(default=0, ge=0)
-    """Passes over all patterns; none by default."""
+    """Number of passes over all patterns. 0 does not refine. The step size follows this number, so a longer run stopped
+    early is worse than a short one."""
     loss: Literal["poisson", "amplitude"] = "poisson"
-    """What is made small: the Poisson deviance of the counts, or squared differences of amplitudes."""
+    """Quantity that is minimised: the Poisson deviance of the counts, or the squared difference of amplitudes."""
     object: bool = True
     """Refine the object."""
     probe: bool = True
     """Refine the probe modes."""
     probe_start: int = Field(default=0, ge=0)
-    """Iterations before the probe is refined."""
+    """Iteration in which the probe refinement starts."""
     positions: bool = False
-    """Refine the scan positions."""
+    """Refine the scan positions. Use it for random position errors of up to a few pixels."""
     positions_start: int = Field(default=0, ge=0)
-    """Iterations before the positions are refined."""
+    """Iteration in which the position refinement starts."""
     batch_size: int = Field(default=64, ge=1)
-    """Most patterns in one step; a scan is cut into eight steps at least."""
+    """Largest number of patterns in one step. Small scans use smaller batches: an iteration has at least 8 steps."""
     object_step: float = Field(default=0.3, gt=0, le=2)
-    """Step of the object, in units of the inverse of its curvature."""
+    """Step size of the object, in units of the inverse curvature. Lower it if the refinement diverges."""
     probe_step: float = Field(default=0.5, gt=0, le=2)
-    """Step of the probe, in the same units."""
+    """Step size of the probe, in units of the inverse curvature. Lower it if the refinement diverges."""
     positions_step_px: float = Field(default=0.5, gt=0)
-    """Longest step that a position begins in one iteration; momentum may double it."""
+    """Largest new correction of a position in one iteration, px. Momentum can double it."""
     positions_prior_px: float = Field(default=1.0, gt=0)
-    """Standard deviation of the errors of the positions along an axis: where light says little, they stay nearer."""
+    """Expected error of the positions, px (standard deviation along each axis). Poorly constrained positions stay close
+    to their nominal values; raise it for larger errors."""
     positions_limit_px: float = Field(default=4.0, gt=0)
-    """Farthest that a position moves along an axis in all."""
-    positions_bend: bool = False
-    """Stretch, turn and bend the scan as a whole, with the object, where that is refined; else what the changes have of
-    stretch, shear and rotation is taken off."""
+    """Largest total correction of a position along each axis, px."""
+    positions_distortion: bool = False
+    """Also fit a smooth distortion of the whole scan (scale, shear, rotation, drift) together with the object. If
+    false, global scale, shear and rotation are removed from the position corrections. Use it for smooth stage errors,
+    if the model explains the data well."""
     momentum: float = Field(default=0.9, ge=0, lt=1)
-    """Part of the last step that is made again."""
+    """Fraction of the previous step of object and probe that is added to the next one."""
     decay: float = Field(default=0.8, ge=0, le=1)
-    """Last part of the iterations, in which the steps of object and probe fall along a cosine."""
+    """Final fraction of the iterations during which the step sizes of object and probe decrease to 0 along a cosine."""
     damping: float = Field(default=0.05, gt=0)
-    """Added to the curvature of the object, in units of its largest value: steps stay short where light is weak."""
+    """Constant added to the curvature of the object, relative to its maximum. It limits the steps of weakly illuminated
+    pixels; raise it if the refinement diverges."""
     smoothness: float = Field(default=100.0, ge=0)
-    """Photons with which neighbouring pixels of the change since the start are held together, against fitting noise."""
-    smoothness_edge: float | None = Field(default=None, gt=0)
-    """Difference of neighbouring pixels beyond which they are held no more strongly, so that edges stay sharp; with
-    0.03 lower `smoothness` to 30. Null: the more, the larger the difference."""
-    material: float = Field(default=0.0, ge=0)
-    """Photons with which neighbouring pixels are held to one material, of one ratio of absorption to phase, which the
-    image itself tells, such as 600 beside a `smoothness_edge`. 0 for samples of several materials."""
+    """Weight, in photons, of the penalty on gradients of the change since the start. It suppresses noise at low dose;
+    higher values blur fine detail."""
+    edge_preserving: float | None = Field(default=None, gt=0)
+    """Difference between neighbouring pixels above which the smoothness penalty grows only linearly, so that edges stay
+    sharp. Try 0.03 together with `smoothness` 30. Null uses the quadratic penalty throughout."""
+    single_material: float = Field(default=0.0, ge=0)
+    """Weight, in photons, of the single-material (constant delta/beta) penalty; try 600 together with
+    `edge_preserving`. The ratio is estimated from the image. Leave it at 0 for samples of several materials."""
     seed: int = Field(default=0, ge=0)
-    """Order of the patterns."""
+    """Seed of the order of the patterns."""

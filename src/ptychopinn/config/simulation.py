@@ -35,69 +35,74 @@ class SimulationConfig(Section):
         "image",
         "file",
     ] = "composite"
-    """What the sample is; `composite` puts a star, dead leaves and a power-law texture side by side."""
+    """Type of sample. `composite` shows a Siemens star, dead leaves and a power-law texture side by side."""
     object_size_px: int | tuple[int, int] = 192
-    """Rows and columns of the object, one number for both; at least two more than the probe's. `file` has its own."""
+    """Size of the object, px: one number or [rows, columns]; at least 2 px more than the probe. Not used for `file`."""
     object_file: Path | None = None
-    """Of the kind `image`, a picture (PNG and the like, NPY, NPZ); of `file`, a complex object (NPZ, NPY)."""
+    """File of the object. For `image` an image file (PNG, TIFF, JPEG, NPY, NPZ); for `file` a complex object (NPZ,
+    NPY)."""
     phase_image_file: Path | None = None
-    """A second picture, for the phase; without it one picture serves amplitude and phase."""
+    """Second image file, used for the phase. Null uses the same image for amplitude and phase."""
     object_text: str = Field(default="PHASE FROM COUNTS", min_length=1, max_length=2000, coerce_numbers_to_str=True)
-    """Words or lines of the kind `text`; letters, digits and common signs."""
+    """Text to draw for the kind `text`: letters, digits and common signs."""
     object_correlation: float | None = Field(default=None, ge=-1, le=1)
-    """Correlation of amplitude and phase: 1 one picture, 0 two unrelated ones; by default what the kind has."""
+    """Correlation between amplitude and phase: 1 for a single material, 0 for independent images. Null keeps the usual
+    correlation of the kind."""
     amplitude_min: float = Field(default=0.6, gt=0, le=1)
     """Lowest transmission amplitude; the highest is 1."""
     phase_range_rad: float = Field(default=1.6, ge=0, le=6.28)
-    """Difference of the largest and smallest phase, which lie at plus and minus half of it."""
+    """Difference between the largest and the smallest phase, rad; the range is centred on 0."""
 
     probe_kind: Literal["zone_plate", "disk", "ideal_disk", "gaussian", "zernike", "file"] = "zone_plate"
-    """Illumination at the sample."""
+    """Type of illumination at the sample."""
     probe_size_px: int = Field(default=64, ge=8, le=2048)
-    """Rows and columns of the probe and of the detector."""
+    """Rows and columns of the probe and of the patterns, px."""
     probe_file: Path | None = None
-    """Of the kind `file`: a reconstruction, a scan (NPZ) or an array (NPY)."""
+    """File of the probe for the kind `file`: a reconstruction or a scan (NPZ), or an array (NPY)."""
     probe_diameter_px: float | None = Field(default=None, gt=0)
-    """RMS diameter of the beam; a third of the window by default. `file` has its own."""
+    """Diameter of the beam at the sample, px: twice its RMS radius. Null uses a third of the window. Not used for
+    `file`."""
     probe_central_stop: float = Field(default=0.4, ge=0, le=0.9)
-    """Diameter of the zone plate's central stop over its own."""
+    """Diameter of the central stop of the zone plate, relative to the zone plate."""
     probe_defocus_px: float | None = None
-    """Distance from the axis at which a ray from the rim of the zone plate meets the sample; negative on the other
-    side of the focus. By default what the diameter asks for."""
+    """Defocus, px: distance from the optical axis at which a ray from the rim of the lens meets the sample. Negative
+    values are on the other side of the focus. Null derives it from the diameter."""
     probe_zernike: tuple[float, ...] | None = None
-    """Coefficients in rad rms of the Zernike terms 4, 5, 6, ... in Noll's order: defocus, two astigmatisms, two
-    comas, two trefoils, spherical, and so on; they add to the defocus."""
+    """Additional aberrations, rad RMS: coefficients of the Zernike terms 4, 5, 6, ... in Noll's order (defocus, two
+    astigmatisms, two comas, two trefoils, spherical, and so on)."""
     probe_modes: int | None = Field(default=None, ge=1, le=16)
-    """Incoherent modes; by default one, or all that a file has."""
+    """Number of incoherent probe modes. Null uses 1, or all modes of the file."""
     probe_mode_ratio: float = Field(default=0.4, gt=0, le=1)
-    """Power of an added mode over that of the mode before."""
+    """Power of an added mode relative to the mode before it."""
 
     scan_kind: Literal["jittered_grid", "spiral", "raster", "random", "file"] = "jittered_grid"
-    """Where the beam goes."""
+    """Scan pattern."""
     scan_file: Path | None = None
-    """Of the kind `file`: a scan or a reconstruction (NPZ), or an array (N, 2) of (y, x) in px (NPY)."""
+    """File of the positions for the kind `file`: a scan or a reconstruction (NPZ), or an array (N, 2) of (y, x) in px
+    (NPY)."""
     step_px: float = Field(default=7.5, ge=0.25)
-    """Mean distance of neighbouring positions."""
+    """Mean distance between neighbouring positions, px."""
     jitter_px: float = Field(default=1.5, ge=0)
-    """Largest random displacement of a grid position on each axis; only the jittered grid uses it."""
+    """Largest random displacement of a grid position along each axis, px. Used by `jittered_grid` only."""
     position_error_px: float = Field(default=0.0, ge=0)
-    """Root mean square distance of the recorded positions from the true ones."""
+    """RMS distance between recorded and true positions, px. Use it to test position refinement."""
 
     photons_per_pattern: float = Field(default=1e5, gt=0, le=1e15)
-    """Expected counts in one pattern where the object is 1."""
+    """Expected number of photons in a pattern where the object is 1."""
     poisson_noise: bool = True
-    """Draw counts; without it the expected intensity is written."""
+    """Draw Poisson counts. If false, the expected counts are written."""
     beamstop_diameter_px: float = Field(default=0.0, ge=0)
-    """Diameter of a disk about the zero frequency that records nothing."""
+    """Diameter of the beam stop on the detector, px. 0 for none."""
     bad_pixel_fraction: float = Field(default=0.0, ge=0, le=0.5)
-    """Part of the detector's pixels that are dead or hot."""
+    """Fraction of detector pixels that are dead or hot."""
     labels: bool = False
-    """Add the patch of the object that each pattern saw, for supervised training."""
+    """Also store the object patch of every pattern, for supervised training."""
 
     seed: int = Field(default=0, ge=0)
-    """Fixes object, positions, errors and counts; the beam does not depend on it."""
+    """Seed of object, positions, position errors and counts. The probe does not depend on it."""
     device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
-    """Where patterns are computed: auto, cpu, cuda, cuda:1. Counts of one seed differ between a CPU and a GPU."""
+    """Where patterns are computed: `auto`, `cpu`, `cuda`, `cuda:1`. The same seed draws different counts on a CPU and
+    on a GPU."""
 
     @property
     def object_shape(self) -> tuple[int, int]:

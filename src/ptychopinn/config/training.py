@@ -8,66 +8,72 @@ from ptychopinn.config.base import Section
 
 
 class TrainingConfig(Section):
-    """Budget, optimiser, schedule and bookkeeping of a training run."""
+    """Length, optimiser, schedule and bookkeeping of a training."""
 
     epochs: int | None = Field(default=None, ge=1)
-    """Passes over the training patterns; by default 60, and on a small scan so many that there are 900 steps."""
+    """Number of passes over the training patterns. Null uses 60, or more for small scans, so that there are at least
+    900 steps."""
     patterns_per_step: int = Field(default=32, ge=1)
-    """Patterns in one optimiser step; a step holds patterns_per_step / group_size groups, at least one."""
+    """Number of patterns in one optimiser step, which holds patterns_per_step / group_size groups (at least one). Lower
+    it if memory runs out."""
     mirror: bool = False
-    """Show mirrored and transposed experiments as well: slower to learn, and better on other parts of a sample."""
+    """Also train on mirrored and transposed copies of the scan. Use it for a model that will reconstruct other parts of
+    the sample; it needs about four times as many epochs."""
     thinning: float = Field(default=0.0, ge=0, lt=1)
-    """Part of the counts, drawn anew for every batch, that the loss alone sees: against learning noise at low dose."""
+    """Fraction of the counts withheld from the network and used only in the loss (redrawn for every batch). Reduces
+    fitted noise at low dose; needs photon counts."""
     accumulate_steps: int = Field(default=1, ge=1)
-    """Batches whose gradients are summed before the optimiser moves."""
+    """Number of batches whose gradients are summed before an optimiser step."""
     optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
-    """How gradients become steps."""
+    """Optimisation algorithm."""
     learning_rate: float = Field(default=2e-3, gt=0)
-    """Peak learning rate."""
+    """Highest learning rate. Lower it if the loss jumps."""
     weight_decay: float = Field(default=1e-4, ge=0)
-    """Weight decay; decoupled in AdamW."""
+    """Weight decay; decoupled from the gradient in AdamW."""
     betas: tuple[float, float] = (0.9, 0.999)
-    """Decay of the two running means of Adam and AdamW."""
+    """Decay rates of the two running averages of Adam and AdamW."""
     momentum: float = Field(default=0.9, ge=0, lt=1)
-    """Momentum of SGD."""
+    """Momentum of SGD; no effect on Adam and AdamW."""
     scheduler: Literal["cosine", "constant", "exponential", "plateau"] = "cosine"
-    """How the learning rate falls over the run."""
+    """How the learning rate changes during training."""
     warmup_epochs: float = Field(default=1.0, ge=0)
-    """Linear rise of the learning rate at the start."""
+    """Number of epochs over which the learning rate rises linearly at the start."""
     min_lr_ratio: float = Field(default=0.0, ge=0, le=1)
-    """Where the cosine ends, as a part of the peak."""
+    """Final learning rate of the schedule `cosine`, as a fraction of the highest."""
     exponential_gamma: float = Field(default=0.95, gt=0, le=1)
-    """Factor per epoch of the exponential schedule."""
+    """Factor on the learning rate per epoch, for the schedule `exponential`."""
     plateau_factor: float = Field(default=0.5, gt=0, lt=1)
-    """Factor of the schedule `plateau` on the learning rate."""
+    """Factor by which the schedule `plateau` lowers the learning rate."""
     plateau_patience: int = Field(default=5, ge=0)
-    """Epochs without improvement before it falls."""
+    """Number of epochs without improvement before the schedule `plateau` lowers the learning rate."""
     plateau_threshold: float = Field(default=1e-4, ge=0)
-    """Smallest fall of the loss that counts as improvement."""
+    """Smallest decrease of the loss that the schedule `plateau` counts as an improvement."""
     plateau_min_lr: float = Field(default=0.0, ge=0)
-    """Learning rate below which it never falls."""
+    """Lowest learning rate of the schedule `plateau`."""
     gradient_clip: float | None = Field(default=1.0, gt=0)
-    """Largest gradient; none switches it off."""
+    """Upper limit of the gradient, see `gradient_clip_algorithm`. Null applies no limit."""
     gradient_clip_algorithm: Literal["norm", "value", "agc"] = "norm"
-    """Limits the norm of the whole gradient, each of its values, or each norm relative to that of its weights."""
+    """What is limited: the `norm` of the whole gradient, each `value`, or each norm relative to the norm of its weights
+    (`agc`)."""
     early_stop_patience: int | None = Field(default=None, ge=1)
-    """Stop when the validation loss has not fallen for so many epochs; never by default."""
+    """Stop after this number of epochs without a lower validation loss, and use the best weights. Null never stops
+    early."""
     seed: int = Field(default=0, ge=0)
-    """Fixes initial weights, groups and their order."""
+    """Seed of the initial weights, the groups and their order."""
     device: str = "auto"
-    """`auto`, `cpu`, `cuda`, `cuda:1`, `mps`."""
+    """Where training runs: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`. `auto` uses a GPU if there is one."""
     devices: int = Field(default=1, ge=1)
-    """Processes that share each step, each on a device of its own."""
+    """Number of devices that share every step, with one process each."""
     deterministic: bool = False
-    """Use deterministic algorithms on GPUs too, where they exist; on a CPU results repeat anyway."""
+    """Use deterministic algorithms on a GPU where they exist. CPU results are always reproducible."""
     logger: Literal["csv", "tensorboard", "none"] = "csv"
-    """Where the losses of each epoch are written."""
+    """Format in which the losses of every epoch are logged."""
     precision: Literal["float32", "bfloat16"] = "float32"
-    """Arithmetic of the generator; the physics is always float32."""
+    """Floating-point format of the network. The forward model always uses float32."""
     compile: bool = False
-    """Compile the generator with torch.compile."""
+    """Compile the network with torch.compile."""
     threads: int | None = Field(default=None, ge=1)
-    """CPU threads; torch's own choice by default."""
+    """Number of CPU threads. Null uses the default of torch."""
 
     @field_validator("betas")
     @classmethod

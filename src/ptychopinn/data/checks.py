@@ -1,58 +1,22 @@
-"""Is this a scan? Normalises what can be normalised and refuses the rest, one clear sentence each."""
+"""Checks of the arrays of a scan.
 
-from dataclasses import dataclass, replace
+Every function returns the array in its normal form, or raises a `ScanError` that starts with `where`, the source of the
+scan. An optional array that is None stays None.
+"""
+
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from ptychopinn.data.chunks import frame_chunks
-from ptychopinn.data.corner import zero_frequency_at_corner
-from ptychopinn.data.scan import Scan
 from ptychopinn.errors import ScanError
 
 
-def checked_scan(scan: Scan) -> Scan:
-    """The scan with normalised arrays.
-
-    Patterns keep their type (in native byte order), positions become float64 (N, 2), the probe complex64 (M,
-    H, W) from (H, W), (H, W, 1) or (M, H, W), the object guess and labels complex64, bad pixels bool.
-    Everything is contiguous. Bad pixels that hold NaN or negative numbers are set to zero.
-
-    Raises:
-        ScanError: wrong shapes; NaN, infinite or negative values; patterns without a single count; a probe of
-            another size; patterns whose zero frequency sits at the corner.
-    """
-    where = scan.source
-    if scan.domain not in ("amplitude", "counts"):
-        raise ScanError(f"{where}: domain is {scan.domain!r}; the rule is 'amplitude' or 'counts'")
-    patterns = _checked_patterns(scan.patterns, where)
-    positions = _checked_positions(scan.positions_px, len(patterns), "positions", where)
-    probe = _checked_probe(scan.probe, patterns.shape[-1], where)
-    bad = _checked_bad_pixels(scan.bad_pixels, patterns.shape, where)
-    patterns, summary = _checked_values(patterns, bad, scan.domain == "counts", where)
-    if zero_frequency_at_corner(summary.mean_intensity, summary.total, probe):
-        raise ScanError(
-            f"{where}: the zero frequency of the patterns sits at the corner of the array and not at "
-            "(H//2, W//2); read the scan with --fftshift (data.fftshift=true), or without it if it was "
-            "given for centred patterns"
-        )
-    return replace(
-        scan,
-        patterns=patterns,
-        positions_px=positions,
-        probe=probe,
-        bad_pixels=bad,
-        nominal_positions_px=_checked_nominal(scan.nominal_positions_px, len(patterns), where),
-        object_guess=_checked_object(scan.object_guess, where),
-        truth_patches=_checked_labels(scan.truth_patches, patterns.shape, where),
-        scan_index=_checked_scan_index(scan.scan_index, len(patterns), where),
-    )
-
-
 @dataclass(frozen=True)
-class _Summary:
-    """What one pass over the patterns tells."""
+class Summary:
+    """Statistics of one pass over the patterns."""
 
     smallest: NDArray[np.float64]
     """(N,): of each frame; NaN where the frame holds one."""
@@ -64,7 +28,8 @@ class _Summary:
     """Sum of the intensity of all patterns."""
 
 
-def _checked_patterns(values: Any, where: str) -> NDArray[Any]:
+def checked_patterns(values: Any, where: str) -> NDArray[Any]:
+    """(N, H, H) in the recorded type and native byte order; integers or floats."""
     patterns = np.asarray(values)
     if patterns.dtype.kind == "c":
         raise ScanError(
@@ -88,7 +53,8 @@ def _checked_patterns(values: Any, where: str) -> NDArray[Any]:
     return np.ascontiguousarray(patterns, dtype=patterns.dtype.newbyteorder("="))
 
 
-def _checked_positions(values: Any, n: int, name: str, where: str) -> NDArray[np.float64]:
+def checked_positions(values: Any, n: int, name: str, where: str) -> NDArray[np.float64]:
+    """(n, 2) float64, finite; `name` is what messages call them."""
     positions = _converted(values, np.float64, name, where)
     if positions.ndim != 2 or positions.shape[1] != 2:
         raise ScanError(f"{where}: the {name} have shape {positions.shape}; the rule is (N, 2), each one (y, x)")
@@ -101,11 +67,13 @@ def _checked_positions(values: Any, n: int, name: str, where: str) -> NDArray[np
     return positions
 
 
-def _checked_nominal(values: Any, n: int, where: str) -> NDArray[np.float64] | None:
-    return None if values is None else _checked_positions(values, n, "nominal positions", where)
+def checked_nominal(values: Any, n: int, where: str) -> NDArray[np.float64] | None:
+    """Like `checked_positions`, optional."""
+    return None if values is None else checked_positions(values, n, "nominal positions", where)
 
 
-def _checked_probe(values: Any, size: int, where: str) -> NDArray[np.complex64]:
+def checked_probe(values: Any, size: int, where: str) -> NDArray[np.complex64]:
+    """(M, H, H) complex64 for patterns of `size` pixels, from (H, H), (H, H, 1) or (M, H, H); finite, not all zero."""
     probe = _converted(values, np.complex64, "probe", where)
     if probe.ndim == 3 and probe.shape[2] == 1 and probe.shape != (1, 1, 1):
         probe = np.ascontiguousarray(probe[..., 0])
@@ -126,7 +94,8 @@ def _checked_probe(values: Any, size: int, where: str) -> NDArray[np.complex64]:
     return probe
 
 
-def _checked_object(values: Any, where: str) -> NDArray[np.complex64] | None:
+def checked_object(values: Any, where: str) -> NDArray[np.complex64] | None:
+    """(Y, X) complex64, finite."""
     if values is None:
         return None
     guess = _converted(values, np.complex64, "object guess", where)
@@ -136,7 +105,8 @@ def _checked_object(values: Any, where: str) -> NDArray[np.complex64] | None:
     return guess
 
 
-def _checked_labels(values: Any, shape: tuple[int, ...], where: str) -> NDArray[np.complex64] | None:
+def checked_labels(values: Any, shape: tuple[int, ...], where: str) -> NDArray[np.complex64] | None:
+    """(N, H, H) complex64, finite; `shape` is that of the patterns."""
     if values is None:
         return None
     labels = _converted(values, np.complex64, "ground-truth patches", where)
@@ -148,7 +118,8 @@ def _checked_labels(values: Any, shape: tuple[int, ...], where: str) -> NDArray[
     return labels
 
 
-def _checked_bad_pixels(values: Any, shape: tuple[int, ...], where: str) -> NDArray[np.bool_] | None:
+def checked_bad_pixels(values: Any, shape: tuple[int, ...], where: str) -> NDArray[np.bool_] | None:
+    """(H, H) or (N, H, H) bool, not all True; `shape` is that of the patterns."""
     if values is None:
         return None
     bad = _converted(values, np.bool_, "bad_pixels", where)
@@ -164,7 +135,8 @@ def _checked_bad_pixels(values: Any, shape: tuple[int, ...], where: str) -> NDAr
     return bad
 
 
-def _checked_scan_index(values: Any, n: int, where: str) -> NDArray[np.int64] | None:
+def checked_scan_index(values: Any, n: int, where: str) -> NDArray[np.int64] | None:
+    """(n,) int64, from whole numbers."""
     if values is None:
         return None
     given = np.asarray(values)
@@ -198,10 +170,13 @@ def _refuse_non_finite(array: NDArray[Any], name: str, where: str) -> None:
         )
 
 
-def _checked_values(
+def checked_values(
     patterns: NDArray[Any], bad: NDArray[np.bool_] | None, counts: bool, where: str
-) -> tuple[NDArray[Any], _Summary]:
-    """Refuse values that no detector records, in one pass over the file."""
+) -> tuple[NDArray[Any], Summary]:
+    """The patterns, zero where a bad pixel holds NaN or a negative number, and their summary.
+
+    Patterns with such values at other pixels, or without any count, are refused. One pass over the file.
+    """
     summary = _summarise(patterns, bad, counts)
     broken = np.flatnonzero(~np.isfinite(summary.smallest) | ~np.isfinite(summary.largest))
     if len(broken):
@@ -229,7 +204,7 @@ def _checked_values(
     return _without_bad_values(patterns, bad), summary
 
 
-def _summarise(patterns: NDArray[Any], bad: NDArray[np.bool_] | None, counts: bool) -> _Summary:
+def _summarise(patterns: NDArray[Any], bad: NDArray[np.bool_] | None, counts: bool) -> Summary:
     n, height, width = patterns.shape
     smallest, largest, total = np.empty(n), np.empty(n), np.zeros((height, width))
     for run, frames in frame_chunks(patterns, bad):
@@ -237,7 +212,7 @@ def _summarise(patterns: NDArray[Any], bad: NDArray[np.bool_] | None, counts: bo
         with np.errstate(over="ignore", invalid="ignore"):
             intensity = frames if counts else np.square(frames, dtype=np.float64)
             total += intensity.sum(axis=0, dtype=np.float64)
-    return _Summary(smallest, largest, total / n, float(total.sum()))
+    return Summary(smallest, largest, total / n, float(total.sum()))
 
 
 def _without_bad_values(patterns: NDArray[Any], bad: NDArray[np.bool_] | None) -> NDArray[Any]:

@@ -6,6 +6,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ptychopinn.data import checks
+from ptychopinn.data.corner import zero_frequency_at_corner
+from ptychopinn.data.geometry import Geometry
 from ptychopinn.errors import ScanError
 
 Domain = Literal["amplitude", "counts"]
@@ -40,8 +43,10 @@ class Scan:
     """(N,): which object a pattern belongs to."""
     pixel_size_m: float | None = None
     """Object pixel, where known."""
+    geometry: Geometry = field(default_factory=Geometry)
+    """Energy, distances, detector pixel, far or near field; what is known of them."""
     metadata: dict[str, Any] = field(default_factory=dict)
-    """What the file said beside the arrays; plain JSON values."""
+    """What the file said beside the arrays and the geometry; plain JSON values."""
     source: str = "memory"
     """Where the scan came from, for messages."""
 
@@ -103,9 +108,45 @@ class Scan:
         Raises:
             ScanError: what is wrong with which array, the rule, and the way out.
         """
-        from ptychopinn.data.checks import checked_scan
-
         return checked_scan(cls(patterns, domain, positions_px, probe, **optional))
 
 
-__all__ = ["Domain", "Scan", "ScanError"]
+def checked_scan(scan: Scan) -> Scan:
+    """The scan with normalised arrays.
+
+    Patterns keep their type (in native byte order), positions become float64 (N, 2), the probe complex64 (M,
+    H, W) from (H, W), (H, W, 1) or (M, H, W), the object guess and labels complex64, bad pixels bool.
+    Everything is contiguous. Bad pixels that hold NaN or negative numbers are set to zero.
+
+    Raises:
+        ScanError: wrong shapes; NaN, infinite or negative values; patterns without a single count; a probe of
+            another size; patterns whose zero frequency sits at the corner.
+    """
+    where = scan.source
+    if scan.domain not in ("amplitude", "counts"):
+        raise ScanError(f"{where}: domain is {scan.domain!r}; the rule is 'amplitude' or 'counts'")
+    patterns = checks.checked_patterns(scan.patterns, where)
+    positions = checks.checked_positions(scan.positions_px, len(patterns), "positions", where)
+    probe = checks.checked_probe(scan.probe, patterns.shape[-1], where)
+    bad = checks.checked_bad_pixels(scan.bad_pixels, patterns.shape, where)
+    patterns, summary = checks.checked_values(patterns, bad, scan.domain == "counts", where)
+    if zero_frequency_at_corner(summary.mean_intensity, summary.total, probe):
+        raise ScanError(
+            f"{where}: the zero frequency of the patterns sits at the corner of the array and not at "
+            "(H//2, W//2); read the scan with --fftshift (data.fftshift=true), or without it if it was "
+            "given for centred patterns"
+        )
+    return replace(
+        scan,
+        patterns=patterns,
+        positions_px=positions,
+        probe=probe,
+        bad_pixels=bad,
+        nominal_positions_px=checks.checked_nominal(scan.nominal_positions_px, len(patterns), where),
+        object_guess=checks.checked_object(scan.object_guess, where),
+        truth_patches=checks.checked_labels(scan.truth_patches, patterns.shape, where),
+        scan_index=checks.checked_scan_index(scan.scan_index, len(patterns), where),
+    )
+
+
+__all__ = ["Domain", "Scan", "ScanError", "checked_scan"]

@@ -2,7 +2,7 @@ r"""Three ways to show a pattern to a network, each (..., C, H, W) real and not 
 
 - `amplitude`: the measured amplitude, sqrt(photons).
 - `log_counts`: log(1 + counts).
-- `lifted`: the measured amplitude with the phase of the probe's own detector wave, propagated back to the
+- `back_projected`: the measured amplitude with the phase of the probe's own detector wave, propagated back to the
   sample and divided by the probe. It lives in the same real space as the object, so skip connections carry
   structure:
 
@@ -35,8 +35,8 @@ class Input(NamedTuple):
     """C."""
 
 
-def lifted(view: GroupView) -> Tensor:
-    """(B, G, 2, H, W): real and imaginary part of the lifted pattern minus one."""
+def back_projected(view: GroupView) -> Tensor:
+    """(B, G, 2, H, W): real and imaginary part of the back-projected pattern minus one."""
     ratio = view.amplitude / view.detector_modulus.clamp_min(FLOOR)
     if view.measured is not None:
         ratio = torch.where(view.measured, ratio, torch.ones_like(ratio))
@@ -63,7 +63,7 @@ def _measured_amplitude(view: GroupView) -> Tensor:
 
 
 INPUTS: dict[str, Input] = {
-    "lifted": Input(lifted, 2),
+    "back_projected": Input(back_projected, 2),
     "log_counts": Input(log_counts, 1),
     "amplitude": Input(amplitude, 1),
 }

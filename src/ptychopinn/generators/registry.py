@@ -5,11 +5,8 @@ of an entry point is that of an architecture, and its value a `NetworkFactory`; 
 and registers by itself what it has.
 """
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from importlib.metadata import EntryPoint, entry_points
-from types import ModuleType
 from typing import Any, Literal, final, get_args
 
 from torch import nn
@@ -27,8 +24,7 @@ from ptychopinn.generators.fourier import (
 from ptychopinn.generators.inputs import INPUTS
 from ptychopinn.generators.network import Network
 from ptychopinn.generators.outputs import OUTPUTS
-
-logger = logging.getLogger("ptychopinn")
+from ptychopinn.plugins import Registry
 
 GROUP = "ptychopinn.generators"
 """Entry points of packages that bring generators."""
@@ -75,44 +71,56 @@ def compose(*, encoder: str, bottleneck: str = "none", decoder: str) -> Composit
     return Composition(encoder, bottleneck, decoder)
 
 
-_PARTS: dict[str, dict[str, Any]] = {
-    "input": dict(INPUTS),
-    "encoder": {
-        "convolution": ConvolutionEncoder,
-        "fourier": FourierEncoder,
-        "fourier_pyramid": FourierPyramid,
-        "factorised": FactorisedEncoder,
+_ARCHITECTURES: Registry[NetworkFactory] = Registry(
+    "architecture",
+    {
+        "cnn": compose(encoder="convolution", decoder="convolution"),
+        "fno": compose(encoder="fourier", decoder="refiner"),
+        "fno_vanilla": compose(encoder="fourier", decoder="convolution"),
+        "ffno": compose(encoder="factorised", decoder="refiner"),
+        "hybrid": compose(encoder="fourier_pyramid", bottleneck="fourier", decoder="convolution"),
+        "hybrid_resnet": compose(encoder="fourier_pyramid", bottleneck="residual", decoder="convolution"),
+        "neuralop_uno": compose(encoder="fourier_pyramid", bottleneck="fourier", decoder="fourier"),
+        "unrolled": compose(encoder="convolution", decoder="convolution"),
     },
-    "bottleneck": {"none": NoBottleneck, "residual": ResidualBottleneck, "fourier": FourierBottleneck},
-    "decoder": {"convolution": ConvolutionDecoder, "fourier": FourierDecoder, "refiner": Refiner},
-    "output": dict(OUTPUTS),
-}
+    setting="model.generator.architecture",
+    group=GROUP,
+)
 
-_ARCHITECTURES: dict[str, NetworkFactory] = {
-    "cnn": compose(encoder="convolution", decoder="convolution"),
-    "fno": compose(encoder="fourier", decoder="refiner"),
-    "fno_vanilla": compose(encoder="fourier", decoder="convolution"),
-    "ffno": compose(encoder="factorised", decoder="refiner"),
-    "hybrid": compose(encoder="fourier_pyramid", bottleneck="fourier", decoder="convolution"),
-    "hybrid_resnet": compose(encoder="fourier_pyramid", bottleneck="residual", decoder="convolution"),
-    "neuralop_uno": compose(encoder="fourier_pyramid", bottleneck="fourier", decoder="fourier"),
-    "unrolled": compose(encoder="convolution", decoder="convolution"),
-}
 
-_PLUGINS: dict[EntryPoint, Exception | None] = {}
-"""Entry points that were loaded, and why one could not be."""
+def _part_registry(kind: Kind, entries: dict[str, Any]) -> Registry[Any]:
+    return Registry(kind, entries, setting=f"model.generator.{kind}", shared=_ARCHITECTURES)
+
+
+_PARTS: dict[str, Registry[Any]] = {
+    "input": _part_registry("input", dict(INPUTS)),
+    "encoder": _part_registry(
+        "encoder",
+        {
+            "convolution": ConvolutionEncoder,
+            "fourier": FourierEncoder,
+            "fourier_pyramid": FourierPyramid,
+            "factorised": FactorisedEncoder,
+        },
+    ),
+    "bottleneck": _part_registry(
+        "bottleneck", {"none": NoBottleneck, "residual": ResidualBottleneck, "fourier": FourierBottleneck}
+    ),
+    "decoder": _part_registry(
+        "decoder", {"convolution": ConvolutionDecoder, "fourier": FourierDecoder, "refiner": Refiner}
+    ),
+    "output": _part_registry("output", dict(OUTPUTS)),
+}
 
 
 def architectures() -> list[str]:
     """Names that `model.generator.architecture` may take."""
-    _load_plugins()
-    return sorted(_ARCHITECTURES)
+    return _ARCHITECTURES.names()
 
 
 def parts(kind: Kind) -> list[str]:
     """Names that `model.generator.<kind>` may take."""
-    _load_plugins()
-    return sorted(_PARTS[kind])
+    return _PARTS[kind].names()
 
 
 def register(name: str, factory: NetworkFactory) -> None:
@@ -121,9 +129,7 @@ def register(name: str, factory: NetworkFactory) -> None:
     Raises:
         ConfigError: the name is taken.
     """
-    if name in _ARCHITECTURES:
-        raise ConfigError(f"architecture {name!r} is registered already; choose another name")
-    _ARCHITECTURES[name] = factory
+    _ARCHITECTURES.register(name, factory)
 
 
 def register_part(kind: Kind, name: str, part: Any) -> None:
@@ -134,9 +140,7 @@ def register_part(kind: Kind, name: str, part: Any) -> None:
     """
     if kind not in _PARTS:
         raise ConfigError(f"parts are of the kinds {', '.join(get_args(Kind))}; {kind!r} is none of them")
-    if name in _PARTS[kind]:
-        raise ConfigError(f"{kind} {name!r} is registered already; choose another name")
-    _PARTS[kind][name] = part
+    _PARTS[kind].register(name, part)
 
 
 def resolve(name: str) -> NetworkFactory:
@@ -145,7 +149,7 @@ def resolve(name: str) -> NetworkFactory:
     Raises:
         ConfigError: nobody registered that name.
     """
-    return _find(_ARCHITECTURES, "architecture", name)
+    return _ARCHITECTURES.resolve(name)
 
 
 def resolve_part(kind: Kind, name: str) -> Any:
@@ -154,7 +158,7 @@ def resolve_part(kind: Kind, name: str) -> Any:
     Raises:
         ConfigError: nobody registered that name.
     """
-    return _find(_PARTS[kind], kind, name)
+    return _PARTS[kind].resolve(name)
 
 
 def build_network(channels_in: int, channels_out: int, config: GeneratorConfig) -> nn.Module:
@@ -176,28 +180,3 @@ def build_network(channels_in: int, channels_out: int, config: GeneratorConfig) 
 def _named_parts(config: GeneratorConfig) -> dict[str, str]:
     named = {"encoder": config.encoder, "bottleneck": config.bottleneck, "decoder": config.decoder}
     return {kind: name for kind, name in named.items() if name is not None}
-
-
-def _find(table: dict[str, Any], what: str, name: str) -> Any:
-    if name not in table:
-        _load_plugins()
-    if name not in table:
-        broken = [f"; the plugin {item.value} cannot be loaded: {error}" for item, error in _PLUGINS.items() if error]
-        raise ConfigError(
-            f"model.generator.{what} = {name!r} is not registered; choose one of {', '.join(sorted(table))}"
-            + "".join(broken)
-        )
-    return table[name]
-
-
-def _load_plugins() -> None:
-    """Register what installed packages bring; what fails is named once in the log, and nothing else stops."""
-    for point in sorted(set(entry_points(group=GROUP)) - set(_PLUGINS)):
-        try:
-            loaded = point.load()
-            if not isinstance(loaded, ModuleType):
-                register(point.name, loaded)
-            _PLUGINS[point] = None
-        except Exception as error:
-            _PLUGINS[point] = error
-            logger.warning("generator plugin %s (%s) is left out, as it fails: %s", point.name, point.value, error)

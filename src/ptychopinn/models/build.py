@@ -77,7 +77,7 @@ def visible_part(measured: Tensor | None, probe: Tensor) -> float:
 def fit_statistics(model: PatchModel, parts: Sequence[tuple[ScanTensors, NDArray[np.int64]]]) -> FittedStatistics:
     """Measure, on the training groups of each scan, what the input is normalised by, and freeze it in the generator.
 
-    The lifted input keeps its mean, which is zero where the object is 1; the others lose theirs. Counts and scale
+    The mean is not subtracted from the back-projected input, which is zero where the object is 1. Counts and scale
     are those of the first scan.
     """
     mean, deviation = _input_statistics(model, parts)
@@ -86,7 +86,7 @@ def fit_statistics(model: PatchModel, parts: Sequence[tuple[ScanTensors, NDArray
         raise ScanError(
             f"{tensors.scan.source}: every input of the network is the same number; check patterns and probe"
         )
-    if model.config.generator.input == "lifted":
+    if model.config.generator.input == "back_projected":
         mean = 0.0
     model.generator.normalise_by(mean, deviation)
     return FittedStatistics(

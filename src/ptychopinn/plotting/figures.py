@@ -39,7 +39,7 @@ AROUND, BESIDE = 0.5, 1.1
 
 
 class Drawable(Protocol):
-    """What `figure_reconstruction` needs to know; `ptychopinn.reconstruction.Reconstruction` is one."""
+    """What `figure_reconstruction` needs to know; `ptychopinn.data.reconstruction.Reconstruction` is one."""
 
     @property
     def object_(self) -> NDArray[np.complex64]: ...

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ptychopinn.data import Scan
-from ptychopinn.reconstruction.result import Reconstruction
+from ptychopinn.data.reconstruction import Reconstruction
 
 
 @dataclass(frozen=True)

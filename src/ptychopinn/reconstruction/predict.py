@@ -12,12 +12,12 @@ from torch import Tensor
 
 from ptychopinn.config import ReconstructionConfig
 from ptychopinn.data.dataset import Batch, ScanTensors
+from ptychopinn.data.frame import Frame, check_one_image
+from ptychopinn.data.reconstruction import Reconstruction, metadata_of
 from ptychopinn.data.scan import Scan
 from ptychopinn.generators import GroupView, Unrolled
 from ptychopinn.models import PatchModel
 from ptychopinn.physics import FarField, detect_patches, extract_patches
-from ptychopinn.reconstruction.canvas import Frame, check_one_image
-from ptychopinn.reconstruction.result import Reconstruction, metadata_of
 from ptychopinn.reconstruction.stitch import ScanStitcher
 from ptychopinn.reconstruction.unrolled import ScanScene
 
@@ -152,6 +152,7 @@ def _result(model: PatchModel, scan: Scan, stitcher: ScanStitcher) -> Reconstruc
         positions_px=scan.positions_px + fitted,
         probe=model.probe.detach().cpu().numpy(),
         pixel_size_m=scan.pixel_size_m,
+        geometry=scan.geometry,
         metadata=metadata_of(scan),
     )
 

@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ptychopinn.config import ReconstructionConfig
+from ptychopinn.data.frame import Frame
 from ptychopinn.data.scan import Scan
 from ptychopinn.physics import accumulate, average, power_weight
 from ptychopinn.physics.merge import central_window
-from ptychopinn.reconstruction.canvas import Frame
 from ptychopinn.typing import Canvas, Patches, Patterns
 
 logger = logging.getLogger("ptychopinn.reconstruction")

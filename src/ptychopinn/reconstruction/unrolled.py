@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from ptychopinn.data.dataset import ScanTensors
+from ptychopinn.data.frame import Frame
 from ptychopinn.generators import GroupView, changed_patches
 from ptychopinn.models import PatchModel
 from ptychopinn.physics import extract_patches, place_patches
-from ptychopinn.reconstruction.canvas import Frame
 from ptychopinn.typing import Canvas, Patches
 
 KEPT_BYTES = 2**29

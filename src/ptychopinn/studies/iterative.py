@@ -16,10 +16,11 @@ import torch
 from numpy.typing import NDArray
 
 from ptychopinn.data.device import choose_device
+from ptychopinn.data.frame import Frame, check_one_image
+from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.data.scan import Scan
 from ptychopinn.errors import ConfigError
 from ptychopinn.physics import place_patches
-from ptychopinn.reconstruction import Frame, Reconstruction, check_one_image
 
 logger = logging.getLogger("ptychopinn.studies")
 PATTERNS_PER_STEP = 64

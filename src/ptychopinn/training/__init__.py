@@ -1,16 +1,19 @@
 """Training with Lightning."""
 
-from ptychopinn.training.callbacks import EpochHook, History
+from ptychopinn.training.callbacks import CHECKPOINTS, EpochHook, History
 from ptychopinn.training.collapse import judge
 from ptychopinn.training.fit import Fit, fit, fit_prepared
 from ptychopinn.training.prepare import Part, Prepared, prediction_groups, prepare, split_groups
+from ptychopinn.training.resume import checkpoint_to_resume
 
 __all__ = [
+    "CHECKPOINTS",
     "EpochHook",
     "Fit",
     "History",
     "Part",
     "Prepared",
+    "checkpoint_to_resume",
     "fit",
     "fit_prepared",
     "judge",

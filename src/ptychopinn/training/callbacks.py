@@ -11,12 +11,17 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch import Tensor
 
 from ptychopinn.data.io.atomic import atomic_path, write_text_atomically
+from ptychopinn.errors import OutputError, PtychoPINNError
 
 logger = logging.getLogger("ptychopinn.training")
+
+CHECKPOINTS = "checkpoints"
+"""Folder of the checkpoints, inside that of a run."""
 
 History = dict[str, list[float]]
 """Column name -> one number per epoch."""
@@ -32,10 +37,58 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     """Writes a checkpoint beside its target and renames it: a crash leaves the old one whole."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
-        """Write to a temporary file, then rename."""
+        """Write to a temporary file, then rename.
+
+        Raises:
+            OutputError: the file cannot be written, as on a full disk.
+        """
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         with atomic_path(Path(path)) as temporary:
-            torch.save(checkpoint, temporary)
+            try:
+                torch.save(checkpoint, temporary)
+            except RuntimeError as error:  # what torch makes of a full disk
+                reason = str(error).splitlines()[0]
+                raise OutputError(
+                    f"{path}: the checkpoint cannot be written ({reason}); free space on the disk or name another "
+                    "folder, then continue with --resume"
+                ) from error
+
+    def remove_checkpoint(self, path: Any) -> None:
+        """Remove nothing: our checkpoints have fixed names, and a path in a checkpoint may name anything."""
+
+
+class Checkpoints(Checkpoint):
+    """Writes `best.ckpt` and `last.ckpt` of a folder, after each epoch whose loss is finite.
+
+    A checkpoint holds no path, and nothing that it holds decides where a file is written or removed.
+
+    Args:
+        folder: of the run; the files go to its folder `checkpoints`.
+        monitor: logged loss whose lowest epoch is the best.
+        scans: identity of the data, see `ptychopinn.training.resume.identity_of`.
+    """
+
+    def __init__(self, folder: Path, monitor: str, scans: str) -> None:
+        self._folder = folder / CHECKPOINTS
+        self._monitor = monitor
+        self._scans = scans
+        self._best = math.inf
+
+    def state_dict(self) -> dict[str, Any]:
+        """The lowest loss so far, and the identity of the data."""
+        return {"best": self._best, "scans": self._scans}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take the lowest loss of the run that is resumed."""
+        self._best = float(state_dict["best"])
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write both; Lightning calls checkpoint callbacks last."""
+        loss = float(trainer.callback_metrics[self._monitor])
+        if loss < self._best:
+            self._best = loss
+            trainer.save_checkpoint(self._folder / "best.ckpt")
+        trainer.save_checkpoint(self._folder / "last.ckpt")
 
 
 class BestWeights(Callback):
@@ -91,9 +144,19 @@ class HistoryRecorder(Callback):
         self._start = time.perf_counter()
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Add a row; Lightning calls this before checkpoints are written."""
+        """Add a row; Lightning calls this before checkpoints are written.
+
+        Raises:
+            PtychoPINNError: the loss is not finite; the checkpoints on disk are then those of the epoch before.
+        """
         metrics = {key: float(value) for key, value in trainer.callback_metrics.items()}
         row = {"epoch": float(trainer.current_epoch + 1), **metrics}
+        if not math.isfinite(metrics["train_loss"]):
+            raise PtychoPINNError(
+                f"the training loss is {metrics['train_loss']} in epoch {trainer.current_epoch + 1}, and the training "
+                "was stopped; checkpoints and history keep the epochs before. Check the scan with `ptychopinn info`, "
+                "or lower training.learning_rate"
+            )
         row["learning_rate"] = float(trainer.optimizers[0].param_groups[0]["lr"])
         row["seconds"] = time.perf_counter() - self._start
         if self._look is not None:

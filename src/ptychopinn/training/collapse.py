@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ptychopinn.data.dataset import ScanTensors
+from ptychopinn.data.frame import Frame
+from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.metrics.collapse import (
     PARTS,
     Collapse,
@@ -30,7 +32,6 @@ from ptychopinn.physics import (
     shifted_probes,
     split_position,
 )
-from ptychopinn.reconstruction import Frame, Reconstruction
 
 logger = logging.getLogger("ptychopinn.collapse")
 """A logger of its own: commands say at their end what it warns of."""

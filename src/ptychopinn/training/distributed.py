@@ -24,6 +24,7 @@ from ptychopinn.data.scan import Scan
 from ptychopinn.models import build_model
 from ptychopinn.training.callbacks import EpochHook, History
 from ptychopinn.training.loader import Share
+from ptychopinn.training.loop import train_here
 from ptychopinn.training.module import TrainingModule
 from ptychopinn.training.prepare import Part, Prepared
 
@@ -185,8 +186,6 @@ class _Work:
 
 def _run(rank: int, work: _Work, port: int, queue: Any) -> None:
     """What each process does; the first one reports."""
-    from ptychopinn.training.fit import train_here
-
     count = work.recipe.training.devices
     os.environ.update(
         MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port), LOCAL_RANK=str(rank), NODE_RANK="0", WORLD_SIZE=str(count)

@@ -1,5 +1,6 @@
 """The Lightning module: optimiser, schedule and what is logged."""
 
+import math
 from typing import Any
 
 import torch
@@ -90,6 +91,12 @@ class TrainingModule(LightningModule):
         schedule = make_schedule(optimizer, config, steps, max(1, steps // (self.trainer.max_epochs or 1)))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
+    def on_train_start(self) -> None:
+        """Give a cosine schedule the length of this run; a checkpoint brings that of the run before."""
+        schedule = self.lr_schedulers()
+        if isinstance(schedule, LRScheduler):
+            stretch_cosine(schedule, int(self.trainer.estimated_stepping_batches))
+
     def configure_gradient_clipping(
         self,
         optimizer: torch.optim.Optimizer,
@@ -103,6 +110,19 @@ class TrainingModule(LightningModule):
                     clip_adaptively(parameter, self.config.gradient_clip)
             return
         self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
+
+
+def stretch_cosine(schedule: LRScheduler, steps: int) -> None:
+    """Let the cosine of a schedule end after `steps` in all, and put its learning rates where they belong then."""
+    warmup = schedule._milestones[0] if isinstance(schedule, SequentialLR) else 0
+    main = schedule._schedulers[-1] if isinstance(schedule, SequentialLR) else schedule
+    length = max(1, steps - warmup)
+    if not isinstance(main, CosineAnnealingLR) or main.T_max == length:
+        return
+    main.T_max = length
+    part = (1 + math.cos(math.pi * main.last_epoch / length)) / 2
+    for group, base in zip(main.optimizer.param_groups, main.base_lrs, strict=True):
+        group["lr"] = main.eta_min + (base - main.eta_min) * part
 
 
 @torch.no_grad()

@@ -15,6 +15,7 @@ from ptychopinn.config import DataConfig, Recipe
 from ptychopinn.data import cached_groups, inside_bounds, make_groups, split_by_place, subsample
 from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.data.device import choose_device
+from ptychopinn.data.frame import check_one_image
 from ptychopinn.data.scan import Scan
 from ptychopinn.errors import ConfigError, ScanError
 from ptychopinn.models import (
@@ -26,7 +27,6 @@ from ptychopinn.models import (
     scan_scale,
     with_labels,
 )
-from ptychopinn.reconstruction import check_one_image
 from ptychopinn.training.loader import steps_in_epoch
 
 logger = logging.getLogger("ptychopinn.training")
@@ -34,7 +34,7 @@ logger = logging.getLogger("ptychopinn.training")
 USUAL_EPOCHS = 60
 """Passes over a scan of some hundred patterns and more."""
 FEWEST_STEPS = 900
-"""Optimiser steps below which images of a small scan stay unfinished (docs/measurements.md)."""
+"""Optimiser steps below which images of a small scan stay unfinished (docs/dev/laboratory_notes.md)."""
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,17 @@
 """Going on from a checkpoint, if it belongs to this run."""
 
 import logging
-import math
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ptychopinn.bundle.checkpoint import read_checkpoint, reason_of
-from ptychopinn.config import FittedStatistics, Recipe
+from ptychopinn.config import Recipe
 from ptychopinn.errors import BundleError, ConfigError
+from ptychopinn.training.callbacks import CHECKPOINTS
+from ptychopinn.training.prepare import Prepared
 
 logger = logging.getLogger("ptychopinn.training")
 
@@ -15,41 +19,72 @@ _SECTIONS = ("data", "model", "training")
 """Of the recipe: those that decide the result of training."""
 
 
-def checkpoint_to_resume(folder: Path | None, recipe: Recipe) -> str | None:
-    """The last checkpoint in a run's folder, if it belongs to this recipe and scan; None before the first.
+def identity_of(start: Prepared) -> str:
+    """Hexadecimal digest of the data that a training uses: patterns, masks, positions, probes, groups, labels.
+
+    Two scans that differ in one count, one position or the order of their patterns have different identities.
+    """
+    digest = blake2b(digest_size=16)
+    for part in start.parts:
+        scan = part.tensors.scan
+        arrays = (
+            scan.patterns,
+            scan.bad_pixels,
+            scan.positions_px,
+            scan.probe,
+            scan.truth_patches,
+            part.train_groups,
+            part.validation_groups,
+        )
+        digest.update(scan.domain.encode())
+        for array in arrays:
+            if array is not None:
+                digest.update(f"{array.dtype.str}{array.shape}".encode())
+                digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
+def checkpoint_to_resume(folder: Path | None, start: Prepared) -> str | None:
+    """The last checkpoint in a run's folder, if it belongs to this recipe and these scans; None before the first.
+
+    The number of epochs may be larger than before.
 
     Args:
         folder: of the run.
-        recipe: of this run, with the statistics of its scan.
+        start: the recipe of this run and its scans.
 
     Raises:
-        ConfigError: the checkpoint was made with other settings, or from another scan.
+        ConfigError: the checkpoint was made with other settings, or from other data.
         BundleError: it cannot be read.
     """
-    path = folder / "checkpoints" / "last.ckpt" if folder else None
+    path = folder / CHECKPOINTS / "last.ckpt" if folder else None
     if path is None or not path.exists():
         logger.info("nothing to resume: training from the start")
         return None
-    what, way_out = "a checkpoint that can be resumed", "train without --resume"
+    what, way_out = "a checkpoint that can be resumed", "train with --overwrite"
+    values = read_checkpoint(path, what, way_out)
     try:
-        stored = dict(read_checkpoint(path, what, way_out)["hyper_parameters"]["recipe"])
+        stored = dict(values["hyper_parameters"]["recipe"])
+        scans = str(values["callbacks"]["Checkpoints"]["scans"])
     except (LookupError, TypeError) as error:
         raise BundleError(f"{path}: is not {what} ({reason_of(error)}); {way_out}") from None
     before = Recipe.from_mapping(stored, str(path))
     changed = [
         f"{section}.{key}"
         for section in _SECTIONS
-        for key in _differences(getattr(before, section).model_dump(), getattr(recipe, section).model_dump())
+        for key in _differences(getattr(before, section).model_dump(), getattr(start.recipe, section).model_dump())
     ]
+    if (start.recipe.training.epochs or 0) >= (before.training.epochs or 0):
+        changed = [key for key in changed if key != "training.epochs"]
     if changed:
         raise ConfigError(
             f"{path}: was made with other settings ({', '.join(changed)}); "
-            "resume with the same recipe, or train without --resume"
+            "resume with the same recipe, or train with --overwrite"
         )
-    if not _same_scan(before.fitted, recipe.fitted):
+    if scans != identity_of(start):
         raise ConfigError(
-            f"{path}: was made from another scan; resume with the scan that it was begun with, "
-            "or train without --resume"
+            f"{path}: was made from other data (patterns, positions, order, probe or groups differ); resume with the "
+            "scan that it was begun with, or train with --overwrite"
         )
     return str(path)
 
@@ -63,11 +98,3 @@ def _differences(before: dict[str, Any], now: dict[str, Any], prefix: str = "") 
         elif value != before[key]:
             keys.append(f"{prefix}{key}")
     return keys
-
-
-def _same_scan(before: FittedStatistics | None, now: FittedStatistics | None) -> bool:
-    """Whether statistics agree up to rounding, which another device or number of threads may change."""
-    if before is None or now is None:
-        return before is now
-    pairs = zip(before.model_dump().values(), now.model_dump().values(), strict=True)
-    return all(math.isclose(a, b, rel_tol=1e-3, abs_tol=1e-6) for a, b in pairs)

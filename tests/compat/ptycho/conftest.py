@@ -16,8 +16,8 @@ import ptycho.model_manager
 import ptycho.params
 import ptycho.probe
 import ptycho.tf_helper
-from ptycho._session import Session, session
 from ptycho.config.config import InferenceConfig, ModelConfig, TrainingConfig, update_legacy_dict
+from ptycho.model import Session, session
 from ptycho.raw_data import RawData
 from ptycho.workflows.components import load_inference_bundle, run_cdi_example, save_outputs
 from ptychopinn.config import SimulationConfig

@@ -24,8 +24,8 @@ from ptycho.workflows.components import (
     train_cdi_model,
 )
 from ptychopinn.bundle import load_bundle
+from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.errors import BundleError, ConfigError
-from ptychopinn.reconstruction import Reconstruction
 
 
 @pytest.fixture

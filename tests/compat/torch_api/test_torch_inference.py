@@ -12,7 +12,7 @@ from ptychopinn.api import reconstruct as verb
 from ptychopinn.api.evaluate import compare_with_reference
 from ptychopinn.config import Recipe
 from ptychopinn.data import Scan, read_scan
-from ptychopinn.reconstruction import Reconstruction
+from ptychopinn.data.reconstruction import Reconstruction
 
 
 def loaded(path: Path) -> tuple[PtychoModel, ConfigManager]:

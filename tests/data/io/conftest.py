@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from ptychopinn.data import Scan
+from ptychopinn.data.geometry import Geometry
 
 ENERGY_J = 1.4099154379199999e-15
 """8.8 keV."""
@@ -41,7 +42,8 @@ def far_field_scan(size: int = 16, n: int = 14, **changes: Any) -> Scan:
         "domain": "counts",
         "object_guess": object_,
         "pixel_size_m": object_pixel_m(size),
-        "metadata": {"energy_eV": 8800.0, "distance_m": DISTANCE_M, "detector_pixel_m": PIXEL_M, "note": "ä"},
+        "geometry": Geometry(8800.0, DISTANCE_M, PIXEL_M),
+        "metadata": {"note": "ä"},
     }
     return Scan.create(**(fields | changes))
 

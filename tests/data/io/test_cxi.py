@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from ptychopinn.data import read_scan, write_scan
+from ptychopinn.data.geometry import Geometry
 from ptychopinn.errors import ScanError
 from ptychopinn.physics import split_position
 
@@ -22,8 +23,8 @@ def test_a_plain_file(scan_of, cxi_of, write_hdf5) -> None:
     np.testing.assert_array_equal(found.probe, scan.probe)
     assert (found.domain, found.domain_reason) == ("counts", "its format holds counts")
     assert found.pixel_size_m == pytest.approx(scan.pixel_size_m, rel=1e-9)
-    assert found.metadata["energy_eV"] == pytest.approx(8800)
-    assert (found.metadata["distance_m"], found.metadata["detector_pixel_m"]) == (1.75, 75e-6)
+    assert found.geometry.energy_eV == pytest.approx(8800)
+    assert (found.geometry.distance_m, found.geometry.detector_pixel_m) == (1.75, (75e-6, 75e-6))
     assert found.object_guess is None
     assert found.bad_pixels is None
 
@@ -103,7 +104,7 @@ def test_wavelength_instead_of_energy(scan_of, cxi_of, write_hdf5) -> None:
     parts = cxi_of(scan_of())
     del parts["entry_1/instrument_1/source_1/energy"]
     parts["entry_1/instrument_1/source_1/wavelength"] = 1.4089113458318212e-10
-    assert read_scan(write_hdf5(parts)).metadata["energy_eV"] == pytest.approx(8800)
+    assert read_scan(write_hdf5(parts)).geometry.energy_eV == pytest.approx(8800)
 
 
 def test_legacy_paths(scan_of, cxi_of, write_hdf5) -> None:
@@ -209,7 +210,7 @@ def test_an_object_of_other_pixels_is_left_out(scan_of, cxi_of, write_hdf5, capl
 
 
 def test_files_of_ours_say_what_is_nominal(scan_of, tmp_path: Path) -> None:
-    path = write_scan(scan_of(pixel_size_m=None, metadata={"energy_eV": 9000.0}), tmp_path / "scan.cxi")
+    path = write_scan(scan_of(pixel_size_m=None, geometry=Geometry(9000.0), metadata={}), tmp_path / "scan.cxi")
     with h5py.File(path) as file:
         comment = file["entry_1/experiment_description"][()].decode()
         energy = file["entry_1/instrument_1/source_1/energy"][()]
@@ -217,7 +218,8 @@ def test_files_of_ours_say_what_is_nominal(scan_of, tmp_path: Path) -> None:
     assert comment == "Nominal values, not measured: pixel_size_m, distance_m, detector_pixel_m."
     assert energy == pytest.approx(9000 * 1.602176634e-19)
     found = read_scan(path)
-    assert found.metadata == {"energy_eV": 9000.0, "wavelength_m": pytest.approx(1.3776e-10, rel=1e-4)}
+    assert found.geometry == Geometry(9000.0)
+    assert found.metadata == {}
 
 
 @pytest.mark.parametrize("origin", [None, [4e-6, -1.5e-6]])

@@ -63,7 +63,7 @@ def test_nxcxi_ptycho(scan_of, write) -> None:
     np.testing.assert_array_equal(found.probe, scan.probe)
     np.testing.assert_allclose(np.diff(found.positions_px, axis=0), np.diff(scan.positions_px, axis=0), atol=1e-6)
     assert found.pixel_size_m == pytest.approx(scan.pixel_size_m, rel=1e-9)
-    assert found.metadata["energy_eV"] == pytest.approx(8800)
+    assert found.geometry.energy_eV == pytest.approx(8800)
     assert (found.metadata["title"], found.domain) == ("a star", "counts")
 
 
@@ -80,7 +80,7 @@ def test_the_source_of_nexus_is_the_machine(scan_of, write) -> None:
     with pytest.raises(ScanError, match="energy, distance or detector pixel is missing"):
         read_scan(write({light: None, "scan_7/source/energy": 6.0}, attributes=source))
     found = read_scan(write({light: None, "scan_7/source/energy": 1.40991543792e-15}, attributes=source))
-    assert found.metadata["energy_eV"] == pytest.approx(8800)
+    assert found.geometry.energy_eV == pytest.approx(8800)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_units_of_energy(write, value: float, attributes: dict, expected: float)
     with h5py.File(path, "a") as file:
         del file[light].attrs["units"]
         file[light].attrs.update(attributes)
-    assert read_scan(path).metadata["energy_eV"] == pytest.approx(expected, rel=1e-4)
+    assert read_scan(path).geometry.energy_eV == pytest.approx(expected, rel=1e-4)
 
 
 def test_an_energy_that_may_be_anything(write) -> None:

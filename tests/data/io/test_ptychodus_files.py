@@ -21,8 +21,9 @@ from ptychodus.plugins.training_data_file import (
 )
 
 from ptychopinn.data import Scan, read_scan, write_scan
+from ptychopinn.data.geometry import Geometry
+from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.errors import ScanError
-from ptychopinn.reconstruction import Reconstruction
 
 CENTRE_M = (2.5e-6, -7.25e-6)
 """(y, x) of the objects below: anything but zero."""
@@ -81,8 +82,8 @@ def test_a_product_with_the_diffraction_beside_it(scan: Scan, tmp_path: Path, na
         np.testing.assert_array_equal(getattr(found, one), getattr(scan, one))
     np.testing.assert_allclose(found.positions_px, scan.positions_px, atol=1e-9)
     assert found.pixel_size_m == pytest.approx(scan.pixel_size_m)
-    assert found.metadata["energy_eV"] == 8800
-    assert found.metadata["detector_pixel_m"] == 75e-6
+    assert found.geometry.energy_eV == 8800
+    assert found.geometry.detector_pixel_m == (75e-6, 75e-6)
     assert (found.metadata["title"], found.metadata["comment"]) == ("made there", "by ptychodus")
 
 
@@ -148,7 +149,7 @@ def test_a_near_field_product_is_near_field(scan: Scan, tmp_path: Path) -> None:
     save_product(tmp_path / "product.h5", their_product(scan, far_field=False))
     save_diffraction_data(tmp_path / "diffraction.h5", their_diffraction(scan))
     found = read_scan(tmp_path / "product.h5")
-    assert found.metadata["propagation"] == "near_field"
+    assert found.geometry.propagation == "near_field"
     assert found.pixel_size_m == pytest.approx(scan.pixel_size_m)
 
 
@@ -167,7 +168,7 @@ def test_their_training_data(scan_of, tmp_path: Path, size: int) -> None:
     np.testing.assert_array_equal(found.bad_pixels, scan.bad_pixels)
     np.testing.assert_array_equal(found.object_guess, scan.object_guess)
     assert found.patterns.dtype == np.uint16
-    assert found.metadata["detector_pixel_m"] == pytest.approx(75e-6, rel=1e-9)
+    assert found.geometry.detector_pixel_m == pytest.approx((75e-6, 75e-6), rel=1e-9)
 
 
 def test_their_cxi_files(scan: Scan, tmp_path: Path) -> None:
@@ -202,7 +203,8 @@ def image_of(scan: Scan, **changes: object) -> Reconstruction:
         "positions_px": scan.positions_px + np.array([-3, 11]),
         "probe": scan.probe,
         "pixel_size_m": scan.pixel_size_m,
-        "metadata": {"energy_eV": 8800.0, "distance_m": 1.75, "detector_pixel_m": 75e-6, "title": "ours"},
+        "geometry": Geometry(8800.0, 1.75, 75e-6),
+        "metadata": {"title": "ours"},
     }
     return Reconstruction(**(values | changes))
 
@@ -235,7 +237,9 @@ def test_a_result_lies_at_the_metres_of_the_scan_it_came_from(scan: Scan, tmp_pa
     save_product(tmp_path / "product.h5", their_product(scan))
     save_diffraction_data(tmp_path / "diffraction.h5", their_diffraction(scan))
     read = read_scan(tmp_path / "product.h5")
-    image = image_of(scan, positions_px=read.positions_px, origin_px=(0, 0), metadata=read.metadata)
+    image = image_of(
+        scan, positions_px=read.positions_px, origin_px=(0, 0), geometry=read.geometry, metadata=read.metadata
+    )
     theirs = load_product(image.save(tmp_path / "result.h5"))
     centre = theirs.object_.get_center()
     assert (centre.y_m, centre.x_m) == pytest.approx(CENTRE_M, rel=1e-9)
@@ -256,7 +260,7 @@ def test_our_result_and_the_patterns_are_a_scan_in_the_frame_of_the_result(scan:
 
 
 def test_an_unknown_pixel_is_nominal_and_the_comments_say_so(scan: Scan, tmp_path: Path) -> None:
-    image = image_of(scan, pixel_size_m=None, metadata={"frame_origin_m": [1.0, 1.0]})
+    image = image_of(scan, pixel_size_m=None, geometry=Geometry(), metadata={"frame_origin_m": [1.0, 1.0]})
     product = load_product(image.save(tmp_path / "result.h5"))
     assert product.object_.get_pixel_geometry().width_m == 1e-8
     assert product.metadata.comments.startswith("Nominal values, not measured: pixel_size_m, energy_eV, distance_m")

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from ptychopinn.data import Scan, read_scan, write_scan
-from ptychopinn.data.io import SCAN_EXTENSIONS
+from ptychopinn.data.geometry import Geometry
+from ptychopinn.data.io import extensions
 from ptychopinn.errors import OutputError
 
 rng = np.random.default_rng(3)
@@ -25,7 +26,7 @@ VARIANTS = {
     "masks": {"bad_pixels": EACH},
     "no object": {"object_guess": None},
     "other origin": {"object_guess": None, "positions_px": rng.uniform(-300, -270, (14, 2))},
-    "unknown pixel": {"pixel_size_m": None, "metadata": {}},
+    "unknown pixel": {"pixel_size_m": None, "geometry": Geometry()},
     "binned": {"pixel_size_m": 4e-8},
     "several objects": {"scan_index": np.arange(14) // 7},
     "labels": {"truth_patches": rng.normal(size=(14, 16, 16)) + 1j * rng.normal(size=(14, 16, 16))},
@@ -49,6 +50,7 @@ def assert_same(found: Scan, scan: Scan) -> None:
     np.testing.assert_allclose(kept, nominal, rtol=0, atol=1e-9)
     assert found.pixel_size_m == (None if scan.pixel_size_m is None else pytest.approx(scan.pixel_size_m, rel=1e-12))
     assert scan.metadata.items() <= found.metadata.items()
+    assert found.geometry == scan.geometry
 
 
 @pytest.mark.parametrize("extension", [".cxi", ".h5"])
@@ -97,12 +99,13 @@ def test_amplitudes_of_no_counts_are_squared_and_nothing_else(scan_of, tmp_path:
 
 @pytest.mark.parametrize("name", ["scan.mat", "scan", "scan.npy"])
 def test_other_extensions_are_refused(scan_of, tmp_path: Path, name: str) -> None:
-    with pytest.raises(OutputError, match=r"as NPZ, CXI or HDF5; name a file that ends in \.npz, \.cxi or \.h5"):
+    message = r"as NPZ, CXI or ptychodus training data; name a file that ends in \.npz, \.cxi or \.h5"
+    with pytest.raises(OutputError, match=message):
         write_scan(scan_of(), tmp_path / name)
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("extension", SCAN_EXTENSIONS)
+@pytest.mark.parametrize("extension", extensions("scan"))
 def test_a_failed_write_leaves_the_old_file(scan_of, tmp_path: Path, extension: str) -> None:
     path = tmp_path / f"scan{extension}"
     path.write_text("old")

@@ -1,15 +1,21 @@
 """Writing files whole or not at all."""
 
 import os
+import re
 import secrets
+import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from errno import EDQUOT, EFBIG, EIO, ENOSPC, EROFS
+from hashlib import blake2b
 from pathlib import Path
 
 from ptychopinn.errors import OutputError
 
+_HOST = blake2b(socket.gethostname().encode(), digest_size=4).hexdigest()
+_TEMPORARY = re.compile(rf"\..*\.{_HOST}-(\d{{1,9}})-[0-9a-f]{{8}}\.tmp(\..*)?")
+"""Names of temporary files of this host; the number is the process that writes them."""
 _DEVICE_ERRORS = frozenset({ENOSPC, EDQUOT, EFBIG, EIO, EROFS})
 
 
@@ -22,7 +28,8 @@ def atomic_path(target: str | Path) -> Iterator[Path]:
     written through.
 
     Raises:
-        OutputError: the folder is missing or cannot be written, or the disk is full.
+        OutputError: the folder is missing or cannot be written, the disk is full, or the target is a pipe, a device or
+            a socket.
 
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     with atomic_path(Path(folder) / "note.txt") as path:
@@ -31,7 +38,8 @@ def atomic_path(target: str | Path) -> Iterator[Path]:
     ['note.txt']
     """
     final = Path(os.path.realpath(target))
-    temporary = final.with_name(f".{final.stem}.{secrets.token_hex(6)}.tmp{final.suffix}")
+    check_regular(target)
+    temporary = final.with_name(f".{final.stem}.{_HOST}-{os.getpid()}-{secrets.token_hex(4)}.tmp{final.suffix}")
     _claim(temporary, target)
     try:
         try:
@@ -59,6 +67,8 @@ def write_text_atomically(target: str | Path, text: str) -> Path:
 def check_output_folder(path: str | Path) -> Path:
     """Create the folder if need be and make sure that files can be written into it; leaves no file there.
 
+    Temporary files that a process of this host left there when it was killed are removed.
+
     Called before any work starts, so that a run of hours does not end with nothing saved.
 
     Raises:
@@ -69,6 +79,7 @@ def check_output_folder(path: str | Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder, prefix=".ptychopinn-") as probe:
             probe.write(b"\0")
+        _remove_left_over(folder)
     except (FileExistsError, NotADirectoryError):
         raise OutputError(
             f"{folder}: is not a folder because a file is in the way; remove that file or name another output folder"
@@ -79,6 +90,37 @@ def check_output_folder(path: str | Path) -> Path:
             "name a folder that you may write to, on a disk with free space"
         ) from error
     return folder
+
+
+def check_regular(target: str | Path) -> None:
+    """Refuse a target that is there and is neither a regular file nor a folder; links are followed.
+
+    Raises:
+        OutputError: it is a pipe, a device or a socket.
+    """
+    path = Path(target)
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise OutputError(f"{target}: is a pipe, a device or a socket, which is never replaced; name another file")
+
+
+def _remove_left_over(folder: Path) -> None:
+    """Remove temporary files whose process is no longer alive."""
+    for path in folder.iterdir():
+        named = _TEMPORARY.fullmatch(path.name)
+        if named and not _is_alive(int(named[1])):
+            path.unlink(missing_ok=True)
+
+
+def _is_alive(process: int) -> bool:
+    if os.name == "nt":  # there the call below would end the process
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # of another user
+        return True
+    return True
 
 
 def _claim(temporary: Path, target: str | Path) -> None:

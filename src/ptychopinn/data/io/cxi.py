@@ -7,10 +7,10 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from ptychopinn.data.io.contents import Contents
+from ptychopinn.data.geometry import EV_J, Geometry, PixelSize, energy_eV
 from ptychopinn.data.io.frames import Frames
 from ptychopinn.data.io.hdf5 import array, find, find_dataset, listing, number, place, text
-from ptychopinn.data.io.instrument import EV_J, Instrument, PixelSize, energy_eV
+from ptychopinn.data.io.hdf5_parts import Hdf5Parts
 from ptychopinn.data.io.own import read_own
 from ptychopinn.errors import ScanError
 
@@ -43,7 +43,7 @@ def is_cxi(file: h5py.File) -> bool:
     )
 
 
-def read_cxi(file: h5py.File) -> Contents:
+def read_cxi(file: h5py.File) -> Hdf5Parts:
     """What the first entry of a CXI file holds.
 
     Raises:
@@ -57,7 +57,7 @@ def read_cxi(file: h5py.File) -> Contents:
     object_ = object_array(find_dataset(entry, _OBJECT))
     index = find_dataset(entry, "ptychodus/probe_position_indexes")
     own = read_own(entry)
-    return Contents(
+    return Hdf5Parts(
         source=file.filename,
         layout=LAYOUT,
         frames=None if frames is None else Frames([frames]),
@@ -68,7 +68,7 @@ def read_cxi(file: h5py.File) -> Contents:
         object_=object_,
         object_pixel_m=_object_pixel(entry, object_) if own is None else (own.pixel_m, own.pixel_m),
         object_centre_m=None if object_ is None else _object_centre(entry, basis),
-        instrument=_instrument(entry, detector, basis),
+        geometry=_geometry(entry, detector, basis),
         metadata=_metadata(entry),
         own=own,
         wanted=_WANTED,
@@ -189,16 +189,16 @@ def _bad_pixels(detector: Any) -> NDArray[np.bool_] | None:
     return invalid
 
 
-def _instrument(entry: h5py.Group, detector: Any, basis: NDArray[np.float64]) -> Instrument:
+def _geometry(entry: h5py.Group, detector: Any, basis: NDArray[np.float64]) -> Geometry:
     """Energy, which CXI keeps in joules, distance and detector pixel."""
     source = find(entry, "instrument_1/source_1")
     joules, wavelength = number_of(source, "energy"), number_of(source, "wavelength")
     energy = None if wavelength is None else energy_eV(wavelength)
-    return Instrument(
+    return Geometry(
         energy if joules is None else joules / EV_J,
         number_of(detector, "distance"),
         detector_pixel(detector, basis),
-        wavelength,
+        stated_wavelength_m=wavelength,
     )
 
 

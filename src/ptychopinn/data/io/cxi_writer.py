@@ -7,12 +7,15 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from ptychopinn.data.geometry import EV_J, wavelength_m
 from ptychopinn.data.io.cxi import INVALID
+from ptychopinn.data.io.entries import geometry_entries
 from ptychopinn.data.io.frames import write_counts
 from ptychopinn.data.io.hdf5 import create_hdf5, write_values
-from ptychopinn.data.io.instrument import EV_J, Completed, completed, wavelength_m
+from ptychopinn.data.io.metric_frame import MetricFrame, metric_frame
+from ptychopinn.data.io.nominal import Completed, completed
 from ptychopinn.data.io.own import write_own, write_scan_extras
-from ptychopinn.data.io.stored_object import MetricFrame, StoredObject, metric_frame
+from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.data.scan import Scan
 
 CXI_VERSION = 160
@@ -27,7 +30,7 @@ def write_cxi_scan(scan: Scan, path: str | Path) -> Path:
     Raises:
         OutputError: the file cannot be written, or the metadata are no plain JSON values.
     """
-    known = completed(scan.pixel_size_m, scan.metadata, scan.pattern_size)
+    known = completed(scan.pixel_size_m, scan.geometry, scan.pattern_size)
     with create_hdf5(path) as file:
         entry = _write_entry(file, known, scan.metadata)
         detector = entry["instrument_1/detector_1"]
@@ -45,22 +48,23 @@ def write_cxi_scan(scan: Scan, path: str | Path) -> Path:
     return Path(path)
 
 
-def write_cxi_object(stored: StoredObject, path: str | Path) -> Path:
+def write_cxi_object(image: Reconstruction, path: str | Path) -> Path:
     """Write a reconstructed object as CXI: probe in `image_1`, object in `image_2`, positions in metres.
 
     Raises:
         OutputError: the file cannot be written, or the metadata are no plain JSON values.
     """
-    size, object_px = stored.probe.shape[-1], (stored.origin_px, stored.object_.shape)
-    known = completed(stored.pixel_size_m, stored.metadata, size)
-    frame = metric_frame(stored.positions_px, size, known, stored.metadata, object_px)
+    size, object_px = image.probe.shape[-1], (image.origin_px, image.object_.shape)
+    known = completed(image.pixel_size_m, image.geometry, size)
+    frame = metric_frame(image.positions_px, size, known, image.metadata, object_px)
     with create_hdf5(path) as file:
-        entry = _write_entry(file, known, stored.metadata)
-        _write_images(entry, stored.probe, stored.object_, known, frame)
-        mask = np.where(stored.coverage > 0, 0, INVALID).astype(np.uint32)
+        entry = _write_entry(file, known, image.metadata)
+        _write_images(entry, image.probe, image.object_, known, frame)
+        mask = np.where(image.coverage > 0, 0, INVALID).astype(np.uint32)
         entry["image_2"].create_dataset("mask", data=mask, compression="gzip")
         _write_positions(entry, frame)
-        write_own(entry, stored.metadata, known, origin_px=stored.origin_px, coverage=stored.coverage)
+        metadata = image.metadata | geometry_entries(image.geometry)
+        write_own(entry, metadata, known, origin_px=image.origin_px, coverage=image.coverage)
     return Path(path)
 
 

@@ -8,11 +8,11 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from ptychopinn.data.io.contents import Contents
+from ptychopinn.data.geometry import EV_J, Geometry, PixelSize, energy_eV
 from ptychopinn.data.io.cxi import beam_positions, detector_basis, detector_pixel, object_array, probe_array
 from ptychopinn.data.io.frames import Frames
 from ptychopinn.data.io.hdf5 import array, as_text, attribute, find_dataset, finite_number, listing, place, text, walk
-from ptychopinn.data.io.instrument import EV_J, Instrument, PixelSize, energy_eV
+from ptychopinn.data.io.hdf5_parts import Hdf5Parts
 from ptychopinn.data.io.own import read_own
 from ptychopinn.errors import ScanError
 
@@ -58,7 +58,7 @@ def nexus_class(group: h5py.Group) -> str:
     return "" if stored is None else as_text(stored)
 
 
-def read_nexus(entry: h5py.Group) -> Contents:
+def read_nexus(entry: h5py.Group) -> Hdf5Parts:
     """What an entry of a NeXus file holds.
 
     Raises:
@@ -71,7 +71,7 @@ def read_nexus(entry: h5py.Group) -> Contents:
     translation = _translation(nodes)
     moved = None if translation is None else beam_positions(translation, basis) * _unit(translation, _METRES, 1.0)
     object_ = object_array(_complex(nodes, ("object", "image_2/data")))
-    return Contents(
+    return Hdf5Parts(
         source=entry.file.filename,
         layout=LAYOUT,
         frames=None if not frames else Frames(frames),
@@ -80,7 +80,7 @@ def read_nexus(entry: h5py.Group) -> Contents:
         probe=probe_array(_complex(nodes, ("illumination", "probe", "image_1/data"))),
         object_=object_,
         object_centre_m=None if object_ is None else (0.0, 0.0),
-        instrument=Instrument(_energy(nodes), _distance(detector), _pixel(detector, basis)),
+        geometry=Geometry(_energy(nodes), _distance(detector), _pixel(detector, basis)),
         metadata={name: value for name in ("title",) if (value := text(entry, name))},
         own=read_own(entry),
         wanted=_WANTED,

@@ -9,8 +9,9 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from ptychopinn.data.io.entries import geometry_entries
 from ptychopinn.data.io.hdf5 import array, find, find_dataset, place, text, write_values
-from ptychopinn.data.io.instrument import Completed
+from ptychopinn.data.io.nominal import Completed
 from ptychopinn.data.scan import Scan
 from ptychopinn.errors import OutputError, ScanError
 
@@ -72,7 +73,7 @@ def write_scan_extras(
     """The group for a scan: nominal positions, labels, scan index, metadata."""
     write_own(
         parent,
-        scan.metadata,
+        scan.metadata | geometry_entries(scan.geometry),
         known,
         nominal_positions_px=scan.nominal_positions_px,
         scan_index=scan.scan_index,

@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ptychopinn.data.io.contents import Contents
-from ptychopinn.data.io.instrument import Instrument
+from ptychopinn.data.io.hdf5_parts import Hdf5Parts
 from ptychopinn.errors import ScanError
 
 logger = logging.getLogger("ptychopinn.data")
@@ -16,23 +15,23 @@ logger = logging.getLogger("ptychopinn.data")
 _PRODUCT, _DIFFRACTION = "product", "diffraction"
 
 
-def partner_beside(contents: Contents) -> Path | None:
+def partner_beside(parts: Hdf5Parts) -> Path | None:
     """The file in the same folder that should hold what this one lacks; none where there is none.
 
     `product` in the name becomes `diffraction` or the other way round, and the plain names that ptychodus
     gives are tried: `product.h5`, `diffraction.h5`, and with `.cxi`. A file that neither ptychodus wrote nor
     such a name belongs to has no partner.
     """
-    mine, other = (_DIFFRACTION, _PRODUCT) if contents.frames is not None else (_PRODUCT, _DIFFRACTION)
-    path = Path(contents.source)
-    if mine not in path.name and not contents.layout.startswith("ptychodus"):
+    mine, other = (_DIFFRACTION, _PRODUCT) if parts.frames is not None else (_PRODUCT, _DIFFRACTION)
+    path = Path(parts.source)
+    if mine not in path.name and not parts.layout.startswith("ptychodus"):
         return None
     names = [path.name.replace(mine, other), *(f"{other}{suffix}" for suffix in (path.suffix, ".h5", ".cxi"))]
     found = (path.with_name(name) for name in names if name != path.name)
     return next((candidate for candidate in found if candidate.is_file()), None)
 
 
-def joined(product: Contents, diffraction: Contents) -> Contents:
+def joined(product: Hdf5Parts, diffraction: Hdf5Parts) -> Hdf5Parts:
     """Patterns of the one with probe, object and positions of the other.
 
     Raises:
@@ -40,23 +39,24 @@ def joined(product: Contents, diffraction: Contents) -> Contents:
     """
     if diffraction.frames is None:
         raise diffraction.missing("patterns")
-    one, other = product.instrument, diffraction.instrument
+    one, other = product.geometry, diffraction.geometry
     return replace(
         product,
         frames=diffraction.frames,
         frame_index=diffraction.frame_index,
         bad_pixels=diffraction.bad_pixels,
-        instrument=Instrument(
-            one.energy_eV or other.energy_eV,
-            one.distance_m or other.distance_m,
-            other.detector_pixel_m or one.detector_pixel_m,
-            one.stated_wavelength_m or other.stated_wavelength_m,
+        geometry=replace(
+            one,
+            energy_eV=one.energy_eV or other.energy_eV,
+            distance_m=one.distance_m or other.distance_m,
+            detector_pixel_m=other.detector_pixel_m or one.detector_pixel_m,
+            stated_wavelength_m=one.stated_wavelength_m or other.stated_wavelength_m,
         ),
     )
 
 
-def paired(contents: Contents) -> tuple[Contents, NDArray[np.int64] | None]:
-    """The contents with one position for each pattern, and the rows of those patterns (none for all of them).
+def paired(parts: Hdf5Parts) -> tuple[Hdf5Parts, NDArray[np.int64] | None]:
+    """The parts with one position for each pattern, and the rows of those patterns (none for all of them).
 
     As ptychodus does it: patterns that were never filled are left out, positions of the same number averaged,
     positions between two known numbers interpolated, patterns outside the known numbers left out. Files
@@ -65,16 +65,16 @@ def paired(contents: Contents) -> tuple[Contents, NDArray[np.int64] | None]:
     Raises:
         ScanError: no pattern has a position.
     """
-    positions = contents.positions_m if contents.positions_px is None else contents.positions_px
-    frames = contents.frames
-    if frames is None or positions is None or (contents.frame_index is None and contents.position_index is None):
-        return contents, None
-    frame_index = _index(contents, contents.frame_index, len(frames), "patterns")
-    known, placed = _averaged(_index(contents, contents.position_index, len(positions), "positions"), positions)
+    positions = parts.positions_m if parts.positions_px is None else parts.positions_px
+    frames = parts.frames
+    if frames is None or positions is None or (parts.frame_index is None and parts.position_index is None):
+        return parts, None
+    frame_index = _index(parts, parts.frame_index, len(frames), "patterns")
+    known, placed = _averaged(_index(parts, parts.position_index, len(positions), "positions"), positions)
     rows = np.flatnonzero((frame_index >= max(known[0], 0)) & (frame_index <= known[-1]))
     if len(rows) == 0:
         raise ScanError(
-            f"{contents.source}: no pattern has a position: the patterns are numbered {frame_index.min()} to "
+            f"{parts.source}: no pattern has a position: the patterns are numbered {frame_index.min()} to "
             f"{frame_index.max()} and the positions {known[0]} to {known[-1]}; give the files of one scan"
         )
     wanted = frame_index[rows]
@@ -82,32 +82,30 @@ def paired(contents: Contents) -> tuple[Contents, NDArray[np.int64] | None]:
     if between or len(rows) < len(frames):
         logger.warning(
             "%s: %d of %d patterns have a position; %d positions are interpolated",
-            contents.source,
+            parts.source,
             len(rows),
             len(frames),
             between,
         )
     at = np.stack([np.interp(wanted, known, placed[:, axis]) for axis in (0, 1)], axis=1)
-    in_metres = contents.positions_px is None
+    in_metres = parts.positions_px is None
     chosen = replace(
-        contents,
-        positions_m=at if in_metres else contents.positions_m,
+        parts,
+        positions_m=at if in_metres else parts.positions_m,
         positions_px=None if in_metres else at,
-        bad_pixels=_rows(contents, rows),
+        bad_pixels=_rows(parts, rows),
         frame_index=None,
         position_index=None,
     )
     return chosen, rows
 
 
-def _index(contents: Contents, index: NDArray[np.int64] | None, n: int, name: str) -> NDArray[np.int64]:
+def _index(parts: Hdf5Parts, index: NDArray[np.int64] | None, n: int, name: str) -> NDArray[np.int64]:
     """The numbers of patterns or positions; from 0 where the file gives none."""
     if index is None:
         return np.arange(n)
     if len(index) != n:
-        raise ScanError(
-            f"{contents.source}: there are {n} {name} but {len(index)} numbers for them; the rule is one each"
-        )
+        raise ScanError(f"{parts.source}: there are {n} {name} but {len(index)} numbers for them; the rule is one each")
     return index
 
 
@@ -120,8 +118,8 @@ def _averaged(
     return known, np.stack(sums, axis=1) / counts[:, None]
 
 
-def _rows(contents: Contents, rows: NDArray[np.int64]) -> NDArray[np.bool_] | None:
-    bad, frames = contents.bad_pixels, contents.frames
+def _rows(parts: Hdf5Parts, rows: NDArray[np.int64]) -> NDArray[np.bool_] | None:
+    bad, frames = parts.bad_pixels, parts.frames
     if bad is None or bad.ndim < 3 or frames is None or len(bad) != len(frames):
         return bad
     return bad[rows]

@@ -1,19 +1,21 @@
 """Reading the HDF5 files of ptychodus: product, assembled diffraction, training data."""
 
+from dataclasses import replace
 from typing import Any
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from ptychopinn.data.io.contents import Contents
+from ptychopinn.data.geometry import Geometry, PixelSize
 from ptychopinn.data.io.cxi import number_of, object_array, probe_array
 from ptychopinn.data.io.frames import Frames
 from ptychopinn.data.io.hdf5 import array, as_text, attribute, find_dataset, finite_number, listing, place
-from ptychopinn.data.io.instrument import Instrument, PixelSize
+from ptychopinn.data.io.hdf5_parts import Hdf5Parts
 from ptychopinn.data.io.own import Own, read_own
 from ptychopinn.errors import ScanError
 
+TRAINING, PRODUCT, DIFFRACTION = "ptychodus training file", "ptychodus product", "ptychodus diffraction file"
 _WANTED = {
     "patterns": "patterns",
     "positions": "probe_position_x_m and probe_position_y_m, or ..._px",
@@ -27,13 +29,13 @@ _NEAR_FIELD = "the product says that it is not far field"
 def layout_of(file: h5py.File) -> str | None:
     """Which of the three layouts a file has, or none."""
     if "probe_position_x_px" in file:
-        return "ptychodus training file"
+        return TRAINING
     if "probe_position_x_m" in file:
-        return "ptychodus product"
-    return "ptychodus diffraction file" if "patterns" in file else None
+        return PRODUCT
+    return DIFFRACTION if "patterns" in file else None
 
 
-def read_ptychodus(file: h5py.File, layout: str) -> Contents:
+def read_ptychodus(file: h5py.File, layout: str) -> Hdf5Parts:
     """What a file of ptychodus holds.
 
     Raises:
@@ -43,7 +45,7 @@ def read_ptychodus(file: h5py.File, layout: str) -> Contents:
     own = read_own(file)
     pixel = _object_pixel(file, object_)
     metres = _columns(file, "probe_position_x_m", "probe_position_y_m")
-    return Contents(
+    return Hdf5Parts(
         source=file.filename,
         layout=layout,
         frames=None if frames is None else Frames([frames]),
@@ -56,8 +58,7 @@ def read_ptychodus(file: h5py.File, layout: str) -> Contents:
         object_=object_array(object_),
         object_pixel_m=pixel,
         object_centre_m=None if metres is None or object_ is None else _centre(object_),
-        instrument=_instrument(file, frames, pixel),
-        near_field=_NEAR_FIELD if attribute(file, "far_field") in (False, 0) else None,
+        geometry=_geometry(file, frames, pixel),
         metadata=_metadata(file),
         own=own,
         wanted=_WANTED,
@@ -77,18 +78,25 @@ def _centre(object_: h5py.Dataset) -> tuple[float, float]:
     return _attribute(object_, "center_y_m") or 0.0, _attribute(object_, "center_x_m") or 0.0
 
 
-def _instrument(file: h5py.File, frames: h5py.Dataset | None, pixel: PixelSize | None) -> Instrument:
+def _geometry(file: h5py.File, frames: h5py.Dataset | None, pixel: PixelSize | None) -> Geometry:
     energy = number_of(file, "photon_energy_eV") or _attribute(file, "photon_energy_eV")
     energy = energy or _attribute(file, "probe_energy_eV")
     distance = number_of(file, "detector_object_distance_m") or _attribute(file, "detector_object_distance_m")
-    known = Instrument(energy or None, abs(distance) if distance else None)
+    known = Geometry(energy or None, abs(distance) if distance else None, **_propagation(file))
     if frames is None:
         return known
     y, x = _attribute(frames, "detector_pixel_height_m"), _attribute(frames, "detector_pixel_width_m")
     detector = (abs(y), abs(x)) if y and x else None
     if detector is None and pixel is not None:
-        detector = Instrument(known.energy_eV, known.distance_m, pixel).far_field_pixel_m(frames.shape[-1])
-    return Instrument(known.energy_eV, known.distance_m, detector)
+        detector = replace(known, detector_pixel_m=pixel).far_field_pixel_m(frames.shape[-1])
+    return replace(known, detector_pixel_m=detector)
+
+
+def _propagation(file: h5py.File) -> dict[str, Any]:
+    """Near field, where a product says so."""
+    if attribute(file, "far_field") in (False, 0):
+        return {"propagation": "near_field", "propagation_reason": _NEAR_FIELD}
+    return {}
 
 
 def _attribute(item: h5py.HLObject, name: str) -> float | None:

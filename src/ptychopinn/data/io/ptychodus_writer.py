@@ -6,12 +6,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ptychopinn.data.io.entries import geometry_entries
 from ptychopinn.data.io.frames import write_counts
 from ptychopinn.data.io.hdf5 import create_hdf5, write_values
-from ptychopinn.data.io.instrument import completed
+from ptychopinn.data.io.metric_frame import metric_frame
+from ptychopinn.data.io.nominal import completed
 from ptychopinn.data.io.own import write_own, write_scan_extras
 from ptychopinn.data.io.rules import position_offset_px
-from ptychopinn.data.io.stored_object import StoredObject, metric_frame
+from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.data.scan import Scan
 
 
@@ -25,7 +27,7 @@ def write_training_file(scan: Scan, path: str | Path) -> Path:
     Raises:
         OutputError: the file cannot be written, or the metadata are no plain JSON values.
     """
-    known = completed(scan.pixel_size_m, scan.metadata, scan.pattern_size)
+    known = completed(scan.pixel_size_m, scan.geometry, scan.pattern_size)
     object_, origin = _object_of(scan)
     centres = scan.positions_px - origin - position_offset_px(scan.pattern_size, "centre", {}, True, "")
     each = scan.bad_pixels if scan.bad_pixels is not None and scan.bad_pixels.ndim == 3 else None
@@ -51,7 +53,7 @@ def write_training_file(scan: Scan, path: str | Path) -> Path:
     return Path(path)
 
 
-def write_product(stored: StoredObject, path: str | Path) -> Path:
+def write_product(image: Reconstruction, path: str | Path) -> Path:
     """Write a reconstructed object as a product of ptychodus, in HDF5.
 
     Positions and the object's centre are in metres about the origin of the scan's own file where the metadata
@@ -60,13 +62,13 @@ def write_product(stored: StoredObject, path: str | Path) -> Path:
     Raises:
         OutputError: the file cannot be written, or the metadata are no plain JSON values.
     """
-    size = stored.probe.shape[-1]
-    known = completed(stored.pixel_size_m, stored.metadata, size)
-    frame = metric_frame(stored.positions_px, size, known, stored.metadata, (stored.origin_px, stored.object_.shape))
+    size = image.probe.shape[-1]
+    known = completed(image.pixel_size_m, image.geometry, size)
+    frame = metric_frame(image.positions_px, size, known, image.metadata, (image.origin_px, image.object_.shape))
     centre = {"center_x_m": float(frame.centre_m[1]), "center_y_m": float(frame.centre_m[0])}
     sides = {"pixel_width_m": known.pixel_m, "pixel_height_m": known.pixel_m}
     with create_hdf5(path) as file:
-        file.attrs.update(_product_attributes(stored, known.energy_eV, known.distance_m, known.comment))
+        file.attrs.update(_product_attributes(image, known.energy_eV, known.distance_m, known.comment))
         write_values(
             file,
             {
@@ -78,11 +80,12 @@ def write_product(stored: StoredObject, path: str | Path) -> Path:
                 "loss_values": np.zeros(0),
             },
         )
-        probe = file.create_dataset("probe", data=stored.probe[None], compression="gzip")
+        probe = file.create_dataset("probe", data=image.probe[None], compression="gzip")
         probe.attrs.update(sides)
-        object_ = file.create_dataset("object", data=stored.object_[None], compression="gzip")
+        object_ = file.create_dataset("object", data=image.object_[None], compression="gzip")
         object_.attrs.update(sides | centre)
-        write_own(file, stored.metadata, known, origin_px=stored.origin_px, coverage=stored.coverage)
+        metadata = image.metadata | geometry_entries(image.geometry)
+        write_own(file, metadata, known, origin_px=image.origin_px, coverage=image.coverage)
     return Path(path)
 
 
@@ -102,18 +105,18 @@ def _one_mask(scan: Scan) -> NDArray[np.bool_]:
     return np.logical_or.reduce(bad, axis=0) if bad.ndim == 3 else bad
 
 
-def _product_attributes(stored: StoredObject, energy_eV: float, distance_m: float, comment: str) -> dict[str, Any]:
-    title = stored.metadata.get("title")
+def _product_attributes(image: Reconstruction, energy_eV: float, distance_m: float, comment: str) -> dict[str, Any]:
+    title = image.metadata.get("title")
     return {
         "name": title if isinstance(title, str) else "ptychopinn",
         "comments": comment,
         "detector_object_distance_m": distance_m,
         "photon_energy_eV": energy_eV,
-        "probe_photon_count": float(np.square(np.abs(stored.probe), dtype=np.float64).sum()),
+        "probe_photon_count": float(np.square(np.abs(image.probe), dtype=np.float64).sum()),
         "exposure_time_s": 0.0,
         "mass_attenuation_m2_per_kg": 0.0,
         "tomography_angle_deg": 0.0,
         "focus_object_distance_m": 0.0,
         "tilt_angle_deg": 0.0,
-        "far_field": stored.metadata.get("propagation") != "near_field",
+        "far_field": not image.geometry.is_near_field,
     }

@@ -1,0 +1,266 @@
+"""Scans in NPZ files. Reading never unpickles."""
+
+import json
+import logging
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ptychopinn.config import DataConfig
+from ptychopinn.data.io.atomic import atomic_path
+from ptychopinn.data.io.entries import geometry_entries, split_entries
+from ptychopinn.data.io.rules import decide_axis_order, decide_domain, position_offset_px, zero_frequency_centred
+from ptychopinn.data.scan import Scan, checked_scan
+from ptychopinn.errors import ScanError
+
+logger = logging.getLogger("ptychopinn.data")
+
+_NEEDED = ("xcoords", "ycoords", "probeGuess")
+_OPTIONAL = ("objectGuess", "xcoords_start", "ycoords_start", "scan_index", "Y", "bad_pixels", "_metadata")
+_CONSUMED = ("measurement_domain", "axis_order", "position_origin", "pixel_size_m")
+"""Metadata that have a field in `Scan`; written from there, so that the two cannot disagree."""
+
+Arrays = dict[str, NDArray[Any]]
+
+
+def read_npz(path: str | Path, options: DataConfig | None = None) -> Scan:
+    """Read a scan: `diffraction` or `diff3d`, `xcoords`, `ycoords`, `probeGuess`, and what is there of the
+    rest.
+
+    Other keys are ignored. What the patterns and positions mean is decided by `ptychopinn.data.io.rules`; the
+    domain is logged with its reason and stored in the scan.
+
+    Args:
+        path: of the file.
+        options: domain, axis order, position origin and `fftshift`; the other fields are not used here.
+
+    Raises:
+        ScanError: no such file, not an NPZ, damaged, a key missing, object arrays, or arrays that are no
+        scan.
+    """
+    options = options or DataConfig()
+    source = str(path)
+    arrays = _load(Path(path))
+    metadata = _metadata(arrays, source)
+    xy = _columns(arrays, "xcoords", "ycoords", source)
+    patterns = _scan_axis_first(arrays, len(xy), options, metadata, source)
+    bad = _as_bool(arrays.get("bad_pixels"))
+    if options.fftshift:
+        patterns, bad, metadata = zero_frequency_centred(patterns, bad, metadata)
+    usable_bad = bad if bad is not None and bad.shape in (patterns.shape, patterns.shape[1:]) else None
+    domain, reason = decide_domain(patterns, usable_bad, options.domain, metadata, source, _is_client_export(arrays))
+    offset = position_offset_px(
+        patterns.shape[-1], options.position_origin, metadata, _is_client_export(arrays), source
+    )
+    geometry, others = split_entries(metadata, source)
+    if options.source_distance_m is not None:
+        logger.warning(
+            "%s: the distance of the source is not used, as the positions of an NPZ scan are in pixels", source
+        )
+    scan = Scan(
+        patterns=patterns,
+        domain=domain,
+        domain_reason=reason,
+        positions_px=xy + offset,
+        nominal_positions_px=_nominal(arrays, offset, source),
+        probe=arrays["probeGuess"],
+        object_guess=arrays.get("objectGuess"),
+        truth_patches=arrays.get("Y"),
+        bad_pixels=bad,
+        scan_index=arrays.get("scan_index"),
+        pixel_size_m=_pixel_size(metadata, source),
+        geometry=geometry,
+        metadata={key: value for key, value in others.items() if key not in _CONSUMED},
+        source=source,
+    )
+    scan = checked_scan(scan)
+    logger.info("%s: %d patterns, read as %s (%s)", source, len(scan), domain, reason)
+    if offset:
+        logger.info("%s: %g px added to the positions, which mean the geometric centre", source, offset)
+    return scan
+
+
+def write_npz(scan: Scan, path: str | Path) -> Path:
+    """Write a scan so that `read_npz` gives it back exactly; an old file is replaced whole or not at all.
+
+    Counts go under `diff3d`, amplitudes under `diffraction`; `_metadata` states the domain and the position
+    origin.
+
+    Raises:
+        ScanError: metadata that are no plain JSON values.
+        OutputError: the file cannot be written.
+    """
+    arrays = _arrays_of(scan)
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, **arrays)  # type: ignore[arg-type]
+    return Path(path)
+
+
+def _arrays_of(scan: Scan) -> Arrays:
+    key = "diff3d" if scan.domain == "counts" else "diffraction"
+    arrays: dict[str, NDArray[Any] | None] = {
+        key: scan.patterns,
+        "xcoords": scan.positions_px[:, 1],
+        "ycoords": scan.positions_px[:, 0],
+        "probeGuess": scan.probe[0] if len(scan.probe) == 1 else scan.probe,
+        "objectGuess": scan.object_guess,
+        "Y": scan.truth_patches,
+        "bad_pixels": scan.bad_pixels,
+        "scan_index": scan.scan_index,
+        "_metadata": np.array(_metadata_text(scan)),
+    }
+    if scan.nominal_positions_px is not None:
+        arrays |= {
+            "xcoords_start": scan.nominal_positions_px[:, 1],
+            "ycoords_start": scan.nominal_positions_px[:, 0],
+        }
+    return {name: array for name, array in arrays.items() if array is not None}
+
+
+def _metadata_text(scan: Scan) -> str:
+    own: dict[str, Any] = {
+        "measurement_domain": scan.domain,
+        "axis_order": "nhw",
+        "position_origin": "element",
+    }
+    if scan.pixel_size_m is not None:
+        own["pixel_size_m"] = scan.pixel_size_m
+    try:
+        return json.dumps({**scan.metadata, **geometry_entries(scan.geometry), **own})
+    except (TypeError, ValueError) as error:
+        raise ScanError(f"{scan.source}: the metadata are no plain JSON values ({error}); convert them") from None
+
+
+def _load(path: Path) -> Arrays:
+    """The keys of the format, each as an array; nothing else is looked at."""
+    try:
+        opened = np.load(path, allow_pickle=False)
+        if not isinstance(opened, np.lib.npyio.NpzFile):
+            raise ScanError(f"{path}: holds a single array; the rule is an NPZ file, write it with numpy.savez")
+        with opened as archive:
+            keys = (_pattern_key(archive.files, path), *_NEEDED)
+            _refuse_missing(archive.files, path)
+            return {key: _member(archive, key, path) for key in (*keys, *_OPTIONAL) if key in archive.files}
+    except FileNotFoundError:
+        raise ScanError(f"{path}: no such file; give the path of a scan") from None
+    except IsADirectoryError:
+        raise ScanError(f"{path}: is a folder; give the path of a scan file") from None
+    except (zipfile.BadZipFile, ValueError, OSError, EOFError) as error:
+        if isinstance(error, ScanError):
+            raise
+        raise _damaged(path, error) from error
+
+
+def _member(archive: Any, key: str, path: Path) -> NDArray[Any]:
+    try:
+        value = archive[key]
+    except ValueError as error:
+        if "allow_pickle" in str(error):
+            raise ScanError(
+                f"{path}: {key} is an object array, which is never unpickled; convert it where it was "
+                f"made, with {key} = numpy.stack(list({key})) and a plain number type, and save the file "
+                "again"
+            ) from None
+        raise _damaged(path, error, key) from error
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError) as error:
+        raise _damaged(path, error, key) from error
+    if not isinstance(value, np.ndarray):
+        raise ScanError(f"{path}: {key} is no NumPy array; write the file with numpy.savez")
+    return value
+
+
+def _damaged(path: Path, error: Exception, key: str | None = None) -> ScanError:
+    what = "cannot be read as an NPZ file" if key is None else f"the member {key} cannot be read"
+    detail = " ".join(str(error).split()) or type(error).__name__
+    return ScanError(f"{path}: {what} ({detail}); the file is damaged or of another kind, copy or export it again")
+
+
+def _pattern_key(files: list[str], path: Path) -> str:
+    for key in ("diffraction", "diff3d"):
+        if key in files:
+            return key
+    raise ScanError(
+        f"{path}: has no patterns, neither diffraction nor diff3d (found: "
+        f"{', '.join(sorted(files)) or 'nothing'}); save them as (N, H, W) under one of these keys"
+    )
+
+
+def _refuse_missing(files: list[str], path: Path) -> None:
+    missing = [key for key in _NEEDED if key not in files]
+    if missing:
+        raise ScanError(
+            f"{path}: {', '.join(missing)} missing (found: {', '.join(sorted(files))}); the rule is "
+            "patterns with xcoords, ycoords and probeGuess, add what is missing"
+        )
+
+
+def _metadata(arrays: Arrays, source: str) -> dict[str, Any]:
+    stored = arrays.get("_metadata")
+    if stored is None:
+        return {}
+    text = stored.reshape(-1)[0] if stored.size == 1 else None
+    if isinstance(text, bytes):
+        text = text.decode("utf-8", errors="replace")
+    try:
+        metadata = json.loads(text) if isinstance(text, str) else None
+    except ValueError:
+        metadata = None
+    if not isinstance(metadata, dict):
+        raise ScanError(f"{source}: _metadata is no JSON object in a string; correct it or drop the key")
+    return metadata
+
+
+def _columns(arrays: Arrays, x_key: str, y_key: str, source: str) -> NDArray[np.float64]:
+    """(N, 2), (y, x), from two columns of the file."""
+    x, y = arrays[x_key], arrays[y_key]
+    if x.ndim != 1 or x.shape != y.shape or x.dtype.kind not in "uif" or y.dtype.kind not in "uif":
+        raise ScanError(
+            f"{source}: {x_key} is {x.dtype} {x.shape} and {y_key} is {y.dtype} {y.shape}; "
+            "the rule is two lists of real numbers of the same length"
+        )
+    return np.stack([y, x], axis=1).astype(np.float64)
+
+
+def _nominal(arrays: Arrays, offset: float, source: str) -> NDArray[np.float64] | None:
+    if "xcoords_start" not in arrays or "ycoords_start" not in arrays:
+        return None
+    return _columns(arrays, "xcoords_start", "ycoords_start", source) + offset
+
+
+def _scan_axis_first(
+    arrays: Arrays, n: int, options: DataConfig, metadata: dict[str, Any], source: str
+) -> NDArray[Any]:
+    """The patterns as (N, H, W); in old files labels and masks of each pattern move along."""
+    key = "diffraction" if "diffraction" in arrays else "diff3d"
+    patterns = arrays[key]
+    if patterns.ndim != 3:
+        raise ScanError(f"{source}: {key} has shape {patterns.shape}; the rule is (N, H, W), reshape it")
+    known = options.axis_order == "auto" and _is_client_export(arrays) and patterns.shape[0] == n
+    if known or decide_axis_order(patterns.shape, n, options.axis_order, metadata, source) == "nhw":
+        return patterns
+    for name in ("Y", "bad_pixels"):
+        if name in arrays and arrays[name].shape == patterns.shape:
+            arrays[name] = np.moveaxis(arrays[name], -1, 0)
+    return np.moveaxis(patterns, -1, 0)
+
+
+def _is_client_export(arrays: Arrays) -> bool:
+    """The signature of a ptychodus export: always (N, H, W), positions of the geometric centre."""
+    return "diff3d" in arrays and "bad_pixels" in arrays and "_metadata" not in arrays
+
+
+def _as_bool(values: NDArray[Any] | None) -> NDArray[Any] | None:
+    return values.astype(np.bool_) if values is not None and values.dtype.kind in "bui" else values
+
+
+def _pixel_size(metadata: dict[str, Any], source: str) -> float | None:
+    size = metadata.get("pixel_size_m")
+    if size is None:
+        return None
+    if isinstance(size, bool) or not isinstance(size, int | float) or not 0 < size < float("inf"):
+        raise ScanError(f"{source}: the metadata say pixel_size_m = {size!r}; the rule is a positive length in metres")
+    return float(size)

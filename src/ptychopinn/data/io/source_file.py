@@ -1,0 +1,92 @@
+"""A file of unknown format: its container, told from the first bytes, and a way to look inside."""
+
+import zipfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, final
+
+from ptychopinn.errors import ScanError
+
+if TYPE_CHECKING:
+    import h5py
+
+Container = Literal["zip", "hdf5", "npy", "empty", "other"]
+
+START_BYTES = 512
+"""How much of its beginning a file shows to the formats: the block size of TAR, the longest signature in use."""
+
+_BEGINNINGS: tuple[tuple[bytes, Container], ...] = (
+    (b"PK\x03\x04", "zip"),
+    (b"PK\x05\x06", "zip"),
+    (b"\x89HDF\r\n\x1a\n", "hdf5"),
+    (b"\x93NUMPY", "npy"),
+)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class SourceFile:
+    """What a format is shown of a file to find out whether it is one of its own; see `open_source`."""
+
+    path: Path
+    start: bytes
+    """The first bytes, `START_BYTES` at most."""
+    hdf5: "h5py.File | None" = None
+    """The open file, if it is HDF5."""
+
+    @property
+    def container(self) -> Container:
+        """The container that the first bytes announce."""
+        known = (kind for beginning, kind in _BEGINNINGS if self.start.startswith(beginning))
+        return next(known, "other" if self.start else "empty")
+
+    @cached_property
+    def members(self) -> tuple[str, ...] | None:
+        """Names in a ZIP file, NPZ included; empty for other files, None for a ZIP that cannot be read."""
+        if self.container != "zip":
+            return ()
+        try:
+            with zipfile.ZipFile(self.path) as archive:
+                return tuple(archive.namelist())
+        except (zipfile.BadZipFile, OSError):
+            return None
+
+
+@contextmanager
+def open_source(path: str | Path) -> Iterator[SourceFile]:
+    """A file to be looked at; an HDF5 file is open inside the block.
+
+    Raises:
+        ScanError: no such file, a folder, a file that may not be read, or a damaged HDF5 file.
+    """
+    source = SourceFile(Path(path), _first_bytes(Path(path)))
+    with ExitStack() as files:
+        if source.container == "hdf5":
+            from ptychopinn.data.io.hdf5 import open_hdf5
+
+            source = SourceFile(source.path, source.start, files.enter_context(open_hdf5(path)))
+        yield source
+
+
+def container_of(path: str | Path) -> Container:
+    """The container that a file is.
+
+    Raises:
+        ScanError: no such file, a folder, or a file that may not be read.
+    """
+    return SourceFile(Path(path), _first_bytes(Path(path))).container
+
+
+def _first_bytes(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(START_BYTES)
+    except FileNotFoundError:
+        raise ScanError(f"{path}: no such file; give the path of a scan") from None
+    except IsADirectoryError:
+        raise ScanError(f"{path}: is a folder; give the path of a scan file") from None
+    except OSError as error:
+        raise ScanError(f"{path}: cannot be opened ({error.strerror}); give a file that you may read") from error

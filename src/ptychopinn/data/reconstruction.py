@@ -1,0 +1,179 @@
+"""The result of a reconstruction: an object on its canvas, and where it is covered."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ptychopinn.data.frame import Frame
+from ptychopinn.data.geometry import Geometry
+from ptychopinn.data.io.formats import format_for, format_of
+from ptychopinn.data.scan import Scan
+from ptychopinn.errors import OutputError, ScanError
+
+RESULT_NAME = "reconstruction.npz"
+"""What a reconstruction is called inside a run's output folder."""
+
+CARRIED = ("object_pixel_m", "frame_origin_m", "title")
+"""Metadata of a scan that its reconstruction keeps, so that it can be written in formats that ask for them."""
+
+
+def metadata_of(scan: Scan) -> dict[str, Any]:
+    """What the image of a scan says of where it comes from, beside the geometry."""
+    return {
+        **{name: scan.metadata[name] for name in CARRIED if name in scan.metadata},
+        "source": scan.source,
+        "domain": scan.domain,
+        "backend": "pytorch",
+    }
+
+
+@dataclass(frozen=True, eq=False)
+class Reconstruction:
+    """An object on its canvas; the arrays are brought to the types below.
+
+    Raises:
+        ScanError: an array whose shape does not fit the others.
+    """
+
+    object_: NDArray[np.complex64]
+    """(Y, X): transmission, 1 where not covered."""
+    coverage: NDArray[np.float32]
+    """(Y, X): total weight relative to its maximum, 0 where not covered."""
+    origin_px: NDArray[np.int64]
+    """(2,), (y, x): object-frame coordinate of element (0, 0)."""
+    positions_px: NDArray[np.float64]
+    """(N, 2), (y, x): the positions that were stitched."""
+    probe: NDArray[np.complex64]
+    """(M, H, W), sqrt(photons)."""
+    pixel_size_m: float | None = None
+    """Object pixel, where known."""
+    geometry: Geometry = field(default_factory=Geometry)
+    """Of the scan."""
+    metadata: dict[str, Any] = field(default_factory=dict)
+    """Origin, backend, history; plain JSON values."""
+
+    def __post_init__(self) -> None:
+        for name, kind in _TYPES.items():
+            object.__setattr__(self, name, np.asarray(getattr(self, name), dtype=kind))
+        shape = self.object_.shape
+        rules = (
+            ("object", self.object_, self.object_.ndim == 2, "(Y, X)"),
+            ("coverage", self.coverage, self.coverage.shape == shape, f"{shape}, that of the object"),
+            ("origin_px", self.origin_px, self.origin_px.shape == (2,), "(2,)"),
+            ("positions_px", self.positions_px, self.positions_px.shape[1:] == (2,), "(N, 2)"),
+            ("probe", self.probe, self.probe.ndim == 3, "(M, H, W)"),
+        )
+        for name, array, fits, rule in rules:
+            if not fits:
+                raise ScanError(f"reconstruction: {name} has shape {array.shape}; the rule is {rule}")
+
+    @property
+    def amplitude(self) -> NDArray[np.float32]:
+        """(Y, X): modulus of the object."""
+        return np.abs(self.object_)
+
+    @property
+    def phase(self) -> NDArray[np.float32]:
+        """(Y, X): argument of the object in [-pi, pi], rad."""
+        return np.angle(self.object_)
+
+    @property
+    def covered(self) -> NDArray[np.bool_]:
+        """(Y, X): True where the object was measured."""
+        return self.coverage > 0
+
+    def in_frame(
+        self, origin_px: tuple[int, int], shape: tuple[int, int]
+    ) -> tuple[NDArray[np.complex64], NDArray[np.float32]]:
+        """Object and coverage on another canvas, so that they compare with a reference element by element.
+
+        Args:
+            origin_px: (y, x), object-frame coordinate of the other canvas's element (0, 0);
+                (0, 0) for `objectGuess`.
+            shape: (Y, X) of the other canvas.
+
+        Returns:
+            The object, 1 outside this canvas, and the coverage, 0 outside.
+        """
+        rows, columns = self.object_.shape
+        own = Frame((int(self.origin_px[0]), int(self.origin_px[1])), (rows, columns))
+        goal = Frame(origin_px, shape)
+        return own.moved(self.object_, goal, fill=1), own.moved(self.coverage, goal, fill=0)
+
+    def save(self, path: str | Path) -> Path:
+        """Write beside the target and rename.
+
+        Args:
+            path: The file, by its extension NPZ (`.npz`), CXI (`.cxi`) or a product of ptychodus (`.h5`, `.hdf5`);
+                or a folder that shall hold `reconstruction.npz`.
+
+        Returns:
+            The file written.
+
+        Raises:
+            OutputError: another extension, the file cannot be written, or the metadata are not plain values.
+        """
+        target = _result_file(path)
+        chosen = format_for(target, "reconstruction")
+        return chosen.write_reconstruction(replace(self, metadata=_plain_json(self.metadata, target)), target)
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Reconstruction":
+        """Read what `save` wrote, or the object of another program's CXI, product or NeXus file; never unpickles.
+
+        Files of other programs tell no coverage: it is the light that fell on each pixel, and the object keeps its
+        values where that is 0.
+
+        Args:
+            path: The file, or the folder that holds `reconstruction.npz`.
+
+        Raises:
+            ScanError: no such file, another format, a missing array, Python objects, or shapes that do not fit.
+        """
+        file = _result_file(path)
+        if not file.exists():
+            raise ScanError(f"{file}: no such reconstruction; give a {RESULT_NAME} or the folder that holds one")
+        try:
+            found = format_of(file, "reconstruction").read_reconstruction(file)
+        except ScanError as error:
+            told = str(error)
+            raise ScanError(told if told.startswith(str(file)) else f"{file}: {told}") from None
+        if not isinstance(found, Reconstruction):
+            raise ScanError(f"{file}: its format gives a {type(found).__name__} where a reconstruction is expected")
+        return found
+
+
+_TYPES: Mapping[str, type] = {
+    "object_": np.complex64,
+    "coverage": np.float32,
+    "origin_px": np.int64,
+    "positions_px": np.float64,
+    "probe": np.complex64,
+}
+
+
+def _result_file(path: str | Path) -> Path:
+    path = Path(path)
+    return path / RESULT_NAME if path.is_dir() else path
+
+
+def _plain_json(metadata: Mapping[str, Any], target: Path) -> dict[str, Any]:
+    """The metadata as plain JSON values; NumPy numbers and paths are converted."""
+    try:
+        plain: dict[str, Any] = json.loads(json.dumps(dict(metadata), default=_plain))
+    except (TypeError, ValueError) as error:
+        raise OutputError(f"{target}: the metadata cannot be written ({error}); give plain values only") from None
+    return plain
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"a {type(value).__name__} is no JSON value")

@@ -1,0 +1,193 @@
+r"""How positions move: each one to where its pattern fits best, and all of them with the object by a smooth field.
+
+A position takes a step of Gauss and Newton, from the gradient g and the expected curvature C of the loss and of the
+prior that its error has a deviation \(\sigma\) along an axis:
+
+\[ y_n \leftarrow y_n + v_n, \qquad v_n \leftarrow \tfrac12 v_n
+   - \tfrac12 \left(C_n + \tfrac{1}{2\sigma^2}\right)^{-1} \left(g_n + \tfrac{y_n - y_n^0}{2\sigma^2}\right) . \]
+
+What all of them together have of a smooth field is taken off: an object that was made with bent positions is bent too,
+and agrees with them, so that steps of single positions would find it only after hundreds of iterations. That field has
+a step of its own, which takes the object along,
+
+\[ y_n \leftarrow y_n + u(y_n), \qquad O(r) \leftarrow O(r - u(r)), \qquad
+   u_a(r) = \sum_k c_{ka} \phi_k(r), \]
+
+so that only the strain \(\partial_b u_a\) of each patch changes its pattern: gradient and curvature of c follow from
+those of the strains, and from the same prior. The functions are products of Legendre polynomials over the scan, less
+their means, of as high a degree as the number of positions allows. Without bending what is taken off is of the first
+degree: stretch, shear and rotation. Where the object is kept it says where positions are, and nothing is taken off.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.polynomial import legendre
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ptychopinn.config import RefineConfig
+from ptychopinn.typing import Canvas
+
+STEP, MOMENTUM = 0.5, 0.5
+"""Of the way to where a position fits best, and of its last step, what a step is made of."""
+BEND_STEP = 0.5
+"""Of the way to the field that fits best."""
+HIGHEST_DEGREE = 6
+"""Of the polynomials."""
+POSITIONS_PER_FUNCTION = 7
+"""Fewer of them do not tell a field from their errors: the degree is lowered, to none at last."""
+_SMALLEST = 1e-12
+
+
+@dataclass(frozen=True)
+class Field:
+    """A smooth displacement, px: Legendre polynomials between two corners, constant beyond them."""
+
+    first: NDArray[np.float64]
+    """(2,), px, where the polynomials' argument is -1."""
+    last: NDArray[np.float64]
+    """(2,), px, where it is 1."""
+    degree: int
+    weights: Tensor
+    """(K, 2): of every function for y and x."""
+    shift: Tensor
+    """(2,), px: added everywhere."""
+
+    def on(self, shape: tuple[int, ...]) -> Tensor:
+        """(Y, X, 2) on the pixels of a canvas."""
+        weights = torch.zeros(self.degree + 1, self.degree + 1, 2, dtype=self.weights.dtype)
+        for (i, j), weight in zip(orders(self.degree), self.weights.cpu(), strict=True):
+            weights[i, j] = weight
+        rows, columns = (
+            torch.from_numpy(legendre.legvander(_argument(np.arange(side, dtype=np.float64), first, last), self.degree))
+            for side, first, last in zip(shape, self.first, self.last, strict=True)
+        )
+        field = torch.einsum("yi,xj,ija->yxa", rows, columns, weights.double())
+        return field.to(self.weights) + self.shift
+
+
+class PositionMover:
+    """Moves positions by steps of limited length, without a common shift where the object may go with them.
+
+    Args:
+        start_px: (N, 2), from where they move.
+        config: prior, lengths, limit, whether the object is refined, and whether the scan may be bent as a whole.
+    """
+
+    def __init__(self, start_px: Tensor, config: RefineConfig) -> None:
+        self._start = start_px
+        self._mapped = start_px
+        self._config = config
+        self._speed = torch.zeros_like(start_px)
+        self._prior = 0.5 / config.positions_prior_px**2
+        known = start_px.detach().cpu().double().numpy()
+        self._first, self._last = known.min(0), known.max(0)
+        self.degree = self._fitting_degree(len(known))
+        values, slopes = (start_px.new_tensor(x) for x in _functions(known, self._first, self._last, self.degree))
+        self._means, self._slopes = values.mean(0), slopes
+        self._values = values - self._means
+        columns = torch.cat((torch.ones_like(start_px[:, :1]), self._values), 1)
+        self._common = torch.linalg.qr(columns.cpu()).Q.to(start_px.device)
+
+    @property
+    def bends(self) -> bool:
+        """Whether there is a field to be found."""
+        return self._config.positions_distortion and self._config.object and self.degree > 0
+
+    def _fitting_degree(self, count: int) -> int:
+        highest = HIGHEST_DEGREE if self._config.positions_distortion else 1
+        fits = [d for d in range(1, highest + 1) if POSITIONS_PER_FUNCTION * (len(orders(d)) + 1) <= count]
+        narrow = bool((self._last - self._first < 1).any())
+        return 0 if narrow or not fits else fits[-1]
+
+    def moved(self, positions_px: Tensor, gradient: Tensor, curvature: Tensor) -> Tensor:
+        """Positions (N, 2) after one step of each, from gradient (N, 2) and curvature (N, 2, 2) of the loss."""
+        gradient = gradient + self._prior * (positions_px - self._start)
+        curvature = curvature + self._prior * torch.eye(2, dtype=curvature.dtype, device=curvature.device)
+        step = STEP * _solved(curvature, gradient)
+        length = step.norm(dim=-1, keepdim=True).clamp_min(_SMALLEST)
+        step = step * (self._config.positions_step_px / length).clamp_max(1)
+        self._speed = MOMENTUM * self._speed - step
+        way = positions_px + self._speed - self._mapped
+        if self._config.object:
+            way = way - self._common @ (self._common.T @ way)
+        return self._limited(self._mapped + way)
+
+    def bent(self, positions_px: Tensor, gradient: Tensor, curvature: Tensor) -> tuple[Tensor, Field]:
+        """Positions (N, 2) and the field that moved them, from gradient (N, 4) and curvature (N, 4, 4) by strain."""
+        values, slopes, count = self._values, self._slopes, 2 * self._values.shape[1]
+        by_weight = torch.einsum("nab,nkb->ka", gradient.unflatten(1, (2, 2)), slopes)
+        by_weight = by_weight + self._prior * values.T @ (positions_px - self._start)
+        strains = curvature.unflatten(1, (2, 2)).unflatten(3, (2, 2))
+        twice = torch.einsum("nkb,nabcd,nld->kalc", slopes, strains, slopes).reshape(count, count)
+        eye = torch.eye(2, dtype=values.dtype, device=values.device)
+        twice = twice + self._prior * torch.kron(values.T @ values, eye)
+        weights = -BEND_STEP * torch.linalg.solve(twice, by_weight.flatten()).view(-1, 2)
+        longest = (values @ weights).norm(dim=-1).amax().clamp_min(_SMALLEST)
+        weights = weights * (self._config.positions_step_px / longest).clamp_max(1)
+        self._mapped = self._mapped + values @ weights
+        field = Field(self._first, self._last, self.degree, weights, -self._means @ weights)
+        return self._limited(positions_px + values @ weights), field
+
+    def _limited(self, positions_px: Tensor) -> Tensor:
+        limit = self._config.positions_limit_px
+        return self._start + (positions_px - self._start).clamp(-limit, limit)
+
+
+def orders(degree: int) -> list[tuple[int, int]]:
+    """Orders in y and x of the functions of a field, without the constant one.
+
+    >>> orders(1)
+    [(0, 1), (1, 0)]
+    """
+    return [(i, j) for i in range(degree + 1) for j in range(degree + 1) if 1 <= i + j <= degree]
+
+
+def carried(images: Canvas, field: Tensor) -> Canvas:
+    r"""Complex images (K, Y, X) at \(r - u(r)\), by bicubic interpolation; edges go on beyond the canvas.
+
+    Args:
+        images: of one shape.
+        field: u, (Y, X, 2), px.
+    """
+    sides = [images.shape[-2], images.shape[-1]]
+    axes = (torch.arange(side, device=field.device, dtype=field.dtype) for side in sides)
+    source = torch.stack(torch.meshgrid(*axes, indexing="ij"), -1) - field
+    where = (2 * source / (field.new_tensor(sides) - 1) - 1).flip(-1).to(images.real.dtype)
+    parts = torch.view_as_real(images).movedim(-1, 1).flatten(0, 1).unsqueeze(0)
+    moved = F.grid_sample(parts, where.unsqueeze(0), mode="bicubic", padding_mode="border", align_corners=True)
+    return torch.view_as_complex(moved[0].unflatten(0, (-1, 2)).movedim(1, -1).contiguous())
+
+
+def _argument(px: NDArray[np.float64], first: float, last: float) -> NDArray[np.float64]:
+    return np.clip(2 * (px - first) / (last - first) - 1, -1, 1)
+
+
+def _functions(
+    px: NDArray[np.float64], first: NDArray[np.float64], last: NDArray[np.float64], degree: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Values (N, K) and slopes (N, K, 2), per px, of the functions at positions (N, 2)."""
+    if degree == 0:
+        return np.zeros((len(px), 0)), np.zeros((len(px), 0, 2))
+    plain, steep = [], []
+    for axis in (0, 1):
+        argument = _argument(px[:, axis], first[axis], last[axis])
+        plain.append(legendre.legvander(argument, degree))
+        slopes = legendre.legder(np.eye(degree + 1), axis=0)
+        steep.append(legendre.legvander(argument, degree - 1) @ slopes * 2 / (last[axis] - first[axis]))
+    chosen = tuple(np.array(orders(degree)).T)
+    values = (plain[0][:, :, None] * plain[1][:, None, :])[:, *chosen]
+    down = (steep[0][:, :, None] * plain[1][:, None, :])[:, *chosen]
+    across = (plain[0][:, :, None] * steep[1][:, None, :])[:, *chosen]
+    return values, np.stack((down, across), -1)
+
+
+def _solved(matrix: Tensor, vector: Tensor) -> Tensor:
+    """x (N, 2) of A x = b for symmetric positive A (N, 2, 2)."""
+    (a, b), (_, d) = matrix.movedim(0, -1)
+    determinant = (a * d - b.square()).clamp_min(_SMALLEST)
+    y, x = vector.unbind(-1)
+    return torch.stack((d * y - b * x, a * x - b * y), -1) / determinant.unsqueeze(-1)
