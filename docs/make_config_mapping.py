@@ -1,22 +1,23 @@
-"""Write docs/config-mapping.md from the tables in the code: `python docs/make_config_mapping.py`."""
+"""Write docs/config-mapping.md from what stands on the fields of the settings: `python docs/make_config_mapping.py`."""
 
-from collections.abc import Mapping
-from dataclasses import MISSING, Field, fields
+import inspect
+import types
+from dataclasses import MISSING, Field
 from pathlib import Path
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from ptycho.config import to_recipe as older
-from ptycho.config.arrival import Arrival, default_of
-from ptycho.config.config import KEY_MAPPINGS, PyTorchExecutionConfig
-from ptycho_torch import to_recipe as torch_side
-from ptycho_torch.config_bridge import INFERENCE_STEPS, MODEL_STEPS, TRAINING_STEPS
+from ptycho.config import config as older
+from ptycho.config.arrival import Arrival, default_of, marks
+from ptycho_torch import config_params as newer
+from ptycho_torch.config_bridge import steps
 
 PAGE = Path(__file__).with_name("config-mapping.md")
 
 INTRODUCTION = """\
-# Where every setting of the earlier system arrives
+# Where every setting of legacy PtychoPINN arrives
 
-Made by `python docs/make_config_mapping.py` from the tables in the code; a test sets every field to another value and
-finds it where this page says.
+Made by `python docs/make_config_mapping.py` from the annotations of the fields; a test sets every field to another
+value and finds it where this page says.
 
 The client packages know two families of settings: the dataclasses of `ptycho.config.config` (TensorFlow-era contract)
 and those of `ptycho_torch.config_params` (PyTorch contract). `recipe_of` in `ptycho.config.to_recipe` and
@@ -28,17 +29,17 @@ How to read the tables:
 
 - **Recipe** names the keys that a field sets. Where it says *read by*, the field is no setting of a recipe but others
   need it.
-- **Not followed** means that the field reaches nothing, and why. Set to something else than its default, it gives one
+- **Not followed** means that the field has no effect, and why. Set to something else than its default, it gives one
   warning in the log (`ptychopinn`, or `ptychopinn-torch`), except for values that ask for what is done anyway.
 - **Refused** means that any value but the default is an error, because it would change the result and cannot be
   followed.
-- **None and `Default` mean that nothing was chosen**: our own default then stands.
+- **None and `Default` mean that nothing was chosen**: the default of the recipe then stands.
 
-The input of the network is always `lifted`, and every pattern is encoded alone (`grouping: single`): no older setting
-speaks of either. The PyTorch dataclasses may hold words in any case; an unknown word is refused with the list of
-those known.
+The input of the network is always the back-projected pattern (`lifted`), and every pattern is encoded alone
+(`grouping: single`): no older setting changes either. The PyTorch dataclasses may hold words in any case; an unknown
+word is refused with the list of those known.
 
-## What differs from the earlier system
+## What differs from legacy PtychoPINN
 
 Each line has a named test.
 
@@ -55,43 +56,67 @@ Each line has a named test.
 | C and `grid_size` disagree | undefined | C counts, and the log says so |
 """
 
-FAMILIES = (
-    ("`ptycho.config.config`", older.TABLES, "ptycho"),
-    ("`ptycho_torch.config_params`", torch_side.TABLES, "ptycho_torch"),
-)
+FAMILIES: dict[str, tuple[type, ...]] = {
+    "ptycho.config.config": (
+        older.ModelConfig,
+        older.TrainingConfig,
+        older.InferenceConfig,
+        older.PyTorchExecutionConfig,
+    ),
+    "ptycho_torch.config_params": (
+        newer.DataConfig,
+        newer.ModelConfig,
+        newer.TrainingConfig,
+        newer.InferenceConfig,
+        newer.DatagenConfig,
+    ),
+}
+"""The classes of settings of each module."""
 
 
 def page() -> str:
     """The whole page."""
     parts = [INTRODUCTION]
-    for title, tables, family in FAMILIES:
-        parts.append(f"## {title}\n")
-        for kind, table in tables.items():
+    for module, kinds in FAMILIES.items():
+        parts.append(f"## `{module}`\n")
+        for kind in kinds:
             parts.append(f"### {kind.__name__}\n")
-            parts.append("\n".join([*_head(), *(_row(item, kind, table, family) for item in fields(kind))]) + "\n")
+            own_first = sorted(marks(kind, Arrival).items(), key=lambda pair: pair[0] not in kind.__annotations__)
+            rows = (_row(name, entry, kind) for name, entry in own_first)
+            parts.append("\n".join([*_head(), *rows]) + "\n")
     return "\n".join(parts)
 
 
-def legacy_keys(kind: type, name: str, family: str) -> list[str]:
+def legacy_keys(kind: type, name: str) -> list[str]:
     """Keys of the legacy dictionary that a field becomes."""
-    if kind is PyTorchExecutionConfig or (family == "ptycho" and name == "model"):
+    if kind is older.PyTorchExecutionConfig or name == "model":
         return []
     targets = [name]
-    if family == "ptycho_torch":
-        steps = (all_steps.get(kind, {}).get(name) for all_steps in (MODEL_STEPS, TRAINING_STEPS, INFERENCE_STEPS))
-        targets = list(dict.fromkeys(target for step in steps if step for target in (step.field, *step.also)))
-    return [KEY_MAPPINGS.get(target, target) for target in targets]
+    if kind in FAMILIES["ptycho_torch.config_params"]:
+        into = (older.ModelConfig, older.TrainingConfig, older.InferenceConfig)
+        found = (steps(kind, target).get(name) for target in into if kind is not newer.InferenceConfig)
+        targets = list(dict.fromkeys(target for step in found if step for target in (step.field, *step.also)))
+    return [older.KEY_MAPPINGS.get(target, target) for target in targets]
 
 
 def _head() -> list[str]:
     return ["| field | type | default | legacy dictionary | recipe | how, or why not |", "| --- " * 6 + "|"]
 
 
-def _row(item: Field, kind: type, table: Mapping[str, Arrival], family: str) -> str:
-    entry = table[item.name]
-    legacy = ", ".join(f"`{key}`" for key in legacy_keys(kind, item.name, family))
-    cells = [f"`{item.name}`", f"`{item.type}`", _default(item), legacy, _recipe(entry), _note(entry)]
+def _row(name: str, entry: Arrival, kind: type) -> str:
+    legacy = ", ".join(f"`{key}`" for key in legacy_keys(kind, name))
+    item = kind.__dataclass_fields__[name]
+    hint = _hint(get_type_hints(kind)[name])
+    cells = [f"`{name}`", f"`{hint}`", _default(item), legacy, _recipe(entry), _note(entry)]
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _hint(hint: Any) -> str:
+    if get_origin(hint) in (Union, types.UnionType):
+        return " | ".join(_hint(part) for part in get_args(hint))
+    if hint is types.NoneType:
+        return "None"
+    return hint.__name__ if isinstance(hint, type) and not get_args(hint) else inspect.formatannotation(hint)
 
 
 def _default(item: Field) -> str:

@@ -1,4 +1,4 @@
-"""Tables of groups by the earlier rules, and the dictionary of arrays that they make."""
+"""Tables of groups by the rules of legacy PtychoPINN, and the dictionary of arrays that they make."""
 
 import logging
 from functools import partial
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ptycho._carried import GroupedData, Table
 from ptychopinn.config import DataConfig
-from ptychopinn.data import Scan, cached_groups, legacy_groups, make_groups
+from ptychopinn.data import Scan, cached_groups, make_groups
 from ptychopinn.errors import ScanError
 
 logger = logging.getLogger("ptychopinn.ptycho")
@@ -60,24 +60,6 @@ def whole_scan(
     if path is not None:
         return cached_groups(path, scan.positions_px, config, seed, scan_index=scan.scan_index).index
     return make_groups(scan.positions_px, config, np.random.default_rng(seed), scan_index=scan.scan_index).index
-
-
-def drawn_groups(
-    scan: Scan, size: int, k: int, n_groups: int, seed: int | None, sequential: bool, oversample: bool
-) -> NDArray[np.int64]:
-    """The earlier system's groups; like there, its draws move numpy's global stream, so that they are not cached."""
-    stream = np.random.mtrand._rand
-    if seed is not None:
-        stream.seed(seed)
-    return legacy_groups(
-        scan.positions_px,
-        group_size=size,
-        neighbors=k,
-        n_groups=n_groups,
-        random_state=stream,
-        sequential=sequential,
-        oversample=oversample,
-    )
 
 
 def _gather(values: NDArray[Any], index: NDArray[np.int64], dtype: Any) -> NDArray[Any]:

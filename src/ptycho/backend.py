@@ -20,7 +20,7 @@ _pinned: ContextVar[bool] = ContextVar("_pinned", default=False)
 
 @contextmanager
 def only_pytorch() -> Iterator[None]:
-    """Within the block PyTorch is requested, whatever settings and the variable say."""
+    """Within the block PyTorch is requested, whatever settings and the variable name."""
     token = _pinned.set(True)
     try:
         yield
@@ -37,24 +37,21 @@ def requested_backend(given: str | None = None, configured: str = DEFAULT) -> st
             clients whose settings have no such field.
 
     Raises:
-        ConfigError: a name that is no backend; the message says where it stands.
+        ConfigError: a name that is no backend; the message has the place where it was given.
     """
     if _pinned.get():
         return "pytorch"
-    if given:
-        return _known(given, "backend")
-    if configured != DEFAULT:
-        return _known(configured, "backend")
-    variable = os.environ.get(VARIABLE)
-    return _known(variable, VARIABLE) if variable else None
+    places = (("backend", given), ("backend", configured if configured != DEFAULT else ""))
+    for where, name in (*places, (VARIABLE, os.environ.get(VARIABLE))):
+        if name and name.strip().lower() not in BACKENDS:
+            raise ConfigError(f"{where} = {name!r} is no backend; choose one of {', '.join(BACKENDS)}")
+        if name:
+            return name.strip().lower()
+    return None
 
 
 def training_backend(given: str | None = None, configured: str = DEFAULT) -> str:
-    """The backend that trains: the requested one, else `pytorch`.
-
-    Raises:
-        ConfigError: a name that is no backend, or one that cannot run here.
-    """
+    """The backend that trains: the requested one, else `pytorch`; a `ConfigError` if it cannot run here."""
     wanted = requested_backend(given, configured) or DEFAULT
     if wanted != DEFAULT:
         raise ConfigError(
@@ -65,16 +62,7 @@ def training_backend(given: str | None = None, configured: str = DEFAULT) -> str
 
 
 def loading_backend(archive: str, given: str | None = None, configured: str = DEFAULT) -> str:
-    """The backend that runs a saved model: the archive's own.
-
-    Args:
-        archive: the backend that the archive names.
-        given: as for `requested_backend`.
-        configured: as for `requested_backend`.
-
-    Raises:
-        ConfigError: the request and the archive differ, and no conversion exists; both are named.
-    """
+    """The backend that runs a saved model, which is that of the `archive`; a `ConfigError` if another is requested."""
     wanted = requested_backend(given, configured) or archive
     if wanted != archive:
         raise ConfigError(
@@ -82,9 +70,3 @@ def loading_backend(archive: str, given: str | None = None, configured: str = DE
             f"conversion between them; leave the choice open or ask for {archive} (--backend, {VARIABLE})"
         )
     return archive
-
-
-def _known(name: str, where: str) -> str:
-    if name.strip().lower() not in BACKENDS:
-        raise ConfigError(f"{where} = {name!r} is no backend; choose one of {', '.join(BACKENDS)}")
-    return name.strip().lower()

@@ -1,29 +1,24 @@
-"""Simulated amplitudes under the earlier names; layout (B, H, W, C)."""
+"""Simulated amplitudes under the legacy names; layout (B, H, W, C)."""
 
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from ptycho import params
+from ptycho.probe import as_modes
+from ptychopinn.physics import FarField, amplitude, count_photons, detect_patches, exit_wave
+from ptychopinn.physics.scaling import rms_scale
 
 
 def scale_nphotons(X: NDArray[Any]) -> float:
     """Factor that gives amplitudes (B, H, W, C) `params.cfg["nphotons"]` photons per pattern in the mean."""
-    import torch
-
-    from ptychopinn.physics.scaling import rms_scale
-
     return rms_scale(torch.from_numpy(np.moveaxis(np.asarray(X), -1, 1)), float(params.get("nphotons")))
 
 
 def illuminate_and_diffract(
-    Y_I: NDArray[Any],
-    Y_phi: NDArray[Any],
-    probe: NDArray[Any],
-    intensity_scale: float | None = None,
-    *,
-    seed: int = 0,
+    Y_I: NDArray[Any], Y_phi: NDArray[Any], probe: NDArray[Any], intensity_scale: float | None = None, *, seed: int = 0
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], float]:
     """Noisy amplitudes of an object: X = sqrt(Poisson((s A)^2)) / s, with A = |F[O P]|.
 
@@ -37,11 +32,6 @@ def illuminate_and_diffract(
     Returns:
         `(X, |O P|, Y_phi, s)`.
     """
-    import torch
-
-    from ptycho.probe import as_modes
-    from ptychopinn.physics import FarField, amplitude, count_photons, detect_patches, exit_wave
-
     modulus, phase = (torch.from_numpy(np.moveaxis(np.asarray(part, np.float32), -1, 1)) for part in (Y_I, Y_phi))
     object_, modes = torch.polar(modulus, phase), torch.from_numpy(as_modes(np.asarray(probe)))
     illuminated = _channels_last(amplitude(exit_wave(modes, object_)))

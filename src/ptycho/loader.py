@@ -1,4 +1,4 @@
-"""From the dictionary of groups to the container that models are given."""
+"""From the dictionary of groups to the container that models take."""
 
 from collections.abc import Callable, Mapping
 from functools import cached_property
@@ -23,7 +23,6 @@ class PtychoDataContainer:
     def __init__(self, dataset: Mapping[str, Any], probe: NDArray[Any]) -> None:
         self._dataset = dataset
         self.probe: NDArray[np.complex64] = np.asarray(probe, dtype=np.complex64)
-        """(H, W) or (modes, H, W)."""
 
     @cached_property
     def X(self) -> NDArray[np.float32]:
@@ -36,15 +35,11 @@ class PtychoDataContainer:
         truth = self._dataset.get("Y")
         return np.ones(self.X.shape, np.complex64) if truth is None else np.asarray(truth, np.complex64)
 
-    @property
-    def Y_I(self) -> NDArray[np.float32]:
-        """(B, H, W, C), modulus of `Y`."""
-        return np.abs(self.Y)
-
-    @property
-    def Y_phi(self) -> NDArray[np.float32]:
-        """(B, H, W, C), argument of `Y`, rad."""
-        return np.angle(self.Y)
+    Y_I = property(lambda self: np.abs(self.Y), doc="(B, H, W, C) float32, modulus of `Y`.")
+    Y_phi = property(lambda self: np.angle(self.Y), doc="(B, H, W, C) float32, argument of `Y`, rad.")
+    nn_indices = property(lambda self: self._dataset["nn_indices"], doc="(B, C) int64, into the scan.")
+    coords_nominal = property(lambda self: np.asarray(self.local_offsets), doc="The same values as `local_offsets`.")
+    coords_true = coords_nominal
 
     @cached_property
     def local_offsets(self) -> NDArray[np.float32]:
@@ -55,21 +50,6 @@ class PtychoDataContainer:
     def global_offsets(self) -> NDArray[np.float32]:
         """(B, 1, 2, 1), (x, y): group mean, px."""
         return self._carrying("coords_offsets")
-
-    @property
-    def coords_nominal(self) -> NDArray[np.float32]:
-        """The same values as `local_offsets`."""
-        return np.asarray(self.local_offsets)
-
-    @property
-    def coords_true(self) -> NDArray[np.float32]:
-        """The same values as `local_offsets`."""
-        return np.asarray(self.local_offsets)
-
-    @property
-    def nn_indices(self) -> NDArray[np.int64]:
-        """(B, C), into the scan."""
-        return self._dataset["nn_indices"]
 
     @cached_property
     def norm_Y_I(self) -> float:
@@ -85,11 +65,7 @@ class PtychoDataContainer:
 
     @property
     def scan(self) -> Scan:
-        """The patterns of the groups, each once.
-
-        Raises:
-            ScanError: the dictionary came without its scan.
-        """
+        """The patterns of the groups, each once; a `ScanError` where the dictionary came without its scan."""
         if self.table is None:
             raise ScanError("the container was made of arrays that came without their scan; give RawData instead")
         members = np.unique(self.table.index)
@@ -112,28 +88,28 @@ def load(
 ) -> PtychoDataContainer:
     """The container of a dictionary of groups.
 
+    With `create_split`, `cb` makes the dictionary and the fraction of it that is for training; `which` is `train` for
+    the first groups or `test` for the others.
+
     Args:
-        cb: makes the dictionary; with `create_split` the dictionary and the part of it that is for training.
+        cb: makes the dictionary.
         probeGuess: (H, W), (H, W, 1) or (modes, H, W) complex.
-        which: with `create_split`, `train` takes the first groups and `test` the rest.
-        create_split: whether to split.
 
     Raises:
-        ValueError: a split is asked for without saying which part.
+        ValueError: a split without a part.
     """
     if not create_split:
         return PtychoDataContainer(cb(), probeGuess)
     dataset, fraction = cb()
     if which not in ("train", "test"):
-        raise ValueError(f"which is {which!r}; with create_split the rule is 'train' or 'test'")
+        raise ValueError(f"which must be 'train' or 'test' with create_split, got {which!r}")
     first = int(len(dataset["coords_offsets"]) * fraction)
     rows = slice(None, first) if which == "train" else slice(first, None)
     return PtychoDataContainer(_selected(dataset, rows), probeGuess)
 
 
 def _selected(dataset: Mapping[str, Any], rows: slice) -> GroupedData:
-    entries = {
-        key: value if value is None or key == "objectGuess" else value[rows] for key, value in dict(dataset).items()
-    }
+    whole = dict(dataset)
+    entries = {key: value if value is None or key == "objectGuess" else value[rows] for key, value in whole.items()}
     table = dataset.table if isinstance(dataset, GroupedData) else None
     return GroupedData(entries, None if table is None else Table(table.scan, table.index[rows]))

@@ -1,4 +1,4 @@
-"""NPZ files that carry metadata, under the earlier name."""
+"""NPZ files that carry metadata, under the legacy name."""
 
 import json
 from collections.abc import Mapping
@@ -52,15 +52,12 @@ class MetadataManager:
             raise ScanError(
                 f"{file_path}: cannot be read without unpickling ({error}); save its arrays as numbers or text"
             ) from None
-        text = arrays.pop(KEY, None)
-        return arrays, None if text is None else _parsed(str(text), file_path)
-
-
-def _parsed(text: str, where: str | Path) -> dict[str, Any]:
-    try:
-        metadata = json.loads(text)
-    except ValueError:
-        metadata = None
-    if not isinstance(metadata, dict):
-        raise ScanError(f"{where}: {KEY} is no JSON object; correct it or drop the key")
-    return metadata
+        if KEY not in arrays:
+            return arrays, None
+        try:
+            metadata = json.loads(str(arrays.pop(KEY)))
+        except ValueError:
+            metadata = None
+        if not isinstance(metadata, dict):
+            raise ScanError(f"{file_path}: {KEY} is no JSON object; correct it or drop the key")
+        return arrays, metadata

@@ -1,4 +1,4 @@
-"""A trained network behind the `predict` of the earlier contract, and which one this process holds."""
+"""A trained network behind the `predict` of the TensorFlow contract, and which one this process holds."""
 
 import logging
 from collections.abc import Sequence
@@ -36,7 +36,7 @@ class Prediction:
 
 
 def central_stitch(config: ReconstructionConfig, window_px: int) -> ReconstructionConfig:
-    """Stitching of central windows only, as the earlier contract asks for (its argument `M`)."""
+    """Stitching of central windows only, as the TensorFlow contract asks for (its argument `M`)."""
     return config.model_copy(update={"weight": "central", "window_px": int(window_px)})
 
 
@@ -128,7 +128,7 @@ class TrainedModel:
         amplitudes, offsets = np.asarray(X, np.float32), np.asarray(local_offsets, np.float64)
         if amplitudes.ndim != 4 or offsets.shape != (len(amplitudes), 1, 2, amplitudes.shape[-1]):
             raise ValueError(
-                f"inputs have shapes {amplitudes.shape} and {offsets.shape}; the rule is (B, H, W, C) and (B, 1, 2, C)"
+                f"inputs must have shapes (B, H, W, C) and (B, 1, 2, C), got {amplitudes.shape} and {offsets.shape}"
             )
         positions = -offsets[:, 0].transpose(0, 2, 1)[..., ::-1].reshape(-1, 2)
         patterns = np.moveaxis(amplitudes, -1, 1).reshape(-1, *amplitudes.shape[1:3])

@@ -1,7 +1,5 @@
-"""Saving and loading trained models under the earlier names; the file is the bundle of the core."""
+"""Saving and loading trained models under the legacy names; the file is the bundle of the core."""
 
-import csv
-import io
 import logging
 import math
 from collections.abc import Mapping
@@ -14,7 +12,7 @@ from ptycho import params
 from ptycho.backend import loading_backend
 from ptycho.model import TrainedModel, session
 from ptychopinn.bundle import BUNDLE_NAME, Bundle, bundle_file, load_bundle
-from ptychopinn.bundle.params import split_params
+from ptychopinn.bundle.params import storable_params
 from ptychopinn.config import Recipe
 from ptychopinn.data.io import check_output_folder, write_text_atomically
 from ptychopinn.errors import BundleError
@@ -25,24 +23,23 @@ BAD_PIXELS = "bad_pixels"
 
 
 def save(output_path: str | Path) -> Path:
-    """Write the model of this process as `wts.h5.zip`, with `recipe.yaml` and `history.csv` beside it.
-
-    Args:
-        output_path: folder; it is made if need be.
-
-    Returns:
-        The bundle.
+    """Write the model of this process as `wts.h5.zip`, with `recipe.yaml` and `history.csv`; returns its path.
 
     Raises:
         BundleError: no model was trained or loaded yet.
-        OutputError: the folder cannot be written.
+        OutputError: the folder, which is made if need be, cannot be written.
     """
     model = session.held()
     folder = check_output_folder(output_path)
     path = save_trained_model(model, folder / BUNDLE_NAME)
     write_text_atomically(folder / "recipe.yaml", model.recipe.to_yaml())
     if session.history:
-        write_text_atomically(folder / "history.csv", _as_csv(session.history))
+        from ptychopinn.training.callbacks import HistoryRecorder
+
+        recorder = HistoryRecorder(folder / "history.csv")
+        rows = zip(*session.history.values(), strict=True)
+        recorder.load_state_dict({"rows": [dict(zip(session.history, row, strict=True)) for row in rows]})
+        write_text_atomically(folder / "history.csv", recorder.as_csv())
     logger.info("model saved to %s", path)
     return path
 
@@ -51,7 +48,9 @@ def save_trained_model(model: TrainedModel, path: Path) -> Path:
     """Write one model, with `params.cfg` as it stands, as a bundle; returns its path."""
     from ptychopinn.api.model_files import save_model
 
-    settings = _storable(params.cfg)
+    settings, refused = storable_params(params.cfg)
+    for entry in refused.items():
+        logger.warning("params.cfg[%r] is not saved: %s", *entry)
     settings.pop(BAD_PIXELS, None)
     if model.bad_pixels is not None:
         settings[BAD_PIXELS] = model.bad_pixels
@@ -61,14 +60,7 @@ def save_trained_model(model: TrainedModel, path: Path) -> Path:
 def load_trained_model(path: str | Path, backend: str | None = None) -> TrainedModel:
     """Load a model, make it that of the process, and restore `params.cfg` as it was saved with it.
 
-    Args:
-        path: a bundle, the folder that holds it as `wts.h5.zip`, or a folder with its unpacked members.
-        backend: asked for; the archive's own by default.
-
-    Raises:
-        FileNotFoundError: there is no bundle.
-        BundleError: it is damaged, foreign, or pickled by the earlier implementation.
-        ConfigError: another backend was asked for.
+    Arguments and errors are those of `ptycho.workflows.components.load_inference_bundle_with_backend`.
     """
     from ptychopinn.api.inputs import say_what_runs
     from ptychopinn.api.model_files import load_model
@@ -94,13 +86,9 @@ class ModelManager:
         custom_objects: Any = None,
         scale: float | None = None,
     ) -> Path:
-        """Write models that share one network to `base_path` + ".zip".
+        """Write models that share one network to `base_path` + ".zip", such as `outputs/wts.h5` + ".zip".
 
-        Args:
-            models: name -> model.
-            base_path: such as `outputs/wts.h5`.
-            custom_objects: not used; a bundle holds no code.
-            scale: becomes `intensity_scale` of the saved dictionary.
+        `scale` becomes `intensity_scale` of the saved dictionary; `custom_objects` have no effect.
 
         Raises:
             BundleError: no model, or models with different networks.
@@ -115,12 +103,7 @@ class ModelManager:
 
     @staticmethod
     def load_multiple_models(base_path: str | Path) -> dict[str, TrainedModel]:
-        """The model of `base_path` + ".zip" under each of its names; `params.cfg` is restored.
-
-        Raises:
-            FileNotFoundError: no such file.
-            BundleError: it is no bundle of this system.
-        """
+        """The model of `base_path` + ".zip" under each of its names; `params.cfg` is restored."""
         path = _zip_path(base_path)
         model = load_trained_model(path)
         return dict.fromkeys(load_bundle(path).manifest.models, model)
@@ -139,7 +122,7 @@ def _existing(path: Path) -> Path:
         return path
     if (path / "manifest.dill").exists():
         raise BundleError(
-            f"{path}: holds an unpacked archive of the earlier implementation, whose pickled parts are never opened; "
+            f"{path}: holds an unpacked archive of legacy PtychoPINN, whose pickled parts are never opened; "
             "give a model that this version saved"
         )
     raise FileNotFoundError(
@@ -159,24 +142,3 @@ def _saved_settings(bundle: Bundle, recipe: Recipe) -> dict[str, Any]:
         "intensity_scale": 2 * math.sqrt(fitted.mean_count),
         **bundle.params,
     }
-
-
-def _storable(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Entries that a bundle can hold; a foreign object must not cost the trained model."""
-    kept = {}
-    for key, value in settings.items():
-        try:
-            split_params({key: value})
-        except BundleError as error:
-            logger.warning("params.cfg[%r] is not saved: %s", key, error)
-        else:
-            kept[key] = value
-    return kept
-
-
-def _as_csv(history: Mapping[str, list[float]]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(history)
-    writer.writerows([f"{value:.8g}" for value in row] for row in zip(*history.values(), strict=True))
-    return text.getvalue()

@@ -1,4 +1,4 @@
-"""The legacy dictionary of settings: the only global state, and only for clients of the earlier system.
+"""The legacy dictionary of settings: the only global state, and only for legacy clients.
 
 >>> get("gridsize"), get("bigN")
 (2, 132)

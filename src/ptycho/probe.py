@@ -1,12 +1,15 @@
-"""The probe of the session, under the earlier names."""
+"""The probe of the session, under the legacy names."""
 
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from ptycho import params
 from ptycho.model import session
+from ptychopinn.physics import support_mask
+from ptychopinn.physics.illumination import normalise_probe
 
 
 def set_probe_guess(X_train: Any = None, probe_guess: NDArray[Any] | None = None) -> None:
@@ -16,27 +19,20 @@ def set_probe_guess(X_train: Any = None, probe_guess: NDArray[Any] | None = None
     `probe_scale * mean(|mask * probe|)`.
 
     Args:
-        X_train: not used.
+        X_train: without effect.
         probe_guess: (H, W), (H, W, 1) or (modes, H, W) complex, sqrt(photons); None goes back to the scan's own.
-
-    Raises:
-        ValueError: another shape.
     """
     session.probe = None if probe_guess is None else as_modes(np.asarray(probe_guess))
     params.cfg["probe"] = None if session.probe is None else _normalised(session.probe)
 
 
 def set_probe(probe: NDArray[Any]) -> None:
-    """Another name of `set_probe_guess(None, probe)`."""
+    """The same as `set_probe_guess(None, probe)`."""
     set_probe_guess(None, probe)
 
 
 def get_probe() -> NDArray[np.complex64]:
-    """(H, W), or (modes, H, W) where there are several: the probe as `set_probe_guess` normalised it.
-
-    Raises:
-        KeyError: none was set.
-    """
+    """(H, W), or (modes, H, W): the probe as `set_probe_guess` normalised it; a `KeyError` where none was set."""
     probe: NDArray[np.complex64] | None = params.cfg.get("probe")
     if probe is None:
         raise KeyError("no probe was set; call ptycho.probe.set_probe_guess(None, probe) first")
@@ -45,31 +41,20 @@ def get_probe() -> NDArray[np.complex64]:
 
 def get_probe_mask(N: int) -> NDArray[np.float32]:
     """(N, N): 1 inside a disk of radius N/4 about ((N-1)/2, (N-1)/2), 0 outside."""
-    from ptychopinn.physics import support_mask
-
     return support_mask(N, N / 4).numpy()
 
 
 def as_modes(probe: NDArray[Any]) -> NDArray[np.complex64]:
-    """(modes, H, W) of a probe (H, W), (H, W, 1) or (modes, H, W).
-
-    Raises:
-        ValueError: another shape.
-    """
+    """(modes, H, W) of a probe (H, W), (H, W, 1) or (modes, H, W); a `ValueError` for another shape."""
     if probe.ndim == 3 and probe.shape[-1] == 1:
         probe = probe[..., 0]
     modes = probe[None] if probe.ndim == 2 else probe
     if modes.ndim != 3 or modes.shape[1] != modes.shape[2]:
-        raise ValueError(f"the probe has shape {probe.shape}; the rule is (H, W), (H, W, 1) or (modes, H, W), square")
+        raise ValueError(f"the probe must be square, (H, W), (H, W, 1) or (modes, H, W), got {probe.shape}")
     return np.ascontiguousarray(modes, dtype=np.complex64)
 
 
 def _normalised(modes: NDArray[np.complex64]) -> NDArray[np.complex64]:
-    import torch
-
-    from ptychopinn.physics import support_mask
-    from ptychopinn.physics.illumination import normalise_probe
-
     scale, size = float(params.cfg.get("probe_scale", 0)), modes.shape[-1]
     probe = torch.from_numpy(modes)
     if scale > 0:

@@ -1,17 +1,17 @@
-"""Measured data under the earlier names, and the dictionary of groups made from them."""
+"""Measured data under the legacy names, and the dictionary of groups made from them."""
 
 import logging
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ptycho import params
 from ptycho._carried import GroupedData
-from ptycho._groups import drawn_groups, group_arrays, whole_scan
-from ptychopinn.data import Scan, read_scan
+from ptycho._groups import group_arrays, whole_scan
+from ptychopinn.data import Scan, legacy_groups, read_scan
 from ptychopinn.data.io.entries import geometry_entries
 from ptychopinn.data.io.npz_scan import write_npz
 from ptychopinn.data.io.rules import decide_domain, position_offset_px
@@ -24,21 +24,14 @@ DomainChoice = Literal["auto", "amplitude", "counts"]
 
 
 class RawData:
-    """One scan; the attributes have the names of the NPZ file.
+    """One scan; the attributes have the names of the NPZ file, and are described below.
 
     Positions mean patch element (N//2, N//2). Patterns stay in their recorded type, (N, H, W).
 
     Args:
-        xcoords: (N,), columns of the patches in the object frame, px.
-        ycoords: (N,), rows.
-        xcoords_start: (N,), nominal columns; the columns by default.
-        ycoords_start: (N,), nominal rows.
-        diff3d: (N, H, W), amplitudes or counts.
         probeGuess: (H, W), (H, W, 1) or (modes, H, W) complex.
-        scan_index: (N,), which object a pattern belongs to; all 0 by default.
-        objectGuess: (Y, X) complex.
-        Y: (N, H, W) complex, ground-truth patches.
-        domain: what `diff3d` holds; `auto` decides by the evidence, as for files.
+        scan_index: all 0 by default; the nominal positions are the positions by default.
+        domain: what `diff3d` holds, amplitudes or counts; `auto` decides by the evidence, as for files.
         bad_pixels: (H, W) or (N, H, W) bool, True where nothing was measured.
 
     Raises:
@@ -77,19 +70,15 @@ class RawData:
         )
 
     @classmethod
-    def of_scan(cls, scan: Scan) -> "RawData":
-        """A scan of the core under the earlier names."""
+    def of_scan(cls, scan: Scan) -> Self:
+        """A scan of the core under the legacy names."""
         data = cls.__new__(cls)
         data.scan = scan
         return data
 
     @classmethod
-    def from_file(cls, path: str | Path) -> "RawData":
-        """Read a file of any format that `ptychopinn.read_scan` knows, by its rules.
-
-        Raises:
-            ScanError: the file is no scan.
-        """
+    def from_file(cls, path: str | Path) -> Self:
+        """Read a file of any format that `ptychopinn.read_scan` knows; `ScanError` where it is no scan."""
         return cls.of_scan(read_scan(Path(path)))
 
     @classmethod
@@ -102,10 +91,11 @@ class RawData:
         scan_index: ArrayLike | None = None,
         objectGuess: NDArray[Any] | None = None,
         **optional: Any,
-    ) -> "RawData":
+    ) -> Self:
         """Data whose nominal positions are their positions; `optional` as for the constructor."""
         start = optional.pop("xcoords_start", None), optional.pop("ycoords_start", None)
-        return cls(xcoords, ycoords, *start, diff3d, probeGuess, scan_index, objectGuess, **optional)
+        made = RawData(xcoords, ycoords, *start, diff3d, probeGuess, scan_index, objectGuess, **optional)
+        return cls.of_scan(made.scan)
 
     @classmethod
     def from_coords_without_pc(
@@ -119,55 +109,38 @@ class RawData:
         *,
         domain: DomainChoice = "auto",
         position_origin: PositionOrigin = "auto",
-    ) -> "RawData":
+    ) -> Self:
         """Data as ptychodus hands them over at reconstruction.
 
-        ptychodus gives counts, a probe (modes, H, W), and positions of the geometric centre, (N-1)/2. Scripts for the
-        earlier system give amplitudes, a probe (H, W), and positions of element (N//2, N//2). With `auto`, a stack of
-        modes means counts, else the evidence decides; and counts mean ptychodus, whose positions are converted here.
-
-        Raises:
-            ScanError: arrays that make no scan.
+        ptychodus gives counts, a probe (modes, H, W), and positions of the geometric centre, (N-1)/2. Legacy scripts
+        give amplitudes, a probe (H, W), and positions of element (N//2, N//2). With `auto`, a stack of modes means
+        counts, else the evidence decides; and counts mean ptychodus, whose positions are converted here.
         """
         probe = np.asarray(probeGuess)
         if domain == "auto" and probe.ndim == 3 and probe.shape[-1] != 1:
             domain = "counts"
-        data = cls(xcoords, ycoords, None, None, diff3d, probe, scan_index, objectGuess, domain=domain)
-        scan = data.scan
+        scan = RawData(xcoords, ycoords, None, None, diff3d, probe, scan_index, objectGuess, domain=domain).scan
         offset = position_offset_px(scan.pattern_size, position_origin, {}, scan.domain == "counts", scan.source)
-        logger.info(
-            "%d patterns, %s (%s); %g px added to positions", len(scan), scan.domain, scan.domain_reason, offset
-        )
+        found = len(scan), scan.domain, scan.domain_reason, offset
+        logger.info("%d patterns, %s (%s); %g px added to positions", *found)
         return cls.of_scan(replace(scan, positions_px=scan.positions_px + offset))
 
     def to_file(self, path: str | Path) -> Path:
         """Write an NPZ that `from_file` gives back exactly; returns the path."""
         return write_npz(self.scan, path)
 
-    @property
-    def xcoords(self) -> NDArray[np.float64]:
-        """(N,), columns, px."""
-        return self.scan.positions_px[:, 1]
+    xcoords = property(lambda self: self.scan.positions_px[:, 1], doc="(N,), columns in the object frame, px.")
+    ycoords = property(lambda self: self.scan.positions_px[:, 0], doc="(N,), rows in the object frame, px.")
+    xcoords_start = property(lambda self: self._nominal[:, 1], doc="(N,), nominal columns, px.")
+    ycoords_start = property(lambda self: self._nominal[:, 0], doc="(N,), nominal rows, px.")
+    diff3d = property(lambda self: self.scan.patterns, doc="(N, H, W), as recorded: of the domain `scan.domain`.")
+    objectGuess = property(lambda self: self.scan.object_guess, doc="(Y, X) complex64, where there is one.")
+    Y = property(lambda self: self.scan.truth_patches, doc="(N, H, W) complex64, ground-truth patches, if any.")
 
     @property
-    def ycoords(self) -> NDArray[np.float64]:
-        """(N,), rows, px."""
-        return self.scan.positions_px[:, 0]
-
-    @property
-    def xcoords_start(self) -> NDArray[np.float64]:
-        """(N,), nominal columns, px."""
-        return self._nominal[:, 1]
-
-    @property
-    def ycoords_start(self) -> NDArray[np.float64]:
-        """(N,), nominal rows, px."""
-        return self._nominal[:, 0]
-
-    @property
-    def diff3d(self) -> NDArray[Any]:
-        """(N, H, W), as recorded; `scan.domain` says whether amplitudes or counts."""
-        return self.scan.patterns
+    def metadata(self) -> dict[str, Any]:
+        """Entries of the file beside the arrays."""
+        return self.scan.metadata | geometry_entries(self.scan.geometry)
 
     @property
     def probeGuess(self) -> NDArray[np.complex64]:
@@ -175,24 +148,9 @@ class RawData:
         return self.scan.probe[0] if len(self.scan.probe) == 1 else self.scan.probe
 
     @property
-    def objectGuess(self) -> NDArray[np.complex64] | None:
-        """(Y, X), where there is one."""
-        return self.scan.object_guess
-
-    @property
     def scan_index(self) -> NDArray[np.int64]:
         """(N,), which object a pattern belongs to."""
         return np.zeros(len(self.scan), np.int64) if self.scan.scan_index is None else self.scan.scan_index
-
-    @property
-    def Y(self) -> NDArray[np.complex64] | None:
-        """(N, H, W), ground-truth patches, where there are some."""
-        return self.scan.truth_patches
-
-    @property
-    def metadata(self) -> dict[str, Any]:
-        """What the file said beside the arrays."""
-        return self.scan.metadata | geometry_entries(self.scan.geometry)
 
     @property
     def _nominal(self) -> NDArray[np.float64]:
@@ -222,12 +180,12 @@ class RawData:
         """Groups of neighbouring patterns, as a dictionary.
 
         Without `n_groups` the whole scan is grouped: each pattern is the first one of `nsamples` groups. With it, so
-        many groups are drawn in all, the same ones for the same seed as the earlier system draws.
+        many groups are drawn in all, the same ones for the same seed as in legacy PtychoPINN.
 
         Args:
             N: rows (and columns) of the patterns.
             K: nearest neighbours from which a group is drawn; raised to what a group needs.
-            nsamples: groups for each pattern; 1 is the whole scan. It multiplies and never truncates.
+            nsamples: groups for each pattern; 1 is the whole scan.
             dataset_path: file of the data. Groups of the whole scan are kept beside it for the next time.
             seed: of the draws; with `n_groups`, None goes on with numpy's global stream.
             sequential_sampling: take the first patterns instead of drawing.
@@ -239,9 +197,9 @@ class RawData:
 
         Returns:
             `diffraction` (n, N, N, C), integers in their type, else float32; `X_full` float32, amplitudes whose mean
-            of sum X^2 is (N/2)^2; `coords_offsets`, `coords_start_offsets` (n, 1, 2, 1), mean (x, y) of each group;
-            `coords_relative`, `coords_start_relative` (n, 1, 2, C), that mean minus the position; `coords_nn`,
-            `coords_start_nn` (n, 1, 2, C), the positions; `nn_indices` (n, C); `Y` (n, N, N, C), ground truth or None;
+            of sum X^2 is (N/2)^2; `coords_offsets` (n, 1, 2, 1), mean (x, y) of each group; `coords_relative`
+            (n, 1, 2, C), that mean minus the position; `coords_nn` (n, 1, 2, C), the positions; these three with
+            `coords_start_` for nominal positions; `nn_indices` (n, C); `Y` (n, N, N, C), ground truth or None;
             `objectGuess` or None.
 
         Raises:
@@ -257,13 +215,23 @@ class RawData:
         if n_groups is None:
             index = whole_scan(scan, size, k, nsamples, seed, sequential_sampling, dataset_path)
         else:
-            k = neighbor_pool_size if enable_oversampling and neighbor_pool_size is not None else k
-            index = drawn_groups(scan, size, k, n_groups, seed, sequential_sampling, enable_oversampling)
+            stream = np.random.mtrand._rand  # numpy's global stream, which legacy PtychoPINN draws from
+            if seed is not None:
+                stream.seed(seed)
+            index = legacy_groups(
+                scan.positions_px,
+                group_size=size,
+                neighbors=neighbor_pool_size if enable_oversampling and neighbor_pool_size is not None else k,
+                n_groups=n_groups,
+                random_state=stream,
+                sequential=sequential_sampling,
+                oversample=enable_oversampling,
+            )
         return group_arrays(scan, index)
 
 
 def _pairs(xcoords: ArrayLike, ycoords: ArrayLike) -> NDArray[np.float64]:
     x, y = np.asarray(xcoords), np.asarray(ycoords)
     if x.ndim != 1 or x.shape != y.shape:
-        raise ScanError(f"coordinates have shapes {x.shape} and {y.shape}; the rule is two lists of the same length")
+        raise ScanError(f"coordinates must be two lists of the same length, got shapes {x.shape} and {y.shape}")
     return np.stack([y, x], axis=1)

@@ -1,58 +1,54 @@
-"""Shifts, patches and reassembly under the earlier names; images (B, H, W, C), offsets (B, 1, 2, C) of (x, y)."""
+"""Shifts, patches and reassembly under the legacy names; images (B, H, W, C), offsets (B, 1, 2, C) of (x, y)."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from ptycho import params
 from ptycho._carried import Table, carried_by
 from ptycho.model import Prediction, central_stitch
 from ptychopinn.config import ReconstructionConfig
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from ptychopinn.errors import PtychoPINNError
+from ptychopinn.physics import (
+    average,
+    bilinear_shift,
+    extract_patches,
+    intensity,
+    legacy,
+    shifted_probes,
+    split_position,
+    to_detector,
+)
+from ptychopinn.reconstruction import ScanStitcher
 
 
 def translate(imgs: NDArray[Any], offsets: NDArray[Any]) -> NDArray[Any]:
     """Images (B, H, W) or (B, H, W, C) moved by (dx, dy), bilinear, zero outside: out[y, x] = in[y - dy, x - dx].
 
-    Args:
-        imgs: real or complex.
-        offsets: (B, 2), the same for all channels of an image.
+    `imgs` may be real or complex; `offsets` (B, 2) are the same for all channels of an image.
     """
-    from ptychopinn.physics import bilinear_shift
-
     images = np.asarray(imgs)
-    groups = _groups_first(images if images.ndim == 4 else images[..., None])
-    moved = _channels_last(bilinear_shift(groups, _tensor(offsets).float().flip(-1)[:, None]))
+    shifts = np.asarray(offsets)[:, None, None]
+    moved = center_channels(images if images.ndim == 4 else images[..., None], -shifts)
     return moved if images.ndim == 4 else moved[..., 0]
 
 
 def center_channels(channels: NDArray[Any], offsets_xy: NDArray[Any]) -> NDArray[Any]:
     """Every channel (B, H, W, C) moved by minus its offset, so that what the group shares lies in one place."""
-    from ptychopinn.physics import bilinear_shift
-
     return _channels_last(bilinear_shift(_groups_first(channels), -_yx(offsets_xy).float()))
 
 
 def extract_patches_position(imgs: NDArray[Any], offsets_xy: NDArray[Any], jitter: float = 0.0) -> NDArray[Any]:
-    """Windows of `params.cfg["N"]` px of canvases (B, Y, X, 1) at their centre minus the offsets.
+    """Windows of `params.cfg["N"]` px of canvases (B, Y, X, 1) at their centre minus the offsets (B, 1, 2, C).
 
-    Args:
-        imgs: canvases.
-        offsets_xy: (B, 1, 2, C).
-        jitter: not used; positions are what they are.
-
-    Returns:
-        (B * C, N, N, 1), the channels of one canvas after each other.
+    Returns (B * C, N, N, 1), the channels of one canvas after each other; `jitter` has no effect.
 
     Raises:
         ValueError: a window leaves its canvas.
     """
-    from ptychopinn.errors import PtychoPINNError
-    from ptychopinn.physics import extract_patches
-
     canvas, size = _groups_first(imgs)[:, 0], int(params.get("N"))
     try:
         patches = extract_patches(canvas, canvas.shape[-1] // 2 - _yx(offsets_xy), (size, size))
@@ -64,12 +60,8 @@ def extract_patches_position(imgs: NDArray[Any], offsets_xy: NDArray[Any], jitte
 def reassemble_patches(channels: NDArray[Any], offsets_xy: NDArray[Any]) -> NDArray[Any]:
     """Patches (B, N, N, C) of each group merged on (B, R, R, 1), R = `params.get("padded_size")`.
 
-    The earlier formula: the sum of patches moved by minus their offsets (less the mean over the batch), over the
-    sum of moved central windows + 0.001. The models here merge by `ptychopinn.physics.merge_group` instead, which
-    weighs both sums alike.
+    The quotient of `ptychopinn.physics.legacy.merged_sums`; the models here merge by `ptychopinn.physics.merge_group`.
     """
-    from ptychopinn.physics import average
-
     placed, weight = _merged_sums(channels, offsets_xy)
     return average(placed, weight, fill=0, epsilon=1e-3)[..., None].numpy()
 
@@ -87,17 +79,8 @@ def trim_reconstruction(x: NDArray[Any], N: int | None = None) -> NDArray[Any]:
 def pad_and_diffract(input: NDArray[Any], h: int, w: int, pad: bool = True) -> tuple[NDArray[Any], NDArray[np.float32]]:
     """Exit waves (B, h, w, C) and their amplitudes at the detector, fftshift(abs(fft2)) / sqrt(h w).
 
-    Args:
-        input: complex exit waves.
-        h: rows.
-        w: columns.
-        pad: add zeros of a quarter of the size on every side first.
-
-    Returns:
-        The padded waves, and amplitudes of the same shape.
+    With `pad`, zeros of a quarter of the size are added on every side first; both results are as large.
     """
-    from ptychopinn.physics import to_detector
-
     waves = np.asarray(input)
     if pad:
         waves = np.pad(waves, ((0, 0), (h // 4, h // 4), (w // 4, w // 4), (0, 0)))
@@ -111,27 +94,21 @@ def shift_and_sum(obj_tensor: NDArray[Any], global_offsets: NDArray[Any], M: int
 
 
 def reassemble_position(obj_tensor: NDArray[Any], global_offsets: NDArray[Any], M: int = 20) -> NDArray[np.complex64]:
-    """One image of predicted patches.
+    """One image (Y, X, 1), complex64, of predicted patches.
 
     The offsets of a container remember their scan: patches go to their own positions, the result has exactly the
     frame of the scan's object guess, each pattern counts once, and where the steps are wider than the window, patches
-    weighted by the probe fill what would be holes; 1 where nothing was measured. Of plain offsets the earlier formula
-    makes the image: the central M px moved by +(offset - mean offset), over 1e-9 + moved ones, on a square of M plus
-    the largest offset, rounded up to even, on every side.
+    weighted by the probe fill what would be holes; 1 where nothing was measured. Plain offsets give the quotient of
+    `ptychopinn.physics.legacy.shift_and_sum`.
 
     Args:
         obj_tensor: (B, N, N, C) complex.
         global_offsets: (B, 1, 2, 1) or (B, 1, 1, 2) for one channel, (B, 1, 2, C) for C, (x, y), px.
         M: side of the window of each patch, px.
 
-    Returns:
-        (Y, X, 1) complex64.
-
     Raises:
         ValueError: shapes that do not fit.
     """
-    from ptychopinn.physics import average
-
     table = carried_by(global_offsets, Table)
     if table is not None:
         return _stitched(np.asarray(obj_tensor), table, carried_by(obj_tensor, Prediction), M)
@@ -141,87 +118,57 @@ def reassemble_position(obj_tensor: NDArray[Any], global_offsets: NDArray[Any], 
 def _stitched(
     patches: NDArray[Any], table: Table, prediction: Prediction | None, window_px: int
 ) -> NDArray[np.complex64]:
-    import torch
-
-    from ptychopinn.reconstruction import ScanStitcher
-
     if patches.shape[:1] + patches.shape[3:] != table.index.shape:
         raise ValueError(f"patches have shape {patches.shape}; the offsets belong to (B, C) = {table.index.shape}")
     prediction = prediction or _of_the_scan(table)
     flat = np.moveaxis(patches, -1, 1).reshape(-1, *patches.shape[1:3])[prediction.rows]
     stitcher = ScanStitcher(table.scan, central_stitch(prediction.config, window_px))
-    stitcher.add(
-        torch.from_numpy(flat.astype(np.complex64, copy=False)),
-        torch.from_numpy(prediction.power),
-        torch.from_numpy(prediction.positions_px),
-    )
+    parts = flat.astype(np.complex64, copy=False), prediction.power, prediction.positions_px
+    stitcher.add(*map(torch.from_numpy, parts))
     return stitcher.finish()[0][..., None]
 
 
 def _of_the_scan(table: Table) -> Prediction:
     """For patches that do not come from a model here: the scan's probe, whole positions, each pattern once."""
-    import torch
-
-    from ptychopinn.physics import intensity, shifted_probes, split_position
-
     members, rows = np.unique(table.index, return_index=True)
     whole, remainder = split_position(torch.from_numpy(table.scan.positions_px[members]))
     probes, _ = shifted_probes(torch.from_numpy(table.scan.probe), remainder.float())
     return Prediction(rows, intensity(probes).numpy(), whole.numpy(), ReconstructionConfig())
 
 
-def _shifted_sums(obj_tensor: NDArray[Any], global_offsets: NDArray[Any], M: int) -> "tuple[Tensor, Tensor]":
-    """Placed central windows and placed ones, (R, R) each, of the earlier formula."""
-    import torch
-
-    from ptychopinn.physics import accumulate
-
+def _shifted_sums(obj_tensor: NDArray[Any], global_offsets: NDArray[Any], M: int) -> tuple[Tensor, Tensor]:
     patches = _groups_first(_middle(np.asarray(obj_tensor), M)).to(torch.complex64)
     offsets = _yx(global_offsets)
     if offsets.shape[:2] != patches.shape[:2]:
         raise ValueError(
-            f"patches have shape {np.shape(obj_tensor)} and offsets {np.shape(global_offsets)}; the rule is one offset "
-            "for each patch, (B, 1, 2, C), or the offsets of a container"
+            f"there must be one offset for each patch, (B, 1, 2, C), got {np.shape(global_offsets)} for patches "
+            f"{np.shape(obj_tensor)}; or give the offsets of a container"
         )
-    positions = (offsets - offsets.mean((0, 1))).flatten(0, 1)
-    pad = int(positions.abs().max().ceil())
-    rows = patches.shape[-1] + 2 * (pad + pad % 2)
-    window = torch.ones(patches.shape[-2:])
-    return accumulate(patches.flatten(0, 1), window, rows // 2 + positions, (rows, rows))
+    return legacy.shift_and_sum(patches, offsets)
 
 
-def _merged_sums(channels: NDArray[Any], offsets_xy: NDArray[Any]) -> "tuple[Tensor, Tensor]":
-    """Placed patches and placed central windows, (B, R, R) each, of the earlier merge."""
-    from ptychopinn.physics import place_patches
-    from ptychopinn.physics.merge import central_window
-
-    patches, offsets = _groups_first(channels), _yx(offsets_xy).float()
-    rows = int(params.get("padded_size"))
-    positions = rows // 2 - (offsets - offsets.mean((0, 1)))
-    window = central_window((patches.shape[-2], patches.shape[-1])).expand(patches.shape)
-    return place_patches(patches, positions, (rows, rows)), place_patches(window, positions, (rows, rows))
+def _merged_sums(channels: NDArray[Any], offsets_xy: NDArray[Any]) -> tuple[Tensor, Tensor]:
+    return legacy.merged_sums(_groups_first(channels), _yx(offsets_xy).float(), int(params.get("padded_size")))
 
 
-def _tensor(values: NDArray[Any]) -> "Tensor":
-    import torch
-
+def _tensor(values: NDArray[Any]) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(values))
 
 
-def _groups_first(images: NDArray[Any]) -> "Tensor":
+def _groups_first(images: NDArray[Any]) -> Tensor:
     """(B, H, W, C) to (B, C, H, W)."""
     return _tensor(np.moveaxis(np.asarray(images), -1, 1))
 
 
-def _channels_last(images: "Tensor") -> NDArray[Any]:
+def _channels_last(images: Tensor) -> NDArray[Any]:
     return np.moveaxis(images.numpy(), 1, -1)
 
 
-def _yx(offsets: NDArray[Any]) -> "Tensor":
+def _yx(offsets: NDArray[Any]) -> Tensor:
     """(B, 1, 2, C), or (B, 1, 1, 2), of (x, y) to (B, C, 2) of (y, x)."""
     pairs = np.asarray(offsets)
     if pairs.ndim != 4 or pairs.shape[1] != 1 or 2 not in pairs.shape[2:]:
-        raise ValueError(f"offsets have shape {pairs.shape}; the rule is (B, 1, 2, C), or (B, 1, 1, 2)")
+        raise ValueError(f"offsets must have shape (B, 1, 2, C), or (B, 1, 1, 2), got {pairs.shape}")
     pairs = pairs[:, 0] if pairs.shape[2] == 1 else pairs[:, 0].transpose(0, 2, 1)
     return _tensor(pairs[..., ::-1])
 

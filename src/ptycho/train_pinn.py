@@ -1,12 +1,10 @@
-"""Training of a container under the earlier names."""
+"""Training of a container under the legacy names."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ptycho._groups import amplitude_factor
+from ptycho.config.config import TrainingConfig
 from ptycho.loader import PtychoDataContainer
-
-if TYPE_CHECKING:
-    from ptycho.config.config import TrainingConfig
 
 
 def calculate_intensity_scale(ptycho_data_container: PtychoDataContainer) -> float:
@@ -17,7 +15,7 @@ def calculate_intensity_scale(ptycho_data_container: PtychoDataContainer) -> flo
     return 1 / amplitude_factor(table.scan, table.index)
 
 
-def train(train_data: Any, config: "TrainingConfig") -> dict[str, Any]:
+def train(train_data: Any, config: TrainingConfig) -> dict[str, Any]:
     """Train on the patterns of a container; as `ptycho.workflows.components.train_cdi_model` without test data."""
     from ptycho.workflows.components import train_cdi_model
 

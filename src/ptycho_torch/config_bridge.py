@@ -4,18 +4,18 @@ dictionary: `update_legacy_dict(ptycho.params.cfg, to_training_config(...))`.
 What the PyTorch side has no field for comes from `overrides`, which win over everything.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from ptycho.config import config as legacy
+from ptycho.config.checks import one_of
 from ptycho_torch.config_params import DataConfig, InferenceConfig, ModelConfig, TrainingConfig
 from ptychopinn.errors import ConfigError
 
 Target = TypeVar("Target")
+Overrides = Mapping[str, Any] | None
 
 
 class Step(NamedTuple):
@@ -35,109 +35,50 @@ def _square(grid_size: tuple[int, int]) -> int:
     return rows
 
 
+def _kind(mode: str) -> str:
+    return "supervised" if one_of("mode", mode, ("Supervised", "Unsupervised")) == "Supervised" else "pinn"
+
+
 def _path(value: str | None) -> Path | None:
     return None if value is None else Path(value)
 
 
-def _same(*names: str) -> dict[str, Step]:
-    return {name: Step(name) for name in names}
-
-
-_KINDS = {"unsupervised": "pinn", "supervised": "supervised"}
-_SCHEDULERS = {"cosine": "WarmupCosine"}
-
-MODEL_STEPS: dict[type, dict[str, Step]] = {
-    DataConfig: {**_same("N", "probe_scale"), "grid_size": Step("gridsize", _square)},
-    ModelConfig: {
-        "mode": Step("model_type", lambda mode: _KINDS[mode.casefold()]),
-        "amp_activation": Step("amp_activation", lambda name: "swish" if name.casefold() == "silu" else name),
-        "probe_mask": Step("probe_mask", lambda mask: mask if isinstance(mask, bool) else mask is not None),
-        **_same(
-            "architecture",
-            "fno_modes",
-            "fno_width",
-            "fno_blocks",
-            "fno_cnn_blocks",
-            "learned_input_channels",
-            "fno_input_transform",
-            "max_hidden_channels",
-            "resnet_width",
-            "generator_output_mode",
-            "n_filters_scale",
-            "probe_mask_sigma",
-            "probe_mask_diameter",
-            "object_big",
-            "probe_big",
-            "pad_object",
-            "gaussian_smoothing_sigma",
-        ),
-    },
+_OTHERWISE = {
+    "grid_size": Step("gridsize", _square),
+    "mode": Step("model_type", _kind),
+    "amp_activation": Step("amp_activation", lambda name: "swish" if name.casefold() == "silu" else name),
+    "probe_mask": Step("probe_mask", lambda mask: mask if isinstance(mask, bool) else mask is not None),
+    "K": Step("neighbor_count"),
+    "loss_function": Step("nll_weight", also=("mae_weight",)),
+    "nll": Step("nll_weight", also=("mae_weight",)),
+    "epochs": Step("nepochs"),
+    "epochs_fine_tune": Step("nepochs"),
+    "scheduler": Step("scheduler", lambda name: "WarmupCosine" if name.casefold() == "cosine" else name),
+    "output_dir": Step("output_dir", Path),
+    "train_data_file": Step("train_data_file", _path),
+    "test_data_file": Step("test_data_file", _path),
+    "warmup_epochs": Step("lr_warmup_epochs"),
+    "min_lr_ratio": Step("lr_min_ratio"),
+    "n_subsample": Step(""),
 }
-"""Fields that become fields of `ptycho`'s `ModelConfig`."""
-
-_GROUPING = {"K": Step("neighbor_count"), "neighbor_count": Step("neighbor_count"), "n_groups": Step("n_groups")}
-
-TRAINING_STEPS: dict[type, dict[str, Step]] = {
-    DataConfig: {**_GROUPING, **_same("nphotons", "subsample_seed")},
-    ModelConfig: {
-        "loss_function": Step("nll_weight", lambda name: float(name.casefold() != "mae"), ("mae_weight",)),
-        **_same("intensity_scale_trainable"),
-    },
-    TrainingConfig: {
-        "epochs": Step("nepochs"),
-        "epochs_fine_tune": Step("nepochs"),
-        "nll": Step("nll_weight", float, ("mae_weight",)),
-        "scheduler": Step("scheduler", lambda name: _SCHEDULERS.get(name.casefold(), name)),
-        "output_dir": Step("output_dir", Path),
-        "train_data_file": Step("train_data_file", _path),
-        "test_data_file": Step("test_data_file", _path),
-        **_same(
-            "batch_size",
-            "n_groups",
-            "neighbor_count",
-            "torch_loss_mode",
-            "torch_mae_pred_l2_match_target",
-            "gradient_clip_val",
-            "gradient_clip_algorithm",
-            "optimizer",
-            "momentum",
-            "weight_decay",
-            "adam_beta1",
-            "adam_beta2",
-            "lr_warmup_epochs",
-            "lr_min_ratio",
-            "plateau_factor",
-            "plateau_patience",
-            "plateau_min_lr",
-            "plateau_threshold",
-        ),
-        "warmup_epochs": Step("lr_warmup_epochs"),
-        "min_lr_ratio": Step("lr_min_ratio"),
-    },
-}
-"""Fields that become fields of `ptycho`'s `TrainingConfig`."""
-
-INFERENCE_STEPS: dict[type, dict[str, Step]] = {DataConfig: {**_GROUPING, **_same("subsample_seed")}}
-"""Fields that become fields of `ptycho`'s `InferenceConfig`."""
+"""Fields with another name or value; `n_subsample` counts groups in one family and patterns in the other."""
 
 
-def to_model_config(
-    data: DataConfig, model: ModelConfig, overrides: Mapping[str, Any] | None = None
-) -> legacy.ModelConfig:
-    """The older model settings.
+def steps(source: type, target: type) -> dict[str, Step]:
+    """Fields of a PyTorch dataclass that become fields of an older one: those of the same name, and `_OTHERWISE`."""
+    known = {item.name for item in fields(target)}
+    pairs = ((item.name, _OTHERWISE.get(item.name, Step(item.name))) for item in fields(source))
+    return {name: step for name, step in pairs if step.field in known}
 
-    Args:
-        data: pattern size and grid.
-        model: network and probe.
-        overrides: fields of the older class.
+
+def to_model_config(data: DataConfig, model: ModelConfig, overrides: Overrides = None) -> legacy.ModelConfig:
+    """The older model settings; `overrides` are fields of the older class, here and below.
 
     Raises:
         ConfigError: a grid that is not square, or an unknown mode.
         TypeError: an override that is no field.
     """
-    if model.mode.casefold() not in _KINDS:
-        raise ConfigError(f"Invalid mode {model.mode!r}. Expected one of ['Supervised', 'Unsupervised'].")
-    return _build(legacy.ModelConfig, _values(MODEL_STEPS, (data, model), overrides), overrides)
+    return _build(legacy.ModelConfig, (data, model), {}, overrides)
 
 
 def to_training_config(
@@ -145,44 +86,27 @@ def to_training_config(
     data: DataConfig,
     pt_model: ModelConfig,
     training: TrainingConfig,
-    overrides: Mapping[str, Any] | None = None,
+    overrides: Overrides = None,
 ) -> legacy.TrainingConfig:
     """The older training settings; `loss_function="MAE"` and `nll=False` both give `nll_weight` 0, `mae_weight` 1.
-
-    Args:
-        model_config: what `to_model_config` made.
-        data: grouping.
-        pt_model: losses and scale.
-        training: budget and optimiser.
-        overrides: fields of the older class; `n_subsample` among them, which counts patterns there, and not groups.
 
     Raises:
         TypeError: an override that is no field.
     """
-    values = _values(TRAINING_STEPS, (data, pt_model, training), overrides)
     likelihood = training.nll and pt_model.loss_function.casefold() == "poisson"
-    values |= {
+    values = {
         "model": model_config,
         "nepochs": training.epochs + training.epochs_fine_tune,
         "nll_weight": float(likelihood),
         "mae_weight": float(not likelihood),
     }
-    return _build(legacy.TrainingConfig, values, overrides)
+    return _build(legacy.TrainingConfig, (data, pt_model, training), values, overrides)
 
 
 def to_inference_config(
-    model_config: legacy.ModelConfig,
-    data: DataConfig,
-    inference: InferenceConfig,
-    overrides: Mapping[str, Any] | None = None,
+    model_config: legacy.ModelConfig, data: DataConfig, inference: InferenceConfig, overrides: Overrides = None
 ) -> legacy.InferenceConfig:
-    """The older settings of a reconstruction.
-
-    Args:
-        model_config: what `to_model_config` made.
-        data: grouping.
-        inference: has no field that the older class knows.
-        overrides: fields of the older class; `model_path` and `test_data_file` must be among them.
+    """The older settings of a reconstruction; `overrides` must have `model_path` and `test_data_file`.
 
     Raises:
         ConfigError: one of these two is missing.
@@ -190,29 +114,21 @@ def to_inference_config(
     """
     missing = [name for name in ("model_path", "test_data_file") if name not in (overrides or {})]
     if missing:
-        raise ConfigError(f"the PyTorch settings do not know {' and '.join(missing)}; give them in overrides")
-    values = _values(INFERENCE_STEPS, (data, inference), overrides)
-    return _build(legacy.InferenceConfig, {"model": model_config, **values}, overrides)
+        raise ConfigError(f"the PyTorch settings have no {' and '.join(missing)}; give them in overrides")
+    return _build(legacy.InferenceConfig, (data, inference), {"model": model_config}, overrides)
 
 
-def _values(
-    steps: Mapping[type, Mapping[str, Step]], sources: tuple[Any, ...], overrides: Mapping[str, Any] | None
-) -> dict[str, Any]:
-    """Field -> value; of two fields with one target the later one wins where it is not at its default."""
-    values: dict[str, Any] = {}
-    for source in sources:
-        default = type(source)()
-        for name, step in steps.get(type(source), {}).items():
-            value = getattr(source, name)
-            if step.field in (overrides or {}) or (step.field in values and value == getattr(default, name)):
-                continue
-            values[step.field] = step.translate(value)
-    return values
-
-
-def _build(kind: type[Target], values: Mapping[str, Any], overrides: Mapping[str, Any] | None) -> Target:
-    known = {item.name for item in fields(kind)}  # type: ignore[arg-type]
-    unknown = sorted(set(overrides or {}) - known)
+def _build(kind: type[Target], sources: tuple[Any, ...], values: Mapping[str, Any], overrides: Overrides) -> Target:
+    """The older dataclass; of two fields with one target the later one wins where it is not at its default."""
+    given = {**values, **(overrides or {})}
+    unknown = sorted(set(given) - {item.name for item in fields(kind)})  # type: ignore[arg-type]
     if unknown:
         raise TypeError(f"{kind.__name__} has no field {', '.join(unknown)}; overrides name fields of that class")
-    return kind(**{**values, **(overrides or {})})
+    found: dict[str, Any] = {}
+    for source in sources:
+        default = type(source)()
+        for name, step in steps(type(source), kind).items():
+            value = getattr(source, name)
+            if step.field not in given and (step.field not in found or value != getattr(default, name)):
+                found[step.field] = step.translate(value)
+    return kind(**found, **given)

@@ -1,13 +1,12 @@
 """From the settings of `ptycho.config.config` to the four PyTorch dataclasses."""
 
-from __future__ import annotations
-
 import logging
 from typing import Any
 
+from ptycho.config.config import ModelConfig as LegacyModelConfig
 from ptycho.config.config import PyTorchExecutionConfig
 from ptycho.config.config import TrainingConfig as LegacyTrainingConfig
-from ptycho_torch.config_bridge import MODEL_STEPS, TRAINING_STEPS
+from ptycho_torch.config_bridge import steps
 from ptycho_torch.config_params import DataConfig, InferenceConfig, ModelConfig, TrainingConfig
 
 logger = logging.getLogger("ptychopinn-torch")
@@ -31,7 +30,6 @@ def torch_configs(config: LegacyTrainingConfig, execution: PyTorchExecutionConfi
         config: model and training run.
         execution: hardware and bookkeeping; their defaults without it.
 
-    >>> from ptycho.config.config import ModelConfig as LegacyModelConfig
     >>> configs = torch_configs(LegacyTrainingConfig(LegacyModelConfig(gridsize=3), nepochs=2))
     >>> configs["data_config"].C, configs["training_config"].epochs
     (9, 2)
@@ -41,72 +39,61 @@ def torch_configs(config: LegacyTrainingConfig, execution: PyTorchExecutionConfi
         lost.append("the ratio of nll_weight and mae_weight")
     if lost:
         logger.warning("the PyTorch settings have no field for %s", ", ".join(lost))
-    return {
-        "data_config": _data_config(config),
-        "model_config": _model_config(config),
-        "training_config": _training_config(config, execution or PyTorchExecutionConfig()),
-        "inference_config": _inference_config(execution or PyTorchExecutionConfig()),
-    }
-
-
-def _data_config(config: LegacyTrainingConfig) -> DataConfig:
-    size = config.model.gridsize
-    return DataConfig(
-        N=config.model.N,
-        C=size**2,
-        grid_size=(size, size),
-        K=config.neighbor_count,
-        n_subsample=1,
-        n_groups=config.n_groups,
-        nphotons=config.nphotons,
-        probe_scale=config.model.probe_scale,
-        subsample_seed=config.subsample_seed,
-        x_bounds=(0.0, 1.0),
-        y_bounds=(0.0, 1.0),
-    )
-
-
-def _model_config(config: LegacyTrainingConfig) -> ModelConfig:
-    model = config.model
+    run, model = execution or PyTorchExecutionConfig(), config.model
     size = model.gridsize**2
-    same = {name: getattr(model, name) for name, step in MODEL_STEPS[ModelConfig].items() if step.field == name}
-    return ModelConfig(
-        **same | {"amp_activation": "silu" if model.amp_activation == "swish" else model.amp_activation},
-        mode="Supervised" if model.model_type == "supervised" else "Unsupervised",
-        C_model=size,
-        C_forward=size,
-        decoder_last_amp_channels=size,
-        training_patch_weighting="probe",
-        intensity_scale_trainable=config.intensity_scale_trainable,
-        loss_function="Poisson" if config.nll_weight > 0 else "MAE",
-    )
-
-
-def _training_config(config: LegacyTrainingConfig, execution: PyTorchExecutionConfig) -> TrainingConfig:
-    names = (name for name, step in TRAINING_STEPS[TrainingConfig].items() if step.field == name)
-    same = {name: getattr(config, name) for name in names if name not in ("neighbor_count", "n_groups")}
-    paths = {
-        name: None if same[name] is None else str(same[name])
-        for name in ("output_dir", "train_data_file", "test_data_file")
+    data = {
+        "C": size,
+        "grid_size": (model.gridsize, model.gridsize),
+        "K": config.neighbor_count,
+        "n_subsample": 1,
+        "neighbor_count": None,
+        "x_bounds": (0.0, 1.0),
+        "y_bounds": (0.0, 1.0),
     }
-    clipped = {"gradient_clip_algorithm": execution.gradient_clip_algorithm} if execution.gradient_clip_val else {}
-    return TrainingConfig(
-        **same | paths | clipped | {"gradient_clip_val": execution.gradient_clip_val or config.gradient_clip_val},
-        epochs=config.nepochs,
-        nll=config.nll_weight > 0,
-        device="cuda" if execution.accelerator in ("auto", "gpu") else execution.accelerator,
-        n_devices=execution.devices,
-        strategy=execution.strategy,
-        learning_rate=execution.learning_rate,
-        num_workers=execution.num_workers,
-        accum_steps=execution.accum_steps,
-    )
+    network = {
+        "amp_activation": "silu" if model.amp_activation == "swish" else model.amp_activation,
+        "mode": "Supervised" if model.model_type == "supervised" else "Unsupervised",
+        "C_model": size,
+        "C_forward": size,
+        "decoder_last_amp_channels": size,
+        "training_patch_weighting": "probe",
+        "loss_function": "Poisson" if config.nll_weight > 0 else "MAE",
+    }
+    clipped = run if run.gradient_clip_val else config
+    paths = {name: getattr(config, name) for name in ("output_dir", "train_data_file", "test_data_file")}
+    training = {
+        **{name: None if path is None else str(path) for name, path in paths.items()},
+        "n_groups": None,
+        "neighbor_count": None,
+        "epochs": config.nepochs,
+        "nll": config.nll_weight > 0,
+        "gradient_clip_val": clipped.gradient_clip_val,
+        "gradient_clip_algorithm": clipped.gradient_clip_algorithm,
+        "device": "cuda" if run.accelerator in ("auto", "gpu") else run.accelerator,
+        "n_devices": run.devices,
+        "strategy": run.strategy,
+        "learning_rate": run.learning_rate,
+        "num_workers": run.num_workers,
+        "accum_steps": run.accum_steps,
+    }
+    return {
+        "data_config": DataConfig(**_same(DataConfig, config, model) | data),
+        "model_config": ModelConfig(**_same(ModelConfig, config, model) | network),
+        "training_config": TrainingConfig(**_same(TrainingConfig, config) | training),
+        "inference_config": InferenceConfig(
+            patch_weighting="uniform",
+            middle_trim=run.middle_trim or 20,
+            batch_size=run.inference_batch_size or InferenceConfig.batch_size,
+            pad_eval=run.pad_eval,
+        ),
+    }
 
 
-def _inference_config(execution: PyTorchExecutionConfig) -> InferenceConfig:
-    return InferenceConfig(
-        patch_weighting="uniform",
-        middle_trim=execution.middle_trim or 20,
-        batch_size=execution.inference_batch_size or InferenceConfig.batch_size,
-        pad_eval=execution.pad_eval,
-    )
+def _same(kind: type, *sources: LegacyTrainingConfig | LegacyModelConfig) -> dict[str, Any]:
+    """The fields that a PyTorch dataclass shares with the older ones."""
+    return {
+        name: getattr(source, name)
+        for source in sources
+        for name, step in steps(kind, type(source)).items()
+        if step.field == name
+    }

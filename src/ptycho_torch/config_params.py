@@ -1,202 +1,248 @@
 """The settings of the PyTorch contract: mutable, picklable, and cheap to import (no torch, no Lightning).
 
-Fields and defaults are those that ptychodus 1.7.0 passes; the rest is what earlier scripts set. Values are checked by
+Fields and defaults are those that ptychodus 1.7.0 passes; the rest is what legacy scripts set. Values are checked by
 `ptycho_torch.to_recipe.recipe_of`, not at construction; an unknown name raises `TypeError`.
-Each field's way into a recipe stands in docs/config-mapping.md.
+Where a setting arrives stands on its field; docs/config-mapping.md is made of it.
 """
 
-from __future__ import annotations
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any, Literal
 
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from ptycho.config import shared
+from ptycho.config.arrival import ANY, jointly, not_available, nowhere, read_by, sets
+from ptycho.config.shared import COSINE, OTHER_NETWORK, OWN_SCALE, WHOLE_CANVAS
+
+_RULES = {"Nearest": "nearest", "Min_dist": "min_distance", "4_quadrant": "four_quadrants"}
+_MERGES = {"central_mask": "central", "probe": "probe", "uniform": "uniform"}
+
+_OWN_NETWORK = nowhere("the network is a plain U-Net; `n_filters_scale` sets its width")
+_ATTENTION = nowhere(_OWN_NETWORK.how, False)
+_STAGES = nowhere("training in stages is not available yet")
+_NO_STAGES = not_available(_STAGES.how)
+_API = read_by("`ptycho_torch.api`")
+_NAME = read_by("`ptycho_torch.api`", "kept with the model")
+_SIMULATION = read_by("`ptycho_torch.datagen.simulate_multiple_experiments`")
+_NO_GRADIENT_LOG = nowhere("the norm of the gradient is not logged")
+_NO_PATCH_LOG = nowhere("patches are not logged")
+_NO_VARIANCE = nowhere("there is no such term; `amp_loss` = Mean_Deviation is similar")
+_ONE_PATTERN = nowhere("every pattern has a patch of its own; a number that differs from C is named in the log", ANY)
+
+_DOMAIN = sets(
+    "data.domain",
+    "`normalized_amplitude` is `amplitude`; the default becomes `auto`, which recognises counts",
+    {"normalized_amplitude": "amplitude", "count_intensity": "auto"}.__getitem__,
+)
+_SIZE = read_by("`ptycho_torch.api`", "the size of a model is that of the patterns it is trained on")
+_GROUP = jointly(
+    "data.group_size",
+    "training.patterns_per_step",
+    how="any number; a step holds `batch_size` groups; 1 merges the usual 16, and a step holds `batch_size` patterns; "
+    "a warning names `grid_size` or `C_model` where they differ",
+)
+_PER_PATTERN = jointly("data.groups_per_pattern", how="at most as many as there are different groups")
+_GRID = read_by("`ptycho_torch.config_bridge`", "a group has `C` patterns, on any kind of grid")
+_NEAREST = {"neighbor_function": ("Min_dist",)}
+_FARTHEST = sets(
+    "data.max_distance_px",
+    "with the other rules 3 px would leave most positions without neighbours",
+    given=_NEAREST,
+)
+_RULE = sets("data.neighbor_rule", "", _RULES.__getitem__)
+_ANY_SCAN = nowhere("neighbours are found by their distance on any scan")
+_KIND = sets("model.kind", "`Unsupervised` is `pinn`", {"Unsupervised": "pinn", "Supervised": "supervised"}.__getitem__)
+_BOTH_PARTS = nowhere("every generator gives real and imaginary part", "real_imag")
+_ONLY_DISK = not_available("only a disk is known: probe_mask=True and probe_mask_diameter")
+_LIGHTNING = nowhere("training always runs on Lightning, and nothing is sent to MLflow")
+_BOUNDS = "for training only; every position is reconstructed"
+_N_GROUPS = jointly("data.n_groups", how="instead of `n_subsample` groups for every pattern")
+_NEIGHBORS = jointly("data.neighbors", how="instead of `K`")
+_RAMP = nowhere("a phase ramp of the probe shifts every pattern alike and is kept")
+_MASK = replace(shared.MASK, how=f"{shared.MASK.how}; a mask given as an array is refused")
+_DIAMETER = jointly("model.probe.mask_radius", how=shared.DIAMETER, given={"probe_mask": (True,)})
+_MERGE_WEIGHT = sets("model.merge.weight", "`central_mask` is `central`, half of each side", _MERGES.__getitem__)
+_LOSS = jointly(
+    "model.loss.poisson_weight",
+    "model.loss.amplitude_mae_weight",
+    how="`MAE` in any of `loss_function`, `nll`, `torch_loss_mode` leaves only the amplitude MAE",
+)
+_AMPLITUDE_TERMS = ("model.loss.amplitude_total_variation_weight", "model.loss.amplitude_mean_deviation_weight")
+_PHASE_TERMS = ("model.loss.phase_total_variation_weight", "model.loss.phase_mean_deviation_weight")
+_AMPLITUDE_WEIGHT = jointly(*_AMPLITUDE_TERMS, how="the weight of `amp_loss`", given={"amp_loss": (ANY,)})
+_PHASE_WEIGHT = jointly(*_PHASE_TERMS, how="the weight of `phase_loss`", given={"phase_loss": (ANY,)})
+_WARMUP = sets("training.warmup_epochs", "instead of `lr_warmup_epochs`", given=COSINE, leaves=(0,))
+_END = sets("training.min_lr_ratio", "instead of `lr_min_ratio`", given=COSINE, leaves=(0.1,))
+_WINDOW = sets("reconstruction.window_px", given={"patch_weighting": ("uniform",)})
+_BATCH = sets(
+    "reconstruction.batch_size",
+    "the default of 1000 leaves that of the recipe, 64, with which large patterns fit into memory",
+    leaves=(1000,),
+)
+_WEIGHT = sets(
+    "reconstruction.weight",
+    "`uniform` is `central` with a window of `middle_trim`, where patches are weighted by their illumination",
+    {"uniform": "central", "probe": "probe"}.__getitem__,
+    also=("reconstruction.window_px",),
+)
+
+AuxiliaryLoss = Literal["Total_Variation", "Mean_Deviation"] | None
 
 
 @dataclass
 class DataConfig:
     """How patterns are grouped and scaled. `C` patterns make a group; `n_subsample` groups are drawn per position."""
 
-    nphotons: float = 1e5
-    scale_contract_version: Literal["ci_intensity_v2", "legacy_v1"] = "ci_intensity_v2"
-    measurement_domain: Literal["count_intensity", "normalized_amplitude"] = "count_intensity"
-    N: int = 128
-    C: int = 4
-    K: int = 6
-    K_quadrant: int = 30
-    n_subsample: int = 7
-    subsample_seed: int | None = None
-    grid_size: tuple[int, int] = (2, 2)
-    neighbor_function: Literal["Nearest", "Min_dist", "4_quadrant"] = "Nearest"
-    min_neighbor_distance: float = 0.0
-    max_neighbor_distance: float = 3.0
-    scan_pattern: Literal["Isotropic", "Rectangular"] = "Isotropic"
-    normalize: Literal["Group", "Batch", "None"] = "Batch"
-    probe_scale: float = 4.0
-    probe_normalize: bool = True
-    data_scaling: Literal["Parseval", "Max"] = "Parseval"
-    phase_subtraction: bool = True
-    x_bounds: tuple[float, float] = (0.1, 0.9)
-    y_bounds: tuple[float, float] = (0.1, 0.9)
-    probe_ramp_removal: bool = False
-    n_groups: int | None = None
-    neighbor_count: int | None = None
+    nphotons: Annotated[float, shared.PHOTONS] = 1e5
+    scale_contract_version: Annotated[Literal["ci_intensity_v2", "legacy_v1"], OWN_SCALE] = "ci_intensity_v2"
+    measurement_domain: Annotated[Literal["count_intensity", "normalized_amplitude"], _DOMAIN] = "count_intensity"
+    N: Annotated[int, _SIZE] = 128
+    C: Annotated[int, _GROUP] = 4
+    K: Annotated[int, shared.NEIGHBORS] = 6
+    K_quadrant: Annotated[int, nowhere("neighbours in the four quadrants are chosen among eight times K")] = 30
+    n_subsample: Annotated[int, _PER_PATTERN] = 7
+    subsample_seed: Annotated[int | None, shared.SEED] = None
+    grid_size: Annotated[tuple[int, int], _GRID] = (2, 2)
+    neighbor_function: Annotated[Literal["Nearest", "Min_dist", "4_quadrant"], _RULE] = "Nearest"
+    min_neighbor_distance: Annotated[float, sets("data.min_distance_px", given=_NEAREST)] = 0.0
+    max_neighbor_distance: Annotated[float, _FARTHEST] = 3.0
+    scan_pattern: Annotated[Literal["Isotropic", "Rectangular"], _ANY_SCAN] = "Isotropic"
+    normalize: Annotated[Literal["Group", "Batch", "None"], OWN_SCALE] = "Batch"
+    probe_scale: Annotated[float, OWN_SCALE] = 4.0
+    probe_normalize: Annotated[bool, OWN_SCALE] = True
+    data_scaling: Annotated[Literal["Parseval", "Max"], OWN_SCALE] = "Parseval"
+    phase_subtraction: Annotated[bool, nowhere("labels are taken as they are", ANY)] = True
+    x_bounds: Annotated[tuple[float, float], sets("data.bounds_x", _BOUNDS, tuple)] = (0.1, 0.9)
+    y_bounds: Annotated[tuple[float, float], sets("data.bounds_y", _BOUNDS, tuple)] = (0.1, 0.9)
+    probe_ramp_removal: Annotated[bool, _RAMP] = False
+    n_groups: Annotated[int | None, _N_GROUPS] = None
+    neighbor_count: Annotated[int | None, _NEIGHBORS] = None
 
 
 @dataclass
-class ModelConfig:
+class ModelConfig(shared.NetworkSettings):
     """What the network is, what it is compared with, and how."""
 
-    mode: Literal["Supervised", "Unsupervised"] = "Unsupervised"
-    architecture: Literal["cnn", "ffno", "fno", "fno_vanilla", "hybrid", "neuralop_uno"] = "cnn"
-    fno_modes: int = 12
-    fno_width: int = 32
-    fno_blocks: int = 4
-    fno_cnn_blocks: int = 2
-    learned_input_channels: int = 1
-    fno_input_transform: Literal["none", "sqrt", "log1p", "instancenorm"] = "none"
-    max_hidden_channels: int | None = None
-    resnet_width: int | None = None
-    spectral_bottleneck_blocks: int = 6
-    spectral_bottleneck_modes: int = 12
-    spectral_bottleneck_share_weights: bool = True
-    spectral_bottleneck_gate_init: float = 0.1
-    spectral_bottleneck_gate_mode: Literal["shared", "per_block"] = "shared"
-    generator_output_mode: Literal["real_imag", "amp_phase_logits", "amp_phase"] = "real_imag"
-    cnn_output_mode: Literal["amp_phase", "real_imag"] = "amp_phase"
-    use_shared_decoder: bool = False
-    intensity_scale_trainable: bool = False
-    intensity_scale: float = 10000.0
-    max_position_jitter: int = 10
-    num_datasets: int = 1
-    C_model: int = 4
-    n_filters_scale: int = 2
-    amp_activation: Literal["silu", "sigmoid", "swish", "softplus", "relu"] = "silu"
-    batch_norm: bool = False
-    probe_mask: Any = None
-    probe_mask_tensor: Any = None
-    probe_mask_sigma: float = 1.0
-    probe_mask_diameter: float | None = None
-    edge_pad: int = 10
-    decoder_last_c_outer_fraction: float = 0.125
-    decoder_last_amp_channels: int = 4
-    use_legacy_decoder_channel_override: bool = False
-    eca_encoder: bool = False
-    cbam_encoder: bool = True
-    cbam_bottleneck: bool = False
-    cbam_decoder: bool = False
-    eca_decoder: bool = False
-    spatial_decoder: bool = False
-    decoder_spatial_kernel: int = 7
-    object_big: bool = True
-    probe_big: bool = True
-    offset: int = 6
-    C_forward: int = 4
-    training_patch_weighting: Literal["central_mask", "probe", "uniform"] = "central_mask"
-    physics_forward_mode: Literal["amplitude", "rectangular_scaled"] = "amplitude"
-    rect_s1s2_trainable: bool = True
-    rect_s1s2_init: Literal["ones", "data"] = "ones"
-    amplitude_physics_gain: float = 1.0
-    pad_object: bool = True
-    gaussian_smoothing_sigma: float = 0.0
-    loss_function: Literal["MAE", "Poisson"] = "Poisson"
-    amp_loss: Literal["Total_Variation", "Mean_Deviation"] | None = None
-    phase_loss: Literal["Total_Variation", "Mean_Deviation"] | None = None
-    amp_loss_coeff: float = 1.0
-    phase_loss_coeff: float = 1.0
-    probe_reference_coeff: float = 0.0
-    amplitude_variance_loss: bool = False
-    amplitude_variance_coeff: float = 0.01
+    mode: Annotated[Literal["Supervised", "Unsupervised"], _KIND] = "Unsupervised"
+    spectral_bottleneck_blocks: Annotated[int, OTHER_NETWORK] = 6
+    spectral_bottleneck_modes: Annotated[int, OTHER_NETWORK] = 12
+    spectral_bottleneck_share_weights: Annotated[bool, OTHER_NETWORK] = True
+    spectral_bottleneck_gate_init: Annotated[float, OTHER_NETWORK] = 0.1
+    spectral_bottleneck_gate_mode: Annotated[Literal["shared", "per_block"], OTHER_NETWORK] = "shared"
+    cnn_output_mode: Annotated[Literal["amp_phase", "real_imag"], _BOTH_PARTS] = "amp_phase"
+    use_shared_decoder: Annotated[bool, nowhere("one decoder gives both parts of the patch")] = False
+    intensity_scale_trainable: Annotated[bool, shared.SCALE_TRAINABLE] = False
+    intensity_scale: Annotated[float, nowhere("the scale is measured from the counts")] = 10000.0
+    max_position_jitter: Annotated[int, nowhere("the canvas of a group is as large as its positions need")] = 10
+    num_datasets: Annotated[int, nowhere("taken from the files")] = 1
+    C_model: Annotated[int, _ONE_PATTERN] = 4
+    n_filters_scale: Annotated[int, shared.WIDTH] = 2
+    amp_activation: Annotated[Literal["silu", "sigmoid", "swish", "softplus", "relu"], shared.NO_ACTIVATION] = "silu"
+    batch_norm: Annotated[bool, nowhere("the network has group normalisation")] = False
+    probe_mask: Annotated[Any, _MASK] = None
+    probe_mask_tensor: Annotated[Any, _ONLY_DISK] = None
+    probe_mask_diameter: Annotated[float | None, _DIAMETER] = None
+    edge_pad: Annotated[int, WHOLE_CANVAS] = 10
+    decoder_last_c_outer_fraction: Annotated[float, _OWN_NETWORK] = 0.125
+    decoder_last_amp_channels: Annotated[int, _ONE_PATTERN] = 4
+    use_legacy_decoder_channel_override: Annotated[bool, _OWN_NETWORK] = False
+    eca_encoder: Annotated[bool, _OWN_NETWORK] = False
+    cbam_encoder: Annotated[bool, _ATTENTION] = True
+    cbam_bottleneck: Annotated[bool, _OWN_NETWORK] = False
+    cbam_decoder: Annotated[bool, _OWN_NETWORK] = False
+    eca_decoder: Annotated[bool, _OWN_NETWORK] = False
+    spatial_decoder: Annotated[bool, _OWN_NETWORK] = False
+    decoder_spatial_kernel: Annotated[int, _OWN_NETWORK] = 7
+    offset: Annotated[int, nowhere("offsets are those of the positions")] = 6
+    C_forward: Annotated[int, _ONE_PATTERN] = 4
+    training_patch_weighting: Annotated[Literal["central_mask", "probe", "uniform"], _MERGE_WEIGHT] = "central_mask"
+    physics_forward_mode: Annotated[Literal["amplitude", "rectangular_scaled"], OWN_SCALE] = "amplitude"
+    rect_s1s2_trainable: Annotated[bool, OWN_SCALE] = True
+    rect_s1s2_init: Annotated[Literal["ones", "data"], OWN_SCALE] = "ones"
+    amplitude_physics_gain: Annotated[float, OWN_SCALE] = 1.0
+    loss_function: Annotated[Literal["MAE", "Poisson"], _LOSS] = "Poisson"
+    amp_loss: Annotated[AuxiliaryLoss, jointly(*_AMPLITUDE_TERMS, how="one of them")] = None
+    phase_loss: Annotated[AuxiliaryLoss, jointly(*_PHASE_TERMS, how="one of them")] = None
+    amp_loss_coeff: Annotated[float, _AMPLITUDE_WEIGHT] = 1.0
+    phase_loss_coeff: Annotated[float, _PHASE_WEIGHT] = 1.0
+    probe_reference_coeff: Annotated[float, nowhere("the probe is fixed; no term compares it with a reference")] = 0.0
+    amplitude_variance_loss: Annotated[bool, _NO_VARIANCE] = False
+    amplitude_variance_coeff: Annotated[float, _NO_VARIANCE] = 0.01
 
 
 @dataclass
-class TrainingConfig:
+class TrainingConfig(shared.OptimizerSettings):
     """Budget, optimiser, hardware and names of a training run."""
 
-    training_directories: list[str] = field(default_factory=list)
-    nll: bool = True
-    device: str = "cuda"
-    strategy: str | None = "ddp_spawn"
-    n_devices: int | str = 1
-    framework: Literal["Default", "Lightning"] = "Lightning"
-    orchestrator: Literal["Mlflow", "Lightning"] = "Lightning"
-    learning_rate: float = 1e-3
-    epochs: int = 50
-    batch_size: int = 16
-    epochs_fine_tune: int = 0
-    fine_tune_gamma: float = 0.1
-    scheduler: Literal["Default", "Exponential", "WarmupCosine", "ReduceLROnPlateau", "Cosine", "Constant"] = "Default"
-    lr_warmup_epochs: int = 0
-    lr_min_ratio: float = 0.1
-    plateau_factor: float = 0.5
-    plateau_patience: int = 2
-    plateau_min_lr: float = 5e-5
-    plateau_threshold: float = 0.0
-    num_workers: int = 4
-    accum_steps: int = 1
-    gradient_clip_val: float | None = None
-    gradient_clip_algorithm: Literal["norm", "value", "agc"] = "norm"
-    optimizer: Literal["adam", "adamw", "sgd"] = "adam"
-    momentum: float = 0.9
-    weight_decay: float = 0.0
-    adam_beta1: float = 0.9
-    adam_beta2: float = 0.999
-    log_grad_norm: bool = False
-    grad_norm_log_freq: int = 1
-    stage_1_epochs: int = 0
-    stage_2_epochs: int = 0
-    stage_3_epochs: int = 0
-    physics_weight_schedule: Literal["linear", "cosine", "exponential"] = "cosine"
-    stage_3_lr_factor: float = 0.1
-    torch_loss_mode: Literal["poisson", "mae"] = "poisson"
-    torch_mae_pred_l2_match_target: bool = False
-    experiment_name: str = "Synthetic_Runs"
-    notes: str = ""
-    model_name: str = "PtychoPINNv2"
-    output_dir: str = "training_outputs"
-    train_data_file: str | None = None
-    test_data_file: str | None = None
-    n_groups: int | None = None
-    neighbor_count: int | None = None
-    warmup_epochs: int = 0
-    min_lr_ratio: float = 0.1
-    enable_staged_finetuning: bool = False
-    finetune_stage1_epochs: int = 7
-    finetune_stage2_epochs: int = 7
-    finetune_stage3_epochs: int = 5
-    finetune_stage1_lr_decoder: float = 0.1
-    finetune_stage2_lr_encoder_top: float = 0.01
-    finetune_stage2_lr_decoder: float = 0.05
-    finetune_stage2_lr_phase_head: float = 0.1
-    finetune_stage3_lr_encoder_bottom: float = 0.005
-    finetune_stage3_lr_encoder_top: float = 0.01
-    finetune_stage3_lr_decoder: float = 0.02
-    finetune_stage3_lr_phase_head: float = 0.05
-    finetune_skip_stage3: bool = True
-    finetune_early_stop_patience: int = 3
-    finetune_val_split: float = 0.05
+    training_directories: Annotated[list[str], _API] = field(default_factory=list)
+    nll: Annotated[bool, _LOSS] = True
+    device: Annotated[str, shared.DEVICE] = "cuda"
+    strategy: Annotated[str | None, shared.STRATEGY] = "ddp_spawn"
+    n_devices: Annotated[int | str, shared.DEVICES] = 1
+    framework: Annotated[Literal["Default", "Lightning"], _LIGHTNING] = "Lightning"
+    orchestrator: Annotated[Literal["Mlflow", "Lightning"], _LIGHTNING] = "Lightning"
+    learning_rate: Annotated[float, sets("training.learning_rate")] = 1e-3
+    epochs: Annotated[int, jointly("training.epochs", how="with `epochs_fine_tune` on top")] = 50
+    batch_size: Annotated[int, shared.BATCH] = 16
+    epochs_fine_tune: Annotated[int, jointly("training.epochs", how="on top of `epochs`, with one schedule")] = 0
+    fine_tune_gamma: Annotated[float, nowhere("the schedule lowers the learning rate over the whole run")] = 0.1
+    num_workers: Annotated[int, shared.NO_WORKERS] = 4
+    accum_steps: Annotated[int, sets("training.accumulate_steps")] = 1
+    log_grad_norm: Annotated[bool, _NO_GRADIENT_LOG] = False
+    grad_norm_log_freq: Annotated[int, _NO_GRADIENT_LOG] = 1
+    stage_1_epochs: Annotated[int, _NO_STAGES] = 0
+    stage_2_epochs: Annotated[int, _NO_STAGES] = 0
+    stage_3_epochs: Annotated[int, _NO_STAGES] = 0
+    physics_weight_schedule: Annotated[Literal["linear", "cosine", "exponential"], _STAGES] = "cosine"
+    stage_3_lr_factor: Annotated[float, _STAGES] = 0.1
+    torch_loss_mode: Annotated[shared.LossMode, _LOSS] = "poisson"
+    experiment_name: Annotated[str, _NAME] = "Synthetic_Runs"
+    notes: Annotated[str, _NAME] = ""
+    model_name: Annotated[str, _NAME] = "PtychoPINNv2"
+    output_dir: Annotated[str, _API] = "training_outputs"
+    train_data_file: Annotated[str | None, _API] = None
+    test_data_file: Annotated[str | None, read_by("`ptycho_torch.config_bridge`")] = None
+    n_groups: Annotated[int | None, _N_GROUPS] = None
+    neighbor_count: Annotated[int | None, _NEIGHBORS] = None
+    warmup_epochs: Annotated[int, _WARMUP] = 0
+    min_lr_ratio: Annotated[float, _END] = 0.1
+    enable_staged_finetuning: Annotated[bool, _NO_STAGES] = False
+    finetune_stage1_epochs: Annotated[int, _STAGES] = 7
+    finetune_stage2_epochs: Annotated[int, _STAGES] = 7
+    finetune_stage3_epochs: Annotated[int, _STAGES] = 5
+    finetune_stage1_lr_decoder: Annotated[float, _STAGES] = 0.1
+    finetune_stage2_lr_encoder_top: Annotated[float, _STAGES] = 0.01
+    finetune_stage2_lr_decoder: Annotated[float, _STAGES] = 0.05
+    finetune_stage2_lr_phase_head: Annotated[float, _STAGES] = 0.1
+    finetune_stage3_lr_encoder_bottom: Annotated[float, _STAGES] = 0.005
+    finetune_stage3_lr_encoder_top: Annotated[float, _STAGES] = 0.01
+    finetune_stage3_lr_decoder: Annotated[float, _STAGES] = 0.02
+    finetune_stage3_lr_phase_head: Annotated[float, _STAGES] = 0.05
+    finetune_skip_stage3: Annotated[bool, _STAGES] = True
+    finetune_early_stop_patience: Annotated[int, _STAGES] = 3
+    finetune_val_split: Annotated[float, _STAGES] = 0.05
 
 
 @dataclass
 class InferenceConfig:
     """Prediction and stitching."""
 
-    middle_trim: int = 32
-    batch_size: int = 1000
-    experiment_number: int = 0
-    pad_eval: bool = True
-    window: int = 20
-    patch_weighting: Literal["uniform", "probe"] = "probe"
-    varpro_scaling: bool = True
-    log_patch_stats: bool = False
-    patch_stats_limit: int | None = None
+    middle_trim: Annotated[int, _WINDOW] = 32
+    batch_size: Annotated[int, _BATCH] = 1000
+    experiment_number: Annotated[int, read_by("`ptycho_torch.api`", "which of several scans is reconstructed")] = 0
+    pad_eval: Annotated[bool, WHOLE_CANVAS] = True
+    window: Annotated[int, nowhere("the image is as large as the input object, its edges included")] = 20
+    patch_weighting: Annotated[Literal["uniform", "probe"], _WEIGHT] = "probe"
+    varpro_scaling: Annotated[bool, OWN_SCALE] = True
+    log_patch_stats: Annotated[bool, _NO_PATCH_LOG] = False
+    patch_stats_limit: Annotated[int | None, _NO_PATCH_LOG] = None
 
 
 @dataclass
 class DatagenConfig:
     """Settings of simulated data."""
 
-    objects_per_probe: int = 4
-    diff_per_object: int = 7000
-    object_class: str = "dead_leaves"
-    image_size: tuple[int, int] = (250, 250)
-    probe_paths: list[str] = field(default_factory=list)
-    beamstop_diameter: int = 4
+    objects_per_probe: Annotated[int, _SIMULATION] = 4
+    diff_per_object: Annotated[int, _SIMULATION] = 7000
+    object_class: Annotated[str, _SIMULATION] = "dead_leaves"
+    image_size: Annotated[tuple[int, int], _SIMULATION] = (250, 250)
+    probe_paths: Annotated[list[str], _SIMULATION] = field(default_factory=list)
+    beamstop_diameter: Annotated[int, _SIMULATION] = 4

@@ -1,4 +1,4 @@
-"""The physics under its older names, in the PyTorch layout: images (B, C, H, W), pairs [x, y] as (B, C, 1, 2).
+"""The physics under its legacy names, in the PyTorch layout: images (B, C, H, W), pairs [x, y] as (B, C, 1, 2).
 
 Each is a line or two of `ptychopinn.physics`.
 """
@@ -7,19 +7,15 @@ from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
-from ptychopinn.physics import FarField, amplitude, average, bilinear_shift, detect_patches, exit_wave, patch_weight
+from ptychopinn.physics import FarField, amplitude, bilinear_shift, detect_patches, exit_wave, patch_weight
 from ptychopinn.physics.illumination import normalise_probe
+from ptychopinn.physics.legacy import merge_shifted
 from ptychopinn.physics.scaling import rms_scale
 
 
 def Translation(img: Tensor, offset: Tensor, jitter_amt: float = 0.0) -> Tensor:
-    """Images (..., H, W) moved by (dx, dy) px: bilinear, zero outside; out[y, x] = in[y - dy, x - dx].
-
-    Raises:
-        ValueError: a jitter, which would need random numbers from nowhere.
-    """
+    """Images (..., H, W) moved by (dx, dy) px: bilinear, zero outside; out[y, x] = in[y - dy, x - dx]; no jitter."""
     if jitter_amt:
         raise ValueError(f"jitter_amt is {jitter_amt}; add the jitter to the offsets instead")
     return bilinear_shift(img, offset.flip(-1).to(img.real.dtype))
@@ -32,9 +28,9 @@ def pad_and_diffract(wave: Tensor) -> Tensor:
 
 
 def illuminate_and_diffract(objects: Tensor, probe: Tensor, nphotons: float) -> tuple[Tensor, Tensor]:
-    """Expected photons (B, H, W) of objects (B, H, W) under a probe (M, H, W) or (H, W), and the probe scaled for them.
+    """Expected photons (B, H, W) of objects (B, H, W) under a probe (M, H, W) or (H, W), `nphotons` in the mean.
 
-    The scale makes the mean over objects of the photons `nphotons`.
+    The second result is the probe scaled for them.
     """
     modes = probe if probe.ndim == 3 else probe[None]
     scaled = modes * rms_scale(amplitude(exit_wave(modes, objects)), nphotons)
@@ -59,7 +55,7 @@ def reassemble_patches_position_real(
     Args:
         patches: complex.
         offsets: (B, C, 1, 2), `coords_relative`: group centre minus position.
-        padded_size: Y; what lies beyond is lost, as in the earlier system. `ptychopinn.physics.merge_group` refuses.
+        padded_size: Y; what lies beyond is lost, unlike in `ptychopinn.physics.merge_group`, which refuses.
         weighting: the central half, divided by its sum + 0.001 (`central_mask`) or by its sum (`uniform`); or the
             intensity of `probe`.
         probe: (H, W) or (M, H, W), for the weighting `probe`.
@@ -67,12 +63,8 @@ def reassemble_patches_position_real(
     Raises:
         ValueError: the weighting `probe` without a probe.
     """
-    weight = _weight(patches, weighting, probe)
-    shift, margin = -_pairs(offsets), (padded_size - patches.shape[-1]) // 2
-    images = (pad(image, (margin,) * 4) for image in (patches, weight.expand(patches.shape)))
-    moved, weights = (bilinear_shift(image, shift) for image in images)
-    total = weights.sum(1)
-    merged = average((moved * weights).sum(1), total, fill=0, epsilon=1e-3 if weighting == "central_mask" else 1e-20)
+    epsilon = 1e-3 if weighting == "central_mask" else 1e-20
+    merged, total = merge_shifted(patches, _weight(patches, weighting, probe), -_pairs(offsets), padded_size, epsilon)
     return merged * (total > 1e-6 * total.max()) if weighting == "probe" else merged
 
 

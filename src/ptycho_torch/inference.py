@@ -1,4 +1,4 @@
-"""Reconstruction in one call, for scripts of the earlier system."""
+"""Reconstruction in one call, for legacy scripts."""
 
 from pathlib import Path
 
@@ -6,6 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ptycho_torch.api.base_api import ConfigManager, InferenceEngine, PtychoDataLoader, PtychoModel
+from ptycho_torch.lightning_utils import find_best_checkpoint
+from ptychopinn.data.io.atomic import check_output_folder
+from ptychopinn.plotting import figure_reconstruction, save_figure
 
 
 def main(
@@ -36,9 +39,6 @@ def main(
     engine = InferenceEngine(config_manager=manager, ptycho_model=model)
     result = engine.reconstruct(PtychoDataLoader(data_path, manager))
     if output_dir is not None:
-        from ptychopinn.data.io.atomic import check_output_folder
-        from ptychopinn.plotting import figure_reconstruction, save_figure
-
         folder = check_output_folder(output_dir)
         result.save(folder)
         save_figure(figure_reconstruction(result, None), folder / "reconstruction.png")
@@ -48,8 +48,6 @@ def main(
 def _checkpoint(place: Path) -> Path:
     if not place.is_dir():
         return place
-    from ptycho_torch.lightning_utils import find_best_checkpoint
-
     found = find_best_checkpoint(place)
     if found is None:
         raise FileNotFoundError(f"{place}: holds no checkpoint; give a .ckpt file, or the folder of a training run")

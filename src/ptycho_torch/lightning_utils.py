@@ -1,17 +1,29 @@
 """What training with Lightning needs on the client's side: names of losses, their history, checkpoints."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
+from ptycho_torch.api.config_manager import ConfigManager
+from ptycho_torch.api.devices import on_usable_device
+from ptycho_torch.api.model import PtychoModel
 from ptycho_torch.model import loss_names
-from ptychopinn.config import TrainingConfig
-from ptychopinn.models import PatchModel
+from ptycho_torch.to_recipe import as_dicts, warn_ignored
+from ptychopinn.api.inputs import RunLog
+from ptychopinn.api.train import begin, write_training
+from ptychopinn.data import Scan
+from ptychopinn.training import History, Prepared, fit_prepared
 from ptychopinn.training.module import TrainingModule
 
+logger = logging.getLogger("ptychopinn-torch.training")
 MODEL_NAME = "model.ckpt"
 """What the trained model is called inside a run's folder."""
 _ORDER = (MODEL_NAME, "checkpoints/best.ckpt", "checkpoints/last.ckpt")
@@ -31,28 +43,40 @@ def find_best_checkpoint(run_dir: str | Path) -> Path | None:
     return None
 
 
+def fit_client(
+    model: PtychoModel,
+    manager: ConfigManager,
+    scans: Sequence[Scan],
+    output_dir: Path | None,
+    callbacks: tuple[Any, ...],
+) -> History:
+    """Train a client's model on scans, and write all that a run leaves into the folder, if there is one."""
+    warn_ignored(*manager.four)
+    with RunLog() as log:
+        recipe = on_usable_device(manager.recipe(min(map(len, scans))), manager.training_config.device)
+        start, folder = begin(scans, output_dir, recipe, log)
+        module = partial(ClientTrainingModule, configs=as_dicts(*manager.four))
+        result = fit_prepared(_with_validation(start), folder, callbacks=tuple(callbacks), module_type=module)
+        model.module().take(result.model, result.recipe, _unseen_pixels(scans))
+        if folder is not None:
+            write_training(result, folder)
+            model.save(folder / MODEL_NAME)
+            logger.info("%s: the trained model", folder / MODEL_NAME)
+    return result.history
+
+
 class ClientTrainingModule(TrainingModule):
     """Logs the loss under the client's name too, and keeps the client's configurations in every checkpoint.
 
     Args:
-        model: what is fitted.
-        config: optimiser and schedule.
-        mean_count: mean count of a pixel.
-        recipe: plain values, stored in every checkpoint.
+        core: arguments of the core's module: model, optimiser, mean count, recipe.
         configs: the client's four configurations, plain values.
     """
 
-    def __init__(
-        self,
-        model: PatchModel,
-        config: TrainingConfig,
-        mean_count: float,
-        recipe: dict[str, Any],
-        configs: Mapping[str, Any],
-    ) -> None:
-        super().__init__(model, config, mean_count, recipe)
+    def __init__(self, *core: Any, configs: Mapping[str, Any]) -> None:
+        super().__init__(*core)
         self.save_hyperparameters({"configs": dict(configs)})
-        self.loss_name, self.val_loss_name = loss_names(model.config)
+        self.loss_name, self.val_loss_name = loss_names(self.model.config)
 
     def log_loss(self, stage: str, total: Tensor, count: int) -> None:
         """As the core does, and once more as `poisson_train_loss` and the like; with the learning rate."""
@@ -69,16 +93,34 @@ class _LossHistoryCallback(Callback):
     def __init__(self) -> None:
         self.history: dict[str, list[float]] = {"train_loss": [], "val_loss": []}
 
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule, name: str = "train_loss") -> None:
         """Add the training loss."""
-        self._add(trainer, "train_loss")
+        value = trainer.callback_metrics.get(name)
+        if value is not None:
+            self.history[name].append(float(value))
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Add the validation loss."""
         if not trainer.sanity_checking:
-            self._add(trainer, "val_loss")
+            self.on_train_epoch_end(trainer, pl_module, "val_loss")
 
-    def _add(self, trainer: Trainer, name: str) -> None:
-        value = trainer.callback_metrics.get(name)
-        if value is not None:
-            self.history[name].append(float(value))
+
+def _with_validation(start: Prepared) -> Prepared:
+    """The same with at least one group for validation: where the region was too small, groups of the training.
+
+    Clients show a validation loss after every epoch and count on it.
+    """
+    if any(len(part.validation_groups) for part in start.parts):
+        return start
+    logger.warning("too few patterns for a validation region: the validation loss is that of training patterns")
+    first, *others = start.parts
+    return replace(start, parts=(replace(first, validation_groups=first.train_groups), *others))
+
+
+def _unseen_pixels(scans: Sequence[Scan]) -> Tensor | None:
+    """(H, W) bool: the pixels that were bad in every pattern of a scan, of any of the scans; None without any.
+
+    Clients hand such pixels over filled in, and without a mask, when they reconstruct.
+    """
+    masks = [scan.always_bad for scan in scans if scan.always_bad is not None]
+    return torch.from_numpy(np.logical_or.reduce(masks)) if masks else None

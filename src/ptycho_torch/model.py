@@ -28,12 +28,6 @@ class PtychoPINN_Lightning(nn.Module):
     The network itself depends on the patterns and the probe: it is None until training, or `load_from_checkpoint`, has
     built it.
 
-    Args:
-        model_config: network and losses.
-        data_config: grouping and scaling.
-        training_config: budget, optimiser, hardware.
-        inference_config: prediction and stitching.
-
     Raises:
         ValueError: settings that contradict each other, or that no field may have.
     """
@@ -56,11 +50,7 @@ class PtychoPINN_Lightning(nn.Module):
         self.bad_pixels = bad_pixels
 
     def trained(self) -> PatchModel:
-        """The network.
-
-        Raises:
-            RuntimeError: it has not been trained or loaded yet.
-        """
+        """The network; a `RuntimeError` where it has not been trained or loaded yet."""
         if self.network is None:
             raise RuntimeError("the network has not been built yet; train it, or load a checkpoint")
         return self.network
@@ -82,10 +72,7 @@ class PtychoPINN_Lightning(nn.Module):
 
         Args:
             checkpoint_path: of the file.
-            model_config: takes the place of the stored one, as do the others; what fixes the network stays as it was.
-            data_config: see above.
-            training_config: see above.
-            inference_config: see above.
+            model_config: takes the place of the stored one, as do the three others; the network stays as it was.
 
         Raises:
             FileNotFoundError: no such file.

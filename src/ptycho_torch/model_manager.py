@@ -45,15 +45,12 @@ class TorchModel:
         return self.trained.recipe
 
     def predict(self, inputs: Sequence[Any], batch_size: int | None = None) -> Tensor:
-        """Object patches of groups of patterns, with the model's own probe.
+        """Object patches (B, C, H, W), complex64 on the CPU, of groups of patterns, with the model's own probe.
 
         Args:
             inputs: `X * intensity_scale` (B, C, H, W), sqrt(photons), and the local offsets (B, C, 1, 2); tensors or
                 arrays.
             batch_size: patterns predicted at once; the recipe's by default.
-
-        Returns:
-            (B, C, H, W) complex64, on the CPU.
 
         Raises:
             ValueError: another pattern size than in training, or shapes that do not fit.
@@ -62,27 +59,23 @@ class TorchModel:
         images, offsets = (torch.as_tensor(value).detach().cpu().numpy() for value in inputs)
         if images.ndim != 4 or offsets.shape != (*images.shape[:2], 1, 2):
             raise ValueError(
-                f"inputs have shapes {images.shape} and {offsets.shape}; the rule is (B, C, H, W) and (B, C, 1, 2)"
+                f"inputs must have shapes (B, C, H, W) and (B, C, 1, 2), got {images.shape} and {offsets.shape}"
             )
         patches = self.trained.predict([np.moveaxis(images, 1, -1), offsets.transpose(0, 2, 3, 1)], batch_size)
         return torch.from_numpy(np.ascontiguousarray(np.moveaxis(np.asarray(patches), -1, 1)))
 
 
 def save_torch_bundle(models: Mapping[str, Any], base_path: str | Path, config: TrainingConfig) -> Path:
-    """Write a trained model as `base_path` + ".zip".
+    """Write a trained model as `base_path` + ".zip", and return that path.
 
     Args:
         models: name -> the model, as the workflows, `load_torch_bundle` or a trained `PtychoPINN_Lightning` give it.
         base_path: such as `outputs/wts.h5`, or a folder, which gets `wts.h5.zip`.
         config: is copied into `ptycho.params.cfg`, which travels with the model.
 
-    Returns:
-        The file.
-
     Raises:
         BundleError: no model, or models with different networks.
         TypeError: something that is no trained model.
-        OutputError: the file cannot be written.
     """
     manager = import_with_torch("ptycho.model_manager")
     trained = {name: _trained(model) for name, model in models.items()}
@@ -92,13 +85,9 @@ def save_torch_bundle(models: Mapping[str, Any], base_path: str | Path, config: 
 
 
 def load_torch_bundle(base_path: str | Path) -> tuple[dict[str, TorchModel], dict[str, Any]]:
-    """Load `base_path` + ".zip"; what was saved with the model replaces the same entries of `ptycho.params.cfg`.
+    """The model of `base_path` + ".zip" under each of its names, and a copy of `ptycho.params.cfg`.
 
-    Args:
-        base_path: as for `save_torch_bundle`.
-
-    Returns:
-        The model under each of its names, and a copy of the restored dictionary.
+    What was saved with the model replaces the same entries there.
 
     Raises:
         FileNotFoundError: no such file.

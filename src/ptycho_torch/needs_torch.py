@@ -9,11 +9,7 @@ PIP_LINE = "pip install torch==2.13.0"
 
 
 def import_with_torch(name: str) -> ModuleType:
-    """A module that needs PyTorch.
-
-    Raises:
-        MissingExtraError: PyTorch is not installed; it is an ImportError.
-    """
+    """A module that needs PyTorch; a `MissingExtraError`, which is an `ImportError`, where that is not installed."""
     try:
         import_module("torch")
     except ImportError as error:

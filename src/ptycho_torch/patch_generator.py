@@ -14,7 +14,7 @@ from ptychopinn.data.neighbors import find_candidates
 def get_neighbor_indices(
     xcoords: NDArray[Any], ycoords: NDArray[Any], data_config: Any, K: int | None = None
 ) -> NDArray[np.int64]:
-    """(N, K): neighbours of every scan point, best first, by the rule of the settings; short rows end in -1.
+    """(N, K): neighbours of every scan point (x, y), best first, by the rule of the settings; short rows end in -1.
 
     Args:
         xcoords: (N,) px.
@@ -22,29 +22,19 @@ def get_neighbor_indices(
         data_config: a `DataConfig`, or a mapping of its fields.
         K: neighbours wanted; that of the settings without it.
     """
-    config = _core_config(data_config)
-    positions = np.stack([ycoords, xcoords], axis=1).astype(np.float64)
+    config, positions = _core(data_config, xcoords, ycoords)
     return find_candidates(positions, config, K or config.neighbors or config.group_size - 1).index
 
 
 def group_coords(
     xcoords: NDArray[Any], ycoords: NDArray[Any], data_config: Any
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Groups of C scan points, a seed point first in each.
-
-    Args:
-        xcoords: (N,) px.
-        ycoords: (N,) px.
-        data_config: a `DataConfig`, or a mapping of its fields.
-
-    Returns:
-        Their indices (n, C), and their coordinates (n, C, 1, 2).
+    """Indices (n, C) and coordinates (n, C, 1, 2) of groups of C scan points, a seed point first in each.
 
     Raises:
         ValueError: too few points, or too few neighbours within reach.
     """
-    config = _core_config(data_config, len(xcoords))
-    positions = np.stack([ycoords, xcoords], axis=1).astype(np.float64)
+    config, positions = _core(data_config, xcoords, ycoords, len(xcoords))
     seed = recipe_of(data_config, {}, {}, {}).training.seed
     index = make_groups(positions, config, np.random.default_rng(seed)).index
     return index, positions[index][:, :, None, ::-1]
@@ -61,5 +51,8 @@ def get_relative_coords(coords_nn: NDArray[np.float64]) -> tuple[NDArray[np.floa
     return center, center - coords_nn
 
 
-def _core_config(data_config: Any, n_patterns: int | None = None) -> CoreDataConfig:
-    return recipe_of(data_config, {}, {}, {}, n_patterns=n_patterns).data
+def _core(
+    data_config: Any, xcoords: NDArray[Any], ycoords: NDArray[Any], n_patterns: int | None = None
+) -> tuple[CoreDataConfig, NDArray[np.float64]]:
+    positions = np.stack([ycoords, xcoords], axis=1).astype(np.float64)
+    return recipe_of(data_config, {}, {}, {}, n_patterns=n_patterns).data, positions

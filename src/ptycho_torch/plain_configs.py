@@ -1,35 +1,28 @@
 """The four PyTorch dataclasses as plain values, as a checkpoint stores them, and back."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, fields
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from ptycho_torch.config_params import DataConfig, InferenceConfig, ModelConfig, TrainingConfig
 from ptychopinn.errors import ConfigError
 
 Config = TypeVar("Config")
+Four = tuple[DataConfig, ModelConfig, TrainingConfig, InferenceConfig]
 
-NAMES = ("data_config", "model_config", "training_config", "inference_config")
-"""The four, in the order in which every function takes them."""
+KINDS = {
+    "data_config": DataConfig,
+    "model_config": ModelConfig,
+    "training_config": TrainingConfig,
+    "inference_config": InferenceConfig,
+}
+"""The four by name, in the order in which every function takes them."""
 
 
-def configs_from(
-    data_config: Any, model_config: Any, training_config: Any, inference_config: Any
-) -> tuple[DataConfig, ModelConfig, TrainingConfig, InferenceConfig]:
-    """The four as objects; each may be an object of its class, or a mapping of its fields.
-
-    Raises:
-        TypeError: neither, or a mapping with an unknown name.
-    """
-    return (
-        config_of(DataConfig, data_config),
-        config_of(ModelConfig, model_config),
-        config_of(TrainingConfig, training_config),
-        config_of(InferenceConfig, inference_config),
-    )
+def configs_from(*four: Any) -> Four:
+    """The four as objects; each may be an object of its class, or a mapping of its fields; see `config_of`."""
+    return cast(Four, tuple(config_of(kind, value) for kind, value in zip(KINDS.values(), four, strict=True)))
 
 
 def config_of(kind: type[Config], value: Any) -> Config:
@@ -49,31 +42,22 @@ def config_of(kind: type[Config], value: Any) -> Config:
     return kind(**{name: tuple(entry) if name in pairs else entry for name, entry in value.items()})
 
 
-def as_dicts(
-    data_config: Any, model_config: Any, training_config: Any, inference_config: Any
-) -> dict[str, dict[str, Any]]:
-    """The four as plain JSON values under the names `data_config` and so on; tuples become lists.
-
-    Raises:
-        ConfigError: a field holds what JSON cannot, such as a mask given as an array.
-    """
-    four = configs_from(data_config, model_config, training_config, inference_config)
-    return {name: _plain(config) for name, config in zip(NAMES, four, strict=True)}
+def as_dicts(*four: Any) -> dict[str, dict[str, Any]]:
+    """The four as plain JSON values by name; tuples become lists, and a `ConfigError` names a field that cannot."""
+    return {name: _plain(config) for name, config in zip(KINDS, configs_from(*four), strict=True)}
 
 
-def from_dicts(
-    plain: Mapping[str, Mapping[str, Any]],
-) -> tuple[DataConfig, ModelConfig, TrainingConfig, InferenceConfig]:
+def from_dicts(plain: Mapping[str, Mapping[str, Any]]) -> Four:
     """Undo `as_dicts`.
 
     Raises:
         ConfigError: one of the four is missing.
         TypeError: an unknown name.
     """
-    missing = [name for name in NAMES if name not in plain]
+    missing = [name for name in KINDS if name not in plain]
     if missing:
         raise ConfigError(f"the saved settings lack {', '.join(missing)}; the file is damaged or of another kind")
-    return configs_from(*(plain[name] for name in NAMES))
+    return configs_from(*(plain[name] for name in KINDS))
 
 
 def _plain(config: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Stitching under its older name: patches accumulated on a canvas by weight."""
+"""Stitching under its legacy name: patches accumulated on a canvas by weight."""
 
 import torch
 from torch import Tensor

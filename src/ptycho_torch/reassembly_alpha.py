@@ -1,5 +1,3 @@
 """Another path to `ptycho_torch.reassembly`."""
 
-from ptycho_torch.reassembly import VectorizedBarycentricAccumulator
-
-__all__ = ["VectorizedBarycentricAccumulator"]
+from ptycho_torch.reassembly import VectorizedBarycentricAccumulator as VectorizedBarycentricAccumulator

@@ -1,58 +1,28 @@
-"""From the four PyTorch dataclasses to our recipe; docs/config-mapping.md lists every field."""
-
-from __future__ import annotations
+"""From the four PyTorch dataclasses to a recipe; docs/config-mapping.md lists every field."""
 
 import logging
 from math import comb
-from typing import Any
+from typing import Any, cast
 
-from ptycho.config.arrival import Arrival, ignored, refuse
-from ptycho.config.sections import (
-    device_of,
-    devices_of,
-    generator_section,
-    group_count,
-    merged_together,
-    optimizer_section,
-    probe_section,
-    schedule_section,
-    with_known_choices,
-)
-from ptycho_torch import config_table as table
-from ptycho_torch.config_params import DataConfig, DatagenConfig, InferenceConfig, ModelConfig, TrainingConfig
-from ptycho_torch.plain_configs import as_dicts, configs_from, from_dicts
+from ptycho.config.arrival import Arrival, ignored, marks, recipe_values, refuse
+from ptycho.config.checks import with_known_choices
+from ptycho.config.shared import group_count, mask_radius, merged_together
+from ptycho_torch.config_params import DataConfig, ModelConfig, TrainingConfig
+from ptycho_torch.plain_configs import Four, configs_from
+from ptycho_torch.plain_configs import as_dicts as as_dicts
+from ptycho_torch.plain_configs import from_dicts as from_dicts
 from ptychopinn.config import Recipe
 from ptychopinn.errors import ConfigError
 
-__all__ = ["TABLES", "as_dicts", "checked", "from_dicts", "ignored_fields", "recipe_of", "warn_ignored"]
-
 logger = logging.getLogger("ptychopinn-torch")
-
-TABLES: dict[type, dict[str, Arrival]] = {
-    DataConfig: table.DATA,
-    ModelConfig: table.MODEL,
-    TrainingConfig: table.TRAINING,
-    InferenceConfig: table.INFERENCE,
-    DatagenConfig: table.DATAGEN,
-}
-"""Where every field of every class arrives."""
-
-_KINDS = {"Unsupervised": "pinn", "Supervised": "supervised"}
-_RULES = {"Nearest": "nearest", "Min_dist": "min_distance", "4_quadrant": "four_quadrants"}
-_MERGES = {"central_mask": "central", "probe": "probe", "uniform": "uniform"}
 
 
 def recipe_of(
     data_config: Any, model_config: Any, training_config: Any, inference_config: Any, *, n_patterns: int | None = None
 ) -> Recipe:
-    """The recipe that four configurations mean.
+    """The recipe that four configurations mean; each is an object of its class, or a mapping of its fields.
 
-    Args:
-        data_config: grouping; a `DataConfig`, or a mapping of its fields.
-        model_config: a `ModelConfig`, or a mapping.
-        training_config: a `TrainingConfig`, or a mapping.
-        inference_config: an `InferenceConfig`, or a mapping.
-        n_patterns: patterns in the scan, where known; then no more groups are asked for than it has.
+    Where `n_patterns`, the patterns of the scan, is given, no more groups are asked for than it has.
 
     Raises:
         ConfigError: a value breaks a rule, or asks for what is not available.
@@ -62,59 +32,47 @@ def recipe_of(
     >>> recipe.data.group_size, recipe.data.neighbors, recipe.training.patterns_per_step
     (9, 8, 36)
     """
-    data, model, training, inference = checked(data_config, model_config, training_config, inference_config)
-    section = _training_section(training, data.C)
-    if data.subsample_seed is not None:
-        section["seed"] = data.subsample_seed
-    tree = {
-        "data": _data_section(data, training, n_patterns),
-        "model": _model_section(data, model, training),
-        "training": section,
-        "reconstruction": _reconstruction_section(inference),
+    four = checked(data_config, model_config, training_config, inference_config)
+    data, model, training, _ = four
+    values = {
+        **recipe_values(*four),
+        **_grouping(data, training, n_patterns),
+        **mask_radius(bool(model.probe_mask), model.probe_mask_diameter, data.N),
+        **_losses(model, training),
+        **training.betas(),
+        "training.epochs": training.epochs + training.epochs_fine_tune,
+        "training.patterns_per_step": training.batch_size * data.C,
     }
-    return Recipe.from_mapping(tree, "ptycho_torch.config_params")
+    return Recipe.from_dotted(values, "ptycho_torch.config_params")
 
 
-def checked(
-    data_config: Any, model_config: Any, training_config: Any, inference_config: Any
-) -> tuple[DataConfig, ModelConfig, TrainingConfig, InferenceConfig]:
+def checked(*four: Any) -> Four:
     """Copies of the four as objects, every choice of words in its usual spelling.
 
     Raises:
         ConfigError: an unknown word, or a field that asks for what is not available.
         TypeError: a mapping holds an unknown name.
     """
-    four = configs_from(data_config, model_config, training_config, inference_config)
-    for config in four:
-        refuse(config, TABLES[type(config)])
-    data, model, training, inference = four
-    if not isinstance(model.probe_mask, bool | None):
-        raise ConfigError(
-            f"probe_mask is a {type(model.probe_mask).__name__}, but {table.MODEL['probe_mask_tensor'].how}"
-        )
-    if data.C < 1:
-        raise ConfigError(f"C must be positive, got {data.C}")
-    return (
-        with_known_choices(data),
-        with_known_choices(model),
-        with_known_choices(training),
-        with_known_choices(inference),
-    )
+    configs = configs_from(*four)
+    for config in configs:
+        refuse(config)
+    mask, only_disk = configs[1].probe_mask, marks(ModelConfig, Arrival)["probe_mask_tensor"].how
+    if not isinstance(mask, bool | None):
+        raise ConfigError(f"probe_mask is a {type(mask).__name__}, but {only_disk}")
+    if configs[0].C < 1:
+        raise ConfigError(f"C must be positive, got {configs[0].C}")
+    return cast(Four, tuple(map(with_known_choices, configs)))
 
 
 def ignored_fields(*configs: Any) -> list[tuple[str, object, str]]:
-    """(field, value, reason) of what is set to something else than its default and is not followed.
-
-    Args:
-        configs: any of the five dataclasses.
-    """
-    return [found for config in configs for found in ignored(config, TABLES[type(config)])]
+    """(field, value, reason) of what differs from its default and has no effect, in any of the five dataclasses."""
+    return [found for config in configs for found in ignored(config)]
 
 
-def warn_ignored(data_config: Any, model_config: Any, training_config: Any, inference_config: Any) -> None:
+def warn_ignored(*four: Any) -> None:
     """Log one warning for each of the `ignored_fields`, and for each field that contradicts `C`."""
-    four = configs_from(data_config, model_config, training_config, inference_config)
-    for name, value, reason in ignored_fields(*four) + _against_group_size(four[0], four[1]):
+    configs = configs_from(*four)
+    for name, value, reason in ignored_fields(*configs) + _against_group_size(configs[0], configs[1]):
         logger.warning("%s = %r is not followed: %s", name, value, reason)
 
 
@@ -129,75 +87,25 @@ def _against_group_size(data: DataConfig, model: ModelConfig) -> list[tuple[str,
     return [(name, value, reason) for name, value, number in numbers if number != data.C]
 
 
-def _data_section(data: DataConfig, training: TrainingConfig, n_patterns: int | None) -> dict[str, Any]:
+def _grouping(data: DataConfig, training: TrainingConfig, n_patterns: int | None) -> dict[str, Any]:
     group_size = merged_together(data.C, n_patterns)
     n_groups = data.n_groups if training.n_groups is None else training.n_groups
-    pool = _first_given(training.neighbor_count, data.neighbor_count, data.K)
-    neighbors = max(pool, group_size - 1)
+    pools = (training.neighbor_count, data.neighbor_count, data.K)
+    neighbors = max(next(pool for pool in pools if pool is not None), group_size - 1)
     reachable = neighbors if n_patterns is None else max(min(neighbors, n_patterns - 1), group_size - 1)
-    section: dict[str, Any] = {
-        "domain": "amplitude" if data.measurement_domain == "normalized_amplitude" else "auto",
-        "group_size": group_size,
-        "neighbors": neighbors,
-        "groups_per_pattern": min(data.n_subsample, comb(reachable, group_size - 1)),
-        "n_groups": group_count(n_groups, n_patterns, data.C, oversampling=True),
-        "neighbor_rule": _RULES[data.neighbor_function],
-        "bounds_x": tuple(data.x_bounds),
-        "bounds_y": tuple(data.y_bounds),
-    }
-    if data.neighbor_function == "Min_dist":
-        section |= {"min_distance_px": data.min_neighbor_distance, "max_distance_px": data.max_neighbor_distance}
-    return section
-
-
-def _first_given(*values: int | None) -> int:
-    return next(value for value in values if value is not None)
-
-
-def _model_section(data: DataConfig, model: ModelConfig, training: TrainingConfig) -> dict[str, Any]:
-    mask = probe_section(bool(model.probe_mask), model.probe_mask_diameter, model.probe_mask_sigma, data.N)
     return {
-        "kind": _KINDS[model.mode],
-        "generator": generator_section(model),
-        "merge": {"enabled": model.object_big, "weight": _MERGES[model.training_patch_weighting]},
-        "probe": {"smoothing_px": model.gaussian_smoothing_sigma} | mask,
-        "intensity_scale": "trainable" if model.intensity_scale_trainable else "auto",
-        "loss": _loss_section(model, training),
+        "data.group_size": group_size,
+        "data.neighbors": neighbors,
+        "data.groups_per_pattern": min(data.n_subsample, comb(reachable, group_size - 1)),
+        "data.n_groups": group_count(n_groups, n_patterns, data.C, oversampling=True),
     }
 
 
-def _loss_section(model: ModelConfig, training: TrainingConfig) -> dict[str, float]:
+def _losses(model: ModelConfig, training: TrainingConfig) -> dict[str, float]:
     mae = model.loss_function == "MAE" or not training.nll or training.torch_loss_mode == "mae"
-    section = {"poisson_weight": 0.0 if mae else 1.0, "amplitude_mae_weight": 1.0 if mae else 0.0}
-    for part, term, weight in (
-        ("amplitude", model.amp_loss, model.amp_loss_coeff),
-        ("phase", model.phase_loss, model.phase_loss_coeff),
-    ):
-        if term is not None:
-            section[f"{part}_{term.lower()}_weight"] = weight
-    return section
-
-
-def _training_section(training: TrainingConfig, group_size: int) -> dict[str, Any]:
-    default = TrainingConfig()
-    warmup = training.warmup_epochs or training.lr_warmup_epochs
-    ratio = training.min_lr_ratio if training.min_lr_ratio != default.min_lr_ratio else training.lr_min_ratio
-    return {
-        "epochs": training.epochs + training.epochs_fine_tune,
-        "patterns_per_step": training.batch_size * group_size,
-        "learning_rate": training.learning_rate,
-        "accumulate_steps": training.accum_steps,
-        "device": device_of(training.device),
-        "devices": devices_of(training.n_devices),
-        **optimizer_section(training),
-        **schedule_section(training, training.scheduler, warmup, ratio),
-    }
-
-
-def _reconstruction_section(inference: InferenceConfig) -> dict[str, Any]:
-    section: dict[str, Any] = {"weight": "probe"}
-    if inference.patch_weighting == "uniform":
-        section = {"weight": "central", "window_px": inference.middle_trim}
-    if inference.batch_size != InferenceConfig.batch_size:
-        section["batch_size"] = inference.batch_size
-    return section
+    values = {"model.loss.poisson_weight": float(not mae), "model.loss.amplitude_mae_weight": float(mae)}
+    if model.amp_loss is not None:
+        values[f"model.loss.amplitude_{model.amp_loss.lower()}_weight"] = model.amp_loss_coeff
+    if model.phase_loss is not None:
+        values[f"model.loss.phase_{model.phase_loss.lower()}_weight"] = model.phase_loss_coeff
+    return values

@@ -1,4 +1,4 @@
-"""Training in one call, for scripts of the earlier system."""
+"""Training in one call, for legacy scripts."""
 
 import json
 from collections.abc import Sequence
@@ -7,6 +7,8 @@ from typing import Any
 
 from ptycho_torch.api.base_api import ConfigManager, PtychoDataLoader, PtychoModel, Trainer
 from ptycho_torch.config_params import TrainingConfig
+from ptycho_torch.lightning_utils import MODEL_NAME
+from ptycho_torch.model import PtychoPINN_Lightning
 
 
 def main(
@@ -18,8 +20,8 @@ def main(
     """Train on the scans of a folder.
 
     Args:
-        ptycho_dir: folder with `*.npz`, or one such file; `train_data_file` or the first of `training_directories` of
-            the settings without it.
+        ptycho_dir: folder with `*.npz`, or one such file; by default `train_data_file` or the first of
+            `training_directories` of the settings.
         config_path: JSON file with any of `data_config`, `model_config`, `training_config`, `inference_config`, each a
             mapping of fields.
         existing_config: the configurations (data, model, training, inference, datagen), of which later ones may lack.
@@ -32,9 +34,6 @@ def main(
         ValueError: settings or scans that cannot be used, or one of the folders was not named.
         FileNotFoundError: there are no scans, or no such file of settings.
     """
-    from ptycho_torch.lightning_utils import MODEL_NAME
-    from ptycho_torch.model import PtychoPINN_Lightning
-
     manager = ConfigManager(*(existing_config or ()))
     if config_path is not None:
         manager.update(**json.loads(Path(config_path).read_text(encoding="utf-8")))

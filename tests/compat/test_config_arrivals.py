@@ -9,7 +9,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 import pytest
 
 from ptycho.config import to_recipe as older
-from ptycho.config.arrival import ANY, Arrival, default_of
+from ptycho.config.arrival import ANY, Arrival, default_of, marks
 from ptycho.config.config import (
     InferenceConfig,
     ModelConfig,
@@ -118,7 +118,7 @@ class Field:
 
     def recipe(self, config: Any) -> Recipe:
         """What a configuration of this class means, all others at their defaults."""
-        if self.kind in older.TABLES:
+        if self.kind in OLDER_KINDS:
             return self._older_recipe(config)
         four = [config if isinstance(config, kind) else kind() for kind in TORCH_KINDS]
         return torch_side.recipe_of(*four)
@@ -130,20 +130,21 @@ class Field:
 
     def legacy(self, config: Any) -> dict[str, Any]:
         """The legacy dictionary that it fills; through the bridge for the PyTorch family."""
-        if self.kind in older.TABLES:
+        if self.kind in OLDER_KINDS:
             return {} if self.kind is PyTorchExecutionConfig else dataclass_to_legacy_dict(config)
         data, model, training, _ = (config if isinstance(config, kind) else kind() for kind in TORCH_KINDS)
         return dataclass_to_legacy_dict(to_training_config(to_model_config(data, model), data, model, training))
 
 
 TORCH_KINDS = (newer.DataConfig, newer.ModelConfig, newer.TrainingConfig, newer.InferenceConfig)
-TABLES = {**older.TABLES, **torch_side.TABLES}
+OLDER_KINDS = (ModelConfig, TrainingConfig, InferenceConfig, PyTorchExecutionConfig)
+KINDS = (*OLDER_KINDS, *TORCH_KINDS, newer.DatagenConfig)
 FIELDS = [
     pytest.param(
-        Field(kind, item.name, table.get(item.name, Arrival())),
+        Field(kind, item.name, marks(kind, Arrival).get(item.name, Arrival())),
         id=f"{kind.__module__.split('.')[0]}.{kind.__name__}.{item.name}",
     )
-    for kind, table in TABLES.items()
+    for kind in KINDS
     for item in fields(kind)
     if item.name != "model" and kind is not newer.DatagenConfig
 ]
@@ -172,10 +173,10 @@ def mapping_page() -> Any:
     return module
 
 
-@pytest.mark.parametrize("kind", TABLES)
+@pytest.mark.parametrize("kind", KINDS)
 def test_every_field_has_an_entry_and_every_entry_a_field(kind: type) -> None:
     assert is_dataclass(kind)
-    assert set(TABLES[kind]) == {item.name for item in fields(kind)}
+    assert set(marks(kind, Arrival)) == {item.name for item in fields(kind)}
 
 
 @pytest.mark.parametrize("field", FIELDS)
@@ -184,7 +185,7 @@ def test_a_field_set_to_another_value_arrives_where_the_table_says(field: Field)
     value = another_value(field.kind, field.name)
     before, after = field.made(field.context), field.made({**field.context, field.name: value})
     assert before != after
-    ignored = (older.ignored_fields if field.kind in older.TABLES else torch_side.ignored_fields)(after)
+    ignored = (older.ignored_fields if field.kind in OLDER_KINDS else torch_side.ignored_fields)(after)
     complained = [name for name, *_ in ignored if name == field.name]
     if field.entry.refused:
         with pytest.raises(ConfigError, match=field.name):
@@ -212,7 +213,7 @@ def test_a_field_set_to_another_value_arrives_in_the_legacy_dictionary(field: Fi
     family = field.kind.__module__.split(".")[0]
     value = another_value(field.kind, field.name)
     before, after = field.made({}), field.made({field.name: value})
-    keys = set(mapping_page().legacy_keys(field.kind, field.name, family))
+    keys = set(mapping_page().legacy_keys(field.kind, field.name))
     changed = differences(field.legacy(before), field.legacy(after))
     assert changed == keys | ({"n_groups"} if field.name == "n_images" else set())
     if family == "ptycho" and keys:
@@ -234,7 +235,7 @@ def test_a_field_whose_condition_is_not_met_is_named_with_its_condition(field: F
         unmet |= {"N": 64}
     before, after = field.made(unmet), field.made({**unmet, field.name: another_value(field.kind, field.name)})
     assert field.recipe(before) == field.recipe(after)
-    ignored = (older.ignored_fields if field.kind in older.TABLES else torch_side.ignored_fields)(after)
+    ignored = (older.ignored_fields if field.kind in OLDER_KINDS else torch_side.ignored_fields)(after)
     assert [field.entry.condition in reason for name, _, reason in ignored if name == field.name] == [True]
 
 
@@ -246,7 +247,7 @@ def test_defaults_are_never_named_as_ignored() -> None:
 
 def test_settings_of_simulated_data_are_read_where_data_are_made() -> None:
     for item in fields(newer.DatagenConfig):
-        assert "datagen" in torch_side.TABLES[newer.DatagenConfig][item.name].read_by
+        assert "datagen" in marks(newer.DatagenConfig, Arrival)[item.name].read_by
         changed = newer.DatagenConfig(**{item.name: another_value(newer.DatagenConfig, item.name)})
         assert torch_side.ignored_fields(changed) == []
 

@@ -7,6 +7,7 @@ from ptycho.commands.flags import Flag, Options
 from ptycho.commands.session import finish
 from ptycho.commands.settings import QUIET, given_values, needed
 
+_TRUTH = "A scan with objectGuess, or another reconstruction.npz."
 OPTIONS = Options(
     "ptycho_evaluate",
     "Score a reconstruction against a known object; shift, global phase, phase ramp and scale are removed first.",
@@ -14,13 +15,7 @@ OPTIONS = Options(
     {
         "run": [
             Flag("reconstruction", "reconstruction", Path, "reconstruction.npz, or the folder that holds it."),
-            Flag(
-                "ground_truth",
-                "ground_truth",
-                Path,
-                "A scan with objectGuess, or another reconstruction.npz.",
-                others=("test_data", "test_data_file"),
-            ),
+            Flag("ground_truth", "ground_truth", Path, _TRUTH, others=("test_data", "test_data_file")),
             Flag("output_dir", "output_dir", Path, "For metrics.json, evaluation.png and frc.png; none by default."),
             Flag("region", "region", str, "y0,y1,x0,x1: scored rows and columns; by default what was scanned."),
             QUIET,

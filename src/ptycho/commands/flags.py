@@ -2,13 +2,14 @@
 
 import argparse
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, fields
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, NoReturn, get_args, get_origin, get_type_hints
 
 from ptycho.commands.values import members, read_value
+from ptycho.config.arrival import Arrival, marks
 from ptychopinn.errors import ConfigError
 
 logger = logging.getLogger("ptychopinn")
@@ -16,55 +17,47 @@ logger = logging.getLogger("ptychopinn")
 
 @dataclass(frozen=True)
 class Flag:
-    """One option of a command."""
+    """One option of a command.
+
+    Args:
+        name: as shown, without the leading dashes.
+        dest: what it sets: a field, or one of the model or of the execution settings as `model.` or `torch.` and field.
+        kind: type of the value; one that may be true or false needs no value.
+        note: its line in `--help`.
+        others: further spellings.
+        replaced_by: for an old spelling, what to write instead.
+    """
 
     name: str
-    """As shown, without the leading dashes."""
     dest: str
-    """What it sets: a field, `model.` and a field of the model, `torch.` and a field of the execution settings."""
     kind: Any = str
-    """Type of the value."""
     note: str = ""
-    """What `--help` says."""
     others: tuple[str, ...] = ()
-    """Further spellings."""
     replaced_by: str = ""
-    """For an old spelling: what to write instead."""
-
-    @property
-    def is_switch(self) -> bool:
-        """Whether it needs no value."""
-        return bool in members(self.kind)
 
 
 def field_flags(
-    settings: type,
-    notes: Mapping[str, str],
-    *,
-    section: str = "",
-    names: Mapping[str, str] | None = None,
-    skip: tuple[str, ...] = (),
+    settings: type, notes: Mapping[str, str], names: Mapping[str, str] | None = None, *, section: str = ""
 ) -> list[Flag]:
-    """One flag for every field of a dataclass.
+    """One flag for every field of a dataclass but `model` and `n_images`, its own fields first.
 
     Args:
         settings: the dataclass.
-        notes: field -> text of the help; the default is added.
-        section: `model` or `torch`; the latter also begins the names of the flags.
+        notes: field -> text of the help; what becomes of the field by default. The default value is added.
         names: field -> name, where the flag is not called after its field; the field's own name works as well.
-        skip: fields without a flag.
+        section: `model` or `torch`; the latter also begins the names of the flags.
     """
-    hints = get_type_hints(settings)
+    hints, entries = get_type_hints(settings), marks(settings, Arrival)
+    prefix = "torch-" if section == "torch" else ""
     flags = []
-    for field in fields(settings):
-        if field.name in skip:
+    for field in sorted(fields(settings), key=lambda field: field.name not in settings.__annotations__):
+        if field.name in ("model", "n_images"):
             continue
-        name = (names or {}).get(field.name, field.name)
-        spelled = {name: None, field.name: None}
-        first, *others = (f"torch-{one.replace('_', '-')}" if section == "torch" else one for one in spelled)
+        spelled = dict.fromkeys(((names or {}).get(field.name, field.name), field.name))
+        first, *others = (prefix + (one.replace("_", "-") if prefix else one) for one in spelled)
         dest = f"{section}.{field.name}" if section else field.name
-        note = " ".join(filter(None, (notes.get(field.name, ""), _default_of(field))))
-        flags.append(Flag(first, dest, hints[field.name], note, tuple(others)))
+        note = notes.get(field.name) or entries[field.name].summary
+        flags.append(Flag(first, dest, hints[field.name], note + _default_of(field), tuple(others)))
     return flags
 
 
@@ -88,7 +81,7 @@ class Options:
             argument_default=argparse.SUPPRESS,
             formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=36, width=110),
         )
-        self._by_key: dict[str, Flag] = {}
+        self._flags: dict[str, Flag] = {}
         self._spelling = {"help": "--help"}
         for title, flags in groups.items():
             group = self._parser.add_argument_group(title)
@@ -99,48 +92,52 @@ class Options:
         """Destination -> value of every option that was given; `--help` ends the process.
 
         Raises:
-            ConfigError: an unknown option, a bad value, a missing value; the message says the way out.
+            ConfigError: an unknown option, a bad value or a missing value, with the way out.
         """
         found, extra = self._parser.parse_known_args([self._spelled(word) for word in argv])
         if extra:
             raise ConfigError(f"{extra[0].partition('=')[0]} is no option of this command{self._near(extra[0])}")
-        return vars(found)
+        values = {}
+        for name, text in vars(found).items():
+            flag = self._flags[name]
+            if flag.replaced_by:
+                logger.warning("DeprecationWarning: --%s is an old spelling; %s", flag.name, flag.replaced_by)
+            values[flag.dest] = _read(flag, text, f"--{flag.name}")
+        return values
 
     def knows(self, name: str) -> bool:
         """Whether there is a flag of that name, in either spelling."""
         return _key(name) in self._spelling
 
     def from_mapping(self, tree: Mapping[str, Any], where: str) -> dict[str, Any]:
-        """The same for the keys of a settings file: names of flags, `model` and `torch` nested or flat.
-
-        Raises:
-            ConfigError: an unknown key or a bad value.
-        """
+        """The same for the keys of a settings file: names of flags, `model` and `torch` nested or flat."""
         values: dict[str, Any] = {}
         for key, value in tree.items():
             if isinstance(value, Mapping) and key in ("model", "torch"):
                 nested = {f"torch_{name}" if key == "torch" else name: item for name, item in value.items()}
                 values |= self.from_mapping(nested, where)
                 continue
-            flag = self._by_key.get(_key(str(key)))
+            flag = self._flags.get(_key(str(key)))
             if flag is None:
                 raise ConfigError(f"{where}: unknown key {key}{self._near(str(key))}")
-            values[flag.dest] = _read(flag, value, f"{where}: {key}")
+            text = ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+            values[flag.dest] = _read(flag, text, f"{where}: {key}")
         return values
 
     def _add(self, group: Any, flag: Flag) -> None:
-        for name in (flag.name, *flag.others):
-            self._by_key[_key(name)] = flag
+        names = (flag.name, *flag.others)
+        for name in names:
+            self._flags[_key(name)] = flag
             self._spelling[_key(name)] = f"--{name}"
-        shared: dict[str, Any] = {"dest": flag.dest, "action": _Store, "flag": flag}
-        kind: dict[str, Any] = {"metavar": _metavar(flag.kind), "help": flag.note.replace("%", "%%")}
-        if flag.is_switch:
-            kind |= {"nargs": "?", "const": "true"}
-        group.add_argument(*(f"--{name}" for name in (flag.name, *flag.others)), **shared, **kind)
-        if flag.is_switch and not flag.replaced_by:
-            opposite = f"no_{_key(flag.name)}"
-            self._spelling[opposite] = f"--{opposite}"
-            group.add_argument(f"--{opposite}", nargs=0, const="false", help=argparse.SUPPRESS, **shared)
+        dest, note = _key(flag.name), flag.note.replace("%", "%%")
+        is_switch = bool in members(flag.kind)
+        optional = {"nargs": "?", "const": "true"} if is_switch else {}
+        group.add_argument(
+            *(f"--{name}" for name in names), dest=dest, metavar=_metavar(flag.kind), help=note, **optional
+        )
+        if is_switch and not flag.replaced_by:
+            self._spelling[f"no_{dest}"] = f"--no_{dest}"
+            group.add_argument(f"--no_{dest}", dest=dest, action="store_const", const="false", help=argparse.SUPPRESS)
 
     def _spelled(self, word: str) -> str:
         """An option as it was registered, whatever its dashes and underscores."""
@@ -161,22 +158,7 @@ class _Parser(argparse.ArgumentParser):
         raise ConfigError(message.removeprefix("argument ").replace(": expected one argument", " needs a value"))
 
 
-class _Store(argparse.Action):
-    """Reads a value by the type of its flag, and says so when the spelling is old."""
-
-    def __init__(self, *, flag: Flag, **more: Any) -> None:
-        super().__init__(**more)
-        self.flag = flag
-
-    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
-        if self.flag.replaced_by:
-            logger.warning("DeprecationWarning: %s is an old spelling; %s", option_string, self.flag.replaced_by)
-        text = self.const if values == [] else values
-        setattr(namespace, self.dest, _read(self.flag, text, option_string or self.flag.name))
-
-
-def _read(flag: Flag, value: Any, where: str) -> Any:
-    text = ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+def _read(flag: Flag, text: str, where: str) -> Any:
     try:
         return read_value(flag.kind, text)
     except ConfigError as error:
@@ -190,13 +172,11 @@ def _key(name: str) -> str:
 def _default_of(field: "Field[Any]") -> str:
     if field.default is MISSING or field.default is None:
         return ""
-    return f"(default {str(field.default).lower() if isinstance(field.default, bool) else field.default})"
+    return f" (default {str(field.default).lower() if isinstance(field.default, bool) else field.default})"
 
 
 def _metavar(kind: Any) -> str:
-    parts: Iterable[Any] = members(kind)
-    words = [_METAVARS.get(part) or _choices(part) for part in parts if part is not type(None)]
-    return "|".join(words)
+    return "|".join(_METAVARS.get(part) or _choices(part) for part in members(kind) if part is not type(None))
 
 
 def _choices(kind: Any) -> str:

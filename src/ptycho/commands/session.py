@@ -2,38 +2,36 @@
 
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from ptychopinn.cli.console import errors, set_verbosity
-from ptychopinn.errors import PtychoPINNError
+from ptychopinn.cli.console import set_verbosity
+from ptychopinn.cli.ending import exit_code
 
 if TYPE_CHECKING:
     from ptychopinn.cli.progress import ProgressDisplay
+    from ptychopinn.data.reconstruction import Reconstruction
 
 
 def finish(work: Callable[[Sequence[str]], None], argv: Sequence[str] | None) -> int:
-    """Run a command: 0 when all went well, 2 with one sentence for bad input, 130 after Ctrl-C.
-
-    Args:
-        work: takes the words of the command line.
-        argv: the words; those of the process by default.
-    """
+    """Run a command on words, by default those of the process; returns its exit code."""
     set_verbosity(False)
-    try:
-        work(sys.argv[1:] if argv is None else argv)
-    except PtychoPINNError as error:
-        errors.print(f"Error: {error}", style="bold red", markup=False, highlight=False, soft_wrap=True)
-        return 2
-    except KeyboardInterrupt:
-        errors.print("Interrupted.", highlight=False)
-        return 130
-    return 0
+    return exit_code(lambda: work(sys.argv[1:] if argv is None else argv))
 
 
 def progress(quiet: bool) -> "ProgressDisplay":
-    """The display of `ptychopinn`'s own verbs, or one that shows nothing."""
+    """The display of the commands of `ptychopinn`, or one that shows nothing."""
     from ptychopinn.cli.progress import ProgressDisplay
 
     return ProgressDisplay(Console(stderr=True, quiet=True)) if quiet else ProgressDisplay()
+
+
+def save_amplitude_and_phase(image: "Reconstruction", folder: Path) -> list[Path]:
+    """Write `reconstructed_amplitude.png` and `reconstructed_phase.png` into a folder."""
+    from ptychopinn.plotting import figure_map, save_figure
+
+    return [
+        save_figure(figure_map(image, name), folder / f"reconstructed_{name}.png") for name in ("amplitude", "phase")
+    ]

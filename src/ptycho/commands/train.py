@@ -1,4 +1,4 @@
-"""`ptycho_train`: train on a scan by the earlier system's settings, and reconstruct another one where it is given."""
+"""`ptycho_train`: train on a scan by the settings of legacy PtychoPINN, and reconstruct another one if it is given."""
 
 import time
 from collections.abc import Sequence
@@ -6,42 +6,30 @@ from typing import TYPE_CHECKING
 
 from ptycho import params
 from ptycho.backend import training_backend
+from ptycho.commands import settings
 from ptycho.commands.flags import Flag, Options, field_flags
-from ptycho.commands.session import finish, progress
-from ptycho.commands.settings import (
-    CONFIG,
-    MODEL_NOTES,
-    OLD_SPELLINGS,
-    QUIET,
-    TRAINING_NOTES,
-    execution_flags,
-    given_values,
-    needed,
-    stitching,
-    training_settings,
-)
+from ptycho.commands.session import finish, progress, save_amplitude_and_phase
 from ptycho.config.config import ModelConfig, PyTorchExecutionConfig, TrainingConfig, update_legacy_dict
 from ptychopinn.errors import ConfigError, ScanError
 
 if TYPE_CHECKING:
-    from ptychopinn.api.reconstruct import Reconstructed
     from ptychopinn.api.train import Trained
     from ptychopinn.cli.progress import ProgressDisplay
     from ptychopinn.data import Scan
 
 OPTIONS = Options(
     "ptycho_train",
-    "Train a network on a scan by the settings of the earlier system, and reconstruct a second one where it is given.",
+    "Train a network on a scan by the settings of legacy PtychoPINN, and reconstruct a second one if it is given.",
     "ptycho_train --train_data_file scan.npz --output_dir out",
     {
-        "run": [CONFIG, QUIET],
-        "training": field_flags(TrainingConfig, TRAINING_NOTES, skip=("model", "n_images")),
-        "model": field_flags(ModelConfig, MODEL_NOTES, section="model"),
+        "run": [settings.CONFIG, settings.QUIET],
+        "training": field_flags(TrainingConfig, settings.NOTES),
+        "model": field_flags(ModelConfig, settings.NOTES, section="model"),
         "execution": [
-            *execution_flags(),
+            *settings.EXECUTION_FLAGS,
             Flag("learning_rate", "torch.learning_rate", float, "The same as --torch-learning-rate."),
         ],
-        "old spellings": OLD_SPELLINGS,
+        "old spellings": settings.OLD_SPELLINGS,
     },
 )
 
@@ -52,17 +40,28 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _work(argv: Sequence[str]) -> None:
-    values = given_values(OPTIONS, argv)
-    needed(values, "train_data_file", "--train_data_file", "the scan to train on")
+    values = settings.given_values(OPTIONS, argv)
+    settings.needed(values, "train_data_file", "--train_data_file", "the scan to train on")
     training_backend(values.get("backend"))
-    config, execution = training_settings(values)
-    quiet = values.get("quiet", False)
+    config, execution = settings.training_settings(values)
 
+    from ptychopinn.api.reconstruct import reconstruct
+    from ptychopinn.cli.console import results
+    from ptychopinn.cli.summary import show_metrics, show_path
+
+    quiet, folder, made = values.get("quiet", False), config.output_dir, None
     with progress(quiet) as shown:
         trained, test = _train(config, execution, values.get("model.N"), shown)
-        made = None if test is None else _reconstruct(test, trained, config, shown)
-    if not quiet:
-        _summarise(trained, made)
+        if test is not None:
+            made = reconstruct(test, trained, folder, device=trained.recipe.training.device, on_batch=shown.on_batch)
+            save_amplitude_and_phase(made.reconstruction, folder)
+    if quiet:
+        return
+    results.print(f"trained {len(trained.history['epoch'])} epochs in {trained.seconds:.1f} s", highlight=False)
+    if made is not None:
+        show_metrics(made.metrics)
+    show_path("model", trained.paths["model"])
+    show_path("picture", trained.paths["history_picture"] if made is None else made.paths["picture"])
 
 
 def _train(
@@ -70,10 +69,14 @@ def _train(
 ) -> "tuple[Trained, Scan | None]":
     """Train into the output folder, and read the scan that will be reconstructed; `config.model.N` is filled in.
 
+    The bundle is written again with what clients find in `ptycho.params.cfg`.
+
     Raises:
         PtychoPINNError: a file, a setting or the folder cannot be used; nothing has been written then.
     """
     from ptycho.config.to_recipe import recipe_of, warn_ignored
+    from ptycho.model import TrainedModel
+    from ptycho.model_manager import save_trained_model
     from ptychopinn.api.inputs import RunLog
     from ptychopinn.api.train import Trained, begin, write_training
     from ptychopinn.training import fit_prepared
@@ -82,66 +85,30 @@ def _train(
         scan, test = _scans(config, size)
         config.model.N = scan.pattern_size
         warn_ignored(config, execution)
-        recipe = recipe_of(config, execution, n_patterns=len(scan)).with_overrides(stitching(execution))
+        recipe = recipe_of(config, execution, n_patterns=len(scan)).with_overrides(settings.stitching(execution))
         start, folder = begin(scan, config.output_dir, recipe, log)
         assert folder is not None
         started = time.perf_counter()
         result = fit_prepared(start, folder, tell=shown.on_epoch)
         seconds = time.perf_counter() - started
         paths = write_training(result, folder)
-        trained = Trained(result.model, result.recipe, result.history, seconds, paths)
-        _add_legacy_dictionary(trained, config)
-    return trained, test
-
-
-def _add_legacy_dictionary(trained: "Trained", config: TrainingConfig) -> None:
-    """Write the bundle again with what clients of the earlier system find in `ptycho.params.cfg`."""
-    from ptycho.model import TrainedModel
-    from ptycho.model_manager import save_trained_model
-
-    update_legacy_dict(params.cfg, config)
-    save_trained_model(TrainedModel(trained.model, trained.recipe), trained.paths["model"])
+        update_legacy_dict(params.cfg, config)
+        save_trained_model(TrainedModel(result.model, result.recipe), paths["model"])
+    return Trained(result.model, result.recipe, result.history, seconds, paths), test
 
 
 def _scans(config: TrainingConfig, size: int | None) -> "tuple[Scan, Scan | None]":
-    """The scan to train on and the one to reconstruct.
-
-    Raises:
-        ScanError: a file that is no scan, or patterns of different sizes.
-        ConfigError: another size than that of the patterns was asked for.
-    """
+    """The scan to train on and the one to reconstruct, whose patterns have one size."""
     from ptychopinn.data import read_scan
 
     assert config.train_data_file is not None
     scan = read_scan(config.train_data_file)
     if size not in (None, 0, scan.pattern_size):
         raise ConfigError(f"--N is {size} but the patterns of {scan.source} are {scan.pattern_size} px; leave --N out")
-    if config.test_data_file is None:
-        return scan, None
-    test = read_scan(config.test_data_file)
-    if test.pattern_size != scan.pattern_size:
+    test = None if config.test_data_file is None else read_scan(config.test_data_file)
+    if test is not None and test.pattern_size != scan.pattern_size:
         raise ScanError(
             f"{test.source}: its patterns are {test.pattern_size} px but those of {scan.source} are "
             f"{scan.pattern_size} px; a model reconstructs patterns of the size that it was trained on"
         )
     return scan, test
-
-
-def _reconstruct(test: "Scan", trained: "Trained", config: TrainingConfig, shown: "ProgressDisplay") -> "Reconstructed":
-    from ptycho.commands.pictures import save_amplitude_and_phase
-    from ptychopinn.api.reconstruct import reconstruct
-
-    made = reconstruct(test, trained, config.output_dir, device=trained.recipe.training.device, on_batch=shown.on_batch)
-    save_amplitude_and_phase(made.reconstruction, config.output_dir)
-    return made
-
-
-def _summarise(trained: "Trained", made: "Reconstructed | None") -> None:
-    from ptychopinn.cli.console import results
-    from ptychopinn.cli.summary import show_metrics, show_path
-
-    results.print(f"trained {len(trained.history['epoch'])} epochs in {trained.seconds:.1f} s", highlight=False)
-    if made is not None:
-        show_metrics(made.metrics)
-    show_path("model", trained.paths["model"])
-    show_path("picture", trained.paths["history_picture"] if made is None else made.paths["picture"])

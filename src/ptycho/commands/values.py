@@ -1,14 +1,12 @@
 """Text to the type that a field of a dataclass is annotated with."""
 
 import types
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
 from ptychopinn.errors import ConfigError
 
-_TRUE = ("true", "yes", "on", "1")
-_FALSE = ("false", "no", "off", "0")
+_TRUE_OR_FALSE = dict.fromkeys(("true", "yes", "on", "1"), True) | dict.fromkeys(("false", "no", "off", "0"), False)
 
 
 def read_value(kind: Any, text: str) -> Any:
@@ -19,7 +17,7 @@ def read_value(kind: Any, text: str) -> Any:
         text: as typed; lists are separated by commas, and `none` is None where that is allowed.
 
     Raises:
-        ConfigError: the text is no such value; the message says the rule.
+        ConfigError: the text is no such value; the message has the type in words.
 
     >>> read_value(int | None, "none"), read_value(float, "1e9"), read_value(list[int] | None, "3,5")
     (None, 1000000000.0, [3, 5])
@@ -33,7 +31,7 @@ def read_value(kind: Any, text: str) -> Any:
 
 
 def describe(kind: Any) -> str:
-    """The rule in words.
+    """A type in words.
 
     >>> describe(int | None), describe(bool | Literal["warn"])
     ('a whole number or none', 'true or false, or warn')
@@ -56,22 +54,17 @@ def _read(kind: Any, text: str) -> Any:
         return {str(choice).lower(): choice for choice in get_args(kind)}[text.lower()]
     if get_origin(kind) is list:
         return [_read(get_args(kind)[0], part.strip()) for part in text.strip("[]").split(",") if part.strip()]
-    return _READERS[kind](text)
+    if kind is bool:
+        return _TRUE_OR_FALSE[text.lower()]
+    return _whole(text) if kind is int else kind(text)
 
 
-def _read_bool(text: str) -> bool:
-    return {**dict.fromkeys(_TRUE, True), **dict.fromkeys(_FALSE, False)}[text.lower()]
-
-
-def _read_int(text: str) -> int:
-    """Whole numbers, also written as 1e6."""
-    try:
-        return int(text)
-    except ValueError:
-        value = float(text)
+def _whole(text: str) -> int:
+    """A whole number, also one written as 1e6."""
+    value = float(text)
     if not value.is_integer():
         raise ValueError(text)
-    return int(value)
+    return int(value if "e" in text.lower() else text)
 
 
 def _describe(kind: Any) -> str:
@@ -81,13 +74,6 @@ def _describe(kind: Any) -> str:
     return f"{_WORDS[get_args(kind)[0]]}s, separated by commas".removeprefix("a ")
 
 
-_READERS: dict[Any, Callable[[str], Any]] = {
-    bool: _read_bool,
-    int: _read_int,
-    float: float,
-    str: str,
-    Path: Path,
-}
 _WORDS: dict[Any, str] = {
     bool: "true or false",
     int: "a whole number",

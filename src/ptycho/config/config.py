@@ -2,32 +2,18 @@
 
 The classes are mutable and picklable; importing this module loads neither torch, TensorFlow nor numpy. Values are
 checked by the `validate_*` functions and by `recipe_of`, not at construction: clients fill fields in later.
-Each field's way into a recipe stands in docs/config-mapping.md.
+Where a setting arrives stands on its field; docs/config-mapping.md is made of it.
 """
-
-from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from ptycho.config.execution import PyTorchExecutionConfig
-from ptycho.config.validation import ARCHITECTURES, BACKENDS, MODEL_TYPES, non_negative, one_of, positive
-from ptychopinn.errors import ConfigError
-
-__all__ = [
-    "KEY_MAPPINGS",
-    "InferenceConfig",
-    "ModelConfig",
-    "PyTorchExecutionConfig",
-    "TrainingConfig",
-    "dataclass_to_legacy_dict",
-    "update_legacy_dict",
-    "validate_inference_config",
-    "validate_model_config",
-    "validate_training_config",
-]
+from ptycho.config import shared
+from ptycho.config.arrival import ANY, jointly, nowhere, read_by, sets
+from ptycho.config.checks import FRACTION, KNOWN, NON_NEGATIVE, POSITIVE, check
+from ptycho.config.execution import PyTorchExecutionConfig as PyTorchExecutionConfig
 
 KEY_MAPPINGS = {
     "object_big": "object.big",
@@ -42,104 +28,106 @@ KEY_MAPPINGS = {
 }
 """Field -> key of the legacy dictionary, where the two differ."""
 
+_WORKFLOW = read_by("the workflows and commands")
+_PARTS = read_by("`recipe_of`", "field by field, see ModelConfig")
+_PINN_ONLY = "supervised training compares with labels alone"
+_BACKEND = sets("backend", "`tensorflow` is refused where that backend is not there; the default is `pytorch`")
+_SIZE = read_by("`ptycho.params`", "the size of a model is that of the patterns it is trained on; any size, also 0")
+_GROUP = jointly(
+    "data.group_size",
+    "data.neighbors",
+    "training.patterns_per_step",
+    how="gridsize squared, and a step holds `batch_size` groups; 1 merges the usual 16, and a step holds `batch_size` "
+    "patterns: the network sees one pattern at a time, whatever the group",
+)
+_N_GROUPS = jointly(
+    "data.n_groups",
+    how="None is one group for every pattern; no more groups than patterns unless `enable_oversampling`",
+)
+_OVERSAMPLING = jointly("data.n_groups", how="allows more groups than patterns", given={"n_groups": (ANY,)})
+_DIAMETER = jointly("model.probe.mask_radius", how=shared.DIAMETER, given={"probe_mask": (True,), "N": (ANY,)})
+_POISSON = jointly("model.loss.poisson_weight", how=_PINN_ONLY, given={"torch_loss_mode": ("poisson",)})
+_LOSS_MODE = jointly(
+    "model.loss.poisson_weight",
+    "model.loss.amplitude_mae_weight",
+    how="`mae` leaves only the amplitude MAE, with `mae_weight` or else 1; `poisson` follows the weights",
+)
+_SAMPLER = sets("data.sampler", "`sequential`, else `seeded`", lambda _: "sequential", leaves=(False,))
+
 
 @dataclass
-class ModelConfig:
+class ModelConfig(shared.NetworkSettings):
     """What the network is and what it sees."""
 
-    N: int = 64
-    gridsize: int = 1
-    n_filters_scale: int = 2
-    model_type: Literal["pinn", "supervised"] = "pinn"
-    architecture: Literal["cnn", "ffno", "fno", "fno_vanilla", "hybrid", "neuralop_uno"] = "cnn"
-    fno_modes: int = 12
-    fno_width: int = 32
-    fno_blocks: int = 4
-    fno_cnn_blocks: int = 2
-    learned_input_channels: int = 1
-    max_hidden_channels: int | None = None
-    resnet_width: int | None = None
-    fno_input_transform: Literal["none", "sqrt", "log1p", "instancenorm"] = "none"
-    generator_output_mode: Literal["real_imag", "amp_phase_logits", "amp_phase"] = "real_imag"
-    amp_activation: Literal["sigmoid", "swish", "softplus", "relu"] = "sigmoid"
-    object_big: bool = True
-    probe_big: bool = True
-    probe_mask: bool = False
-    probe_mask_sigma: float = 1.0
-    probe_mask_diameter: float | None = None
-    pad_object: bool = True
-    probe_scale: float = 4.0
-    gaussian_smoothing_sigma: float = 0.0
+    N: Annotated[int, _SIZE] = 64
+    gridsize: Annotated[int, _GROUP, POSITIVE] = 1
+    n_filters_scale: Annotated[int, shared.WIDTH, POSITIVE] = 2
+    model_type: Annotated[Literal["pinn", "supervised"], sets("model.kind"), KNOWN] = "pinn"
+    amp_activation: Annotated[Literal["sigmoid", "swish", "softplus", "relu"], shared.NO_ACTIVATION] = "sigmoid"
+    probe_mask: Annotated[bool, shared.MASK] = False
+    probe_mask_diameter: Annotated[float | None, _DIAMETER] = None
+    probe_scale: Annotated[float, shared.OWN_SCALE, NON_NEGATIVE] = 4.0
+
+
+@dataclass(kw_only=True)
+class GroupingSettings:
+    """Which patterns are used, how they are grouped, and by which backend. `n_groups=None` means every pattern."""
+
+    n_groups: Annotated[int | None, _N_GROUPS] = None
+    n_images: Annotated[int | None, jointly("data.n_groups", how="deprecated; `n_groups` wins over it")] = None
+    n_subsample: Annotated[int | None, jointly("data.n_patterns", how="at most as many as the scan has")] = None
+    subsample_seed: Annotated[int | None, shared.SEED] = None
+    neighbor_count: Annotated[int, shared.NEIGHBORS] = 4
+    enable_oversampling: Annotated[bool, _OVERSAMPLING] = False
+    neighbor_pool_size: Annotated[int | None, jointly("data.neighbors", how="instead of `neighbor_count`")] = None
+    backend: Annotated[Literal["tensorflow", "pytorch"], _BACKEND, KNOWN] = "pytorch"
+
+    def __post_init__(self) -> None:
+        if self.n_images is not None:
+            warnings.warn(
+                "Parameter 'n_images' is deprecated and will be removed in a future version. Use 'n_groups' instead, "
+                "which always means the number of groups regardless of gridsize.",
+                DeprecationWarning,
+                stacklevel=3,
+            )
+            self.n_groups = self.n_images if self.n_groups is None else self.n_groups
 
 
 @dataclass
-class TrainingConfig:
-    """A training run. `n_groups=None` means every pattern of the scan."""
+class TrainingConfig(shared.OptimizerSettings, GroupingSettings):
+    """A training run."""
 
-    model: ModelConfig
-    train_data_file: Path | None = None
-    test_data_file: Path | None = None
-    batch_size: int = 16
-    nepochs: int = 50
-    mae_weight: float = 0.0
-    nll_weight: float = 1.0
-    realspace_mae_weight: float = 0.0
-    realspace_weight: float = 0.0
-    nphotons: float = 1e9
-    n_groups: int | None = None
-    n_images: int | None = None
-    n_subsample: int | None = None
-    subsample_seed: int | None = None
-    neighbor_count: int = 4
-    enable_oversampling: bool = False
-    neighbor_pool_size: int | None = None
-    positions_provided: bool = True
-    probe_trainable: bool = False
-    intensity_scale_trainable: bool = True
-    output_dir: Path = Path("training_outputs")
-    sequential_sampling: bool = False
-    backend: Literal["tensorflow", "pytorch"] = "pytorch"
-    torch_loss_mode: Literal["poisson", "mae"] = "poisson"
-    torch_mae_pred_l2_match_target: bool = False
-    gradient_clip_val: float | None = None
-    gradient_clip_algorithm: Literal["norm", "value", "agc"] = "norm"
-    optimizer: Literal["adam", "adamw", "sgd"] = "adam"
-    momentum: float = 0.9
-    weight_decay: float = 0.0
-    adam_beta1: float = 0.9
-    adam_beta2: float = 0.999
-    scheduler: Literal["Default", "Exponential", "WarmupCosine", "ReduceLROnPlateau", "Cosine", "Constant"] = "Default"
-    lr_warmup_epochs: int = 0
-    lr_min_ratio: float = 0.1
-    plateau_factor: float = 0.5
-    plateau_patience: int = 2
-    plateau_min_lr: float = 5e-5
-    plateau_threshold: float = 0.0
-
-    def __post_init__(self) -> None:
-        self.n_groups = _groups_wanted(self.n_groups, self.n_images)
+    model: Annotated[ModelConfig, _PARTS]
+    train_data_file: Annotated[Path | None, _WORKFLOW] = None
+    test_data_file: Annotated[Path | None, _WORKFLOW] = None
+    batch_size: Annotated[int, shared.BATCH, POSITIVE] = 16
+    nepochs: Annotated[int, sets("training.epochs"), POSITIVE] = 50
+    mae_weight: Annotated[float, jointly("model.loss.amplitude_mae_weight", how=_PINN_ONLY), FRACTION] = 0.0
+    nll_weight: Annotated[float, _POISSON, FRACTION] = 1.0
+    realspace_mae_weight: Annotated[float, sets("model.loss.realspace_mae_weight"), FRACTION] = 0.0
+    realspace_weight: Annotated[float, sets("model.loss.realspace_weight"), FRACTION] = 0.0
+    nphotons: Annotated[float, shared.PHOTONS, POSITIVE] = 1e9
+    positions_provided: Annotated[bool, nowhere("every scan carries its positions")] = True
+    probe_trainable: Annotated[bool, sets("model.probe.trainable")] = False
+    intensity_scale_trainable: Annotated[bool, shared.SCALE_TRAINABLE] = True
+    output_dir: Annotated[Path, _WORKFLOW] = Path("training_outputs")
+    sequential_sampling: Annotated[bool, _SAMPLER] = False
+    torch_loss_mode: Annotated[shared.LossMode, _LOSS_MODE] = "poisson"
 
 
 @dataclass
-class InferenceConfig:
-    """A reconstruction by a saved model. `n_groups=None` means every pattern of the scan."""
+class InferenceConfig(GroupingSettings):
+    """A reconstruction by a saved model."""
 
-    model: ModelConfig
-    model_path: Path
-    test_data_file: Path
-    n_groups: int | None = None
-    n_images: int | None = None
-    n_subsample: int | None = None
-    subsample_seed: int | None = None
-    neighbor_count: int = 4
-    enable_oversampling: bool = False
-    neighbor_pool_size: int | None = None
-    debug: bool = False
-    output_dir: Path = Path("inference_outputs")
-    backend: Literal["tensorflow", "pytorch"] = "pytorch"
+    model: Annotated[ModelConfig, _PARTS]
+    model_path: Annotated[Path, _WORKFLOW]
+    test_data_file: Annotated[Path, _WORKFLOW]
+    debug: Annotated[bool, nowhere("the level of the log is the caller's", ANY)] = False
+    output_dir: Annotated[Path, _WORKFLOW] = Path("inference_outputs")
 
-    def __post_init__(self) -> None:
-        self.n_groups = _groups_wanted(self.n_groups, self.n_images)
+
+validate_model_config = validate_training_config = validate_inference_config = check
+"""Raise `ConfigError` for the first value that breaks a rule; any size, any batch and `probe_scale=0` pass."""
 
 
 def dataclass_to_legacy_dict(config: ModelConfig | TrainingConfig | InferenceConfig) -> dict[str, Any]:
@@ -166,56 +154,3 @@ def update_legacy_dict(cfg: dict[str, Any], config: ModelConfig | TrainingConfig
     for key, value in dataclass_to_legacy_dict(config).items():
         if value is not None:
             cfg[key] = str(value) if isinstance(value, Path) else value
-
-
-def validate_model_config(config: ModelConfig) -> None:
-    """Check a model's settings; any pattern size and `probe_scale=0` pass.
-
-    Raises:
-        ConfigError: a value breaks a rule.
-    """
-    positive("gridsize", config.gridsize)
-    positive("n_filters_scale", config.n_filters_scale)
-    non_negative("probe_scale", config.probe_scale)
-    non_negative("gaussian_smoothing_sigma", config.gaussian_smoothing_sigma)
-    one_of("architecture", config.architecture, ARCHITECTURES)
-    one_of("model_type", config.model_type, MODEL_TYPES)
-
-
-def validate_training_config(config: TrainingConfig) -> None:
-    """Check a training run's settings and its model's; any batch size from 1 passes.
-
-    Raises:
-        ConfigError: a value breaks a rule.
-    """
-    validate_model_config(config.model)
-    positive("batch_size", config.batch_size)
-    positive("nepochs", config.nepochs)
-    for name in ("mae_weight", "nll_weight", "realspace_mae_weight", "realspace_weight"):
-        value = getattr(config, name)
-        if not 0 <= value <= 1:
-            raise ConfigError(f"{name} must be in [0,1], got {value}")
-    positive("nphotons", config.nphotons)
-    one_of("backend", config.backend, BACKENDS)
-
-
-def validate_inference_config(config: InferenceConfig) -> None:
-    """Check a reconstruction's settings and its model's.
-
-    Raises:
-        ConfigError: a value breaks a rule.
-    """
-    validate_model_config(config.model)
-    one_of("backend", config.backend, BACKENDS)
-
-
-def _groups_wanted(n_groups: int | None, n_images: int | None) -> int | None:
-    if n_images is None:
-        return n_groups
-    warnings.warn(
-        "Parameter 'n_images' is deprecated and will be removed in a future version. Use 'n_groups' instead, "
-        "which always means the number of groups regardless of gridsize.",
-        DeprecationWarning,
-        stacklevel=4,
-    )
-    return n_images if n_groups is None else n_groups

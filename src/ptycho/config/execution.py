@@ -1,14 +1,43 @@
 """How a run is carried out, apart from what it computes; never written to the legacy dictionary."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
+from ptycho.config import shared
+from ptycho.config.arrival import jointly, nowhere, sets
+from ptycho.config.checks import NON_NEGATIVE, POSITIVE, Check, among, check, one_of
+from ptycho.config.shared import NO_WORKERS, OTHER_NETWORK
 from ptychopinn.errors import ConfigError
 
-ACCELERATORS = ("auto", "cpu", "cuda", "gpu", "mps")
-PRECISIONS = ("16-mixed", "32-true", "bf16-mixed")
+_PRECISIONS = {"32-true": "float32", "16-mixed": "bfloat16", "bf16-mixed": "bfloat16"}
+_LOGGERS = {"csv": "csv", "tensorboard": "tensorboard", "none": "none", "mlflow": "csv"}
+_PRECISION = sets(
+    "training.precision",
+    "`16-mixed` and `bf16-mixed` are `bfloat16`",
+    _PRECISIONS.__getitem__,
+    caveats={"16-mixed": "bfloat16 is used instead, which cannot overflow where counts are large"},
+)
+_LOGGER = sets(
+    "training.logger",
+    "None is `none`",
+    lambda name: _LOGGERS[one_of("logger_backend", name, tuple(_LOGGERS))],
+    caveats={"mlflow": "losses are written as CSV, and nothing to MLflow"},
+)
+_PATIENCE = sets(
+    "training.early_stop_patience",
+    "with it the weights of the best epoch are taken; the default of 100 never stops a run",
+    leaves=(100,),
+)
+_RATE = sets("training.learning_rate", "without execution settings the default of 0.002 holds")
+_CLIP = sets("training.gradient_clip", "where given, instead of the training setting", leaves=(None,))
+_SCHEDULE = jointly("training.scheduler", how="instead of the training setting, unless it is `Default`")
+_BATCH = sets("reconstruction.batch_size", leaves=(None,))
+_WINDOW = sets("reconstruction.window_px", "0 leaves the central 20 px", leaves=(0,))
+_DETERMINISTIC = sets("training.deterministic", "`warn` is true: it never ends a run", bool)
+_CHECKPOINTS = nowhere("the best epoch and the last one are kept, by the validation loss, in the output folder")
+_NO_FIGURES = nowhere("figures are drawn after training, by `reconstruct`")
+_ACCELERATOR = among("auto", "cpu", "cuda", "gpu", "mps")
+_COUNT = Check("a positive integer or 'auto'", lambda count: count == "auto" or (type(count) is int and count > 0))
 
 
 @dataclass
@@ -16,79 +45,56 @@ class PyTorchExecutionConfig:
     """Hardware, arithmetic, optimiser and bookkeeping of a PyTorch run.
 
     Raises:
-        ConfigError: at construction, a value that breaks a rule.
+        ConfigError: at construction; names the field, what it must be, and its value.
     """
 
-    accelerator: str = "auto"
-    devices: int | Literal["auto"] = 1
-    strategy: str = "auto"
-    deterministic: bool | Literal["warn"] = True
-    precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"
-    gradient_clip_val: float | None = None
-    gradient_clip_algorithm: Literal["norm", "value", "agc"] = "norm"
-    accum_steps: int = 1
-    num_workers: int = 0
-    pin_memory: bool = False
-    persistent_workers: bool = False
-    prefetch_factor: int | None = None
-    learning_rate: float = 1e-3
-    scheduler: str = "Default"
-    enable_progress_bar: bool = False
-    enable_checkpointing: bool = True
-    checkpoint_save_top_k: int = 1
-    checkpoint_monitor_metric: str = "val_loss"
-    checkpoint_mode: str = "min"
-    early_stop_patience: int = 100
-    logger_backend: str | None = "csv"
-    recon_log_every_n_epochs: int | None = None
-    recon_log_num_patches: int = 4
-    recon_log_fixed_indices: list[int] | None = None
-    recon_log_stitch: bool = False
-    recon_log_max_stitch_samples: int | None = None
-    ffno_encoder_blocks: int = 24
-    ffno_encoder_modes: int = 12
-    ffno_encoder_share_weights: bool = True
-    ffno_encoder_gate_init: float = 0.1
-    ffno_encoder_norm: str = "instance"
-    ffno_encoder_mlp_ratio: float = 2.0
-    spectral_bottleneck_blocks: int = 6
-    spectral_bottleneck_modes: int = 12
-    spectral_bottleneck_share_weights: bool = True
-    spectral_bottleneck_gate_init: float = 0.1
-    spectral_bottleneck_gate_mode: Literal["shared", "per_block"] = "shared"
-    inference_batch_size: int | None = None
-    middle_trim: int = 0
-    pad_eval: bool = False
+    accelerator: Annotated[str, shared.DEVICE, _ACCELERATOR] = "auto"
+    devices: Annotated[int | Literal["auto"], shared.DEVICES, _COUNT] = 1
+    strategy: Annotated[str, shared.STRATEGY] = "auto"
+    deterministic: Annotated[bool | Literal["warn"], _DETERMINISTIC] = True
+    precision: Annotated[
+        Literal["32-true", "16-mixed", "bf16-mixed"], _PRECISION, among("16-mixed", "32-true", "bf16-mixed")
+    ] = "32-true"
+    gradient_clip_val: Annotated[float | None, _CLIP] = None
+    gradient_clip_algorithm: Annotated[shared.Clipping, shared.CLIP_ALGORITHM] = "norm"
+    accum_steps: Annotated[int, sets("training.accumulate_steps"), POSITIVE] = 1
+    num_workers: Annotated[int, NO_WORKERS, NON_NEGATIVE] = 0
+    pin_memory: Annotated[bool, NO_WORKERS] = False
+    persistent_workers: Annotated[bool, NO_WORKERS] = False
+    prefetch_factor: Annotated[int | None, NO_WORKERS] = None
+    learning_rate: Annotated[float, _RATE, POSITIVE] = 1e-3
+    scheduler: Annotated[str, _SCHEDULE] = "Default"
+    enable_progress_bar: Annotated[bool, nowhere("the commands show progress; the library shows none")] = False
+    enable_checkpointing: Annotated[bool, _CHECKPOINTS] = True
+    checkpoint_save_top_k: Annotated[int, _CHECKPOINTS, NON_NEGATIVE] = 1
+    checkpoint_monitor_metric: Annotated[str, _CHECKPOINTS] = "val_loss"
+    checkpoint_mode: Annotated[str, _CHECKPOINTS, among("max", "min")] = "min"
+    early_stop_patience: Annotated[int, _PATIENCE, POSITIVE] = 100
+    logger_backend: Annotated[str | None, _LOGGER] = "csv"
+    recon_log_every_n_epochs: Annotated[int | None, _NO_FIGURES] = None
+    recon_log_num_patches: Annotated[int, _NO_FIGURES] = 4
+    recon_log_fixed_indices: Annotated[list[int] | None, _NO_FIGURES] = None
+    recon_log_stitch: Annotated[bool, _NO_FIGURES] = False
+    recon_log_max_stitch_samples: Annotated[int | None, _NO_FIGURES] = None
+    ffno_encoder_blocks: Annotated[int, OTHER_NETWORK] = 24
+    ffno_encoder_modes: Annotated[int, OTHER_NETWORK] = 12
+    ffno_encoder_share_weights: Annotated[bool, OTHER_NETWORK] = True
+    ffno_encoder_gate_init: Annotated[float, OTHER_NETWORK] = 0.1
+    ffno_encoder_norm: Annotated[str, OTHER_NETWORK] = "instance"
+    ffno_encoder_mlp_ratio: Annotated[float, OTHER_NETWORK] = 2.0
+    spectral_bottleneck_blocks: Annotated[int, OTHER_NETWORK] = 6
+    spectral_bottleneck_modes: Annotated[int, OTHER_NETWORK] = 12
+    spectral_bottleneck_share_weights: Annotated[bool, OTHER_NETWORK] = True
+    spectral_bottleneck_gate_init: Annotated[float, OTHER_NETWORK] = 0.1
+    spectral_bottleneck_gate_mode: Annotated[Literal["shared", "per_block"], OTHER_NETWORK] = "shared"
+    inference_batch_size: Annotated[int | None, _BATCH, POSITIVE] = None
+    middle_trim: Annotated[int, _WINDOW] = 0
+    pad_eval: Annotated[bool, shared.WHOLE_CANVAS] = False
 
     def __post_init__(self) -> None:
-        _check_accelerator(self.accelerator)
-        _check_devices(self.devices)
-        _check_choice("precision", self.precision, PRECISIONS)
-        _check_choice("checkpoint_mode", self.checkpoint_mode, ("max", "min"))
-        for name in ("num_workers", "checkpoint_save_top_k"):
-            if getattr(self, name) < 0:
-                raise ConfigError(f"{name} must be non-negative, got {getattr(self, name)}")
-        for name in ("learning_rate", "accum_steps", "early_stop_patience", "inference_batch_size"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise ConfigError(f"{name} must be positive, got {value}")
-
-
-def _check_accelerator(accelerator: str) -> None:
-    if accelerator == "tpu":
-        raise ConfigError(
-            "Torch-XLA TPU execution is unsupported by this PyTorch runtime. "
-            "Use accelerator='cpu', 'gpu'/'cuda', or 'mps'."
-        )
-    _check_choice("accelerator", accelerator, ACCELERATORS)
-
-
-def _check_devices(devices: int | str) -> None:
-    whole = isinstance(devices, int) and not isinstance(devices, bool) and devices > 0
-    if not whole and devices != "auto":
-        raise ConfigError(f"devices must be a positive integer or 'auto', got {devices}")
-
-
-def _check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise ConfigError(f"Invalid {name}: {value!r}. Expected one of {list(allowed)}.")
+        if self.accelerator == "tpu":
+            raise ConfigError(
+                "Torch-XLA TPU execution is unsupported by this PyTorch runtime. "
+                "Use accelerator='cpu', 'gpu'/'cuda', or 'mps'."
+            )
+        check(self)

@@ -1,8 +1,7 @@
-"""Training and reconstruction under the earlier names; every entry first fills `ptycho.params.cfg`."""
+"""Training and reconstruction under the legacy names; every entry first fills `ptycho.params.cfg`."""
 
 import logging
 from copy import copy
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +11,13 @@ from numpy.typing import NDArray
 from ptycho import params
 from ptycho._groups import amplitude_factor
 from ptycho.backend import training_backend
+from ptycho.config.config import InferenceConfig, PyTorchExecutionConfig, TrainingConfig, update_legacy_dict
 from ptycho.loader import load
 from ptycho.model import session
 from ptycho.raw_data import RawData
 from ptychopinn.data import Scan
 
 if TYPE_CHECKING:
-    from ptycho.config.config import InferenceConfig, PyTorchExecutionConfig, TrainingConfig
     from ptycho.model import TrainedModel
     from ptychopinn.data.reconstruction import Reconstruction
 
@@ -34,27 +33,24 @@ Image = NDArray[np.float32]
 def run_cdi_example(
     train_data: Any,
     test_data: Any,
-    config: "TrainingConfig",
+    config: TrainingConfig,
     flip_x: bool = False,
     flip_y: bool = False,
     transpose: bool = False,
     M: int = WINDOW_PX,
     do_stitching: bool = False,
     *,
-    torch_execution_config: "PyTorchExecutionConfig | None" = None,
+    torch_execution_config: PyTorchExecutionConfig | None = None,
 ) -> tuple[Image | None, Image | None, Results]:
-    """Train on one scan, then, if asked for, reconstruct another one. Writes no files.
+    """Train on one scan, then, if asked for, reconstruct another one; for the axes and M see `reassemble_cdi_image`.
 
-    The model stays with the process: `ptycho.model_manager.save` writes it, `reassemble_cdi_image` uses it.
+    The model stays with the process: `ptycho.model_manager.save` writes it, `reassemble_cdi_image` uses it. No file is
+    written.
 
     Args:
         train_data: `RawData`, a container, or anything with a `scan`.
         test_data: the same, or None; it takes no part in the training.
         config: settings; the pattern size is that of the data.
-        flip_x: see `reassemble_cdi_image`, for these three.
-        flip_y: see there.
-        transpose: see there.
-        M: side of the central window of each patch that is stitched, px.
         do_stitching: reconstruct `test_data`.
         torch_execution_config: how PyTorch runs.
 
@@ -64,21 +60,47 @@ def run_cdi_example(
     Raises:
         PtychoPINNError: data, settings or backend cannot be used.
     """
-    results = _train(train_data, test_data, config, M, torch_execution_config)
+    results = train_cdi_model(train_data, test_data, config, M=M, torch_execution_config=torch_execution_config)
     if not do_stitching or test_data is None:
         return None, None, results
     amplitude, phase, more = reassemble_cdi_image(test_data, config, flip_x, flip_y, transpose, M)
     return amplitude, phase, {**results, **more}
 
 
-def train_cdi_model(train_data: Any, test_data: Any, config: "TrainingConfig") -> Results:
+def train_cdi_model(
+    train_data: Any,
+    test_data: Any,
+    config: TrainingConfig,
+    *,
+    M: int = WINDOW_PX,
+    torch_execution_config: PyTorchExecutionConfig | None = None,
+) -> Results:
     """Train on one scan; as `run_cdi_example` without stitching."""
-    return _train(train_data, test_data, config, WINDOW_PX, None)
+    from ptycho.config.to_recipe import recipe_of, warn_ignored
+    from ptycho.model import TrainedModel, central_stitch
+    from ptychopinn.api.train import train
+
+    update_legacy_dict(params.cfg, config)
+    backend = training_backend(None, config.backend)
+    scan = scan_of(train_data)
+    config = _with_pattern_size(config, scan.pattern_size)
+    warn_ignored(config, torch_execution_config)
+    recipe = recipe_of(config, torch_execution_config, n_patterns=len(scan))
+    recipe = recipe.model_copy(update={"reconstruction": central_stitch(recipe.reconstruction, M)})
+    containers = {
+        "train_container": _container(train_data, config),
+        "test_container": None if test_data is None else _container(test_data, config),
+    }
+    trained = train(scan, recipe=recipe)
+    session.hold(TrainedModel(trained.model, trained.recipe, scan.always_bad), trained.history)
+    params.cfg["intensity_scale"] = 1 / amplitude_factor(scan)
+    history = {**trained.history, "loss": trained.history["train_loss"]}
+    return {"history": history, **containers, "backend": backend}
 
 
 def reassemble_cdi_image(
     test_data: Any,
-    config: "TrainingConfig | InferenceConfig",
+    config: TrainingConfig | InferenceConfig,
     flip_x: bool = False,
     flip_y: bool = False,
     transpose: bool = False,
@@ -105,28 +127,20 @@ def reassemble_cdi_image(
     Raises:
         PtychoPINNError: there is no model, or data that it cannot reconstruct.
     """
-    _fill_params(config)
-    model, scan = session.held(), scan_of(test_data)
-    changed = flip_x or flip_y or transpose or coord_scale != 1
-    turned = _reoriented(scan, flip_x, flip_y, transpose, coord_scale) if changed else scan
-    image = model.reconstruct(turned, M)
-    image = _transposed(image) if transpose else image
-    results = {
-        "reconstruction": image,
-        "test_container": _container(test_data, config),
-        "backend": model.recipe.backend,
-    }
+    from ptychopinn.reconstruction.orientation import Orientation
+
+    update_legacy_dict(params.cfg, config)
+    model, axes = session.held(), Orientation(flip_y, flip_x, transpose, coord_scale)
+    image = axes.image(model.reconstruct(axes.scan(scan_of(test_data)), M))
+    container = _container(test_data, config)
+    results = {"reconstruction": image, "test_container": container, "backend": model.recipe.backend}
     return image.amplitude, image.phase, results
 
 
 def save_outputs(amplitude: Image | None, phase: Image | None, results: Results, output_prefix: str | Path) -> None:
     """Write `reconstruction.npz`, `reconstruction.png` and `history.png`, as far as there is something to write.
 
-    Args:
-        amplitude: (Y, X) or None.
-        phase: (Y, X) or None.
-        results: of the workflow.
-        output_prefix: folder; it is made if need be.
+    Amplitude and phase, (Y, X) or None, count where `results` hold no reconstruction. The folder is made if need be.
 
     Raises:
         OutputError: the folder cannot be written.
@@ -147,27 +161,25 @@ def save_outputs(amplitude: Image | None, phase: Image | None, results: Results,
 
 
 def load_inference_bundle(model_dir: str | Path) -> tuple["TrainedModel", dict[str, Any]]:
-    """Load a model; what was saved with it replaces the same entries of `params.cfg`.
-
-    Args:
-        model_dir: folder with `wts.h5.zip`, or with its unpacked members.
-
-    Returns:
-        The model, with `predict`, and the restored dictionary.
-
-    Raises:
-        FileNotFoundError: neither is there.
-        BundleError: damaged, foreign, or pickled by the earlier implementation.
-    """
+    """Load a model by the backend of its archive; see below."""
     return load_inference_bundle_with_backend(model_dir)
 
 
 def load_inference_bundle_with_backend(
     model_dir: str | Path, backend: str | None = None
 ) -> tuple["TrainedModel", dict[str, Any]]:
-    """The same with a backend asked for; by default that of the archive.
+    """Load a model; what was saved with it replaces the same entries of `params.cfg`.
+
+    Args:
+        model_dir: folder with `wts.h5.zip`, or with its unpacked members.
+        backend: asked for; that of the archive by default.
+
+    Returns:
+        The model, with `predict`, and the restored dictionary.
 
     Raises:
+        FileNotFoundError: neither is there.
+        BundleError: damaged, foreign, or pickled by legacy PtychoPINN.
         ConfigError: another backend than that of the archive was asked for, here or by PTYCHOPINN_BACKEND.
     """
     from ptycho.model_manager import load_trained_model
@@ -176,53 +188,14 @@ def load_inference_bundle_with_backend(
 
 
 def scan_of(data: Any) -> Scan:
-    """The scan of `RawData`, of a container, or of anything else that has one.
-
-    Raises:
-        TypeError: it has none.
-    """
+    """The scan of `RawData`, of a container, or of anything else that has one; else a `TypeError`."""
     scan = data if isinstance(data, Scan) else getattr(data, "scan", None)
     if not isinstance(scan, Scan):
         raise TypeError(f"a {type(data).__name__} is no data to work on; give RawData or a data container")
     return scan
 
 
-def _train(
-    train_data: Any,
-    test_data: Any,
-    config: "TrainingConfig",
-    window_px: int,
-    execution: "PyTorchExecutionConfig | None",
-) -> Results:
-    from ptycho.config.to_recipe import recipe_of, warn_ignored
-    from ptycho.model import TrainedModel, central_stitch
-    from ptychopinn.api.train import train
-
-    _fill_params(config)
-    backend = training_backend(None, config.backend)
-    scan = scan_of(train_data)
-    config = _with_pattern_size(config, scan.pattern_size)
-    warn_ignored(config, execution)
-    recipe = recipe_of(config, execution, n_patterns=len(scan))
-    recipe = recipe.model_copy(update={"reconstruction": central_stitch(recipe.reconstruction, window_px)})
-    containers = {
-        "train_container": _container(train_data, config),
-        "test_container": None if test_data is None else _container(test_data, config),
-    }
-    trained = train(scan, recipe=recipe)
-    session.hold(TrainedModel(trained.model, trained.recipe, scan.always_bad), trained.history)
-    params.cfg["intensity_scale"] = 1 / amplitude_factor(scan)
-    history = {**trained.history, "loss": trained.history["train_loss"]}
-    return {"history": history, **containers, "backend": backend}
-
-
-def _fill_params(config: "TrainingConfig | InferenceConfig") -> None:
-    from ptycho.config.config import update_legacy_dict
-
-    update_legacy_dict(params.cfg, config)
-
-
-def _with_pattern_size(config: "TrainingConfig", size: int) -> "TrainingConfig":
+def _with_pattern_size(config: TrainingConfig, size: int) -> TrainingConfig:
     """A copy of the settings for patterns of that size."""
     if config.model.N not in (0, size):
         logger.warning("model.N is %d, but the patterns are %d px, which counts", config.model.N, size)
@@ -232,7 +205,7 @@ def _with_pattern_size(config: "TrainingConfig", size: int) -> "TrainingConfig":
     return own
 
 
-def _container(data: Any, config: "TrainingConfig | InferenceConfig") -> Any:
+def _container(data: Any, config: TrainingConfig | InferenceConfig) -> Any:
     """The data as a container with the groups of the settings; containers stay what they are."""
     if not isinstance(data, RawData | Scan):
         return data
@@ -249,46 +222,10 @@ def _container(data: Any, config: "TrainingConfig | InferenceConfig") -> Any:
     return load(lambda: groups, raw.probeGuess)
 
 
-def _reoriented(scan: Scan, flip_x: bool, flip_y: bool, transpose: bool, coord_scale: float) -> Scan:
-    """The scan with positions in the axes of its patterns, about their mean; its object guess has another frame."""
-    centre = scan.positions_px.mean(axis=0)
-    factors = coord_scale * np.array([-1.0 if flip_y else 1.0, -1.0 if flip_x else 1.0])
-    positions = centre + factors * (scan.positions_px - centre)
-    positions = positions[:, ::-1].copy() if transpose else positions
-    return replace(scan, positions_px=positions, object_guess=None)
-
-
-def _transposed(image: "Reconstruction") -> "Reconstruction":
-    return replace(
-        image,
-        object_=image.object_.T,
-        coverage=image.coverage.T,
-        origin_px=image.origin_px[::-1],
-        positions_px=image.positions_px[:, ::-1],
-        probe=image.probe.swapaxes(1, 2),
-    )
-
-
 def _bare_reconstruction(amplitude: Image, phase: Image) -> "Reconstruction":
     """An image of which nothing else is known."""
     from ptychopinn.data.reconstruction import Reconstruction
 
-    shape = np.shape(amplitude)
-    return Reconstruction(
-        object_=np.asarray(amplitude) * np.exp(1j * np.asarray(phase)),
-        coverage=np.ones(shape, np.float32),
-        origin_px=np.zeros(2, np.int64),
-        positions_px=np.empty((0, 2)),
-        probe=np.ones((1, 1, 1), np.complex64),
-    )
-
-
-__all__ = [
-    "load_inference_bundle",
-    "load_inference_bundle_with_backend",
-    "reassemble_cdi_image",
-    "run_cdi_example",
-    "save_outputs",
-    "scan_of",
-    "train_cdi_model",
-]
+    object_ = np.asarray(amplitude) * np.exp(1j * np.asarray(phase))
+    probe = np.ones((1, 1, 1), np.complex64)
+    return Reconstruction(object_, np.ones(object_.shape, np.float32), np.zeros(2, np.int64), np.empty((0, 2)), probe)

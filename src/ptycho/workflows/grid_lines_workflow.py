@@ -1,4 +1,4 @@
-"""The settings of the grid-lines study under the earlier name."""
+"""The settings of the grid-lines study under the legacy name."""
 
 from pathlib import Path
 

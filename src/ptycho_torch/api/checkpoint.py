@@ -1,8 +1,5 @@
 """The one file of a trained model: recipe, weights and the client's configurations, plain values and tensors."""
 
-import pickle
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +8,8 @@ from typing import Any
 import torch
 
 from ptychopinn.bundle import load_state_strictly
+from ptychopinn.bundle.checkpoint import UNREADABLE, reason_of
+from ptychopinn.bundle.checkpoint import read_checkpoint as read_values
 from ptychopinn.config import Recipe
 from ptychopinn.data.io.atomic import atomic_path
 from ptychopinn.errors import BundleError
@@ -18,7 +17,6 @@ from ptychopinn.models import PatchModel, build_model
 
 PREFIX = "model."
 """What the weights of the network begin with, as in the checkpoints that training writes for itself."""
-_UNREADABLE = (RuntimeError, LookupError, TypeError, EOFError, OSError, ValueError, AttributeError)
 
 
 @dataclass(frozen=True)
@@ -42,11 +40,7 @@ class Checkpoint:
 
 
 def write_checkpoint(
-    path: Path,
-    model: PatchModel,
-    recipe: Recipe,
-    configs: Mapping[str, Any],
-    bad_pixels: torch.Tensor | None = None,
+    path: Path, model: PatchModel, recipe: Recipe, configs: Mapping[str, Any], bad_pixels: torch.Tensor | None = None
 ) -> Path:
     """Write beside the target, then rename."""
     values = {
@@ -64,35 +58,18 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
 
     Raises:
         FileNotFoundError: no such file.
-        BundleError: it is no checkpoint of a trained model, is damaged, or belongs to the earlier implementation.
+        BundleError: it is no checkpoint of a trained model, is damaged, or belongs to legacy PtychoPINN.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such checkpoint; give the .ckpt file of a training run")
-    values = _loaded(path)
+    values = read_values(path, "a checkpoint", "give a .ckpt of a training run")
     try:
         hyper = values["hyper_parameters"]
         recipe = Recipe.from_mapping(hyper["recipe"], str(path))
         state = {name.removeprefix(PREFIX): value for name, value in values["state_dict"].items()}
         return Checkpoint(recipe, dict(hyper["configs"]), state, values.get("bad_pixels"))
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise BundleError(
-            f"{path}: is a checkpoint, but not one of a model of this version ({_reason(error)}); train again"
+            f"{path}: is a checkpoint, but not one of a model of this version ({reason_of(error)}); train again"
         ) from None
-
-
-def _loaded(path: Path) -> dict[str, Any]:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            if broken := archive.testzip():
-                raise zipfile.BadZipFile(f"{broken} is damaged")
-        values = torch.load(path, map_location="cpu", weights_only=True)
-    except (*_UNREADABLE, zipfile.BadZipFile, zlib.error, pickle.UnpicklingError) as error:
-        raise BundleError(f"{path}: is not a checkpoint ({_reason(error)}); give a .ckpt of a training run") from None
-    if not isinstance(values, dict):
-        raise BundleError(f"{path}: is not a checkpoint (it holds a {type(values).__name__}); give a .ckpt file")
-    return values
-
-
-def _reason(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__

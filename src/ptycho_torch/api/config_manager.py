@@ -1,14 +1,15 @@
 """The five configurations of a run, held together."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from typing import Any, Protocol
 
 from ptycho_torch.config_params import DataConfig, DatagenConfig, InferenceConfig, ModelConfig, TrainingConfig
+from ptycho_torch.plain_configs import KINDS, Four
 from ptycho_torch.to_recipe import recipe_of
 from ptychopinn.config import Recipe
 
-SECTIONS = ("data_config", "model_config", "training_config", "inference_config", "datagen_config")
+SECTIONS = (*KINDS, "datagen_config")
 """Attributes of a manager."""
 ARCHITECTURE = {
     "data_config": ("N", "C", "grid_size"),
@@ -27,15 +28,7 @@ class Configured(Protocol):
 
 
 class ConfigManager:
-    """Holds the configurations under the names of its arguments; each may be changed at any time.
-
-    Args:
-        data_config: defaults where none is given, as for all.
-        model_config: network and losses.
-        training_config: budget, optimiser, hardware.
-        inference_config: prediction and stitching.
-        datagen_config: simulated data.
-    """
+    """Holds the configurations under the names of its arguments; each may be changed at any time."""
 
     def __init__(
         self,
@@ -54,23 +47,14 @@ class ConfigManager:
     @classmethod
     def from_loaded_model(cls, ptycho_model: Configured) -> "ConfigManager":
         """The configurations that a model was saved with."""
-        return cls(
-            data_config=ptycho_model.data_config,
-            model_config=ptycho_model.model_config,
-            training_config=ptycho_model.training_config,
-            inference_config=ptycho_model.inference_config,
-        )
+        return cls(**{name: getattr(ptycho_model, name) for name in KINDS})
 
     def recipe(self, n_patterns: int | None = None) -> Recipe:
-        """What the configurations mean, for a scan of so many patterns where that is known.
-
-        Raises:
-            ValueError: values that contradict each other, or that no setting may have.
-        """
+        """What the configurations mean, see `ptycho_torch.to_recipe`."""
         return recipe_of(*self.four, n_patterns=n_patterns)
 
     @property
-    def four(self) -> tuple[DataConfig, ModelConfig, TrainingConfig, InferenceConfig]:
+    def four(self) -> Four:
         """All but the simulation's, in the order in which they are always given."""
         return self.data_config, self.model_config, self.training_config, self.inference_config
 
@@ -88,7 +72,10 @@ class ConfigManager:
             if name not in SECTIONS:
                 setattr(getattr(self, self._owner(name)), name, value)
             elif isinstance(value, Mapping):
-                self._change(name, value)
+                unknown = sorted(set(value) - set(asdict(getattr(self, name))))
+                if unknown:
+                    raise TypeError(f"{name} has no field {', '.join(unknown)}")
+                vars(getattr(self, name)).update(value)
             else:
                 setattr(self, name, value)
 
@@ -119,19 +106,11 @@ class ConfigManager:
 
     def _owner(self, name: str) -> str:
         """The one section that has a field."""
-        owners = [section for section in SECTIONS if name in self._names(section)]
+        owners = [section for section in SECTIONS if f"{section}.{name}" in self.flat()]
         if not owners:
             raise TypeError(f"no configuration has a field {name!r}; the fields are those of ConfigManager.flat()")
         if len(owners) > 1:
-            raise ValueError(f"{name} is a field of {' and '.join(owners)}; say update({owners[0]}={{{name!r}: ...}})")
+            raise ValueError(
+                f"{name} is a field of {' and '.join(owners)}; write update({owners[0]}={{{name!r}: ...}})"
+            )
         return owners[0]
-
-    def _change(self, section: str, values: Mapping[str, Any]) -> None:
-        unknown = sorted(set(values) - self._names(section))
-        if unknown:
-            raise TypeError(f"{section} has no field {', '.join(unknown)}")
-        for name, value in values.items():
-            setattr(getattr(self, section), name, value)
-
-    def _names(self, section: str) -> set[str]:
-        return {field.name for field in fields(getattr(self, section))}

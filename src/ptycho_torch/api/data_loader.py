@@ -32,13 +32,10 @@ class DataloaderFormats(Enum):
 class PtychoDataLoader:
     """The scans of a folder, in the order of their names; they may have different probes and objects.
 
-    `config_manager.data_config.N` takes the size of the patterns. Nothing is written here, nor anywhere else than in
-    `output_dir` later.
-
     Args:
         data_dir: a folder with one or more scans as `*.npz`, or one such file.
-        config_manager: settings of the run.
-        data_format: accepted for its name.
+        config_manager: settings of the run; `data_config.N` takes the size of the patterns.
+        data_format: without effect.
         output_dir: each training makes a folder `run_<timestamp>` in it; nothing is written without it.
 
     Raises:
@@ -69,7 +66,10 @@ class PtychoDataLoader:
         config_manager: ConfigManager,
         bad_pixels: NDArray[np.bool_] | None = None,
     ) -> "PtychoDataLoader":
-        """One scan from arrays, as a client holds it.
+        """One scan from arrays, as a client holds it; `ValueError` for arrays that make no scan.
+
+        The image gets the frame of the client's own object, which is centred on the box of all positions:
+        `round(min + max) + 1` pixels on each axis; the frame of the patches where that does not hold the positions.
 
         Args:
             diff_patterns: (N, H, W) counts, in any real type.
@@ -77,13 +77,6 @@ class PtychoDataLoader:
             positions: (N, 2), (y, x), object pixels, of the geometric centre of each patch.
             config_manager: settings of the run.
             bad_pixels: (H, W) or (N, H, W), True where nothing was measured.
-
-        The image will have the frame of the client's own object, which is centred on the box of all positions:
-        `round(min + max) + 1` pixels on each axis. Where that does not hold the positions, it has the frame of the
-        patches.
-
-        Raises:
-            ValueError: arrays that make no scan.
         """
         loader = cls.__new__(cls)
         loader.config_manager = config_manager
@@ -109,7 +102,7 @@ class PtychoDataLoader:
         return batches_of(self.scans, manager.data_config, manager.training_config.batch_size)
 
     def _take_size(self, config_manager: ConfigManager) -> None:
-        """Believe the patterns, not the setting, about their size."""
+        """Take the size from the patterns, whatever the setting is."""
         sizes = {scan.pattern_size: scan.source for scan in self.scans}
         if len(sizes) > 1:
             named = ", ".join(f"{source} has {size} px" for size, source in sizes.items())
@@ -121,11 +114,7 @@ class PtychoDataLoader:
 
 
 def scan_files(place: Path) -> list[Path]:
-    """The `*.npz` of a folder by name, or the file itself; results and caches, which hold no patterns, are left out.
-
-    Raises:
-        FileNotFoundError: there is none.
-    """
+    """The `*.npz` of a folder by name, or the file itself; results and caches, which hold no patterns, are left out."""
     if place.is_file():
         return [place]
     files = [file for file in sorted(place.glob("*.npz")) if _may_be_scan(file)]
@@ -135,7 +124,7 @@ def scan_files(place: Path) -> list[Path]:
 
 
 def _may_be_scan(file: Path) -> bool:
-    """Whether a file holds patterns, or cannot even be opened, which the reader shall say."""
+    """Whether a file holds patterns, or cannot be opened, which is left to the reader."""
     try:
         with zipfile.ZipFile(file) as archive:
             found = bool({"diff3d.npy", "diffraction.npy"} & set(archive.namelist()))
@@ -150,17 +139,11 @@ def _scan_of(
     patterns: NDArray[Any], probe: NDArray[Any], positions: NDArray[Any], bad_pixels: NDArray[np.bool_] | None
 ) -> Scan:
     """A scan of counts whose positions mean the geometric centre, in the frame of the client's object."""
-    source = "the client's patterns"
+    reason, source = "given by the client", "the client's patterns"
     scan = Scan.create(
-        patterns,
-        positions,
-        probe,
-        domain="counts",
-        domain_reason="given by the client",
-        bad_pixels=bad_pixels,
-        source=source,
+        patterns, positions, probe, domain="counts", domain_reason=reason, bad_pixels=bad_pixels, source=source
     )
-    offset = position_offset_px(scan.pattern_size, "centre", {}, True, source)
+    offset = position_offset_px(scan.pattern_size, "centre", {}, True, scan.source)
     return replace(scan, positions_px=scan.positions_px + offset, object_guess=_frame(scan.positions_px))
 
 

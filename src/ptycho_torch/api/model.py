@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from ptycho_torch.api.config_manager import ConfigManager
 from ptycho_torch.config_params import DataConfig, InferenceConfig, ModelConfig, TrainingConfig
+from ptycho_torch.plain_configs import KINDS, Four
 from ptychopinn.errors import MissingExtraError
 
 if TYPE_CHECKING:
@@ -12,14 +13,7 @@ if TYPE_CHECKING:
 
 
 class PtychoModel:
-    """Configurations, and the network module that belongs to them in `model`, which may be assigned.
-
-    Args:
-        model_config: network and losses.
-        data_config: grouping and scaling.
-        training_config: budget, optimiser, hardware.
-        inference_config: prediction and stitching.
-    """
+    """Configurations, and the network module that belongs to them in `model`, which may be assigned."""
 
     def __init__(
         self,
@@ -36,31 +30,15 @@ class PtychoModel:
 
     @classmethod
     def _new_model(cls, model: type["PtychoPINN_Lightning"], config_manager: ConfigManager) -> "PtychoModel":
-        """A model of that class, to be trained.
-
-        Raises:
-            ValueError: settings that contradict each other, or that no field may have.
-        """
-        configs: dict[str, Any] = {
-            "model_config": config_manager.model_config,
-            "data_config": config_manager.data_config,
-            "training_config": config_manager.training_config,
-            "inference_config": config_manager.inference_config,
-        }
+        """A model of that class, to be trained; a `ValueError` for settings that contradict each other."""
+        configs: dict[str, Any] = {name: getattr(config_manager, name) for name in KINDS}
         new = cls(**configs)
         new.model = model(**configs)
         return new
 
     @staticmethod
-    def _extract_configs_from_checkpoint(
-        checkpoint_path: str | Path,
-    ) -> tuple[DataConfig, ModelConfig, TrainingConfig, InferenceConfig]:
-        """The configurations of a checkpoint: data, model, training, inference.
-
-        Raises:
-            FileNotFoundError: no such file.
-            ValueError: it is no checkpoint; the message names the file.
-        """
+    def _extract_configs_from_checkpoint(checkpoint_path: str | Path) -> Four:
+        """The configurations of a checkpoint: data, model, training, inference; errors are those of `load`."""
         from ptycho_torch.api.checkpoint import read_checkpoint
         from ptycho_torch.to_recipe import from_dicts
 
@@ -82,11 +60,7 @@ class PtychoModel:
         return loaded
 
     def save(self, checkpoint_path: str | Path) -> Path:
-        """Write the trained model as one checkpoint.
-
-        Raises:
-            RuntimeError: it has not been trained.
-        """
+        """Write the trained model as one checkpoint; a `RuntimeError` where it has not been trained."""
         from ptycho_torch.api.checkpoint import write_checkpoint
         from ptycho_torch.to_recipe import as_dicts
 
@@ -95,30 +69,18 @@ class PtychoModel:
         return write_checkpoint(Path(checkpoint_path), module.trained(), module.recipe, configs, module.bad_pixels)
 
     def module(self) -> "PtychoPINN_Lightning":
-        """The network module.
-
-        Raises:
-            RuntimeError: there is none yet.
-        """
+        """The network module; a `RuntimeError` where there is none yet."""
         if self.model is None:
             raise RuntimeError("the model has no network module; take PtychoModel._new_model or PtychoModel.load")
         return self.model
 
     def save_mlflow(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Not there yet.
-
-        Raises:
-            ImportError: always, with the line that will install it, and what works without.
-        """
+        """Not there yet: always an `ImportError`, with the line that will install it, and what works without."""
         raise _no_mlflow("PtychoModel.save")
 
     @classmethod
     def load_from_mlflow(cls, *args: Any, **kwargs: Any) -> NoReturn:
-        """Not there yet.
-
-        Raises:
-            ImportError: always, with the line that will install it, and what works without.
-        """
+        """Not there yet, as `save_mlflow`."""
         raise _no_mlflow("PtychoModel.load")
 
 

@@ -1,9 +1,5 @@
-"""Simulated data under the earlier names."""
+"""Simulated data under the legacy names."""
 
-from ptycho_torch.datagen.datagen import (
-    from_simulation,
-    generate_data_from_experiment,
-    simulate_multiple_experiments,
-)
-
-__all__ = ["from_simulation", "generate_data_from_experiment", "simulate_multiple_experiments"]
+from ptycho_torch.datagen.datagen import from_simulation as from_simulation
+from ptycho_torch.datagen.datagen import generate_data_from_experiment as generate_data_from_experiment
+from ptycho_torch.datagen.datagen import simulate_multiple_experiments as simulate_multiple_experiments

@@ -1,26 +1,34 @@
 """Simulation from an object and a probe, of several experiments, and labels from a measured one."""
 
-from __future__ import annotations
-
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ptycho.probe import as_modes
 from ptycho.raw_data import RawData
 from ptycho_torch.config_params import DataConfig, DatagenConfig
+from ptychopinn.api.simulate import label_scan
 from ptychopinn.data import Scan
 from ptychopinn.data.io import check_output_folder
-
-if TYPE_CHECKING:
-    from ptychopinn.data.reconstruction import Reconstruction
+from ptychopinn.data.reconstruction import Reconstruction
+from ptychopinn.simulation import (
+    calibrated_probe,
+    load_object,
+    load_probe,
+    make_object,
+    make_probe,
+    position_bounds,
+    record_scan,
+)
 
 ArraySource = str | Path | NDArray[Any]
 
 _KINDS = {"grf": "gaussian_field", "gaussian": "gaussian_field", "siemens": "siemens_star", "diagonal": "diagonals"}
-"""Older names of object classes."""
+"""Legacy names of object classes."""
 
 
 def from_simulation(
@@ -36,7 +44,7 @@ def from_simulation(
     labels: bool = True,
     seed: int = 0,
 ) -> RawData:
-    """Record an object with a probe at given positions.
+    """Record an object with a probe at given positions: counts with the true object, and labels as `Y`.
 
     Args:
         xcoords: (N,), columns of the patches in the object, px: where patch element (N//2, N//2) lies.
@@ -45,33 +53,21 @@ def from_simulation(
         objectGuess: (Y, X) complex, or a file that holds it.
         nphotons: mean counts of a pattern; without it the probe is in sqrt(photons).
         scan_index: (N,), which object a pattern belongs to.
-        beamstop_diameter: px, of a disk about the zero frequency that records nothing.
+        beamstop_diameter: px, of a disk about the zero frequency that records nothing; it makes `bad_pixels`.
         poisson_noise: draw counts; else expected counts are recorded.
-        labels: add the patches that the patterns saw, as `Y`.
+        labels: whether to add labels.
         seed: fixes the counts.
-
-    Returns:
-        Counts with the true object, and `bad_pixels` where there is a beam stop.
 
     Raises:
         PtychoPINNError: a file that cannot be used, or a patch that leaves the object.
     """
-    from ptychopinn.simulation import calibrated_probe, record_scan
-
     probe, object_ = _probe(probeGuess), _object(objectGuess)
     positions = np.stack([np.asarray(ycoords, np.float64), np.asarray(xcoords, np.float64)], axis=1)
     if nphotons is not None:
         probe = calibrated_probe(object_, probe, positions, nphotons)
-    scan = record_scan(
-        object_,
-        probe,
-        positions,
-        seed=seed,
-        poisson_noise=poisson_noise,
-        beamstop_diameter_px=beamstop_diameter,
-        labels=labels,
-        metadata={"simulated": True, "seed": seed, "object_guess": "true object"},
-    )
+    about = {"simulated": True, "seed": seed, "object_guess": "true object"}
+    recorded = partial(record_scan, seed=seed, poisson_noise=poisson_noise, labels=labels, metadata=about)
+    scan = recorded(object_, probe, positions, beamstop_diameter_px=beamstop_diameter)
     return RawData.of_scan(scan if scan_index is None else replace(scan, scan_index=np.asarray(scan_index, np.int64)))
 
 
@@ -92,11 +88,8 @@ def simulate_multiple_experiments(
         seed: experiment i has seed + i.
 
     Raises:
-        PtychoPINNError: an object class that is not known, a probe file that cannot be used, or an object that is
-            smaller than a patch.
+        PtychoPINNError: an unknown object class, an unusable probe file, or an object smaller than a patch.
     """
-    from ptychopinn.simulation import make_probe
-
     settings, data = datagen_config or DatagenConfig(), data_config or DataConfig()
     folder = None if output_dir is None else check_output_folder(output_dir)
     probes = [_probe(path) for path in settings.probe_paths] or [make_probe("zone_plate", data.N)]
@@ -116,53 +109,26 @@ def generate_data_from_experiment(
 ) -> RawData:
     """Labels for supervised training from a measured scan and what was reconstructed from it.
 
-    Args:
-        scan: a file, or data.
-        reconstruction: `reconstruction.npz`, its folder, or a `Reconstruction`.
-        output: NPZ file to write.
-
-    Raises:
-        PtychoPINNError: scan or reconstruction cannot be used, or do not belong together.
+    See `ptychopinn.api.simulate.label_scan`; `output` is an NPZ file to write.
     """
-    from ptychopinn.api.simulate import label_scan
-
     return RawData.of_scan(label_scan(scan.scan if isinstance(scan, RawData) else scan, reconstruction, output).scan)
 
 
 def _experiment(settings: DatagenConfig, probe: NDArray[np.complex64], nphotons: float, seed: int) -> RawData:
     """One object of the class, with so many patterns."""
-    from ptychopinn.simulation import make_object, position_bounds
-
     for_object, for_positions = np.random.default_rng(seed).spawn(2)
-    rows, columns = settings.image_size
     kind = settings.object_class.casefold()
-    object_ = make_object(_KINDS.get(kind, kind), (rows, columns), for_object)
-    bounds = position_bounds((rows, columns), (probe.shape[-2], probe.shape[-1]))
+    object_ = make_object(_KINDS.get(kind, kind), settings.image_size, for_object)
+    bounds = position_bounds(settings.image_size, (probe.shape[-2], probe.shape[-1]))
     positions = for_positions.uniform(bounds[0], bounds[1], (settings.diff_per_object, 2))
-    return from_simulation(
-        positions[:, 1],
-        positions[:, 0],
-        probe,
-        object_,
-        nphotons,
-        beamstop_diameter=settings.beamstop_diameter,
-        seed=seed,
-    )
+    x, y, stop = positions[:, 1], positions[:, 0], settings.beamstop_diameter
+    return from_simulation(x, y, probe, object_, nphotons, beamstop_diameter=stop, seed=seed)
 
 
 def _probe(source: ArraySource) -> NDArray[np.complex64]:
     """(modes, H, W)."""
-    from ptychopinn.simulation import load_probe
-
-    if isinstance(source, str | Path):
-        return load_probe(Path(source))
-    probe = np.asarray(source, np.complex64)
-    if probe.ndim == 3 and probe.shape[2] == 1:
-        probe = probe[..., 0]
-    return probe[None] if probe.ndim == 2 else probe
+    return load_probe(Path(source)) if isinstance(source, str | Path) else as_modes(np.asarray(source))
 
 
 def _object(source: ArraySource) -> NDArray[np.complex64]:
-    from ptychopinn.simulation import load_object
-
     return load_object(Path(source))[0] if isinstance(source, str | Path) else np.asarray(source, np.complex64)

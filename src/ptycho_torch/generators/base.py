@@ -1,17 +1,15 @@
-"""An architecture of the core's registry, as scripts of the earlier system ask for it."""
-
-from __future__ import annotations
+"""An architecture of the core's registry, as legacy scripts ask for it."""
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from ptycho.config.config import TrainingConfig
-    from ptycho_torch.model import PtychoPINN_Lightning
+import torch
 
-CONFIGS = ("data_config", "model_config", "training_config", "inference_config")
-"""Keys of `pt_configs`."""
+from ptycho.config.config import TrainingConfig
+from ptycho_torch.model import PtychoPINN_Lightning
+from ptycho_torch.plain_configs import KINDS
+from ptychopinn.models import build_model
 
 
 class RegisteredGenerator:
@@ -32,18 +30,9 @@ class RegisteredGenerator:
 
         Args:
             pt_configs: `data_config`, `model_config`, `training_config`, `inference_config` of
-                `ptycho_torch.config_params`; the architecture is this one, whatever `model_config` says.
-
-        Raises:
-            KeyError: one of the four is missing.
-            ConfigError: a setting breaks a rule.
+                `ptycho_torch.config_params`; the architecture is this one, whatever that of `model_config` is.
         """
-        import torch
-
-        from ptycho_torch.model import PtychoPINN_Lightning
-        from ptychopinn.models import build_model
-
-        configs = {name: pt_configs[name] for name in CONFIGS}
+        configs = {name: pt_configs[name] for name in KINDS}
         configs["model_config"] = replace(configs["model_config"], architecture=self.name)
         module = PtychoPINN_Lightning(**configs)
         size = configs["data_config"].N

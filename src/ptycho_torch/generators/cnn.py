@@ -1,4 +1,4 @@
-"""The `cnn` architecture by its earlier name."""
+"""The `cnn` architecture by its legacy name."""
 
 from ptycho_torch.generators.base import RegisteredGenerator
 

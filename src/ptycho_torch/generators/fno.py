@@ -1,22 +1,13 @@
-"""The Fourier networks by their earlier names; layers and networks are those of `ptychopinn.generators`."""
+"""The Fourier networks by their legacy names; layers and networks are those of `ptychopinn.generators`."""
 
 from torch import Tensor, nn
 
 from ptycho_torch.generators.base import RegisteredGenerator
 from ptychopinn.config import GeneratorConfig
 from ptychopinn.generators import resolve
-from ptychopinn.generators.fourier import PtychoBlock, SpatialLifter
-from ptychopinn.generators.library import HAS_NEURALOPERATOR
-
-__all__ = [
-    "HAS_NEURALOPERATOR",
-    "CascadedFNOGenerator",
-    "FnoGenerator",
-    "HybridGenerator",
-    "HybridUNOGenerator",
-    "PtychoBlock",
-    "SpatialLifter",
-]
+from ptychopinn.generators.fourier import PtychoBlock as PtychoBlock
+from ptychopinn.generators.fourier import SpatialLifter as SpatialLifter
+from ptychopinn.generators.library import HAS_NEURALOPERATOR as HAS_NEURALOPERATOR
 
 
 class FnoGenerator(RegisteredGenerator):
@@ -32,7 +23,7 @@ class HybridGenerator(RegisteredGenerator):
 
 
 class _FourierNetwork(nn.Module):
-    """(B, C, H, W) to (B, C', H, W), an architecture of the core with the earlier defaults.
+    """(B, C, H, W) to (B, C', H, W), an architecture of the core with the legacy defaults.
 
     Args:
         in_channels: C.

@@ -1,4 +1,4 @@
-"""The grid-lines simulator under the earlier name."""
+"""The grid-lines simulator under the legacy name."""
 
 from pathlib import Path
 from typing import Any
@@ -6,6 +6,8 @@ from typing import Any
 from numpy.typing import NDArray
 
 from ptycho.workflows.grid_lines_workflow import GridLinesConfig
+from ptychopinn.studies.grid_lines.data import make_grid_lines
+from ptychopinn.studies.grid_lines.files import file_arrays, write_grid_lines
 
 
 def grid_lines_sim(
@@ -33,9 +35,6 @@ def grid_lines_sim(
         ValueError: settings that break a rule, or a probe that cannot be used.
         OutputError: a file cannot be written.
     """
-    from ptychopinn.studies.grid_lines.data import make_grid_lines
-    from ptychopinn.studies.grid_lines.files import file_arrays, write_grid_lines
-
     given = {} if config is None else config.model_dump()
     asked = GridLinesConfig.model_validate(given | settings)
     data = make_grid_lines(asked.data(), probe)

@@ -1,1 +1,1 @@
-"""Names that clients of the earlier system import."""
+"""Names that legacy clients import."""

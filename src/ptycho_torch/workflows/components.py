@@ -49,64 +49,30 @@ def run_cdi_example_torch(
     Where `config.output_dir` differs from its default, `wts.h5.zip`, `recipe.yaml` and `history.csv` go into it; else
     nothing is written.
 
-    Args:
-        train_data: `RawDataTorch`, `RawData` or a container.
-        test_data: the same, or None; it takes no part in the training.
-        config: settings; the pattern size is that of the data, and the backend is PyTorch.
-        flip_x: the columns of the positions count the other way.
-        flip_y: so do the rows.
-        transpose: rows and columns of the patterns are interchanged.
-        M: side of the central window of each patch that is stitched, px.
-        do_stitching: reconstruct `test_data`.
-        execution_config: how the training is carried out.
+    The arguments are those of `ptycho.workflows.components.run_cdi_example`; the backend is always PyTorch.
 
-    Returns:
-        Amplitude and phase, each (Y, X) or None, and the results: `history` (dict of lists), `train_container`,
-        `test_container` (`PtychoDataContainerTorch`), `models`, `backend`, and with stitching `reconstruction`.
-
-    Raises:
-        ImportError: PyTorch is not installed.
-        PtychoPINNError: data or settings cannot be used.
+    So are results and errors, but the containers are `PtychoDataContainerTorch`, and `models` holds the model. Without
+    PyTorch there is an `ImportError`.
     """
     shared = import_with_torch(_SHARED)
-    turned = (flip_x, flip_y, transpose)
+    older = (train_data, test_data, for_pytorch(config), flip_x, flip_y, transpose, M, do_stitching)
     with only_pytorch():
-        amplitude, phase, results = shared.run_cdi_example(
-            train_data,
-            test_data,
-            for_pytorch(config),
-            *turned,
-            M,
-            do_stitching,
-            torch_execution_config=execution_config,
-        )
+        amplitude, phase, results = shared.run_cdi_example(*older, torch_execution_config=execution_config)
     return amplitude, phase, _finished(results, config)
 
 
 def train_cdi_model_torch(train_data: Any, test_data: Any, config: TrainingConfig) -> dict[str, Any]:
     """Train on one scan; arguments, results and files are those of `run_cdi_example_torch` without stitching."""
-    shared = import_with_torch(_SHARED)
-    with only_pytorch():
-        results = shared.train_cdi_model(train_data, test_data, for_pytorch(config))
-    return _finished(results, config)
+    return run_cdi_example_torch(train_data, test_data, config)[2]
 
 
 def load_inference_bundle_torch(
     bundle_dir: str | Path, model_name: str = "diffraction_to_obj"
 ) -> tuple[TorchModel, dict[str, Any]]:
-    """Load a model; what was saved with it replaces the same entries of `ptycho.params.cfg`.
+    """Load a model by PyTorch; what was saved with it replaces the same entries of `ptycho.params.cfg`.
 
-    Args:
-        bundle_dir: folder with `wts.h5.zip`, or with its unpacked members.
-        model_name: `diffraction_to_obj` or `autoencoder`.
-
-    Returns:
-        The model, with `predict`, and a copy of the restored dictionary.
-
-    Raises:
-        ImportError: PyTorch is not installed.
-        FileNotFoundError: there is no bundle.
-        BundleError: it is damaged or foreign, or holds no model of that name.
+    Argument and errors are those of `ptycho.workflows.components.load_inference_bundle`; `model_name` is
+    `diffraction_to_obj` or `autoencoder`. Returns the model, with `predict`, and a copy of the restored dictionary.
     """
     manager = import_with_torch("ptycho.model_manager")
     with only_pytorch():

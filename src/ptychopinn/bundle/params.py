@@ -31,6 +31,23 @@ def split_params(params: Mapping[str, Any]) -> tuple[str, dict[str, NDArray[Any]
     return json.dumps(_encode(params, "", arrays), allow_nan=False), arrays
 
 
+def storable_params(params: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, BundleError]]:
+    """The entries of a client's dictionary that a bundle can hold, and, for each other key, why it cannot.
+
+    >>> storable_params({"N": 64, "callback": print})[0]
+    {'N': 64}
+    """
+    kept, refused = {}, {}
+    for key, value in params.items():
+        try:
+            split_params({key: value})
+        except BundleError as error:
+            refused[key] = error
+        else:
+            kept[key] = value
+    return kept, refused
+
+
 def join_params(tree: Any, arrays: dict[str, NDArray[Any]], where: str) -> dict[str, Any]:
     """Undo `split_params`; the arrays used are taken out of `arrays`.
 

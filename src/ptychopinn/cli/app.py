@@ -1,16 +1,14 @@
 """The verbs together, and how their errors end."""
 
 import sys
-import tempfile
-import traceback
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from ptychopinn import __version__
-from ptychopinn.cli.console import errors
 from ptychopinn.cli.convert import convert
+from ptychopinn.cli.ending import exit_code, print_error, program_fault
 from ptychopinn.cli.evaluate import evaluate
 from ptychopinn.cli.info import info
 from ptychopinn.cli.reconstruct import reconstruct
@@ -18,7 +16,6 @@ from ptychopinn.cli.run import run
 from ptychopinn.cli.simulate import simulate
 from ptychopinn.cli.study import study
 from ptychopinn.cli.train import train
-from ptychopinn.errors import PtychoPINNError
 
 HELP = """Ptychography by physics-informed networks: a scan goes in, a quantitative image comes out.
 
@@ -34,60 +31,15 @@ class Verbs(TyperGroup):
         try:
             return super().main(*args, **kwargs)
         except Exception as error:
-            _print_error(f"Error: {one_line(_program_fault(error))}")
+            print_error(program_fault(error))
             sys.exit(1)
 
     def invoke(self, ctx: Any) -> Any:
-        """Run a verb."""
-        try:
-            return super().invoke(ctx)
-        except PtychoPINNError as error:
-            _print_error(f"Error: {one_line(str(error))}")
-            raise typer.Exit(2) from None
-        except (MemoryError, OSError) as error:
-            _print_error(f"Error: {one_line(_environment_fault(error))}")
-            raise typer.Exit(2) from None
-        except KeyboardInterrupt:
-            errors.print(_interrupted(ctx.invoked_subcommand), highlight=False, soft_wrap=True)
-            raise typer.Exit(130) from None
-
-
-LONGEST_MESSAGE = 1000
-"""Characters of an error that are shown; text from a file can be of any length."""
-
-
-def one_line(text: str) -> str:
-    """Text on one line, without control characters, of limited length.
-
-    >>> one_line("first\\nsecond \\x1b[2J")
-    'first second [2J'
-    """
-    plain = " ".join("".join(c if c.isprintable() else " " if c.isspace() else "" for c in text).split())
-    return plain if len(plain) <= LONGEST_MESSAGE else f"{plain[: LONGEST_MESSAGE - 4]} ..."
-
-
-def _print_error(text: str) -> None:
-    errors.print(text, style="bold red", markup=False, highlight=False, soft_wrap=True)
-
-
-def _environment_fault(error: MemoryError | OSError) -> str:
-    """What the machine refused: memory, a file, a device."""
-    if isinstance(error, MemoryError):
-        return "there is not enough memory for this scan; use fewer patterns (--set data.n_patterns=N)"
-    where = f"{error.filename}: " if error.filename else ""
-    return f"{where}{error.strerror or error}; check the file, its folder and the free space of the disk"
-
-
-def _program_fault(error: Exception) -> str:
-    """A fault of this program; the traceback goes to a file."""
-    text = "".join(traceback.format_exception(error))
-    try:
-        with tempfile.NamedTemporaryFile("w", prefix="ptychopinn-", suffix=".log", delete=False) as log:
-            log.write(text)
-        where = f"the traceback is in {log.name}"
-    except OSError:
-        where = f"the traceback cannot be written; it ends with {text[-400:]}"
-    return f"a fault of the program ({type(error).__name__}: {error}); {where}. Please report it with that file"
+        """Run a command."""
+        run = super().invoke
+        code = exit_code(lambda: run(ctx), lambda: _interrupted(ctx.invoked_subcommand))
+        if code:
+            raise typer.Exit(code)
 
 
 def _interrupted(verb: str | None) -> str:

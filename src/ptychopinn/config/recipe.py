@@ -68,6 +68,18 @@ class Recipe(Section):
             raise ConfigError(_explain(error, where)) from None
 
     @classmethod
+    def from_dotted(cls, values: Mapping[str, Any], where: str = "recipe") -> "Recipe":
+        """Validate values by their dotted keys; all others have their defaults.
+
+        >>> Recipe.from_dotted({"training.epochs": 3, "backend": "pytorch"}).training.epochs
+        3
+        """
+        tree: dict[str, Any] = {}
+        for key, value in values.items():
+            _set_dotted(tree, key, value)
+        return cls.from_mapping(tree, where)
+
+    @classmethod
     def from_yaml(cls, text: str, where: str = "recipe") -> "Recipe":
         """Parse YAML text; an empty text is the default recipe."""
         return cls.from_mapping(_parse_yaml(text, where), where)
@@ -75,14 +87,7 @@ class Recipe(Section):
     @classmethod
     def from_file(cls, path: str | Path) -> "Recipe":
         """Read a YAML (or JSON) file."""
-        path = Path(path)
-        try:
-            text = path.read_text(encoding="utf-8")
-        except FileNotFoundError:
-            raise ConfigError(f"{path}: no such recipe file; give the path of a YAML file to --config") from None
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{path}: cannot be read as a recipe ({error}); give a YAML text file") from None
-        return cls.from_yaml(text, str(path))
+        return cls.from_mapping(read_yaml(path, "recipe file"), str(path))
 
     def to_yaml(self) -> str:
         """The complete recipe, defaults included."""
@@ -107,6 +112,22 @@ class Recipe(Section):
         return type(self).from_mapping(tree, "override")
 
 
+def read_yaml(path: str | Path, kind: str = "file") -> Mapping[str, Any]:
+    """The mapping in a YAML (or JSON) file, called `kind` in messages; an empty file is an empty mapping.
+
+    Raises:
+        ConfigError: no such file, or one that is no mapping in YAML.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such {kind}; give the path of a YAML file to --config") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read as a {kind} ({error}); give a YAML text file") from None
+    return _parse_yaml(text, str(path))
+
+
 def _parse_yaml(text: str, where: str) -> Mapping[str, Any]:
     try:
         tree = yaml.safe_load(text)
@@ -115,7 +136,7 @@ def _parse_yaml(text: str, where: str) -> Mapping[str, Any]:
     if tree is None:
         return {}
     if not isinstance(tree, dict):
-        raise ConfigError(f"{where}: the rule is a mapping of sections, such as 'training: {{epochs: 40}}'")
+        raise ConfigError(f"{where}: must be a mapping such as 'training: {{epochs: 40}}', got a {type(tree).__name__}")
     return tree
 
 

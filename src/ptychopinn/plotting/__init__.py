@@ -2,7 +2,7 @@
 
 from ptychopinn.plotting.comparison import figure_comparison
 from ptychopinn.plotting.curves import draw_learning_rate, draw_loss
-from ptychopinn.plotting.figures import Drawable, figure_history, figure_reconstruction, save_figure
+from ptychopinn.plotting.figures import Drawable, figure_history, figure_map, figure_reconstruction, save_figure
 from ptychopinn.plotting.frc import draw_frc, draw_frc_curves, figure_frc
 from ptychopinn.plotting.maps import (
     draw_amplitude,
@@ -30,6 +30,7 @@ __all__ = [
     "figure_comparison",
     "figure_frc",
     "figure_history",
+    "figure_map",
     "figure_reconstruction",
     "figure_trend",
     "save_figure",

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -34,6 +34,8 @@ LOWEST = 2.6
 """Least height of the first row, which holds the small panels."""
 BAR, TITLE, RULER = 0.9, 0.4, 0.35
 """Room for a colour bar, for a title, for a scale bar."""
+AROUND, BESIDE = 0.5, 1.1
+"""Inches round a map that stands alone, and on its right for the colour bar."""
 
 
 class Drawable(Protocol):
@@ -130,6 +132,23 @@ def figure_history(history: History, title: str = "Training") -> Figure:
         rate = draw_learning_rate(page.panel(0.75, HEAD + 3.0 + 0.7, 6.4, 0.8), history)
         rate.set_xlim(loss.get_xlim())
         loss.set_xlabel("")
+    return page.figure
+
+
+def figure_map(source: Drawable, part: Literal["amplitude", "phase"], largest: float = 6.0) -> Figure:
+    """One map of an object alone, with its colour bar.
+
+    Args:
+        source: Object, coverage, frame and pixel size.
+        part: `amplitude`, or `phase` less that of the covered mean, rad.
+        largest: Largest width and height of the map, inches.
+    """
+    draw = draw_amplitude if part == "amplitude" else draw_phase
+    aspect = shown_aspect(source.coverage)
+    width, height = largest / max(aspect, 1), largest * min(aspect, 1)
+    page = Page.blank(width + AROUND + BESIDE, height + 2 * AROUND)
+    place = Placement(source.origin_px, source.pixel_size_m)
+    draw(page.panel(AROUND, AROUND, width, height), source.object_, source.coverage, place=place)
     return page.figure
 
 

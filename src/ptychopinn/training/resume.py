@@ -1,16 +1,13 @@
 """Going on from a checkpoint, if it belongs to this run."""
 
 import logging
-import pickle
-import zipfile
-import zlib
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
+from ptychopinn.bundle.checkpoint import read_checkpoint, reason_of
 from ptychopinn.config import Recipe
 from ptychopinn.errors import BundleError, ConfigError
 from ptychopinn.training.callbacks import CHECKPOINTS
@@ -20,7 +17,6 @@ logger = logging.getLogger("ptychopinn.training")
 
 _SECTIONS = ("data", "model", "training")
 """Of the recipe: those that decide the result of training."""
-_UNREADABLE = (RuntimeError, LookupError, TypeError, EOFError, OSError, ValueError)
 
 
 def identity_of(start: Prepared) -> str:
@@ -65,7 +61,13 @@ def checkpoint_to_resume(folder: Path | None, start: Prepared) -> str | None:
     if path is None or not path.exists():
         logger.info("nothing to resume: training from the start")
         return None
-    stored, scans = _read(path)
+    what, way_out = "a checkpoint that can be resumed", "train with --overwrite"
+    values = read_checkpoint(path, what, way_out)
+    try:
+        stored = dict(values["hyper_parameters"]["recipe"])
+        scans = str(values["callbacks"]["Checkpoints"]["scans"])
+    except (LookupError, TypeError) as error:
+        raise BundleError(f"{path}: is not {what} ({reason_of(error)}); {way_out}") from None
     before = Recipe.from_mapping(stored, str(path))
     changed = [
         f"{section}.{key}"
@@ -85,30 +87,6 @@ def checkpoint_to_resume(folder: Path | None, start: Prepared) -> str | None:
             "scan that it was begun with, or train with --overwrite"
         )
     return str(path)
-
-
-def _read(path: Path) -> tuple[dict[str, Any], str]:
-    """Recipe and identity of the data in a checkpoint; nothing in it is executed.
-
-    Raises:
-        BundleError: it is no checkpoint of ours, is damaged, or declares more data than the file holds.
-    """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
-                raise zipfile.BadZipFile("a member is compressed, which those of a checkpoint are not")
-            if broken := archive.testzip():
-                raise zipfile.BadZipFile(f"{broken} is damaged")
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-        if not isinstance(checkpoint, dict):
-            raise TypeError("no training state inside")
-        recipe = dict(checkpoint["hyper_parameters"]["recipe"])
-        return recipe, str(checkpoint["callbacks"]["Checkpoints"]["scans"])
-    except (*_UNREADABLE, zipfile.BadZipFile, zlib.error, pickle.UnpicklingError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise BundleError(
-            f"{path}: is not a checkpoint that can be resumed ({reason}); train with --overwrite"
-        ) from None
 
 
 def _differences(before: dict[str, Any], now: dict[str, Any], prefix: str = "") -> list[str]:

@@ -172,7 +172,7 @@ def test_mlflow_is_refused_with_the_line_that_installs_it(settings, measured, tm
     ):
         with pytest.raises(ImportError, match=r"pip install 'ptychopinn\[mlflow\]'"):
             call()
-    with pytest.raises(ValueError, match="orchestration is 'slurm'; the rule is 'lightning'"):
+    with pytest.raises(ValueError, match="orchestration must be 'lightning', got 'slurm'"):
         Trainer._from_lightning(model=model, dataloader=loader, orchestration="slurm")
 
 
