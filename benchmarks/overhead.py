@@ -22,7 +22,7 @@ from ptychopinn.config import Recipe
 from ptychopinn.data import read_scan, write_scan
 from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.models import build_model, fit_statistics, prepare_probe
-from ptychopinn.reconstruction import predict_and_stitch
+from ptychopinn.reconstruction.predict import predict_and_stitch
 from ptychopinn.simulation import simulate
 from ptychopinn.training import split_groups
 

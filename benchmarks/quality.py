@@ -164,7 +164,7 @@ def measured(plan: Plan, name: str, choice: str, seed: int) -> Trial:
         cpu_s = time.process_time() - before
         evaluation = ptychopinn.evaluate(made.reconstruction, scan, folder / "scored", region=REGIONS[name])
         metrics = made.reconstructed.metrics
-        sizes = {"parameters": float(sum(value.numel() for value in made.trained.model.generator.parameters()))}
+        sizes = {"parameters": float(sum(value.numel() for value in made.trained.model.network.generator.parameters()))}
         values = {**evaluation.report, **metrics["data"], **metrics["timings"], **sizes, "cpu_s": cpu_s}
         return {"values": numbers(values), "flat": metrics["collapse"]["flat"]}
 
@@ -196,8 +196,8 @@ def grid_lines(plan: Plan, name: str, choice: str, seed: int) -> Trial:
         )
         trained = folder / "runs" / f"pinn_{architecture}_seed{seed}"
         metrics = json.loads((trained / "metrics.json").read_text(encoding="utf-8"))
-        model, _ = load_model(trained)
-        sizes = {"parameters": float(sum(value.numel() for value in model.generator.parameters()))}
+        network = load_model(trained).network
+        sizes = {"parameters": float(sum(value.numel() for value in network.generator.parameters()))}
         times = {**metrics["timings"], "train_s": study.trials[0].train_s}
         values = {**study.trials[0].report, **metrics["data"], **times, **sizes}
         return {"values": numbers(values), "flat": metrics["collapse"]["flat"]}

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import ptychopinn
-from ptychopinn.api.reconstruct import Reconstructed
+from ptychopinn.api.reconstructed import Reconstructed
 from ptychopinn.data import Scan
 from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.studies.iterative import solve_with_ptychi

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from ptychopinn.data.dataset import ScanTensors
     from ptychopinn.data.reconstruction import Reconstruction
     from ptychopinn.models import PatchModel
+    from ptychopinn.models import TrainedModel as CoreModel
+    from ptychopinn.reconstruction import Reconstructor
 
 logger = logging.getLogger("ptychopinn.ptycho")
 
@@ -44,31 +46,21 @@ class TrainedModel:
     """Predicts object patches from diffraction patterns.
 
     Args:
-        network: trained.
-        recipe: complete, with its fitted statistics.
-        bad_pixels: (H, W), True where training saw no measurement; such pixels are not shown to the network later
-            either, although a client fills them in.
+        trained: the model of the core; it is only read.
     """
 
-    def __init__(self, network: "PatchModel", recipe: Recipe, bad_pixels: NDArray[np.bool_] | None = None) -> None:
-        self.network = network
-        self.recipe = recipe
-        self.bad_pixels = bad_pixels
-        self._own_probe = (
-            network.probe_parts.detach().clone(),
-            network.probe_unit.clone(),
-            network.log_scale.detach().clone(),
-        )
+    def __init__(self, trained: "CoreModel") -> None:
+        self.trained = trained
 
-    def with_own_probe(self) -> "PatchModel":
-        """The network with exactly the probe and scale that training left, whatever was predicted since."""
-        import torch
+    @property
+    def network(self) -> "PatchModel":
+        """The trained module of the core."""
+        return self.trained.network
 
-        parts, unit, log_scale = self._own_probe
-        self.network.set_probe(torch.view_as_complex(parts) * unit, 1.0)
-        with torch.no_grad():
-            self.network.log_scale.copy_(log_scale)
-        return self.network
+    @property
+    def recipe(self) -> Recipe:
+        """What it was trained with, complete."""
+        return self.trained.recipe
 
     def predict(self, inputs: Sequence[NDArray[Any]], batch_size: int | None = None, verbose: Any = 0) -> NDArray[Any]:
         """Object patches of groups of patterns.
@@ -100,28 +92,20 @@ class TrainedModel:
         Raises:
             ValueError: another pattern size than in training, or patterns that do not make one image.
         """
-        from ptychopinn.api.reconstruct import check_fits
-        from ptychopinn.reconstruction import predict_and_stitch
-        from ptychopinn.training import prediction_groups
+        from ptychopinn.reconstruction import Reconstructor
 
-        scan = self._prepared(scan)
-        check_fits(scan, self.recipe)
         config = central_stitch(self.recipe.reconstruction, window_px)
-        groups = prediction_groups(scan, self.recipe)
-        return predict_and_stitch(self.network, self._tensors(scan, own_probe=False), groups, config)[0]
+        recipe = self.recipe.model_copy(update={"reconstruction": config})
+        return Reconstructor.for_scan(replace(self.trained, recipe=recipe), self._prepared(scan)).image()[0]
 
     def _prepared(self, scan: Scan) -> Scan:
-        """The scan with the probe that was set by hand, and without pixels that training never saw."""
+        """The scan with the probe that was set by hand."""
         probe = scan.probe if session.probe is None else session.probe
         if probe.shape[-1] != scan.pattern_size:
             raise ValueError(
                 f"the probe is {probe.shape[-1]} px but the patterns are {scan.pattern_size} px; set another"
             )
-        bad = scan.bad_pixels
-        if bad is None and self.bad_pixels is not None and self.bad_pixels.shape == scan.patterns.shape[1:]:
-            logger.info("%d pixels that were bad in training are left out", int(self.bad_pixels.sum()))
-            bad = self.bad_pixels
-        return replace(scan, probe=probe, bad_pixels=bad, truth_patches=None)
+        return replace(scan, probe=probe, truth_patches=None)
 
     def _of_arrays(self, X: NDArray[Any], local_offsets: NDArray[Any]) -> tuple[Scan, NDArray[np.int64]]:
         """A scan of plain arrays, the centre of each group at (0, 0)."""
@@ -140,18 +124,12 @@ class TrainedModel:
         self, scan: Scan, index: NDArray[np.int64], batch_size: int | None, whole: bool
     ) -> NDArray[np.complex64]:
         """Patches of patterns in one frame, the `whole` scan, or in groups that know nothing of each other."""
-        from ptychopinn.api.reconstruct import check_fits
-        from ptychopinn.reconstruction import predict_patches
-
-        check_fits(scan, self.recipe)
         groups, place = self._groups(index, whole)
-        tensors = self._tensors(scan, own_probe=not whole and session.probe is None)
-        batch = batch_size or self.recipe.reconstruction.batch_size
-        config = self.recipe.reconstruction if whole else None
-        patches, power = predict_patches(self.network, tensors, groups, batch, config=config)
+        reconstructor = self._reconstructor(scan, groups, own_probe=not whole and session.probe is None)
+        patches, power = reconstructor.patches(batch_size, together=whole)
         patches, power = patches.reshape(-1, *patches.shape[2:]), power.reshape(-1, *power.shape[2:])
         rows = np.unique(place.reshape(-1), return_index=True)[1]
-        positions = self._positions(tensors, groups.reshape(-1))
+        positions = self._positions(reconstructor.tensors, groups.reshape(-1))
         carried = Prediction(rows, power, positions, self.recipe.reconstruction)
         return carry(np.moveaxis(patches[place], 1, -1), carried)
 
@@ -171,18 +149,10 @@ class TrainedModel:
             )
         return index, np.arange(index.size).reshape(index.shape)
 
-    def _tensors(self, scan: Scan, own_probe: bool) -> "ScanTensors":
-        """The scan on its device, and the network there too, with the probe that belongs to it."""
-        from ptychopinn.api.reconstruct import use_probe
-        from ptychopinn.data.dataset import ScanTensors
-        from ptychopinn.data.device import choose_device
+    def _reconstructor(self, scan: Scan, groups: NDArray[np.int64], own_probe: bool) -> "Reconstructor":
+        from ptychopinn.reconstruction import Reconstructor
 
-        tensors = ScanTensors(scan, choose_device("auto"))
-        self.network.to(tensors.device)
-        if own_probe:
-            self.with_own_probe()
-        use_probe(self.network, self.recipe, tensors, "model" if own_probe else "auto")
-        return tensors
+        return Reconstructor.for_scan(self.trained, scan, probe="model" if own_probe else "auto", groups=groups)
 
     def _positions(self, tensors: "ScanTensors", members: NDArray[np.int64]) -> NDArray[Any]:
         whole = tensors.whole_px.cpu().numpy()[members]

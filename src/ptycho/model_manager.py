@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ptycho import params
 from ptycho.backend import loading_backend
 from ptycho.model import TrainedModel, session
@@ -18,8 +16,6 @@ from ptychopinn.data.io import check_output_folder, write_text_atomically
 from ptychopinn.errors import BundleError
 
 logger = logging.getLogger("ptychopinn.ptycho")
-BAD_PIXELS = "bad_pixels"
-"""Key of the saved dictionary: (H, W), True where training saw no measurement."""
 
 
 def save(output_path: str | Path) -> Path:
@@ -46,15 +42,13 @@ def save(output_path: str | Path) -> Path:
 
 def save_trained_model(model: TrainedModel, path: Path) -> Path:
     """Write one model, with `params.cfg` as it stands, as a bundle; returns its path."""
-    from ptychopinn.api.model_files import save_model
+    from ptychopinn.api.model_files import UNSEEN, save_model
 
     settings, refused = storable_params(params.cfg)
     for entry in refused.items():
         logger.warning("params.cfg[%r] is not saved: %s", *entry)
-    settings.pop(BAD_PIXELS, None)
-    if model.bad_pixels is not None:
-        settings[BAD_PIXELS] = model.bad_pixels
-    return save_model(path, model.with_own_probe(), model.recipe, settings)
+    settings.pop(UNSEEN, None)
+    return save_model(path, model.trained, settings)
 
 
 def load_trained_model(path: str | Path, backend: str | None = None) -> TrainedModel:
@@ -67,12 +61,10 @@ def load_trained_model(path: str | Path, backend: str | None = None) -> TrainedM
 
     bundle = load_bundle(_existing(Path(path)))
     loading_backend(bundle.manifest.backend, backend)
-    network, recipe = load_model(path)
-    bad = bundle.params.get(BAD_PIXELS)
-    model = TrainedModel(network, recipe, None if bad is None else np.asarray(bad, np.bool_))
-    params.cfg.update(_saved_settings(bundle, recipe))
+    model = TrainedModel(load_model(path))
+    params.cfg.update(_saved_settings(bundle, model.recipe))
     session.hold(model)
-    say_what_runs(recipe, "auto")
+    say_what_runs(model.recipe, "auto")
     return model
 
 

@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
@@ -57,7 +56,8 @@ def fit_client(
         start, folder = begin(scans, output_dir, recipe, log)
         module = partial(ClientTrainingModule, configs=as_dicts(*manager.four))
         result = fit_prepared(_with_validation(start), folder, callbacks=tuple(callbacks), module_type=module)
-        model.module().take(result.model, result.recipe, _unseen_pixels(scans))
+        unseen = None if result.unseen is None else torch.from_numpy(result.unseen)
+        model.module().take(result.model, result.recipe, unseen)
         if folder is not None:
             write_training(result, folder)
             model.save(folder / MODEL_NAME)
@@ -115,12 +115,3 @@ def _with_validation(start: Prepared) -> Prepared:
     logger.warning("too few patterns for a validation region: the validation loss is that of training patterns")
     first, *others = start.parts
     return replace(start, parts=(replace(first, validation_groups=first.train_groups), *others))
-
-
-def _unseen_pixels(scans: Sequence[Scan]) -> Tensor | None:
-    """(H, W) bool: the pixels that were bad in every pattern of a scan, of any of the scans; None without any.
-
-    Clients hand such pixels over filled in, and without a mask, when they reconstruct.
-    """
-    masks = [scan.always_bad for scan in scans if scan.always_bad is not None]
-    return torch.from_numpy(np.logical_or.reduce(masks)) if masks else None

@@ -114,13 +114,13 @@ def _trained(model: Any) -> TrainedModel:
         RuntimeError: it has not been trained.
     """
     from ptycho.model import TrainedModel
+    from ptycho_torch.api.model import trained_model
     from ptycho_torch.model import PtychoPINN_Lightning
 
     if isinstance(model, TorchModel):
         return model.trained
     if isinstance(model, PtychoPINN_Lightning):
-        bad = None if model.bad_pixels is None else model.bad_pixels.cpu().numpy()
-        return TrainedModel(model.trained(), model.recipe, bad)
+        return TrainedModel(trained_model(model))
     if not isinstance(model, TrainedModel):
         raise TypeError(f"a {type(model).__name__} is no trained model; give one that a workflow or a bundle returned")
     return model

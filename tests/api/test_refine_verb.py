@@ -67,8 +67,8 @@ def test_the_recipe_of_the_solver_decides_the_modes(scan: Scan) -> None:
 
 
 def refusals() -> Iterator[tuple[str, dict[str, object]]]:
-    yield "refine.iterations is 0", {}
-    yield "probe is 'model' and there is no model", {"refine": 2, "probe": "model"}
+    yield "refine must be at least 1 without a model, got 0", {"refine": 0}
+    yield "probe must be 'scan' or 'auto' without a model, got 'model'", {"refine": 2, "probe": "model"}
     yield "reconstruction.refine.iterations = -1", {"refine": -1}
 
 
@@ -81,6 +81,14 @@ def test_what_the_solver_cannot_do_is_refused(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_recipe_beside_a_model_is_refused(scan: Scan, trained: Trained) -> None:
-    with pytest.raises(ConfigError, match="a recipe was given together with a model"):
-        ptychopinn.reconstruct(scan, trained, recipe={})
+def test_without_model_and_number_the_solver_runs_fifty_iterations(scan: Scan) -> None:
+    told: list[int] = []
+    made = ptychopinn.reconstruct(scan, on_iteration=lambda done, total, numbers: told.append(total))
+    assert len(told) == 50
+    assert set(told) == {50}
+    assert made.metrics["refine"]["iterations"] == 50
+
+
+def test_a_recipe_may_set_the_iterations_of_the_solver(scan: Scan) -> None:
+    made = ptychopinn.reconstruct(scan, recipe={"reconstruction": {"refine": {"iterations": 3}}})
+    assert made.metrics["refine"]["iterations"] == 3

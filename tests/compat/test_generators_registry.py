@@ -76,11 +76,10 @@ def test_layers_follow_their_equations() -> None:
 def test_the_module_learns() -> None:
     overrides = ["simulation.object_size_px=36", "simulation.probe_size_px=16", "simulation.step_px=4"]
     scan = ptychopinn.simulate(overrides=overrides).scan
-    tensors = ScanTensors(scan, torch.device("cpu"))
+    tensors = ScanTensors(scan, torch.device("cpu")).with_probe(torch.from_numpy(scan.probe))
     config = settings()
     module = resolve_generator(config).build_model(torch_configs(config))
     model = module.trained()
-    model.set_probe(torch.from_numpy(scan.probe), 1.0)
     batch = tensors.gather(np.arange(len(scan))[:, None])
     mean_count = float(scan.counts().mean())
     optimizer = torch.optim.Adam(module.parameters(), lr=3e-3)

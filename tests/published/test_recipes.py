@@ -57,5 +57,5 @@ def test_modes_recipe_fits_three_modes(root: Path, scan: Scan, quick: list[str])
         scan, recipe=root / "recipes" / "modes.yaml", overrides=[*quick, "model.probe.trainable=false"]
     )
 
-    assert trained.model.probe.shape == (3, 16, 16)
-    assert not np.allclose(trained.model.probe.detach(), untrained.model.probe.detach())
+    assert trained.model.network.probe.shape == (3, 16, 16)
+    assert not np.allclose(trained.model.network.probe.detach(), untrained.model.network.probe.detach())

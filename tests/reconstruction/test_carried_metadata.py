@@ -11,7 +11,7 @@ from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.data.geometry import Geometry
 from ptychopinn.data.reconstruction import CARRIED
 from ptychopinn.models import PatchModel
-from ptychopinn.reconstruction import predict_and_stitch
+from ptychopinn.reconstruction.predict import predict_and_stitch
 
 
 def test_a_reconstruction_keeps_the_instrument_of_its_scan(scan: Scan, make_model: Callable[..., PatchModel]) -> None:

@@ -14,7 +14,8 @@ from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.generators import GroupScene, Unrolled
 from ptychopinn.models import PatchModel
 from ptychopinn.physics import extract_patches
-from ptychopinn.reconstruction import predict_and_stitch, predict_patches, unrolled
+from ptychopinn.reconstruction import unrolled
+from ptychopinn.reconstruction.predict import predict_and_stitch, predict_patches
 
 AS_TRAINED = ReconstructionConfig(physics_steps=None, batch_size=7)
 MakeUnrolled = Callable[..., PatchModel]

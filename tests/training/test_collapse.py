@@ -11,7 +11,7 @@ from ptychopinn.config import Recipe, SimulationConfig
 from ptychopinn.data import Scan
 from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.losses import LIKELIHOOD, mean_loss
-from ptychopinn.reconstruction import expected_counts, predict_and_stitch
+from ptychopinn.reconstruction.predict import expected_counts, predict_and_stitch
 from ptychopinn.simulation import simulate
 from ptychopinn.training import Fit, fit
 

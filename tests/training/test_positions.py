@@ -10,6 +10,7 @@ import torch
 
 import ptychopinn
 from ptychopinn.api.model_files import load_model
+from ptychopinn.api.train import Trained
 from ptychopinn.config import Recipe
 from ptychopinn.data import Scan
 from ptychopinn.data.dataset import ScanTensors
@@ -46,35 +47,34 @@ def test_the_mean_shift_is_none_and_the_limit_holds() -> None:
     shifts = PositionShifts(5, limit_px=1.5)
     with torch.no_grad():
         shifts.raw.copy_(torch.tensor([[9.0, 0], [-9, 1], [9, 0], [0, 0], [0, 2]]))
-    found = shifts.all()
+    found = shifts(torch.arange(5)).detach().numpy()
     np.testing.assert_allclose(found.mean(0), 0, atol=1e-6)
     assert np.ptp(found, axis=0).max() <= 3
 
 
 @pytest.fixture(scope="module")
-def trained(scan: Scan, tmp_path_factory: pytest.TempPathFactory) -> tuple[ptychopinn.api.train.Trained, Path]:
+def trained(scan: Scan, tmp_path_factory: pytest.TempPathFactory) -> tuple[Trained, Path]:
     folder = tmp_path_factory.mktemp("positions")
     return ptychopinn.train(scan, folder, overrides=FITTED), folder
 
 
-def test_the_bundle_keeps_positions_and_uses_them_for_the_same_scan(
-    scan: Scan, trained: tuple[ptychopinn.api.train.Trained, Path]
-) -> None:
+def test_the_bundle_keeps_positions_and_uses_them_for_the_same_scan(scan: Scan, trained: tuple[Trained, Path]) -> None:
     made, folder = trained
-    model, _ = load_model(folder)
-    moved = made.model.shifts.all()
+    shifts, trained_shifts = load_model(folder).network.shifts, made.model.network.shifts
+    found, known = trained_shifts.of(scan)
+    moved = found.numpy()
+    assert known == len(scan)
     assert np.abs(moved).max() > 1e-3
-    np.testing.assert_array_equal(model.shifts.raw.detach(), made.model.shifts.raw.detach())
+    np.testing.assert_array_equal(shifts.raw.detach(), trained_shifts.raw.detach())
     image = ptychopinn.reconstruct(scan, folder).reconstruction
     np.testing.assert_allclose(image.positions_px, scan.positions_px + moved, atol=1e-6)
     part = scan.select(np.arange(3, len(scan), 2))
-    assert model.shifts.use(part) == len(part)
-    np.testing.assert_allclose(model.shifts.all(), moved[3::2], atol=1e-6)
+    found, known = shifts.of(part)
+    assert known == len(part)
+    np.testing.assert_allclose(found, moved[3::2], atol=1e-6)
 
 
-def test_another_scan_at_the_same_positions_is_not_moved(
-    scan: Scan, trained: tuple[ptychopinn.api.train.Trained, Path]
-) -> None:
+def test_another_scan_at_the_same_positions_is_not_moved(scan: Scan, trained: tuple[Trained, Path]) -> None:
     other = replace(scan, patterns=scan.patterns[::-1].copy())
     image = ptychopinn.reconstruct(other, trained[1]).reconstruction
     known = np.all(image.positions_px == scan.positions_px, axis=1)

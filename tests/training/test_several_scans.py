@@ -108,7 +108,7 @@ def test_a_fitted_scale_travels_to_the_next_scan(scan: Scan, make_recipe: MakeRe
     fitted = trained.recipe.fitted
     assert fitted is not None
     assert abs(fitted.scale_correction - 1) > 1e-3
-    ran = float(trained.model.log_scale.detach().exp())
+    ran = float(trained.model.network.log_scale.detach().exp())
     again = ptychopinn.reconstruct(replace(scan, source="again"), trained)
     power = np.square(np.abs(again.reconstruction.probe)).sum() / np.square(np.abs(scan.probe)).sum()
     assert float(power) == pytest.approx(ran**2, rel=1e-4)

@@ -12,6 +12,8 @@ import torch
 
 from ptychopinn.config import Recipe, SimulationConfig
 from ptychopinn.data import Scan
+from ptychopinn.data.dataset import Batch
+from ptychopinn.generators import GroupView
 from ptychopinn.simulation import simulate
 from ptychopinn.training import fit, prepare
 from ptychopinn.training.watch import LARGEST_SHARE, PATTERNS, TRAINING_PASSES, Watch, _interval
@@ -106,18 +108,26 @@ def test_looks_take_little_time(wide: Scan, make_recipe: MakeRecipe) -> None:
     assert look_s < 0.04 * epochs_s
 
 
-def test_a_look_moves_patterns_by_their_own_fitted_shifts(wide: Scan, make_recipe: MakeRecipe) -> None:
+def test_a_look_moves_patterns_by_their_own_fitted_shifts(
+    wide: Scan, make_recipe: MakeRecipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
     start = prepare(wide, make_recipe("model.positions.trainable=true", "data.validation_fraction=0"))
     shifts = start.model.shifts
     assert shifts is not None
     with torch.no_grad():
         shifts.raw.copy_(torch.linspace(-1, 1, shifts.raw.numel()).reshape(shifts.raw.shape))
-    everything = shifts.all()
+    everything = shifts(torch.arange(len(wide))).detach()
     watch = Watch(start)
-    used: list[Any] = []
-    hook = start.model.generator.register_forward_hook(lambda *_: used.append(shifts.all()))
+    used: dict[int, Any] = {}
+    view = start.model.view
+
+    def recorded(batch: Batch) -> GroupView:
+        used.update(zip(batch.index.flatten().tolist(), batch.shifts_px.flatten(0, 1), strict=True))
+        return view(batch)
+
+    monkeypatch.setattr(start.model, "view", recorded)
     watch.look(1, last=True)
-    hook.remove()
-    rows = [np.flatnonzero((wide.positions_px == at).all(1))[0] for at in watch._tensors.scan.positions_px]
-    np.testing.assert_allclose(used[0], everything[rows])
-    np.testing.assert_allclose(shifts.all(), everything)
+    positions = watch._tensors.scan.positions_px
+    rows = [np.flatnonzero((wide.positions_px == at).all(1))[0] for at in positions]
+    np.testing.assert_allclose(torch.stack([used[row] for row in range(len(positions))]), everything[rows])
+    np.testing.assert_allclose(shifts(torch.arange(len(wide))).detach(), everything)

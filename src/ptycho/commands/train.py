@@ -93,8 +93,8 @@ def _train(
         seconds = time.perf_counter() - started
         paths = write_training(result, folder)
         update_legacy_dict(params.cfg, config)
-        save_trained_model(TrainedModel(result.model, result.recipe), paths["model"])
-    return Trained(result.model, result.recipe, result.history, seconds, paths), test
+        save_trained_model(TrainedModel(result.trained), paths["model"])
+    return Trained(result.trained, result.history, seconds, paths), test
 
 
 def _scans(config: TrainingConfig, size: int | None) -> "tuple[Scan, Scan | None]":

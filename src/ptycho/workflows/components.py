@@ -92,7 +92,7 @@ def train_cdi_model(
         "test_container": None if test_data is None else _container(test_data, config),
     }
     trained = train(scan, recipe=recipe)
-    session.hold(TrainedModel(trained.model, trained.recipe, scan.always_bad), trained.history)
+    session.hold(TrainedModel(trained.model), trained.history)
     params.cfg["intensity_scale"] = 1 / amplitude_factor(scan)
     history = {**trained.history, "loss": trained.history["train_loss"]}
     return {"history": history, **containers, "backend": backend}

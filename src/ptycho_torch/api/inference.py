@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ptycho_torch.api.config_manager import ConfigManager
 from ptycho_torch.api.data_loader import PtychoDataLoader
 from ptycho_torch.api.devices import on_usable_device
-from ptycho_torch.api.model import PtychoModel
+from ptycho_torch.api.model import PtychoModel, trained_model
 from ptycho_torch.api.task_log import CLIENT, client_log
 from ptychopinn.config import Recipe
 from ptychopinn.data import Scan
@@ -54,21 +54,12 @@ class InferenceEngine:
 
     def _reconstruct(self, scan: Scan, recipe: Recipe) -> "Reconstruction":
         from ptychopinn.api.inputs import say_what_runs
-        from ptychopinn.api.reconstruct import check_fits, use_probe
-        from ptychopinn.data.dataset import ScanTensors
-        from ptychopinn.data.device import choose_device
-        from ptychopinn.reconstruction import predict_and_stitch
-        from ptychopinn.training import prediction_groups
+        from ptychopinn.reconstruction import Reconstructor
 
-        network = self.ptycho_model.module().trained()
-        check_fits(scan, recipe)
+        trained = replace(trained_model(self.ptycho_model.module()), recipe=recipe)
         say_what_runs(recipe)
-        tensors = ScanTensors(self._masked(scan), choose_device(recipe.training.device))
-        network.to(tensors.device)
-        use_probe(network, recipe, tensors, "auto")
-        result, self.timing = predict_and_stitch(
-            network, tensors, prediction_groups(scan, recipe), recipe.reconstruction
-        )
+        reconstructor = Reconstructor.for_scan(trained, scan, device=recipe.training.device)
+        result, self.timing = reconstructor.image()
         logger.info("predicted in %.2f s, stitched in %.2f s", self.timing.predict_s, self.timing.stitch_s)
         return result
 
@@ -87,10 +78,3 @@ class InferenceEngine:
         if not 0 <= number < len(scans):
             raise ValueError(f"experiment_number is {number}, but there are {len(scans)} scans; count from 0")
         return scans[number]
-
-    def _masked(self, scan: Scan) -> Scan:
-        """A scan without a mask gets that of the training: the client fills such pixels in and tells no mask."""
-        unseen = self.ptycho_model.module().bad_pixels
-        if scan.bad_pixels is not None or unseen is None:
-            return scan
-        return replace(scan, bad_pixels=unseen.numpy())

@@ -10,6 +10,7 @@ from ptychopinn.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from ptycho_torch.model import PtychoPINN_Lightning
+    from ptychopinn.models import TrainedModel
 
 
 class PtychoModel:
@@ -82,6 +83,18 @@ class PtychoModel:
     def load_from_mlflow(cls, *args: Any, **kwargs: Any) -> NoReturn:
         """Not there yet, as `save_mlflow`."""
         raise _no_mlflow("PtychoModel.load")
+
+
+def trained_model(module: "PtychoPINN_Lightning") -> "TrainedModel":
+    """The trained network of a module, with its recipe and the pixels that training never saw.
+
+    Raises:
+        RuntimeError: it has not been trained or loaded yet.
+    """
+    from ptychopinn.models import TrainedModel
+
+    unseen = None if module.bad_pixels is None else module.bad_pixels.cpu().numpy()
+    return TrainedModel(module.trained(), module.recipe, unseen)
 
 
 def _no_mlflow(instead: str) -> MissingExtraError:

@@ -26,7 +26,8 @@ class RegisteredGenerator:
     def build_model(self, pt_configs: Mapping[str, Any]) -> PtychoPINN_Lightning:
         """A module with initial weights, for patterns of `data_config.N` px; the beam is even until it is set.
 
-        `module.network` is the model of the core: `losses(batch, mean_count)` trains it, `set_probe` gives it a beam.
+        `module.network` is the model of the core: `losses(batch, mean_count)` trains it. Batches of
+        `ScanTensors.with_probe` have a beam of their own.
 
         Args:
             pt_configs: `data_config`, `model_config`, `training_config`, `inference_config` of

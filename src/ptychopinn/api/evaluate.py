@@ -20,7 +20,6 @@ from ptychopinn.api.references import (
     short_names,
 )
 from ptychopinn.data import Scan
-from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.data.io import check_output_folder, write_text_atomically
 from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.errors import ConfigError, ScanError
@@ -33,9 +32,8 @@ from ptychopinn.metrics import (
     poisson_deviance_per_pixel,
     score,
 )
-from ptychopinn.models import PatchModel
 from ptychopinn.plotting import figure_comparison, figure_frc, figure_reconstruction, save_figure
-from ptychopinn.reconstruction import expected_counts
+from ptychopinn.reconstruction import Reconstructor
 from ptychopinn.training import History
 
 logger = logging.getLogger("ptychopinn")
@@ -184,13 +182,13 @@ def compare_with_reference(image: Reconstruction, scan: Scan) -> Comparison | No
         return None
 
 
-def data_misfit(model: PatchModel, tensors: ScanTensors, image: Reconstruction) -> dict[str, float]:
+def data_misfit(reconstructor: Reconstructor, image: Reconstruction) -> dict[str, float]:
     """How well the stitched object explains the measured patterns, over measured pixels.
 
     `amplitude_misfit` is the sum of absolute differences of the amplitudes over the sum of the measured ones.
     The Poisson deviance per pixel stands beside its expectation for a perfect model.
     """
-    return misfit_of(expected_counts(model, tensors, image).numpy(), tensors.scan)
+    return misfit_of(reconstructor.expected(image).numpy(), reconstructor.tensors.scan)
 
 
 def misfit_of(expected: NDArray[np.float32], scan: Scan) -> dict[str, float]:

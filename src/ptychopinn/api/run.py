@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ptychopinn.api.inputs import RecipeSource, RunLog, ScanSource, as_recipe
-from ptychopinn.api.reconstruct import Reconstructed, reconstruct_tensors
+from ptychopinn.api.reconstruct import reconstruct_prepared
+from ptychopinn.api.reconstructed import Reconstructed
+from ptychopinn.api.request import Job
 from ptychopinn.api.train import Trained, begin, choose_earlier, write_training
 from ptychopinn.data.reconstruction import Reconstruction
-from ptychopinn.reconstruction import Progress
+from ptychopinn.reconstruction import Progress, Reconstructor
 from ptychopinn.solver import IterationHook
 from ptychopinn.training import EpochHook, fit_prepared
 
@@ -50,9 +52,9 @@ def run(
         overrides: `section.key=value` texts.
         resume: go on from the last checkpoint in `output`, to as many epochs as then or more.
         overwrite: replace an earlier training in `output`, which is refused otherwise.
-        on_epoch: told after every epoch of training.
-        on_batch: told after every batch of prediction.
-        on_iteration: told after every iteration of a refinement, where the recipe asks for one.
+        on_epoch: called after every epoch of training.
+        on_batch: called after every batch of prediction.
+        on_iteration: called after every iteration of a refinement, where the recipe asks for one.
 
     Raises:
         PtychoPINNError: the scan, the recipe or the folder cannot be used; nothing has been written then.
@@ -69,17 +71,11 @@ def run(
             "train_s": trained_at - loaded_at,
             "write_s": time.perf_counter() - trained_at,
         }
-        reconstructed = reconstruct_tensors(
-            result.model,
-            result.recipe,
-            result.tensors,
-            folder,
-            timings,
-            history=result.history,
-            on_batch=on_batch,
-            on_iteration=on_iteration,
+        reconstructor = Reconstructor.for_scan(result.trained, result.tensors, probe="model")
+        reconstructed = reconstruct_prepared(
+            reconstructor, Job(folder, timings, result.history, on_batch, on_iteration)
         )
     seen = reconstructed.collapse
-    trained = Trained(result.model, result.recipe, result.history, timings["train_s"], written, seen)
+    trained = Trained(result.trained, result.history, timings["train_s"], written, seen)
     paths = {**written, **reconstructed.paths}
     return Run(trained, reconstructed, {**paths, "log": log.path} if log.path else {})

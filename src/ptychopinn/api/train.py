@@ -14,9 +14,9 @@ from ptychopinn.data import Scan
 from ptychopinn.data.io.atomic import check_output_folder, write_text_atomically
 from ptychopinn.errors import ConfigError
 from ptychopinn.metrics.collapse import Collapse
-from ptychopinn.models import PatchModel
+from ptychopinn.models import TrainedModel
 from ptychopinn.plotting import figure_history, save_figure
-from ptychopinn.reconstruction import predict_and_stitch
+from ptychopinn.reconstruction import Reconstructor
 from ptychopinn.training import (
     CHECKPOINTS,
     EpochHook,
@@ -26,7 +26,6 @@ from ptychopinn.training import (
     checkpoint_to_resume,
     fit_prepared,
     judge,
-    prediction_groups,
     prepare,
 )
 
@@ -35,9 +34,8 @@ from ptychopinn.training import (
 class Trained:
     """A trained model, its history, and where they were written."""
 
-    model: PatchModel
-    recipe: Recipe
-    """Complete, with the statistics that training measured."""
+    model: TrainedModel
+    """The network with its complete recipe."""
     history: History
     """Column name -> one number per epoch: `epoch`, `train_loss`, `val_loss`, `learning_rate`, `seconds`, and, NaN
     where nobody looked, `contrast_amplitude`, `contrast_phase_rad`, `coverage` of the image so far."""
@@ -47,6 +45,11 @@ class Trained:
     """`model`, `recipe`, `history`, `history_picture`, `checkpoints`, `metrics`, `log`; empty without output."""
     collapse: Collapse | None = None
     """Contrast and coverage of the image of the training scan, and whether it is flat where the patterns are not."""
+
+    @property
+    def recipe(self) -> Recipe:
+        """Complete, with the statistics that training measured."""
+        return self.model.recipe
 
 
 def train(
@@ -87,13 +90,12 @@ def train(
             paths["metrics"] = write_text_atomically(folder / "metrics.json", text)
     if log.path is not None:
         paths["log"] = log.path
-    return Trained(result.model, result.recipe, result.history, seconds, paths, collapse)
+    return Trained(result.trained, result.history, seconds, paths, collapse)
 
 
 def judge_training(result: Fit) -> Collapse:
     """Contrast and coverage of the whole image of the (first) training scan; see `ptychopinn.training.judge`."""
-    groups = prediction_groups(result.tensors.scan, result.recipe)
-    image, _ = predict_and_stitch(result.model, result.tensors, groups, result.recipe.reconstruction)
+    image, _ = Reconstructor.for_scan(result.trained, result.tensors, probe="model").image()
     return judge(result.tensors, image, result.recipe.model.subpixel)
 
 
@@ -158,7 +160,7 @@ def check_unused(folder: Path) -> None:
 def write_training(result: Fit, folder: Path) -> dict[str, Path]:
     """The files of a training run."""
     written = {
-        "model": save_model(folder / BUNDLE_NAME, result.model, result.recipe),
+        "model": save_model(folder / BUNDLE_NAME, result.trained),
         "recipe": write_text_atomically(folder / "recipe.yaml", result.recipe.to_yaml()),
         "history_picture": save_figure(figure_history(result.history), folder / "history.png"),
         "checkpoints": folder / "checkpoints",

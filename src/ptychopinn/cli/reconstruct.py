@@ -9,53 +9,61 @@ from ptychopinn.cli.options import Device, Output, Overrides, Scan, Threads, Ver
 from ptychopinn.cli.progress import ProgressDisplay
 from ptychopinn.cli.summary import show_metrics, show_path
 
-NO_MODEL = "none"
-"""What `--model` takes in the place of a bundle; for a file of that name give its absolute path."""
+_NO_MODEL = Path("none")
+"""As `--model`: the solver alone, as without it. For a file of that name give its absolute path."""
 
 
 @recipe_options
 def reconstruct(
     scan: Scan,
+    output: Output,
     model: Annotated[
-        Path,
+        Path | None,
         typer.Option(
             "--model",
             metavar="MODEL",
-            help="wts.h5.zip, or the folder that holds it; none for the iterative solver alone.",
+            help="wts.h5.zip, or the folder that holds it; without it the iterative solver makes the image.",
             show_default=False,
         ),
-    ],
-    output: Output,
+    ] = None,
     refine: Annotated[
         int | None,
         typer.Option(
             "--refine",
             min=0,
             metavar="N",
-            help="Iterations that fit object and probe to the whole scan, from the network's image or from nothing.",
+            help="Iterations of the solver: after the network, or alone (50 if not given).",
             show_default=False,
         ),
     ] = None,
     config: Annotated[
         Path | None,
-        typer.Option("--config", metavar="YAML", help="Recipe file, with --model none only.", show_default=False),
+        typer.Option(
+            "--config",
+            metavar="YAML",
+            help="Recipe file. With --model it may change reconstruction.*, how the scan is read, and the threads.",
+            show_default=False,
+        ),
     ] = None,
     probe: Annotated[
         Literal["auto", "scan", "model"],
-        typer.Option("--probe", help="Whose probe: auto is the model's if it was fitted in training, else the scan's."),
+        typer.Option(
+            "--probe",
+            help="Which probe: the scan's, or the model's; auto is the model's if training fitted it, else the scan's.",
+        ),
     ] = "auto",
     device: Device = None,
     threads: Threads = None,
     overrides: Overrides = (),
     verbose: Verbose = False,
 ) -> None:
-    """Reconstruct a scan with a trained model, the iterative solver, or both: picture, image and metrics."""
+    """Reconstruct a scan by a trained model, by the iterative solver, or by both: figure, image and metrics."""
     from ptychopinn.api.reconstruct import reconstruct as reconstruct_scan
 
     with ProgressDisplay() as shown:
         result = reconstruct_scan(
             scan,
-            None if model == Path(NO_MODEL) else model,
+            None if model == _NO_MODEL else model,
             output,
             refine=refine,
             recipe=config,

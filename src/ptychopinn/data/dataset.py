@@ -1,6 +1,7 @@
 """A scan as tensors on the device, and groups gathered from it by index."""
 
 from collections.abc import Callable, Iterator
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,8 +38,10 @@ class Batch:
     """How the probe has to be mirrored to belong to this batch; none for the experiment as it was."""
     probe: Tensor | None = None
     """(M, H, W), sqrt(photons), of a scan that has a beam of its own; none for the beam of the model."""
+    shifts_px: Tensor | None = None
+    """(B, G, 2), (y, x), added to the positions: what training has fitted; none for the model's own, if any."""
     mean_count: float | None = None
-    """Mean count of a pixel of such a scan, photons."""
+    """Mean count of a pixel of a scan that has a beam of its own, photons."""
     seen: Patterns | None = None
     """(B, G, H, W), sqrt(photons), of those counts that a generator is shown; none for all. See `data.thinning`."""
     hidden_fraction: float = 1.0
@@ -62,6 +65,8 @@ class ScanTensors:
 
     probe: Tensor | None = None
     """(M, H, W), given to every batch; see `Batch.probe`."""
+    shifts_px: Tensor | None = None
+    """(N, 2), given to every batch; see `Batch.shifts_px`."""
     batch_mean_count: float | None = None
     """Given to every batch; see `Batch.mean_count`."""
 
@@ -84,6 +89,12 @@ class ScanTensors:
 
     def __len__(self) -> int:
         return len(self.amplitude)
+
+    def with_probe(self, probe: Tensor, shifts_px: Tensor | None = None) -> "ScanTensors":
+        """The same patterns, which share all memory, with a probe (M, H, W) and shifts (N, 2) of their own."""
+        other = copy(self)
+        other.probe, other.shifts_px = probe, shifts_px
+        return other
 
     @property
     def pattern_size(self) -> int:
@@ -126,6 +137,7 @@ class ScanTensors:
             canvas_shape=(int(extent[0]) + size + 2, int(extent[1]) + size + 2),
             labels=None if self.labels is None else self.labels[rows],
             probe=self.probe,
+            shifts_px=None if self.shifts_px is None else self.shifts_px[rows],
             mean_count=self.batch_mean_count,
         )
 

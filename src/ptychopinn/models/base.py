@@ -6,8 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from ptychopinn.config import Recipe
-from ptychopinn.data.dataset import Batch
+from ptychopinn.data.dataset import Batch, ScanTensors
 from ptychopinn.generators import Generator, GroupView, Unrolled, stages_of
+from ptychopinn.models.beam import log_of, parts_of
 from ptychopinn.models.positions import PositionShifts
 from ptychopinn.physics import shifted_probes
 
@@ -33,11 +34,11 @@ class PatchModel(nn.Module, ABC):
             self.generator = Unrolled(config.generator, precision)
         else:
             self.generator = Generator(config.generator, recipe.data.group_size, precision)
-        parts, unit = _parts(probe)
+        parts, unit = parts_of(probe)
         self.probe_parts = nn.Parameter(parts, requires_grad=config.probe.trainable)
         self.register_buffer("probe_unit", unit)
         self.shifts: PositionShifts | None = None
-        self.log_scale = nn.Parameter(torch.tensor(float(intensity_scale)).log())
+        self.log_scale = nn.Parameter(log_of(intensity_scale))
         self.log_scale.requires_grad_(config.intensity_scale == "trainable")
 
     @property
@@ -50,23 +51,19 @@ class PatchModel(nn.Module, ABC):
         self.shifts = PositionShifts(count, self.config.positions.limit_px).to(self.log_scale.device)
         return self.shifts
 
-    def set_probe(self, probe: Tensor, intensity_scale: float) -> None:
-        """Put another probe (M, H, W) and scale in place, those of another scan."""
-        parts, unit = _parts(probe)
-        device = self.log_scale.device
-        self.probe_parts = nn.Parameter(parts.to(device), requires_grad=self.probe_parts.requires_grad)
-        with torch.no_grad():
-            self.probe_unit.copy_(unit)
-            self.log_scale.fill_(torch.tensor(float(intensity_scale)).log())
+    def probe_of(self, scan: Batch | ScanTensors) -> Tensor:
+        """(M, H, W), sqrt(photons): the probe that a scan or a batch carries, else the model's own."""
+        return self.probe if scan.probe is None else scan.probe
 
     def view(self, batch: Batch) -> GroupView:
         """What the physics sees of a batch, with gradients to what is fitted of probe, scale and positions."""
         remainder = batch.remainder_px
         if self.config.subpixel == "bilinear":
             remainder = torch.zeros_like(remainder)
-        if self.shifts is not None:
-            remainder = remainder + self.shifts(batch.index)
-        probe = self.probe if batch.probe is None else batch.probe
+        shifts = self._shifts_of(batch)
+        if shifts is not None:
+            remainder = remainder + shifts
+        probe = self.probe_of(batch)
         probe = probe if batch.mirrored is None else batch.mirrored(probe)
         probes, detector_probes = shifted_probes(probe, remainder)
         return GroupView(
@@ -78,6 +75,13 @@ class PatchModel(nn.Module, ABC):
             self.positions(batch),
             batch.canvas_shape,
         )
+
+    def _shifts_of(self, batch: Batch) -> Tensor | None:
+        """(B, G, 2), px: the shifts that a batch carries, else those that are being fitted to the training scan."""
+        if batch.shifts_px is not None or self.shifts is None:
+            return batch.shifts_px
+        shifts: Tensor = self.shifts(batch.index)
+        return shifts
 
     def positions(self, batch: Batch) -> Tensor:
         """Where the patches lie on the canvases of a batch: whole pixels, or fractional if bilinear."""
@@ -100,15 +104,3 @@ class PatchModel(nn.Module, ABC):
     @abstractmethod
     def losses(self, batch: Batch, mean_count: float) -> dict[str, Tensor]:
         """The weighted terms of the loss by name; training minimises their sum."""
-
-
-def _parts(probe: Tensor) -> tuple[Tensor, Tensor]:
-    """Real and imaginary parts (M, H, W, 2) of a probe in a memory of its own, in units of about its largest modulus.
-
-    A trainable probe then takes optimiser steps of the same relative size whatever its photons are. The unit is a power
-    of two, so that it costs no digit.
-    """
-    probe = probe.detach().to(torch.complex64)
-    largest = probe.abs().amax()
-    unit = torch.where(largest > 0, largest.log2().floor().exp2(), torch.ones_like(largest))
-    return torch.view_as_real((probe / unit).contiguous()), unit

@@ -19,9 +19,9 @@ _SAME = 1e-5
 
 
 class PositionShifts(nn.Module):
-    """How far the patterns of one scan lie from where they were said to be.
+    """How far the patterns of one scan lie from their recorded positions.
 
-    The positions belong to the scan: of another scan, whose positions or counts differ, nothing is shifted.
+    The shifts belong to the patterns of that scan: patterns with other positions or counts are not shifted.
 
     Args:
         count: N, patterns of the scan.
@@ -29,38 +29,36 @@ class PositionShifts(nn.Module):
     """
 
     identity: Tensor
-    """(N, 3) float64: position and counts of each pattern, by which it is known again."""
+    """(N, 3) float64: position and counts of each pattern, which identify it in another scan."""
 
     def __init__(self, count: int, limit_px: float) -> None:
         super().__init__()
         self.limit_px = limit_px
         self.raw = nn.Parameter(torch.zeros(count, 2))
         self.register_buffer("identity", torch.zeros(count, 3, dtype=torch.float64))
-        self.register_buffer("_rows", torch.arange(count), persistent=False)
 
     def remember(self, scan: Scan) -> None:
         """Take the patterns of a scan for those that are fitted, in this order."""
         self.identity.copy_(torch.from_numpy(_identity(scan)))
 
-    def use(self, scan: Scan) -> int:
-        """Look up the patterns of a scan among those that were fitted; how many of them are known."""
+    def forward(self, index: Tensor) -> Tensor:
+        """Shifts (..., 2), px, (y, x), of patterns `index` of the scan that they are fitted to."""
+        shifts = self.limit_px * torch.tanh(self.raw)
+        return (shifts - shifts.mean(0))[index]
+
+    @torch.no_grad()
+    def of(self, scan: Scan) -> tuple[Tensor, int]:
+        """Shifts (n, 2), px, of the patterns of any scan, 0 of those that were not fitted; how many were fitted."""
+        rows = self._rows(scan)
+        known = rows >= 0
+        return torch.where(known.unsqueeze(-1), self(rows.clamp_min(0)), 0.0), int(known.sum())
+
+    def _rows(self, scan: Scan) -> Tensor:
+        """(n,), where the patterns of a scan stand among those that were fitted; -1 where they do not."""
         there, asked = self.identity.cpu().numpy(), _identity(scan)
         mean = max(float(there[:, 2].mean()), 1.0)
         distance, found = cKDTree(there / [1, 1, mean]).query(asked / [1, 1, mean])
-        rows = np.where(distance < _SAME, found, -1)
-        self._rows = torch.from_numpy(rows.astype(np.int64)).to(self.raw.device)
-        return int((rows >= 0).sum())
-
-    def forward(self, index: Tensor) -> Tensor:
-        """Shifts (..., 2), px, (y, x), of patterns `index` of the scan in use; 0 of those that were not fitted."""
-        shifts = self.limit_px * torch.tanh(self.raw)
-        rows = self._rows[index]
-        return torch.where(rows.unsqueeze(-1) >= 0, (shifts - shifts.mean(0))[rows.clamp_min(0)], 0.0)
-
-    def all(self) -> NDArray[np.float64]:
-        """(N, 2), px, of the scan in use."""
-        with torch.no_grad():
-            return self(torch.arange(len(self._rows), device=self.raw.device)).cpu().double().numpy()
+        return torch.from_numpy(np.where(distance < _SAME, found, -1).astype(np.int64)).to(self.raw.device)
 
 
 def _identity(scan: Scan) -> NDArray[np.float64]:

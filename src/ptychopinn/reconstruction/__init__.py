@@ -1,15 +1,16 @@
 """From a trained model and a scan to one image: prediction and stitching."""
 
-from ptychopinn.reconstruction.predict import Progress, Timing, expected_counts, predict_and_stitch, predict_patches
+from ptychopinn.reconstruction.predict import Progress, Timing
+from ptychopinn.reconstruction.reconstructor import ProbeChoice, Reconstructor, prediction_groups
 from ptychopinn.reconstruction.stitch import ScanStitcher, Stitcher, stitch
 
 __all__ = [
+    "ProbeChoice",
     "Progress",
+    "Reconstructor",
     "ScanStitcher",
     "Stitcher",
     "Timing",
-    "expected_counts",
-    "predict_and_stitch",
-    "predict_patches",
+    "prediction_groups",
     "stitch",
 ]

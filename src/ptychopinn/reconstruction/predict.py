@@ -14,7 +14,6 @@ from ptychopinn.config import ReconstructionConfig
 from ptychopinn.data.dataset import Batch, ScanTensors
 from ptychopinn.data.frame import Frame, check_one_image
 from ptychopinn.data.reconstruction import Reconstruction, metadata_of
-from ptychopinn.data.scan import Scan
 from ptychopinn.generators import GroupView, Unrolled
 from ptychopinn.models import PatchModel
 from ptychopinn.physics import FarField, detect_patches, extract_patches
@@ -91,7 +90,7 @@ def predict_and_stitch(
         stitch_s += time.perf_counter() - middle
         tell(min((number + 1) * per_batch, len(groups)), len(groups))
     start = time.perf_counter()
-    result = _result(model, tensors.scan, stitcher)
+    result = _result(model, tensors, stitcher)
     stitch_s += time.perf_counter() - start
     return result, Timing(predict_s, stitch_s, len(tensors))
 
@@ -142,15 +141,16 @@ def scan_positions(model: PatchModel, tensors: ScanTensors, batch: Batch) -> Ten
     return whole + batch.remainder_px if model.config.subpixel == "bilinear" else whole
 
 
-def _result(model: PatchModel, scan: Scan, stitcher: ScanStitcher) -> Reconstruction:
+def _result(model: PatchModel, tensors: ScanTensors, stitcher: ScanStitcher) -> Reconstruction:
+    scan = tensors.scan
     object_, coverage, origin = stitcher.finish()
-    fitted = 0.0 if model.shifts is None else model.shifts.all()
+    fitted = 0.0 if tensors.shifts_px is None else tensors.shifts_px.cpu().double().numpy()
     return Reconstruction(
         object_=object_,
         coverage=coverage,
         origin_px=np.asarray(origin),
         positions_px=scan.positions_px + fitted,
-        probe=model.probe.detach().cpu().numpy(),
+        probe=model.probe_of(tensors).detach().cpu().numpy(),
         pixel_size_m=scan.pixel_size_m,
         geometry=scan.geometry,
         metadata=metadata_of(scan),

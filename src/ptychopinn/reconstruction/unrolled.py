@@ -89,5 +89,5 @@ class ScanScene:
 
     def _fits(self) -> bool:
         """Amplitudes and the probes of every pattern, at the sample and at the detector, fit into `KEPT_BYTES`."""
-        modes = len(self._model.probe)
+        modes = len(self._model.probe_of(self._tensors))
         return len(self._tensors) * self._size[0] * self._size[1] * (4 + 16 * modes) <= KEPT_BYTES

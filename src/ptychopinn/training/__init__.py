@@ -3,7 +3,7 @@
 from ptychopinn.training.callbacks import CHECKPOINTS, EpochHook, History
 from ptychopinn.training.collapse import judge
 from ptychopinn.training.fit import Fit, fit, fit_prepared
-from ptychopinn.training.prepare import Part, Prepared, prediction_groups, prepare, split_groups
+from ptychopinn.training.prepare import Part, Prepared, prepare, split_groups
 from ptychopinn.training.resume import checkpoint_to_resume
 
 __all__ = [
@@ -17,7 +17,6 @@ __all__ = [
     "fit",
     "fit_prepared",
     "judge",
-    "prediction_groups",
     "prepare",
     "split_groups",
 ]

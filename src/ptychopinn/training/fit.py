@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ptychopinn.config import Recipe
 from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.data.scan import Scan
-from ptychopinn.models import PatchModel
+from ptychopinn.models import PatchModel, TrainedModel, unseen_pixels
 from ptychopinn.training.callbacks import EpochHook, History
 from ptychopinn.training.distributed import train_on_devices
 from ptychopinn.training.loop import train_here
@@ -35,6 +35,13 @@ class Fit:
     """The training scan, on the device of the model; the first one of several."""
     groups: NDArray[np.int64]
     """Group table of the training patterns."""
+    unseen: NDArray[np.bool_] | None = None
+    """(H, W), pixels that training never saw; see `ptychopinn.models.unseen_pixels`."""
+
+    @property
+    def trained(self) -> TrainedModel:
+        """The model as one value."""
+        return TrainedModel(self.model, self.recipe, self.unseen)
 
 
 def fit(
@@ -86,4 +93,5 @@ def fit_prepared(
     fitted = fitted.model_copy(update={"intensity_scale": scale, "scale_correction": scale / fitted.intensity_scale})
     recipe = recipe.model_copy(update={"fitted": fitted})
     logger.info("trained %d epochs", len(history.get("epoch", [])))
-    return Fit(model.eval(), recipe, history, tensors, start.parts[0].train_groups)
+    unseen = unseen_pixels([part.tensors.scan for part in start.parts])
+    return Fit(model.eval(), recipe, history, tensors, start.parts[0].train_groups, unseen)

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from ptychopinn.config import Recipe
 from ptychopinn.data.dataset import ScanTensors
-from ptychopinn.data.scan import Scan
 from ptychopinn.generators import stages_of
-from ptychopinn.reconstruction import predict_and_stitch
+from ptychopinn.models import TrainedModel
+from ptychopinn.reconstruction import Reconstructor
 from ptychopinn.training.collapse import contrast_and_coverage
 from ptychopinn.training.loader import steps_in_epoch
 from ptychopinn.training.prepare import Part, Prepared
@@ -36,9 +36,8 @@ class Watch:
     """
 
     def __init__(self, start: Prepared) -> None:
-        self._recipe = start.recipe
+        self._recipe = start.recipe.with_overrides(["reconstruction.physics_steps=null"])
         self._model = start.model
-        self._scan = start.tensors.scan
         self._tensors, self._groups = _middle(start.parts[0], start.recipe)
         self.interval = _interval(self._groups.size, [part.train_groups for part in start.parts], start.recipe)
 
@@ -59,17 +58,10 @@ class Watch:
 
     def _columns(self) -> dict[str, float]:
         training = self._model.training
-        config = self._recipe.reconstruction.model_copy(update={"physics_steps": None})
-        self._use_positions(self._tensors.scan)
-        image, _ = predict_and_stitch(self._model, self._tensors, self._groups, config)
-        self._use_positions(self._scan)
+        so_far = TrainedModel(self._model, self._recipe)
+        image, _ = Reconstructor.for_scan(so_far, self._tensors, probe="model", groups=self._groups).image()
         self._model.train(training)
         return contrast_and_coverage(image)
-
-    def _use_positions(self, scan: Scan) -> None:
-        """Fitted positions are those of a scan's patterns, in its order."""
-        if self._model.shifts is not None:
-            self._model.shifts.use(scan)
 
 
 def _middle(part: Part, recipe: Recipe) -> tuple[ScanTensors, NDArray[np.int64]]:

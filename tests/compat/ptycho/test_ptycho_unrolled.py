@@ -11,7 +11,7 @@ from ptycho.model import TrainedModel
 from ptycho.raw_data import RawData
 from ptychopinn.config import ReconstructionConfig
 from ptychopinn.data.dataset import ScanTensors
-from ptychopinn.reconstruction import predict_patches
+from ptychopinn.reconstruction.predict import predict_patches
 
 SETTINGS = (
     "model.generator.architecture=unrolled",
@@ -34,7 +34,7 @@ def whole(scan):
 @pytest.fixture
 def model(whole) -> TrainedModel:
     trained = ptychopinn.train(whole, overrides=SETTINGS)
-    return TrainedModel(trained.model, trained.recipe)
+    return TrainedModel(trained.model)
 
 
 def container_of(arrays, scan, gridsize: int):

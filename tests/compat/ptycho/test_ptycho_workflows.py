@@ -224,7 +224,7 @@ def test_bundles_of_the_core_fill_the_settings(scan, tmp_path) -> None:
     assert (settings["N"], settings["gridsize"], settings["model_type"]) == (32, 2, "pinn")
     mean = scan().counts().sum(axis=(1, 2)).mean()
     assert settings["intensity_scale"] == pytest.approx(math.sqrt(mean) / 16, rel=0.05)
-    assert model.bad_pixels is None
+    assert model.trained.unseen is None
 
 
 def test_a_backend_by_argument(trained) -> None:

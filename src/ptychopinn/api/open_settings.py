@@ -1,0 +1,76 @@
+"""Which settings of a trained model may still be changed when a scan is reconstructed with it."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ptychopinn.api.inputs import RecipeSource, as_recipe
+from ptychopinn.config import Recipe
+from ptychopinn.errors import ConfigError
+
+OPEN = (
+    "data.fftshift",
+    "data.domain",
+    "data.axis_order",
+    "data.position_origin",
+    "data.source_distance_m",
+    "training.threads",
+)
+"""How the scan is read, and the number of threads; all of `reconstruction` is open too."""
+OPEN_SECTION = "reconstruction."
+_FILLED_BY_TRAINING = ("fitted", "training.epochs")
+"""Null in a recipe until training writes a value."""
+_NAMED = 5
+"""Settings that an error names."""
+
+
+def with_open_settings(trained: Recipe, recipe: RecipeSource, overrides: Sequence[str]) -> Recipe:
+    """The recipe of a trained model with those settings of another recipe, and of overrides, that training left open.
+
+    A setting that training fixed may be repeated with the model's own value. Settings that the other recipe does not
+    mention keep the model's values.
+
+    Raises:
+        ConfigError: a setting that training fixed has another value; the message names it with both values.
+    """
+    if recipe is not None:
+        given = as_recipe(recipe)
+        asked = _leaves(given.model_dump(mode="json", exclude_unset=True))
+        where = str(recipe) if isinstance(recipe, str | Path) else "recipe"
+        _refuse_fixed(asked, trained, where)
+        overrides = [*(f"{key}={json.dumps(asked[key])}" for key in asked if _is_open(key)), *overrides]
+    if not overrides:
+        return trained
+    changed = trained.with_overrides(overrides)
+    _refuse_fixed(_leaves(changed.model_dump(mode="json")), trained, "override")
+    return changed
+
+
+def _refuse_fixed(asked: Mapping[str, Any], trained: Recipe, where: str) -> None:
+    fixed = _leaves(trained.model_dump(mode="json"))
+    wrong = [
+        f"{key} is {value!r} here but {fixed.get(key)!r} in the model"
+        for key, value in asked.items()
+        if not _is_open(key) and value != fixed.get(key) and not (value is None and key in _FILLED_BY_TRAINING)
+    ]
+    if wrong:
+        more = f", and {len(wrong) - _NAMED} more" if len(wrong) > _NAMED else ""
+        raise ConfigError(
+            f"{where}: {', '.join(wrong[:_NAMED])}{more}; a trained model has fixed "
+            f"{'this setting' if len(wrong) == 1 else 'these settings'}, and only {OPEN_SECTION}* and "
+            f"{', '.join(OPEN)} may be changed; remove what differs, or train a model with it"
+        )
+
+
+def _is_open(key: str) -> bool:
+    return key in OPEN or key.startswith(OPEN_SECTION)
+
+
+def _leaves(tree: Mapping[str, Any], path: str = "") -> dict[str, Any]:
+    """Dotted key -> value."""
+    leaves: dict[str, Any] = {}
+    for name, value in tree.items():
+        key = f"{path}{name}"
+        leaves |= _leaves(value, f"{key}.") if isinstance(value, Mapping) and value else {key: value}
+    return leaves

@@ -1,0 +1,74 @@
+"""What a reconstruction returns and writes, whether a network or the solver made the image."""
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ptychopinn.api.evaluate import Comparison, compare_with_reference
+from ptychopinn.api.request import Job
+from ptychopinn.config import Recipe
+from ptychopinn.data.dataset import ScanTensors
+from ptychopinn.data.io.atomic import write_text_atomically
+from ptychopinn.data.reconstruction import Reconstruction
+from ptychopinn.metrics.collapse import Collapse
+from ptychopinn.plotting import figure_reconstruction, save_figure
+from ptychopinn.training import History, judge
+
+
+@dataclass(frozen=True)
+class Reconstructed:
+    """An image, how good it is, and where it was written."""
+
+    reconstruction: Reconstruction
+    metrics: dict[str, Any]
+    """What `metrics.json` holds."""
+    paths: dict[str, Path]
+    """`reconstruction`, `picture`, `metrics`, `log`; empty when nothing was written."""
+    collapse: Collapse | None = None
+    """Contrast and coverage of the image, and whether it is flat where the patterns are not."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """An image of a scan, before it is judged, compared and written."""
+
+    image: Reconstruction
+    tensors: ScanTensors
+    """The scan."""
+    recipe: Recipe
+    metrics: Mapping[str, Any]
+    """Entries of `metrics.json` that belong to how it was made."""
+    timings: Mapping[str, float]
+    """Name of a step -> s."""
+
+
+def finish(made: Made, job: Job) -> Reconstructed:
+    """Judge an image, compare it with the object guess of its scan, and write the files of its job."""
+    collapse = judge(made.tensors, made.image, made.recipe.model.subpixel)
+    comparison = compare_with_reference(made.image, made.tensors.scan)
+    timings = {**job.timings, **made.timings, "threads": float(torch.get_num_threads())}
+    metrics = {
+        **made.metrics,
+        "reference": comparison.report if comparison else None,
+        "collapse": collapse.entry(),
+        "timings": timings,
+    }
+    paths: dict[str, Path] = {}
+    if job.folder is not None:
+        started = time.perf_counter()
+        paths["reconstruction"] = made.image.save(job.folder / "reconstruction.npz")
+        paths["picture"] = _save_figure(job.folder / "reconstruction.png", made.image, job.history, comparison)
+        timings["write_s"] = timings.get("write_s", 0.0) + time.perf_counter() - started
+        paths["metrics"] = write_text_atomically(job.folder / "metrics.json", json.dumps(metrics, indent=2))
+    return Reconstructed(made.image, metrics, paths, collapse)
+
+
+def _save_figure(path: Path, image: Reconstruction, history: History | None, comparison: Comparison | None) -> Path:
+    if comparison is not None:
+        return comparison.save_picture(path, image, history)
+    return save_figure(figure_reconstruction(image, history), path)

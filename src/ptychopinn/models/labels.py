@@ -1,0 +1,54 @@
+"""Labels: the true patches that supervised training, and one term of the loss, compare with."""
+
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ptychopinn.config import ModelConfig
+from ptychopinn.data.scan import Scan
+from ptychopinn.errors import PtychoPINNError, ScanError
+from ptychopinn.physics import extract_patches, split_position
+
+
+def needs_labels(config: ModelConfig) -> bool:
+    """Whether training needs labels: always if supervised, else where a term of the loss does."""
+    loss = config.loss
+    return config.kind == "supervised" or (loss.realspace_mae_weight > 0 and loss.realspace_weight > 0)
+
+
+def labels_for(scan: Scan, subpixel: Literal["probe", "bilinear"] = "probe") -> NDArray[np.complex64]:
+    """Labels (N, H, W): the scan's own `Y`, or patches cut from its object guess.
+
+    They are cut where the model's patches lie: at the rounded positions, or with `bilinear` the exact ones.
+
+    Raises:
+        ScanError: neither is there, the object guess is flat, or a patch leaves it.
+    """
+    if scan.truth_patches is not None:
+        return scan.truth_patches
+    if scan.object_guess is None:
+        raise ScanError(
+            f"{scan.source}: training with labels needs a reconstructed object, and the scan has neither Y nor "
+            "objectGuess; reconstruct it first and export it again with that object, or set model.kind=pinn"
+        )
+    if float(np.std(scan.object_guess)) < 1e-6 * float(np.abs(scan.object_guess).max()):
+        raise ScanError(
+            f"{scan.source}: training with labels needs a reconstructed object, and objectGuess is flat; "
+            "reconstruct the scan first and export it again with that object, or set model.kind=pinn"
+        )
+    positions = torch.from_numpy(scan.positions_px)
+    if subpixel == "probe":
+        positions, _ = split_position(positions)
+    size = (scan.pattern_size, scan.pattern_size)
+    try:
+        return extract_patches(torch.from_numpy(scan.object_guess), positions, size).numpy()
+    except PtychoPINNError as error:
+        raise ScanError(f"{scan.source}: labels cannot be cut from objectGuess: {error}") from None
+
+
+def with_labels(scan: Scan, subpixel: Literal["probe", "bilinear"] = "probe") -> Scan:
+    """The scan with labels for supervised training, see `labels_for`."""
+    return replace(scan, truth_patches=labels_for(scan, subpixel))
