@@ -1,6 +1,5 @@
 """A trained network behind the `predict` of the TensorFlow contract, and which one this process holds."""
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
     from ptychopinn.models import PatchModel
     from ptychopinn.models import TrainedModel as CoreModel
     from ptychopinn.reconstruction import Reconstructor
-
-logger = logging.getLogger("ptychopinn.ptycho")
 
 
 @dataclass(frozen=True, eq=False)

@@ -86,7 +86,7 @@ def test_the_recipe_of_the_model_itself_is_accepted(scan: Scan, trained: Trained
 
 
 @pytest.mark.parametrize(
-    "named", ["model.subpixel is 'bilinear' here but 'probe' in the model", "training.epochs is 7"]
+    "named", ["model.subpixel is 'bilinear' here but 'probe' in", "training.epochs is 7 here but 2 in"]
 )
 @pytest.mark.parametrize("way", ["recipe", "overrides"])
 def test_what_training_has_fixed_is_refused_by_name(scan: Scan, trained: Trained, named: str, way: str) -> None:

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 
+from ptychopinn.config import Recipe
 from ptychopinn.data import Scan
 from ptychopinn.data.dataset import Batch, ScanTensors
-from ptychopinn.models import PatchModel, PtychoPINN
+from ptychopinn.models import PatchModel, PtychoPINN, build_model
 from ptychopinn.simulation import record_patterns
 
 MakeModel = Callable[..., PatchModel]
@@ -140,7 +141,7 @@ def test_only_a_trainable_scale_gets_gradients(scan: Scan, groups: np.ndarray, m
         assert (model.log_scale.grad is not None and float(model.log_scale.grad) != 0) == trainable
 
 
-def test_the_scale_multiplies_the_probe(scan: Scan, make_model: MakeModel) -> None:
+def test_the_scale_multiplies_the_probe(scan: Scan) -> None:
     model = build_model(Recipe(), torch.from_numpy(scan.probe), 2.5)
     torch.testing.assert_close(model.probe, 2.5 * torch.from_numpy(scan.probe))
 

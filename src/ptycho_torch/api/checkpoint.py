@@ -7,13 +7,13 @@ from typing import Any
 
 import torch
 
-from ptychopinn.bundle import load_state_strictly
+from ptychopinn.api.model_files import restored_network
 from ptychopinn.bundle.checkpoint import UNREADABLE, reason_of
 from ptychopinn.bundle.checkpoint import read_checkpoint as read_values
 from ptychopinn.config import Recipe
 from ptychopinn.data.io.atomic import atomic_path
 from ptychopinn.errors import BundleError
-from ptychopinn.models import PatchModel, build_model
+from ptychopinn.models import PatchModel
 
 PREFIX = "model."
 """What the weights of the network begin with, as in the checkpoints that training writes for itself."""
@@ -34,9 +34,7 @@ class Checkpoint:
 
     def network(self, where: str) -> PatchModel:
         """The network with its weights, on the CPU."""
-        model = build_model(self.recipe, torch.zeros(self.state["probe_parts"].shape[:-1], dtype=torch.complex64))
-        load_state_strictly(model, self.state, where)
-        return model.eval()
+        return restored_network(self.recipe, self.state, where)
 
 
 def write_checkpoint(

@@ -8,8 +8,9 @@ import numpy as np
 import torch
 
 from ptychopinn.bundle import load_bundle, load_state_strictly, save_bundle
+from ptychopinn.config import Recipe
 from ptychopinn.errors import BundleError
-from ptychopinn.models import TrainedModel, build_model
+from ptychopinn.models import PatchModel, TrainedModel, build_model
 
 BUNDLE_NAME = "wts.h5.zip"
 SHIFTS = "shifts.raw"
@@ -40,13 +41,21 @@ def load_model(path: str | Path) -> TrainedModel:
     recipe = bundle.recipe
     if recipe.fitted is None:
         raise BundleError(f"{path}: its recipe holds no statistics of a training run; train the model again")
-    try:
-        shape = bundle.state["probe_parts"].shape[:-1]
-    except KeyError:
-        raise BundleError(f"{path}: holds no probe among its weights; train the model again") from None
-    network = build_model(recipe, torch.zeros(shape, dtype=torch.complex64))
-    if SHIFTS in bundle.state:
-        network.fit_positions(len(bundle.state[SHIFTS]))
-    load_state_strictly(network, bundle.state, str(path))
     unseen = bundle.params.get(UNSEEN)
-    return TrainedModel(network.eval(), recipe, None if unseen is None else np.asarray(unseen, np.bool_))
+    network = restored_network(recipe, bundle.state, str(path))
+    return TrainedModel(network, recipe, None if unseen is None else np.asarray(unseen, np.bool_))
+
+
+def restored_network(recipe: Recipe, state: Mapping[str, torch.Tensor], where: str) -> PatchModel:
+    """The network of a recipe with its weights by name, on the CPU.
+
+    Raises:
+        BundleError: the weights do not fit the recipe; the message begins with `where`.
+    """
+    if "probe_parts" not in state:
+        raise BundleError(f"{where}: holds no probe among its weights; train the model again")
+    network = build_model(recipe, torch.zeros(state["probe_parts"].shape[:-1], dtype=torch.complex64))
+    if SHIFTS in state:
+        network.fit_positions(len(state[SHIFTS]))
+    load_state_strictly(network, state, where)
+    return network.eval()
