@@ -11,22 +11,13 @@ import ptychopinn
 from ptycho.model_manager import load_trained_model
 from ptychopinn.config import Recipe
 
-SETTINGS = [
-    "model.positions.trainable=true",
-    "model.generator.width=2",
-    "model.generator.levels=2",
-    "training.epochs=4",
-    "training.learning_rate=0.02",
-    "data.validation_fraction=0",
-]
-
 
 @pytest.fixture(scope="module")
-def bundle(scan, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def bundle(scan, fits_positions: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model that has moved the positions of its scan."""
     folder = tmp_path_factory.mktemp("fitted_positions")
     recorded = scan()
-    trained = ptychopinn.train(recorded, folder, Recipe().with_overrides(SETTINGS))
+    trained = ptychopinn.train(recorded, folder, Recipe().with_overrides(fits_positions))
     image = ptychopinn.reconstruct(recorded, trained).reconstruction
     assert np.abs(image.positions_px - recorded.positions_px).max() > 0.01
     return folder

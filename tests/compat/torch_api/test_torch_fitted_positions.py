@@ -13,16 +13,6 @@ from ptycho_torch.model_manager import load_torch_bundle
 from ptychopinn.api.train import Trained
 from ptychopinn.data import Scan, read_scan
 
-SETTINGS = [
-    "model.positions.trainable=true",
-    "model.generator.width=2",
-    "model.generator.levels=2",
-    "training.epochs=4",
-    "training.learning_rate=0.02",
-    "data.validation_fraction=0",
-    "training.device=cpu",
-]
-
 
 @pytest.fixture(scope="module")
 def recorded(measured, tmp_path_factory: pytest.TempPathFactory) -> Scan:
@@ -30,8 +20,8 @@ def recorded(measured, tmp_path_factory: pytest.TempPathFactory) -> Scan:
 
 
 @pytest.fixture(scope="module")
-def trained(recorded: Scan, tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    return ptychopinn.train(recorded, tmp_path_factory.mktemp("fitted"), overrides=SETTINGS)
+def trained(recorded: Scan, fits_positions: list[str], tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    return ptychopinn.train(recorded, tmp_path_factory.mktemp("fitted"), overrides=fits_positions)
 
 
 def image_by_client(trained: Trained, settings, measured):
