@@ -9,8 +9,8 @@ DEMO := outputs/demo
 .PHONY: demo test clean
 
 demo: $(VENV)/.installed
-	$(BIN)/ptychopinn simulate --config recipes/demo.yaml -o $(DEMO)/scan.npz
-	$(BIN)/ptychopinn run $(DEMO)/scan.npz --config recipes/demo.yaml -o $(DEMO) --overwrite
+	$(BIN)/ptychopinn simulate --config demo -o $(DEMO)/scan.npz
+	$(BIN)/ptychopinn run $(DEMO)/scan.npz --config demo -o $(DEMO) --overwrite
 	$(BIN)/ptychopinn evaluate $(DEMO)/reconstruction.npz --reference $(DEMO)/scan.npz
 	@echo "Figure: $(DEMO)/reconstruction.png"
 

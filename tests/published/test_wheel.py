@@ -46,6 +46,12 @@ def test_the_wheel_holds_the_three_packages_alone(unpacked: Path) -> None:
 
 
 @pytest.mark.slow
+def test_the_wheel_holds_every_recipe(unpacked: Path, root: Path) -> None:
+    names = {path.name for path in (root / "src/ptychopinn/recipes").glob("*.yaml")}
+    assert {path.name for path in (unpacked / "ptychopinn/recipes").iterdir()} == names
+
+
+@pytest.mark.slow
 def test_a_client_of_the_wheel_sees_types(unpacked: Path, tmp_path: Path) -> None:
     (tmp_path / "client.py").write_text(CLIENT)
     command = [sys.executable, "-m", "mypy", "--cache-dir", str(tmp_path / "cache"), "client.py"]

@@ -78,7 +78,7 @@ def reconstruct(
         output: folder for `reconstruction.npz`, `reconstruction.png`, `metrics.json`; nothing is written
             without it.
         refine: iterations of the solver, instead of `reconstruction.refine.iterations`; see docs/refine.md.
-        recipe: YAML file, mapping or `Recipe` where there is no model; the default recipe without it.
+        recipe: name, YAML file, mapping or `Recipe` where there is no model; the default recipe without it.
         overrides: `section.key=value` texts. On a model's recipe, of what training has not fixed: how the
             scan is read, `reconstruction`, `training.threads`.
         probe: `scan` uses the scan's probe, `model` the one that the model was trained with; `auto` is

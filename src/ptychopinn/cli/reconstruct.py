@@ -38,7 +38,9 @@ def reconstruct(
     ] = None,
     config: Annotated[
         Path | None,
-        typer.Option("--config", metavar="YAML", help="Recipe file, with --model none only.", show_default=False),
+        typer.Option(
+            "--config", metavar="RECIPE", help="A file or a name, with --model none only.", show_default=False
+        ),
     ] = None,
     probe: Annotated[
         Literal["auto", "scan", "model"],

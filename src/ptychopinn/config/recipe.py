@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
@@ -87,7 +89,45 @@ class Recipe(Section):
     @classmethod
     def from_file(cls, path: str | Path) -> "Recipe":
         """Read a YAML (or JSON) file."""
+        if not Path(path).exists():
+            raise ConfigError(
+                f"{path}: no such recipe file; give the path of a YAML file to --config, or one of the names "
+                f"{', '.join(recipe_names())}"
+            )
         return cls.from_mapping(read_yaml(path, "recipe file"), str(path))
+
+    @classmethod
+    def from_name(cls, name: str) -> "Recipe":
+        """Read a recipe of the package; `recipe_names` lists them.
+
+        Raises:
+            ConfigError: no recipe has this name.
+
+        >>> Recipe.from_name("quick").training.epochs
+        15
+        """
+        names = recipe_names()
+        if name not in names:
+            close = get_close_matches(name, names, n=1)
+            guess = f" (did you mean {close[0]}?)" if close else ""
+            raise ConfigError(
+                f"recipe name must be one of {', '.join(names)}, got {name!r}{guess}; give a name of the list, "
+                "or give a path to a YAML file"
+            )
+        return cls.from_yaml(_FOLDER.joinpath(f"{name}.yaml").read_text(encoding="utf-8"), f"recipe {name}")
+
+    @classmethod
+    def find(cls, source: str | Path) -> "Recipe":
+        """Read a file where there is one of that path, else the recipe of the package with that name.
+
+        A word without folder and extension is a name; anything else is a path.
+
+        Raises:
+            ConfigError: neither is there, or the file holds no valid recipe.
+        """
+        path = Path(source)
+        is_name = path.name == str(source) and not path.suffix
+        return cls.from_name(path.name) if is_name and not path.is_file() else cls.from_file(path)
 
     def to_yaml(self) -> str:
         """The complete recipe, defaults included."""
@@ -110,6 +150,18 @@ class Recipe(Section):
                 raise ConfigError(f"override {item!r}: the rule is section.key=value, as in training.epochs=40")
             _set_dotted(tree, key.strip(), _parse_value(value, item))
         return type(self).from_mapping(tree, "override")
+
+
+_FOLDER = files("ptychopinn") / "recipes"
+
+
+def recipe_names() -> tuple[str, ...]:
+    """Names of the recipes that come with the package, in alphabetical order.
+
+    >>> "few_photons" in recipe_names()
+    True
+    """
+    return tuple(sorted(file.name.removesuffix(".yaml") for file in _FOLDER.iterdir() if file.name.endswith(".yaml")))
 
 
 def read_yaml(path: str | Path, kind: str = "file") -> Mapping[str, Any]:
@@ -194,8 +246,6 @@ def _explain(error: ValidationError, where: str) -> str:
 
 def _near(path: str) -> str:
     """The keys that stand where an unknown key was given, best guess first."""
-    from difflib import get_close_matches
-
     *parents, last = path.split(".")
     section: Any = Recipe
     for name in parents:
