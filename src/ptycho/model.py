@@ -37,7 +37,7 @@ class Prediction:
 
 def central_stitch(config: ReconstructionConfig, window_px: int) -> ReconstructionConfig:
     """Stitching of central windows only, as the TensorFlow contract asks for (its argument `M`)."""
-    return config.model_copy(update={"weight": "central", "window_px": int(window_px)})
+    return config.changed(weight="central", window_px=int(window_px))
 
 
 class TrainedModel:

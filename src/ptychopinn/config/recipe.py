@@ -10,7 +10,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import ValidationError
 
-from ptychopinn.config.base import Section
+from ptychopinn.config.base import Section, explain, is_section
 from ptychopinn.config.data import DataConfig
 from ptychopinn.config.model import ModelConfig
 from ptychopinn.config.reconstruction import ReconstructionConfig
@@ -67,7 +67,7 @@ class Recipe(Section):
         try:
             return cls.model_validate(tree)
         except ValidationError as error:
-            raise ConfigError(_explain(error, where)) from None
+            raise ConfigError(explain(error, cls, where)) from None
 
     @classmethod
     def from_dotted(cls, values: Mapping[str, Any], where: str = "recipe") -> "Recipe":
@@ -221,38 +221,7 @@ def _current_path(key: str) -> list[str]:
     section: Any = Recipe
     steps = []
     for name in key.split("."):
-        steps.append(section.current_name(name) if _is_section(section) else name)
-        field = section.model_fields.get(steps[-1]) if _is_section(section) else None
+        steps.append(section.current_name(name) if is_section(section) else name)
+        field = section.model_fields.get(steps[-1]) if is_section(section) else None
         section = None if field is None else field.annotation
     return steps
-
-
-def _is_section(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, Section)
-
-
-def _explain(error: ValidationError, where: str) -> str:
-    parts = []
-    for item in error.errors():
-        path = ".".join(str(step) for step in item["loc"]) or "recipe"
-        if item["type"] == "extra_forbidden":
-            parts.append(f"unknown key {path}{_near(path)}")
-        else:
-            message = item["msg"].removeprefix("Value error, ")
-            shown = item["input"] if not isinstance(item["input"], dict) else "{...}"
-            parts.append(f"{path} = {shown!r}: {message[:1].lower()}{message[1:]}")
-    return f"{where}: {'; '.join(parts)}"
-
-
-def _near(path: str) -> str:
-    """The keys that stand where an unknown key was given, best guess first."""
-    *parents, last = path.split(".")
-    section: Any = Recipe
-    for name in parents:
-        field = section.model_fields.get(name)
-        if field is None or not _is_section(field.annotation):
-            return ""
-        section = field.annotation
-    known = list(section.model_fields)
-    close = get_close_matches(last, known, n=1)
-    return f"; did you mean {close[0]}?" if close else f"; known here: {', '.join(known)}"

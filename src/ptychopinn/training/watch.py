@@ -59,7 +59,7 @@ class Watch:
 
     def _columns(self) -> dict[str, float]:
         training = self._model.training
-        config = self._recipe.reconstruction.model_copy(update={"physics_steps": None})
+        config = self._recipe.reconstruction.changed(physics_steps=None)
         self._use_positions(self._tensors.scan)
         image, _ = predict_and_stitch(self._model, self._tensors, self._groups, config)
         self._use_positions(self._scan)
