@@ -55,6 +55,8 @@ REGIONS: dict[str, Region] = {
     "siemens128": (72, 404, 72, 404),
     "synth_dev_1e6": (40, 260, 40, 260),
     "synth_dev_1e4": (40, 260, 40, 260),
+    "simulated_1e6": (40, 260, 40, 260),
+    "simulated_1e4": (40, 260, 40, 260),
 }
 """Rows and columns that are scored."""
 GRID_LINES = {"grid_lines64": (64, 1), "grid_lines64_gs2": (64, 2), "grid_lines128": (128, 1)}
@@ -366,7 +368,7 @@ def read_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="folder of the scans")
     parser.add_argument("-o", "--output", type=Path, default=Path("outputs/quality"))
-    parser.add_argument("--only", action="append", choices=[*REGIONS, *GRID_LINES], help="default: the four scans")
+    parser.add_argument("--only", action="append", choices=[*REGIONS, *GRID_LINES], help="default: all scans of the folder")
     parser.add_argument("--architectures", default="cnn", metavar="NAME,...", help="architectures, or name=recipe")
     parser.add_argument("--seeds", default="0", metavar="N,...", help="seeds of initial weights and order")
     parser.add_argument("--iterative", type=int, metavar="EPOCHS", help="add a row of pty-chi's LSQML, if installed")
@@ -382,7 +384,11 @@ def main() -> None:
     """Measure, write the tables and print them."""
     arguments = read_arguments()
     plan = Plan(arguments.folder, arguments.output, arguments.overrides)
-    scans = arguments.only or list(REGIONS)
+    scans = arguments.only or [name for name in REGIONS if (plan.folder / f"{name}.npz").is_file()]
+    if not scans:
+        raise SystemExit(
+            f"{plan.folder} must hold one of {', '.join(REGIONS)} as NPZ; `make data` simulates two of them"
+        )
     choices, seeds = arguments.architectures.split(","), [int(seed) for seed in arguments.seeds.split(",")]
     if arguments.halves:
         for name in scans:
