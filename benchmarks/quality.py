@@ -368,7 +368,7 @@ def read_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="folder of the scans")
     parser.add_argument("-o", "--output", type=Path, default=Path("outputs/quality"))
-    parser.add_argument("--only", action="append", choices=[*REGIONS, *GRID_LINES], help="default: all scans of the folder")
+    parser.add_argument("--only", action="append", choices=[*REGIONS, *GRID_LINES], help="default: all in the folder")
     parser.add_argument("--architectures", default="cnn", metavar="NAME,...", help="architectures, or name=recipe")
     parser.add_argument("--seeds", default="0", metavar="N,...", help="seeds of initial weights and order")
     parser.add_argument("--iterative", type=int, metavar="EPOCHS", help="add a row of pty-chi's LSQML, if installed")
