@@ -20,7 +20,6 @@ SHARED = Path(os.environ.get("PTYCHOPINN_TEST_DATA", ROOT.parent / "shared"))
 OPTIONAL = ("ptychi", "neuralop")
 """Packages that some tests need and the test environment does not have."""
 
-
 _LEFT_OUT = pytest.StashKey[dict[str, dict[str, int]]]()
 """How many tests of which folder were left out, by reason."""
 
@@ -56,7 +55,9 @@ class _FromWorkers:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        node.config.stash[_LEFT_OUT] = getattr(node, "workeroutput", {}).get("left_out", {})
+        """Keep the counts of a worker that ended well."""
+        if "left_out" in (output := getattr(node, "workeroutput", {})):
+            node.config.stash[_LEFT_OUT] = output["left_out"]
 
 
 def pytest_configure(config: pytest.Config) -> None:
