@@ -2,7 +2,7 @@
 
     python scripts/siemens_star.py siemens-star-small.npz.bz2 outputs/data
 
-docs/data.md says where to get the file. It holds photon counts with the zero frequency at the corner, positions in
+docs/data.md names the source of the file. It holds photon counts with the zero frequency at the corner, positions in
 object pixels about the middle of the scan, and a probe in units of its own, which is scaled to the mean counts of a
 pattern.
 """
