@@ -1,24 +1,34 @@
 # make demo   simulate a scan, train, reconstruct, evaluate; all in .venv and outputs/demo
+# make data   simulate the scans of docs/data.md into outputs/data
+# make lint   check style, types and imports
 # make test   lint and run every test that CI runs
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO := outputs/demo
+DATA := outputs/data
+SCANS := simulated_1e4 simulated_1e6
 
-.PHONY: demo test clean
+.PHONY: demo data lint test clean
 
 demo: $(VENV)/.installed
-	$(BIN)/ptychopinn simulate --config recipes/demo.yaml -o $(DEMO)/scan.npz
-	$(BIN)/ptychopinn run $(DEMO)/scan.npz --config recipes/demo.yaml -o $(DEMO) --overwrite
+	$(BIN)/ptychopinn simulate --config demo -o $(DEMO)/scan.npz
+	$(BIN)/ptychopinn run $(DEMO)/scan.npz --config demo -o $(DEMO) --overwrite
 	$(BIN)/ptychopinn evaluate $(DEMO)/reconstruction.npz --reference $(DEMO)/scan.npz
 	@echo "Figure: $(DEMO)/reconstruction.png"
 
-test: $(VENV)/.installed-test
+data: $(VENV)/.installed
+	for name in $(SCANS); do $(BIN)/ptychopinn simulate --config $$name -o $(DATA)/$$name.npz || exit 1; done
+	$(BIN)/python scripts/data_digests.py $(SCANS:%=$(DATA)/%.npz)
+
+lint: $(VENV)/.installed-test
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+test: lint
 	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile
 
 $(VENV)/.torch:

@@ -2,12 +2,12 @@
 
     python benchmarks/quality.py ../shared/data -o outputs/quality --architectures cnn,fno,hybrid --seeds 0,1,2
     python benchmarks/quality.py ../shared/data -o outputs/quality --only siemens64 --set training.epochs=20
-    python benchmarks/quality.py ../shared/data -o outputs/quality --architectures cnn,mine=recipes/transfer.yaml
+    python benchmarks/quality.py ../shared/data -o outputs/quality --architectures cnn,mine=transfer
     python benchmarks/quality.py ../shared/data -o outputs/quality --only siemens64 --halves
     python benchmarks/quality.py ../shared/data -o outputs/refinement --refinement 3,4,5,6 --seeds 0,1,2 \
         --iterative 60 --results benchmarks/results/refinement.md
 
-Every run is `ptychopinn.run` with the default recipe and another architecture, or with a recipe file (`name=FILE`). It
+Every run is `ptychopinn.run` with the default recipe and another architecture, or with a recipe (`name=RECIPE`). It
 is scored on a fixed rectangle after complex alignment. The grid-lines rows are runs of that study with its own recipe:
 they train on two objects and reconstruct a third one. The iterative references that come with the data are added to the
 table; `--iterative` adds the solver of pty-chi, with the same probe, if it is installed. A run that has finished in the
@@ -55,11 +55,13 @@ REGIONS: dict[str, Region] = {
     "siemens128": (72, 404, 72, 404),
     "synth_dev_1e6": (40, 260, 40, 260),
     "synth_dev_1e4": (40, 260, 40, 260),
+    "simulated_1e6": (40, 260, 40, 260),
+    "simulated_1e4": (40, 260, 40, 260),
 }
 """Rows and columns that are scored."""
 GRID_LINES = {"grid_lines64": (64, 1), "grid_lines64_gs2": (64, 2), "grid_lines128": (128, 1)}
 """Pattern size, px, and gridsize of the grid-lines data."""
-GRID_LINES_RECIPE = Path(__file__).parents[1] / "recipes" / "grid_lines.yaml"
+GRID_LINES_RECIPE = "grid_lines"
 GRID_LINES_PROBE = "run1084_object_probe.npz"
 """The measured beam of the legacy study, among the scans."""
 COLUMNS = (
@@ -132,10 +134,10 @@ class Plan:
     overrides: list[str]
 
     def recipe(self, choice: str, seed: int) -> Recipe:
-        """The recipe of an architecture, or of `name=FILE`."""
-        _, is_file, path = choice.partition("=")
-        base = Recipe.from_file(path) if is_file else Recipe()
-        architecture = [] if is_file else [f"model.generator.architecture={choice}"]
+        """The recipe of an architecture, or of `name=RECIPE`."""
+        _, is_named, source = choice.partition("=")
+        base = Recipe.find(source) if is_named else Recipe()
+        architecture = [] if is_named else [f"model.generator.architecture={choice}"]
         return base.with_overrides([*architecture, *self.overrides, f"training.seed={seed}"])
 
     def run_folder(self, scan: str, row: str, seed: int) -> Path:
@@ -174,11 +176,11 @@ def measured(plan: Plan, name: str, choice: str, seed: int) -> Trial:
 def grid_lines(plan: Plan, name: str, choice: str, seed: int) -> Trial:
     """Train on the training objects of the grid-lines data, reconstruct the test object, score it.
 
-    Of a recipe `name=FILE` the architecture counts: all rows share the study's own recipe.
+    Of a recipe `name=RECIPE` the architecture counts: all rows share the study's own recipe.
     """
     row = choice.partition("=")[0]
     architecture = plan.recipe(choice, seed).model.generator.architecture
-    recipe = Recipe.from_file(GRID_LINES_RECIPE).with_overrides(plan.overrides)
+    recipe = Recipe.from_name(GRID_LINES_RECIPE).with_overrides(plan.overrides)
     size, gridsize = GRID_LINES[name]
     data = GridLinesConfig(N=size, gridsize=gridsize, probe_npz=str(plan.folder / GRID_LINES_PROBE))
     folder = plan.output / name
@@ -366,8 +368,8 @@ def read_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="folder of the scans")
     parser.add_argument("-o", "--output", type=Path, default=Path("outputs/quality"))
-    parser.add_argument("--only", action="append", choices=[*REGIONS, *GRID_LINES], help="default: the four scans")
-    parser.add_argument("--architectures", default="cnn", metavar="NAME,...", help="architectures, or name=recipe.yaml")
+    parser.add_argument("--only", action="append", choices=[*REGIONS, *GRID_LINES], help="default: all in the folder")
+    parser.add_argument("--architectures", default="cnn", metavar="NAME,...", help="architectures, or name=recipe")
     parser.add_argument("--seeds", default="0", metavar="N,...", help="seeds of initial weights and order")
     parser.add_argument("--iterative", type=int, metavar="EPOCHS", help="add a row of pty-chi's LSQML, if installed")
     parser.add_argument("--halves", action="store_true", help="compare the two halves instead")
@@ -382,7 +384,11 @@ def main() -> None:
     """Measure, write the tables and print them."""
     arguments = read_arguments()
     plan = Plan(arguments.folder, arguments.output, arguments.overrides)
-    scans = arguments.only or list(REGIONS)
+    scans = arguments.only or [name for name in REGIONS if (plan.folder / f"{name}.npz").is_file()]
+    if not scans:
+        raise SystemExit(
+            f"{plan.folder} must hold one of {', '.join(REGIONS)} as NPZ; `make data` simulates two of them"
+        )
     choices, seeds = arguments.architectures.split(","), [int(seed) for seed in arguments.seeds.split(",")]
     if arguments.halves:
         for name in scans:

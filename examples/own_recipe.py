@@ -22,7 +22,7 @@ base = ptychopinn.Recipe(
 amplitude_loss = LossConfig(poisson_weight=0.0, amplitude_mae_weight=1.0)
 recipes = {
     "poisson": base,
-    "amplitude": base.model_copy(update={"model": base.model.model_copy(update={"loss": amplitude_loss})}),
+    "amplitude": base.changed(model=base.model.changed(loss=amplitude_loss)),
     "raw-input": base.with_overrides(["model.generator.input=log_counts"]),
 }
 

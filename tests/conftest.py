@@ -20,30 +20,56 @@ SHARED = Path(os.environ.get("PTYCHOPINN_TEST_DATA", ROOT.parent / "shared"))
 OPTIONAL = ("ptychi", "neuralop")
 """Packages that some tests need and the test environment does not have."""
 
+_LEFT_OUT = pytest.StashKey[dict[str, dict[str, int]]]()
+"""How many tests of which folder were left out, by reason."""
+
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Deselect what needs the test data where they are absent, and slow tests unless asked for."""
-    drop_shared = not (SHARED / "data").is_dir()
-    drop_slow = "slow" not in config.getoption("markexpr")
-    dropped = [
-        item
-        for item in items
-        if (drop_shared and item.get_closest_marker("shared_data"))
-        or (drop_slow and item.get_closest_marker("slow"))
-        or _missing(item)
-    ]
+    dropped = {item: reason for item in items if (reason := _reason_to_leave_out(config, item))}
+    counts: dict[str, dict[str, int]] = {}
+    for item, reason in dropped.items():
+        folder = item.path.relative_to(ROOT).parent.as_posix()
+        counts.setdefault(reason, {}).setdefault(folder, 0)
+        counts[reason][folder] += 1
+    config.stash[_LEFT_OUT] = counts
+    if hasattr(config, "workeroutput"):
+        config.workeroutput["left_out"] = counts
     if dropped:
-        config.hook.pytest_deselected(items=dropped)
+        config.hook.pytest_deselected(items=list(dropped))
         items[:] = [item for item in items if item not in dropped]
-    config.stash[_ABSENT] = drop_shared
 
 
-def _missing(item: pytest.Item) -> bool:
-    """Whether a test is of an optional package that is not installed."""
-    return any(find_spec(mark.args[0]) is None for mark in item.iter_markers("optional"))
+def _reason_to_leave_out(config: pytest.Config, item: pytest.Item) -> str:
+    """What a test needs and does not have; empty for a test that runs."""
+    if item.get_closest_marker("slow") and "slow" not in config.getoption("markexpr"):
+        return "slow; `pytest -m slow` runs them"
+    if item.get_closest_marker("shared_data") and not (SHARED / "data").is_dir():
+        return f"without test data; PTYCHOPINN_TEST_DATA must name a folder with data/ and parity/, got {SHARED}"
+    missing = [mark.args[0] for mark in item.iter_markers("optional") if find_spec(mark.args[0]) is None]
+    return f"without the package {missing[0]}" if missing else ""
 
 
-_ABSENT = pytest.StashKey[bool]()
+class _FromWorkers:
+    """Takes the counts of a worker of pytest-xdist; all workers collect the same tests."""
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Keep the counts of a worker that ended well."""
+        if "left_out" in (output := getattr(node, "workeroutput", {})):
+            node.config.stash[_LEFT_OUT] = output["left_out"]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Listen to workers."""
+    config.pluginmanager.register(_FromWorkers())
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """One visible line for each reason to leave tests out, with the numbers of tests by folder."""
+    for reason, folders in config.stash.get(_LEFT_OUT, {}).items():
+        where = ", ".join(f"{folder} {count}" for folder, count in sorted(folders.items()))
+        terminalreporter.write_line(f"LEFT OUT: {sum(folders.values())} tests ({reason}): {where}", yellow=True)
 
 
 def pytest_report_header(config: pytest.Config) -> str:

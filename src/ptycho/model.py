@@ -36,7 +36,7 @@ class Prediction:
 
 def central_stitch(config: ReconstructionConfig, window_px: int) -> ReconstructionConfig:
     """Stitching of central windows only, as the TensorFlow contract asks for (its argument `M`)."""
-    return config.model_copy(update={"weight": "central", "window_px": int(window_px)})
+    return config.changed(weight="central", window_px=int(window_px))
 
 
 class TrainedModel:
@@ -92,7 +92,7 @@ class TrainedModel:
         from ptychopinn.reconstruction import Reconstructor
 
         config = central_stitch(self.recipe.reconstruction, window_px)
-        recipe = self.recipe.model_copy(update={"reconstruction": config})
+        recipe = self.recipe.changed(reconstruction=config)
         return Reconstructor.for_scan(replace(self.trained, recipe=recipe), self._prepared(scan)).image()[0]
 
     def _prepared(self, scan: Scan) -> Scan:

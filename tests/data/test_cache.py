@@ -40,8 +40,8 @@ CHANGES = [
     {"positions_px": POSITIONS + 1e-9},
     {"positions_px": POSITIONS[:-1]},
     {"seed": 4},
-    {"config": CONFIG.model_copy(update={"n_groups": 5})},
-    {"config": CONFIG.model_copy(update={"max_distance_px": 40.0})},
+    {"config": CONFIG.changed(n_groups=5)},
+    {"config": CONFIG.changed(max_distance_px=40.0)},
     {"scan_index": np.zeros(60, np.int64)},
     {"seeds": np.arange(60)},
 ]
@@ -60,7 +60,7 @@ def test_other_content_makes_another_table_and_replaces_the_file(tmp_path, made,
 
 def test_settings_that_do_not_touch_groups_keep_the_file(tmp_path, made) -> None:
     cached_groups(tmp_path / "fly.npz", POSITIONS, CONFIG, 3)
-    cached_groups(tmp_path / "fly.npz", POSITIONS, CONFIG.model_copy(update={"domain": "counts"}), 3)
+    cached_groups(tmp_path / "fly.npz", POSITIONS, CONFIG.changed(domain="counts"), 3)
     assert len(made) == 1
 
 

@@ -209,10 +209,10 @@ def test_with_a_number_of_groups_lonely_positions_are_no_seeds() -> None:
     config = DataConfig(group_size=4, max_distance_px=20)
     with pytest.raises(ScanError, match=r"only 72 of 73 positions"):
         make_groups(positions, config, rng())
-    groups = make_groups(positions, config.model_copy(update={"n_groups": 72}), rng())
+    groups = make_groups(positions, config.changed(n_groups=72), rng())
     assert 72 not in groups.index
     with pytest.raises(ScanError, match=r"only 72 of 73 positions"):
-        make_groups(positions, config.model_copy(update={"n_groups": 73}), rng())
+        make_groups(positions, config.changed(n_groups=73), rng())
 
 
 def test_fewer_positions_than_a_group() -> None:

@@ -69,8 +69,8 @@ def test_a_taken_name_is_refused() -> None:
 
 def test_a_recipe_replaces_one_part_of_an_architecture() -> None:
     config = GeneratorConfig(architecture="hybrid", width=2, levels=1)
-    changed = config.model_copy(update={"bottleneck": "residual"})
-    with_none = config.model_copy(update={"bottleneck": "none"})
+    changed = config.changed(bottleneck="residual")
+    with_none = config.changed(bottleneck="none")
     same = GeneratorConfig(architecture="hybrid_resnet", width=2, levels=1)
     names = [list(build_network(2, 2, each).state_dict()) for each in (config, changed, same)]
     assert names[0] != names[1] == names[2]

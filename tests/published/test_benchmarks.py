@@ -72,7 +72,7 @@ def test_quality_compares_halves_and_runs_nothing_twice(measured: tuple[list[str
 @pytest.mark.shared_data
 def test_quality_takes_recipes_by_name(measured: tuple[list[str], Path, str], root: Path) -> None:
     command, _, _ = measured
-    printed = run_script(root, *command, "--architectures", "cnn,mine=recipes/transfer.yaml")
+    printed = run_script(root, *command, "--architectures", "cnn,mine=transfer")
     assert [line.split(" | ")[1] for line in printed.splitlines() if line.startswith("| siemens64 |")][:2] == [
         "cnn",
         "mine",

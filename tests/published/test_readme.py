@@ -105,7 +105,6 @@ def test_demo_commands_run_and_leave_the_picture(
     tmp_path: Path, quick: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "recipes").symlink_to(ROOT / "recipes")
     lines = re.findall(r"^\t\$\(BIN\)/(ptychopinn .*)$", MAKEFILE, flags=re.MULTILINE)
     outputs = run_all([line.replace("$(DEMO)", "outputs/demo") for line in lines], quick)
 

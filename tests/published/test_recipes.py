@@ -8,9 +8,9 @@ import pytest
 
 import ptychopinn
 from ptychopinn import Recipe, Scan
+from ptychopinn.config import recipe_names
 
-ROOT = Path(__file__).resolve().parents[2]
-RECIPES = sorted(path.name for path in (ROOT / "recipes").glob("*.yaml"))
+RECIPES = recipe_names()
 
 
 @pytest.fixture(scope="module")
@@ -21,41 +21,39 @@ def scan(quick: list[str]) -> Scan:
 
 def test_there_are_recipes() -> None:
     assert {
-        "default.yaml",
-        "quick.yaml",
-        "demo.yaml",
-        "supervised.yaml",
-        "modes.yaml",
-        "stacked.yaml",
+        "default",
+        "quick",
+        "demo",
+        "supervised",
+        "modes",
+        "stacked",
     } <= set(RECIPES)
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_recipe_runs(root: Path, scan: Scan, quick: list[str], name: str) -> None:
-    result = ptychopinn.run(scan, recipe=root / "recipes" / name, overrides=quick)
+def test_recipe_runs(scan: Scan, quick: list[str], name: str) -> None:
+    result = ptychopinn.run(scan, recipe=name, overrides=quick)
 
     assert np.isfinite(result.trained.history["train_loss"]).all()
     assert result.reconstruction.covered.mean() > 0.3
     assert result.reconstruction.object_[result.reconstruction.covered].std() > 0
 
 
-def test_default_recipe_is_the_default(root: Path) -> None:
-    assert Recipe.from_file(root / "recipes" / "default.yaml") == Recipe()
+def test_default_recipe_is_the_default() -> None:
+    assert Recipe.from_name("default") == Recipe()
 
 
 def test_default_recipe_is_complete_and_explained(root: Path) -> None:
-    written = runpy.run_path(str(root / "recipes" / "write_default.py"))["default_text"]()
-    stored = (root / "recipes" / "default.yaml").read_text(encoding="utf-8")
+    written = runpy.run_path(str(root / "scripts" / "write_default_recipe.py"))["default_text"]()
+    stored = (root / "src/ptychopinn/recipes/default.yaml").read_text(encoding="utf-8")
 
-    assert stored == written, "defaults have changed: run `python recipes/write_default.py`"
+    assert stored == written, "defaults have changed: run `python scripts/write_default_recipe.py`"
     assert stored.count("#") > 40
 
 
-def test_modes_recipe_fits_three_modes(root: Path, scan: Scan, quick: list[str]) -> None:
-    trained = ptychopinn.train(scan, recipe=root / "recipes" / "modes.yaml", overrides=quick)
-    untrained = ptychopinn.train(
-        scan, recipe=root / "recipes" / "modes.yaml", overrides=[*quick, "model.probe.trainable=false"]
-    )
+def test_modes_recipe_fits_three_modes(scan: Scan, quick: list[str]) -> None:
+    trained = ptychopinn.train(scan, recipe="modes", overrides=quick)
+    untrained = ptychopinn.train(scan, recipe="modes", overrides=[*quick, "model.probe.trainable=false"])
 
     assert trained.model.network.probe.shape == (3, 16, 16)
     assert not np.allclose(trained.model.network.probe.detach(), untrained.model.network.probe.detach())

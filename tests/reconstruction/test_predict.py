@@ -88,7 +88,7 @@ def test_bilinear_patches_are_stitched_at_their_exact_positions(scan: Scan, make
     error = np.abs(image.object_ - smooth)[image.coverage > 0.2]
     assert error.mean() < 0.01
     whole_pixels = make_model(scan, *overrides, truth_of=alone(scan))
-    whole_pixels.config = whole_pixels.config.model_copy(update={"subpixel": "probe"})
+    whole_pixels.config = whole_pixels.config.changed(subpixel="probe")
     rounded = image_of(scan, whole_pixels, alone(scan), weight="uniform")
     assert np.abs(rounded.object_ - smooth)[image.coverage > 0.2].mean() > 2 * error.mean()
 

@@ -29,7 +29,7 @@ def make_unrolled(make_model: Callable[..., PatchModel]) -> MakeUnrolled:
         few = ("model.generator.architecture=unrolled", "model.generator.stages=0", "model.generator.physics_steps=3")
         model = make_model(scan, *few, *overrides)
         torch.manual_seed(1)
-        config = model.config.generator.model_copy(update={"stages": 2})
+        config = model.config.generator.changed(stages=2)
         model.generator = Unrolled(config)
         for network in model.generator.network:
             nn.init.normal_(network.head.weight, std=0.1)

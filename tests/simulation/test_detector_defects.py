@@ -43,7 +43,7 @@ def test_a_perfect_detector_has_no_mask_and_changes_nothing() -> None:
 
 def test_dark_pixels_count_nothing_hot_ones_a_constant_and_the_others_what_they_did() -> None:
     clean = simulate(SMALL)
-    scan = simulate(SMALL.model_copy(update={"beamstop_diameter_px": 5.0, "bad_pixel_fraction": 0.1}))
+    scan = simulate(SMALL.changed(beamstop_diameter_px=5.0, bad_pixel_fraction=0.1))
     bad = scan.bad_pixels
     assert bad is not None
     assert bad.shape == (24, 24)
@@ -55,20 +55,20 @@ def test_dark_pixels_count_nothing_hot_ones_a_constant_and_the_others_what_they_
 
 
 def test_expected_counts_get_hot_pixels_too() -> None:
-    scan = simulate(SMALL.model_copy(update={"poisson_noise": False, "bad_pixel_fraction": 0.1}))
+    scan = simulate(SMALL.changed(poisson_noise=False, bad_pixel_fraction=0.1))
     assert scan.bad_pixels is not None
     measured = scan.patterns[:, ~scan.bad_pixels].max()
     assert scan.patterns.max() > 5 * measured
 
 
 def test_other_seeds_have_other_bad_pixels() -> None:
-    masks = [simulate(SMALL.model_copy(update={"bad_pixel_fraction": 0.1, "seed": s})).bad_pixels for s in (0, 0, 1)]
+    masks = [simulate(SMALL.changed(bad_pixel_fraction=0.1, seed=s)).bad_pixels for s in (0, 0, 1)]
     np.testing.assert_array_equal(masks[0], masks[1])
     assert (masks[0] != masks[2]).any()
 
 
 def test_info_reports_the_part_that_measures_nothing() -> None:
-    scan = simulate(SMALL.model_copy(update={"bad_pixel_fraction": 0.25}))
+    scan = simulate(SMALL.changed(bad_pixel_fraction=0.25))
     about = info(scan)
     assert about.bad_pixel_fraction == pytest.approx(0.25, abs=0.001)
     assert about.brightest_pixel_photons < scan.patterns.max()

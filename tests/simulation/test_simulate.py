@@ -150,7 +150,7 @@ def test_scan_holds_the_truth_and_says_what_it_is() -> None:
 
 
 def test_without_noise_the_patterns_are_expected_counts() -> None:
-    scan = simulate(SMALL.model_copy(update={"poisson_noise": False}))
+    scan = simulate(SMALL.changed(poisson_noise=False))
     assert scan.domain == "counts"
     assert scan.patterns.dtype == np.float32
     assert scan.metadata["noise"].startswith("none")
@@ -159,8 +159,8 @@ def test_without_noise_the_patterns_are_expected_counts() -> None:
 
 
 def test_photons_scale_the_counts_and_widen_the_type() -> None:
-    low = simulate(SMALL.model_copy(update={"photons_per_pattern": 1e4}))
-    high = simulate(SMALL.model_copy(update={"photons_per_pattern": 1e9}))
+    low = simulate(SMALL.changed(photons_per_pattern=1e4))
+    high = simulate(SMALL.changed(photons_per_pattern=1e9))
     assert low.patterns.dtype == np.uint16
     assert high.patterns.dtype == np.uint32
     mean_low, mean_high = (scan.patterns.sum((1, 2), dtype=np.float64).mean() for scan in (low, high))
@@ -182,7 +182,7 @@ def test_every_combination_runs(object_kind: str, probe_kind: str, scan_kind: st
 
 
 def test_position_error_is_in_the_record_and_not_in_the_patterns() -> None:
-    exact, wrong = simulate(SMALL), simulate(SMALL.model_copy(update={"position_error_px": 0.8}))
+    exact, wrong = simulate(SMALL), simulate(SMALL.changed(position_error_px=0.8))
     np.testing.assert_array_equal(wrong.patterns, exact.patterns)
     np.testing.assert_array_equal(wrong.metadata["true_positions_px"], exact.positions_px)
     assert "true_positions_px" not in exact.metadata
@@ -192,7 +192,7 @@ def test_position_error_is_in_the_record_and_not_in_the_patterns() -> None:
 
 
 def test_labels_are_the_windows_that_the_patterns_saw() -> None:
-    scan = simulate(SMALL.model_copy(update={"labels": True, "position_error_px": 3.0, "poisson_noise": False}))
+    scan = simulate(SMALL.changed(labels=True, position_error_px=3.0, poisson_noise=False))
     assert scan.object_guess is not None
     assert scan.truth_patches is not None
     assert scan.truth_patches.shape == scan.patterns.shape
@@ -210,7 +210,7 @@ def test_calibrated_probe_gives_the_mean_dose_asked_for(
 
 
 def test_rectangular_objects_have_more_columns_than_rows() -> None:
-    scan = simulate(SMALL.model_copy(update={"object_size_px": (50, 90)}))
+    scan = simulate(SMALL.changed(object_size_px=(50, 90)))
     assert scan.object_guess is not None
     assert scan.object_guess.shape == (50, 90)
     assert scan.positions_px[:, 1].max() > 60
@@ -233,7 +233,7 @@ def test_a_device_that_is_not_there_is_refused() -> None:
     if torch.cuda.is_available():
         pytest.skip("there is a GPU here")
     with pytest.raises(ConfigError, match="use auto or cpu"):
-        simulate(SMALL.model_copy(update={"device": "cuda:7"}))
+        simulate(SMALL.changed(device="cuda:7"))
 
 
 def test_counts_drawn_on_the_device_have_the_expected_mean_and_spread(

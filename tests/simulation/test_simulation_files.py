@@ -191,7 +191,7 @@ def test_bright_is_transparent_and_a_second_picture_is_the_phase(tmp_path: Path)
     assert alone is not None
     np.testing.assert_allclose(np.abs(alone[20, [5, 35]]), [1, 0.5], rtol=1e-5)
     np.testing.assert_allclose(np.angle(alone[20, [5, 35]]), [0.8, -0.8], rtol=1e-5)
-    both = simulate(config.model_copy(update={"phase_image_file": tmp_path / "top.npy"})).object_guess
+    both = simulate(config.changed(phase_image_file=tmp_path / "top.npy")).object_guess
     assert both is not None
     np.testing.assert_allclose(np.abs(both), np.abs(alone), rtol=1e-5)
     np.testing.assert_allclose(np.angle(both[[5, 35], 20]), [0.8, -0.8], rtol=1e-5)

@@ -94,7 +94,7 @@ def test_positions_are_found_again(misplaced: tuple[Scan, Scan]) -> None:
     left, errors = (positions - right.positions_px for positions in (made.positions_px, wrong.positions_px))
     assert np.all(np.std(left, axis=0) < 0.04 * np.std(errors, axis=0))
     assert made.metadata["refine"]["positions_moved_rms_px"] > 0.3
-    kept = refine(flat(wrong), ScanTensors(wrong), config.model_copy(update={"positions": False})).reconstruction
+    kept = refine(flat(wrong), ScanTensors(wrong), config.changed(positions=False)).reconstruction
     scores = [compare(image.object_, right.object_guess, region=(32, 64, 32, 64)) for image in (made, kept)]
     assert scores[0]["psnr_phase"] > scores[1]["psnr_phase"] + 6
 

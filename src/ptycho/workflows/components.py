@@ -86,7 +86,7 @@ def train_cdi_model(
     config = _with_pattern_size(config, scan.pattern_size)
     warn_ignored(config, torch_execution_config)
     recipe = recipe_of(config, torch_execution_config, n_patterns=len(scan))
-    recipe = recipe.model_copy(update={"reconstruction": central_stitch(recipe.reconstruction, M)})
+    recipe = recipe.changed(reconstruction=central_stitch(recipe.reconstruction, M))
     containers = {
         "train_container": _container(train_data, config),
         "test_container": None if test_data is None else _container(test_data, config),

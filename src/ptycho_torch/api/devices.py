@@ -20,5 +20,5 @@ def on_usable_device(recipe: Recipe, wanted: str) -> Recipe:
     if not wanted.casefold().startswith(("cuda", "gpu")) or torch.cuda.is_available():
         return recipe
     logger.warning("device %s is not available here: the CPU is used; set the device to cpu to say so", wanted)
-    training = recipe.training.model_copy(update={"device": "cpu", "devices": 1})
-    return recipe.model_copy(update={"training": training})
+    training = recipe.training.changed(device="cpu", devices=1)
+    return recipe.changed(training=training)

@@ -67,8 +67,8 @@ class InferenceEngine:
         """That of the training, with the present settings of prediction and the present device."""
         wanted = self.config_manager.recipe()
         trained = self.ptycho_model.module().recipe
-        training = trained.training.model_copy(update={"device": wanted.training.device})
-        recipe = trained.model_copy(update={"reconstruction": wanted.reconstruction, "training": training})
+        training = trained.training.changed(device=wanted.training.device)
+        recipe = trained.changed(reconstruction=wanted.reconstruction, training=training)
         return on_usable_device(recipe, self.config_manager.training_config.device)
 
     def _scan(self, data_loader: PtychoDataLoader) -> Scan:

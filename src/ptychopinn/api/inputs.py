@@ -19,7 +19,12 @@ RecipeSource: TypeAlias = str | Path | Recipe | Mapping[str, Any] | None
 
 
 def as_recipe(source: RecipeSource, overrides: Sequence[str] = ()) -> Recipe:
-    """A recipe from a YAML file, a mapping, a recipe, or nothing (the default), with dotted overrides."""
+    """A recipe with dotted overrides.
+
+    Args:
+        source: a YAML file, the name of a recipe of the package, a mapping, a recipe, or nothing (the default).
+        overrides: `section.key=value` texts.
+    """
     if source is None:
         recipe = Recipe()
     elif isinstance(source, Recipe):
@@ -27,7 +32,7 @@ def as_recipe(source: RecipeSource, overrides: Sequence[str] = ()) -> Recipe:
     elif isinstance(source, Mapping):
         recipe = Recipe.from_mapping(source)
     else:
-        recipe = Recipe.from_file(source)
+        recipe = Recipe.find(source)
     return recipe.with_overrides(overrides) if overrides else recipe
 
 

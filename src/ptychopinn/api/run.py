@@ -48,7 +48,7 @@ def run(
     Args:
         scan: a file, or a `Scan`.
         output: folder for all files that the README lists; nothing is written without it.
-        recipe: YAML file, mapping or `Recipe`; the default recipe without it.
+        recipe: name, YAML file, mapping or `Recipe`; the default recipe without it.
         overrides: `section.key=value` texts.
         resume: go on from the last checkpoint in `output`, to as many epochs as then or more.
         overwrite: replace an earlier training in `output`, which is refused otherwise.

@@ -38,7 +38,7 @@ def simulate(
 
     Args:
         output: NPZ file to write; its folder is made. Nothing is written without it.
-        recipe: YAML file, mapping or `Recipe`; the default recipe without it.
+        recipe: name, YAML file, mapping or `Recipe`; the default recipe without it.
         overrides: `section.key=value` texts.
 
     Raises:
@@ -68,7 +68,7 @@ def simulate_multiple(
     Args:
         count: number of experiments.
         output_folder: where `scan_000.npz`, `scan_001.npz`, ... are written; made if need be.
-        recipe: YAML file, mapping or `Recipe`; the default recipe without it.
+        recipe: name, YAML file, mapping or `Recipe`; the default recipe without it.
         overrides: `section.key=value` texts.
         vary: names of settings of the `simulation` section, with or without `simulation.` in front, and their values.
 

@@ -68,7 +68,7 @@ def train(
         scan: a file, or a `Scan`; a list of them trains one model on all, each with its own beam and sample.
         output: folder for `wts.h5.zip`, `recipe.yaml`, `history.csv`, `history.png`, `checkpoints/` and
             `metrics.json` (its entry `collapse`) and `run.log`; nothing is written without it.
-        recipe: YAML file, mapping or `Recipe`; the default recipe without it.
+        recipe: name, YAML file, mapping or `Recipe`; the default recipe without it.
         overrides: `section.key=value` texts.
         resume: go on from the last checkpoint in `output`, to as many epochs as then or more.
         overwrite: replace an earlier training in `output`, which is refused otherwise.

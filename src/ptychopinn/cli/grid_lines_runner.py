@@ -46,7 +46,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--gridsize", type=int, default=1)
     made.add_argument("--baseline", action="store_true", help="add a supervised row")
     made.add_argument("--iterative", action="store_true", help="add a row of pty-chi's solver, where installed")
-    made.add_argument("--config", type=Path, help="recipe file")
+    made.add_argument("--config", type=Path, help="recipe file, or the name of a recipe")
     made.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="one setting of the recipe")
     return made
 

@@ -22,7 +22,12 @@ Output = Annotated[
 ]
 Config = Annotated[
     Path | None,
-    typer.Option("--config", metavar="YAML", help="Recipe file; without it the default recipe.", show_default=False),
+    typer.Option(
+        "--config",
+        metavar="RECIPE",
+        help="A YAML file, or the name of a recipe such as quick; without it the default recipe.",
+        show_default=False,
+    ),
 ]
 Set = Annotated[
     list[str] | None,

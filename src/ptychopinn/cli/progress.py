@@ -32,17 +32,18 @@ class ProgressDisplay:
             TextColumn("{task.fields[note]}"),
             TimeRemainingColumn(),
             console=console,
-            disable=not console.is_terminal,
         )
 
     def __enter__(self) -> "ProgressDisplay":
-        self._live.start()
+        if self._console.is_terminal:
+            self._live.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._live.stop()
+        if self._console.is_terminal:
+            self._live.stop()
 
     def on_epoch(self, done: int, total: int, numbers: dict[str, float]) -> None:
         """An epoch of training has ended."""

@@ -40,8 +40,8 @@ def reconstruct(
         Path | None,
         typer.Option(
             "--config",
-            metavar="YAML",
-            help="Recipe file. With --model it may change reconstruction.*, how the scan is read, and the threads.",
+            metavar="RECIPE",
+            help="Recipe: a file or a name. With --model it may change reconstruction.*, how the scan is read, and the threads.",
             show_default=False,
         ),
     ] = None,

@@ -54,7 +54,10 @@ def generalisation(
     config: Annotated[
         list[Path] | None,
         typer.Option(
-            "--config", metavar="YAML", help="Recipe file; several are compared, by their names.", show_default=False
+            "--config",
+            metavar="RECIPE",
+            help="A file or a name; several are compared, by their names.",
+            show_default=False,
         ),
     ] = None,
     overrides: Overrides = (),
@@ -97,12 +100,12 @@ def parse_sizes(text: str) -> list[int]:
 
 
 def parse_recipes(files: list[Path]) -> dict[str, Path]:
-    """Recipes by the names of their files.
+    """Recipes by their names, or those of their files.
 
     Raises:
         ConfigError: two files of one name.
 
-    >>> list(parse_recipes([Path("recipes/quick.yaml"), Path("mine.yaml")]))
+    >>> list(parse_recipes([Path("quick"), Path("mine.yaml")]))
     ['quick', 'mine']
     """
     named = {file.stem: file for file in files}

@@ -3,7 +3,7 @@
 from ptychopinn.config.base import Section
 from ptychopinn.config.data import DataConfig
 from ptychopinn.config.model import GeneratorConfig, LossConfig, MergeConfig, ModelConfig, PositionsConfig, ProbeConfig
-from ptychopinn.config.recipe import FittedStatistics, Recipe
+from ptychopinn.config.recipe import FittedStatistics, Recipe, recipe_names
 from ptychopinn.config.reconstruction import ReconstructionConfig
 from ptychopinn.config.refine import RefineConfig
 from ptychopinn.config.simulation import SimulationConfig
@@ -24,4 +24,5 @@ __all__ = [
     "Section",
     "SimulationConfig",
     "TrainingConfig",
+    "recipe_names",
 ]

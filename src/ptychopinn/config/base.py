@@ -1,10 +1,13 @@
-"""What all sections of a recipe share: frozen, no unknown keys, earlier names accepted with a warning."""
+"""What all sections of a recipe share: frozen, no unknown keys, earlier names accepted, changed by one method."""
 
 import logging
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from difflib import get_close_matches
+from typing import Any, ClassVar, Self, TypeGuard
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+
+from ptychopinn.errors import ConfigError
 
 logger = logging.getLogger("ptychopinn.config")
 
@@ -35,3 +38,54 @@ class Section(BaseModel):
         if both:
             raise ValueError(f"{both[0]} and {cls.renamed[both[0]]} are two names of one setting; give only the second")
         return {cls.current_name(name): value for name, value in tree.items()}
+
+    def changed(self, **values: Any) -> Self:
+        """A new section with some fields replaced; all fields are validated together.
+
+        Sections among the values are taken as they are. For settings by their dotted path there is
+        `Recipe.with_overrides`.
+
+        Raises:
+            ConfigError: an unknown field or a bad value, each named with its dotted path.
+
+        >>> from ptychopinn.config import TrainingConfig
+        >>> TrainingConfig().changed(epochs=3).epochs
+        3
+        """
+        fields = {name: getattr(self, name) for name in type(self).model_fields}
+        try:
+            return type(self).model_validate(fields | values)
+        except ValidationError as error:
+            raise ConfigError(explain(error, type(self), type(self).__name__)) from None
+
+
+def is_section(kind: Any) -> TypeGuard[type[Section]]:
+    """Whether the type of a field is a section."""
+    return isinstance(kind, type) and issubclass(kind, Section)
+
+
+def explain(error: ValidationError, section: type[Section], where: str) -> str:
+    """One sentence for each thing that is wrong, with its dotted path below `section`."""
+    parts = []
+    for item in error.errors():
+        path = ".".join(str(step) for step in item["loc"])
+        if item["type"] == "extra_forbidden":
+            parts.append(f"unknown key {path}{_near(path, section)}")
+        else:
+            message = item["msg"].removeprefix("Value error, ")
+            shown = "{...}" if isinstance(item["input"], dict | BaseModel) else repr(item["input"])
+            parts.append((f"{path} = {shown}: " if path else "") + message[:1].lower() + message[1:])
+    return f"{where}: {'; '.join(parts)}"
+
+
+def _near(path: str, section: type[Section]) -> str:
+    """The keys that stand where an unknown key was given, best guess first."""
+    *parents, last = path.split(".")
+    for name in parents:
+        field = section.model_fields.get(name)
+        if field is None or not is_section(field.annotation):
+            return ""
+        section = field.annotation
+    known = list(section.model_fields)
+    close = get_close_matches(last, known, n=1)
+    return f"; did you mean {close[0]}?" if close else f"; known here: {', '.join(known)}"

@@ -2,13 +2,15 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 from pydantic import ValidationError
 
-from ptychopinn.config.base import Section
+from ptychopinn.config.base import Section, explain, is_section
 from ptychopinn.config.data import DataConfig
 from ptychopinn.config.model import ModelConfig
 from ptychopinn.config.reconstruction import ReconstructionConfig
@@ -65,7 +67,7 @@ class Recipe(Section):
         try:
             return cls.model_validate(tree)
         except ValidationError as error:
-            raise ConfigError(_explain(error, where)) from None
+            raise ConfigError(explain(error, cls, where)) from None
 
     @classmethod
     def from_dotted(cls, values: Mapping[str, Any], where: str = "recipe") -> "Recipe":
@@ -87,7 +89,45 @@ class Recipe(Section):
     @classmethod
     def from_file(cls, path: str | Path) -> "Recipe":
         """Read a YAML (or JSON) file."""
+        if not Path(path).exists():
+            raise ConfigError(
+                f"{path}: no such recipe file; give the path of a YAML file to --config, or one of the names "
+                f"{', '.join(recipe_names())}"
+            )
         return cls.from_mapping(read_yaml(path, "recipe file"), str(path))
+
+    @classmethod
+    def from_name(cls, name: str) -> "Recipe":
+        """Read a recipe of the package; `recipe_names` lists them.
+
+        Raises:
+            ConfigError: no recipe has this name.
+
+        >>> Recipe.from_name("quick").training.epochs
+        15
+        """
+        names = recipe_names()
+        if name not in names:
+            close = get_close_matches(name, names, n=1)
+            guess = f" (did you mean {close[0]}?)" if close else ""
+            raise ConfigError(
+                f"recipe name must be one of {', '.join(names)}, got {name!r}{guess}; give a name of the list, "
+                "or give a path to a YAML file"
+            )
+        return cls.from_yaml(_FOLDER.joinpath(f"{name}.yaml").read_text(encoding="utf-8"), f"recipe {name}")
+
+    @classmethod
+    def find(cls, source: str | Path) -> "Recipe":
+        """Read a file where there is one of that path, else the recipe of the package with that name.
+
+        A word without folder and extension is a name; anything else is a path.
+
+        Raises:
+            ConfigError: neither is there, or the file holds no valid recipe.
+        """
+        path = Path(source)
+        is_name = path.name == str(source) and not path.suffix
+        return cls.from_name(path.name) if is_name and not path.is_file() else cls.from_file(path)
 
     def to_yaml(self) -> str:
         """The complete recipe, defaults included."""
@@ -110,6 +150,18 @@ class Recipe(Section):
                 raise ConfigError(f"override {item!r}: the rule is section.key=value, as in training.epochs=40")
             _set_dotted(tree, key.strip(), _parse_value(value, item))
         return type(self).from_mapping(tree, "override")
+
+
+_FOLDER = files("ptychopinn") / "recipes"
+
+
+def recipe_names() -> tuple[str, ...]:
+    """Names of the recipes that come with the package, in alphabetical order.
+
+    >>> "few_photons" in recipe_names()
+    True
+    """
+    return tuple(sorted(file.name.removesuffix(".yaml") for file in _FOLDER.iterdir() if file.name.endswith(".yaml")))
 
 
 def read_yaml(path: str | Path, kind: str = "file") -> Mapping[str, Any]:
@@ -169,40 +221,7 @@ def _current_path(key: str) -> list[str]:
     section: Any = Recipe
     steps = []
     for name in key.split("."):
-        steps.append(section.current_name(name) if _is_section(section) else name)
-        field = section.model_fields.get(steps[-1]) if _is_section(section) else None
+        steps.append(section.current_name(name) if is_section(section) else name)
+        field = section.model_fields.get(steps[-1]) if is_section(section) else None
         section = None if field is None else field.annotation
     return steps
-
-
-def _is_section(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, Section)
-
-
-def _explain(error: ValidationError, where: str) -> str:
-    parts = []
-    for item in error.errors():
-        path = ".".join(str(step) for step in item["loc"]) or "recipe"
-        if item["type"] == "extra_forbidden":
-            parts.append(f"unknown key {path}{_near(path)}")
-        else:
-            message = item["msg"].removeprefix("Value error, ")
-            shown = item["input"] if not isinstance(item["input"], dict) else "{...}"
-            parts.append(f"{path} = {shown!r}: {message[:1].lower()}{message[1:]}")
-    return f"{where}: {'; '.join(parts)}"
-
-
-def _near(path: str) -> str:
-    """The keys that stand where an unknown key was given, best guess first."""
-    from difflib import get_close_matches
-
-    *parents, last = path.split(".")
-    section: Any = Recipe
-    for name in parents:
-        field = section.model_fields.get(name)
-        if field is None or not _is_section(field.annotation):
-            return ""
-        section = field.annotation
-    known = list(section.model_fields)
-    close = get_close_matches(last, known, n=1)
-    return f"; did you mean {close[0]}?" if close else f"; known here: {', '.join(known)}"

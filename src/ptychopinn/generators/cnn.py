@@ -72,10 +72,10 @@ class ConvolutionDecoder(nn.ModuleList):
 
     def forward(self, maps: Sequence[Tensor]) -> Tensor:
         """Maps, fine to coarse, to (B, `width`, H, W)."""
-        *skips, image = maps
-        for block in self:
+        image = maps[-1]
+        for block, skip in zip(self, maps[-2::-1], strict=True):
             image = functional.interpolate(image, scale_factor=2.0, mode="nearest")
-            image = block(torch.cat((image, skips.pop()), dim=1))
+            image = block(torch.cat((image, skip), dim=1))
         return image
 
 

@@ -140,10 +140,10 @@ class FourierDecoder(nn.Module):
 
     def forward(self, maps: Sequence[Tensor]) -> Tensor:
         """Maps, fine to coarse, to (B, `width`, H, W)."""
-        *skips, image = maps
-        for join, block in zip(self.join, self.blocks, strict=True):
+        image = maps[-1]
+        for join, block, skip in zip(self.join, self.blocks, maps[-2::-1], strict=True):
             image = functional.interpolate(image, scale_factor=2.0, mode="nearest")
-            image = block(join(torch.cat((image, skips.pop()), dim=1)))
+            image = block(join(torch.cat((image, skip), dim=1)))
         return image
 
 

@@ -65,7 +65,7 @@ def parts_of(probe: Tensor) -> tuple[Tensor, Tensor]:
     probe = probe.detach().to(torch.complex64)
     largest = probe.abs().amax()
     unit = torch.where(largest > 0, largest.log2().floor().exp2(), torch.ones_like(largest))
-    return torch.view_as_real((probe / unit).contiguous()), unit
+    return torch.view_as_real(probe.contiguous()) / unit, unit
 
 
 def log_of(scale: float) -> Tensor:

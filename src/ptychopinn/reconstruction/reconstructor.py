@@ -111,7 +111,7 @@ def prediction_groups(scan: Scan, recipe: Recipe) -> NDArray[np.int64]:
     """Groups that hold every pattern: of one where patterns are encoded alone, else one for each pattern."""
     if recipe.model.generator.grouping == "single":
         return np.arange(len(scan), dtype=np.int64)[:, None]
-    everything = recipe.data.model_copy(update={"n_groups": None, "groups_per_pattern": 1})
+    everything = recipe.data.changed(n_groups=None, groups_per_pattern=1)
     rng = np.random.default_rng(recipe.training.seed)
     return make_groups(scan.positions_px, everything, rng, scan_index=scan.scan_index).index
 

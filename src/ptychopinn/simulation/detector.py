@@ -53,8 +53,8 @@ def draw_defects(
         beamstop_diameter_px: pixels nearer than half of it to (H//2, W//2) lie behind the stop.
         bad_pixel_fraction: part of all pixels that are dead or hot.
 
-    >>> draw_defects(9, np.random.default_rng(0), beamstop_diameter_px=3).dark.sum()
-    np.int64(9)
+    >>> int(draw_defects(9, np.random.default_rng(0), beamstop_diameter_px=3).dark.sum())
+    9
     """
     y, x = np.ogrid[:size, :size]
     dark = np.hypot(y - size // 2, x - size // 2) < beamstop_diameter_px / 2

@@ -84,7 +84,7 @@ def study_generalisation(
             training pattern reaches.
         output: folder for `trials.csv`, `table.csv`, `table.md`, `generalisation.png`, `environment.json` and one
             folder for each trial; nothing is written without it.
-        recipes: a recipe, or several by name, each a YAML file, a mapping or a `Recipe`; the default recipe without it.
+        recipes: a name, YAML file, mapping or `Recipe`, or several by their names; the default recipe without it.
         sizes: numbers of training patterns.
         trials: repetitions of each.
         choice: `compact` takes the patterns nearest to a random one, as a smaller scan would have; `random` takes them

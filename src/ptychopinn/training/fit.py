@@ -90,8 +90,8 @@ def fit_prepared(
     history = train(start, folder, checkpoint, tell=tell, callbacks=callbacks, module_type=module_type)
     model.to(tensors.device)  # Lightning leaves it on the CPU
     scale = float(model.log_scale.detach().exp())
-    fitted = fitted.model_copy(update={"intensity_scale": scale, "scale_correction": scale / fitted.intensity_scale})
-    recipe = recipe.model_copy(update={"fitted": fitted})
+    fitted = fitted.changed(intensity_scale=scale, scale_correction=scale / fitted.intensity_scale)
+    recipe = recipe.changed(fitted=fitted)
     logger.info("trained %d epochs", len(history.get("epoch", [])))
     unseen = unseen_pixels([part.tensors.scan for part in start.parts])
     return Fit(model.eval(), recipe, history, tensors, start.parts[0].train_groups, unseen)

@@ -96,7 +96,7 @@ def prepare(scan: Scan | Sequence[Scan], recipe: Recipe) -> Prepared:
     for part in parts[1:]:
         _carry_beam(recipe, part, device)
     fitted = fit_statistics(model, [(part.tensors, part.train_groups) for part in parts])
-    return Prepared(model, recipe.model_copy(update={"fitted": fitted}), parts)
+    return Prepared(model, recipe.changed(fitted=fitted), parts)
 
 
 def _part(scan: Scan, recipe: Recipe, rng: np.random.Generator, device: torch.device) -> Part:
@@ -176,7 +176,7 @@ def _with_epochs(recipe: Recipe, tables: Sequence[NDArray[np.int64]]) -> Recipe:
     steps = sum(steps_in_epoch(groups, max(1, config.patterns_per_step // groups.shape[1])) for groups in tables)
     epochs = max(USUAL_EPOCHS, math.ceil(FEWEST_STEPS / steps))
     logger.info("training %d epochs of %d steps", epochs, steps)
-    return recipe.model_copy(update={"training": config.model_copy(update={"epochs": epochs})})
+    return recipe.changed(training=config.changed(epochs=epochs))
 
 
 def _untrained(recipe: Recipe, tensors: ScanTensors) -> PatchModel:
@@ -204,7 +204,7 @@ def split_groups(scan: Scan, recipe: Recipe) -> tuple[NDArray[np.int64], NDArray
     train, validation = inside[train], inside[validation]
     if len(validation) and min(len(validation), len(train)) < config.group_size:
         train, validation = inside, validation[:0]
-    once = config.model_copy(update={"n_groups": None, "groups_per_pattern": 1})
+    once = config.changed(n_groups=None, groups_per_pattern=1)
     seed = recipe.training.seed
     return _groups(scan, train, config, seed), _groups(scan, validation, once, seed)
 

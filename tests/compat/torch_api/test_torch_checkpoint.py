@@ -63,7 +63,7 @@ def test_a_checkpoint_made_on_a_gpu_loads_without_one(finished, tmp_path: Path, 
     assert asked == ["cpu"]
     monkeypatch.undo()
     model = finished.model.module()
-    recipe = model.recipe.model_copy(update={"training": model.recipe.training.model_copy(update={"device": "cuda:3"})})
+    recipe = model.recipe.changed(training=model.recipe.training.changed(device="cuda:3"))
     path = write_checkpoint(
         tmp_path / "gpu.ckpt",
         model.trained(),

@@ -45,7 +45,7 @@ def test_the_same_seed_gives_the_same_files_in_another_process(tmp_path: Path) -
 
 
 def test_another_seed_gives_other_objects_and_counts_and_the_same_positions(data: GridLinesData) -> None:
-    other = make_grid_lines(SMALL.model_copy(update={"seed": 1}))
+    other = make_grid_lines(SMALL.changed(seed=1))
     assert not np.array_equal(other.train.scene.objects, data.train.scene.objects)
     assert not np.array_equal(other.train.amplitudes, data.train.amplitudes)
     np.testing.assert_array_equal(other.train.scene.positions_px, data.train.scene.positions_px)
@@ -58,7 +58,7 @@ def test_all_objects_differ(data: GridLinesData) -> None:
 
 
 def test_the_test_part_does_not_depend_on_how_many_objects_are_trained_on(data: GridLinesData) -> None:
-    other = make_grid_lines(SMALL.model_copy(update={"nimgs_train": 1}))
+    other = make_grid_lines(SMALL.changed(nimgs_train=1))
     np.testing.assert_array_equal(other.test.scene.objects, data.test.scene.objects)
 
 
@@ -94,7 +94,7 @@ def test_the_norm_is_the_mean_over_groups_of_their_maxima(data: GridLinesData) -
 
 
 def test_groups_are_shuffled_with_their_positions(data: GridLinesData) -> None:
-    straight = make_grid_lines(SMALL.model_copy(update={"shuffle_seed": None})).train
+    straight = make_grid_lines(SMALL.changed(shuffle_seed=None)).train
     order = np.random.RandomState(0).permutation(len(straight))
     np.testing.assert_array_equal(data.train.scene.positions_px, straight.scene.positions_px[order])
     np.testing.assert_array_equal(data.train.scene.object_index, straight.scene.object_index[order])
@@ -103,9 +103,7 @@ def test_groups_are_shuffled_with_their_positions(data: GridLinesData) -> None:
 
 
 def test_phase_only_where_asked() -> None:
-    plain, phased = (
-        make_grid_lines(SMALL.model_copy(update={"set_phi": phi})).test.scene.objects for phi in (False, True)
-    )
+    plain, phased = (make_grid_lines(SMALL.changed(set_phi=phi)).test.scene.objects for phi in (False, True))
     np.testing.assert_array_equal(np.angle(plain), 0)
     np.testing.assert_allclose(np.abs(plain), np.abs(phased), rtol=1e-6)
     assert np.ptp(np.angle(phased)) > 0.01
@@ -122,7 +120,7 @@ def test_lines_are_drawn_from_the_stream_alone() -> None:
 def test_probe_from_a_file_and_by_hand(tmp_path: Path) -> None:
     probe = np.exp(-(np.linspace(-2, 2, 12) ** 2) + 0.3j)[:, None] * np.ones(12)
     np.savez(tmp_path / "probe.npz", probeGuess=probe[None])
-    by_file = make_grid_lines(SMALL.model_copy(update={"probe_npz": str(tmp_path / "probe.npz")})).train
+    by_file = make_grid_lines(SMALL.changed(probe_npz=str(tmp_path / "probe.npz"))).train
     by_hand = make_grid_lines(SMALL, probe[..., None]).train
     np.testing.assert_array_equal(by_file.probe, by_hand.probe)
     np.testing.assert_array_equal(by_file.amplitudes, by_hand.amplitudes)
@@ -144,7 +142,7 @@ def test_a_probe_beside_the_middle_is_refused() -> None:
     corner = np.zeros((16, 16))
     corner[0, 0] = 1
     with pytest.raises(ConfigError, match="zero in the middle of the window"):
-        make_grid_lines(SMALL.model_copy(update={"probe_smoothing_sigma": 0.0}), corner)
+        make_grid_lines(SMALL.changed(probe_smoothing_sigma=0.0), corner)
 
 
 @pytest.mark.parametrize(

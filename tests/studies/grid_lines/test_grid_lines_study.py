@@ -140,7 +140,7 @@ def test_only_unfinished_runs_are_run_again(
     assert [trial.train_s for trial in after.trials[2:]] == [trial.train_s for trial in before.trials[2:]]
 
 
-@pytest.mark.parametrize("changes", [{"epochs": 2}, {"data": SMALL.model_copy(update={"seed": 5})}])
+@pytest.mark.parametrize("changes", [{"epochs": 2}, {"data": SMALL.changed(seed=5)}])
 def test_other_settings_or_data_are_another_run(
     made: tuple[Path, GridLinesStudy], tmp_path: Path, trained_rows: list[str], changes: dict[str, Any]
 ) -> None:
@@ -152,7 +152,7 @@ def test_other_settings_or_data_are_another_run(
 
 @pytest.mark.parametrize(("gridsize", "group_size"), [(1, 1), (2, 4)])
 def test_gridsize_is_the_size_of_a_group(tmp_path: Path, gridsize: int, group_size: int) -> None:
-    data = SMALL.model_copy(update={"gridsize": gridsize})
+    data = SMALL.changed(gridsize=gridsize)
     study(tmp_path, data=data, seeds=[0], baseline=False)
     assert f"group_size: {group_size}\n" in (tmp_path / "runs" / "pinn_cnn_seed0" / "recipe.yaml").read_text()
 
@@ -167,7 +167,7 @@ def test_gridsize_is_the_size_of_a_group(tmp_path: Path, gridsize: int, group_si
         ({"seeds": []}, "one of each"),
         ({"overrides": ["data.group_size=9"]}, "--gridsize"),
         ({"overrides": ["training.sed=9"]}, "sed"),
-        ({"data": SMALL.model_copy(update={"nimgs_test": 2})}, "2 test objects"),
+        ({"data": SMALL.changed(nimgs_test=2)}, "2 test objects"),
         ({"data": ("train.npz", "test.npz")}, "train.npz: no such file"),
     ],
 )
@@ -178,7 +178,7 @@ def test_refused_before_anything_is_written(tmp_path: Path, changes: dict[str, A
 
 
 def test_parts_of_two_data_sets_are_refused(made: tuple[Path, GridLinesStudy], tmp_path: Path) -> None:
-    other = study_module.write_grid_lines(make_grid_lines(SMALL.model_copy(update={"gridsize": 2})), tmp_path)
+    other = study_module.write_grid_lines(make_grid_lines(SMALL.changed(gridsize=2)), tmp_path)
     with pytest.raises(PtychoPINNError, match="two parts of one data set"):
         study(tmp_path / "out", data=(made[0] / "datasets" / "N16" / "gs1" / "train.npz", other[1]))
 
@@ -202,7 +202,7 @@ def test_the_true_object_as_reconstruction_has_full_marks() -> None:
 
 
 def test_a_shifted_image_is_scored_to_the_very_edge() -> None:
-    test = make_grid_lines(SMALL.model_copy(update={"size": 96})).test
+    test = make_grid_lines(SMALL.changed(size=96)).test
     image = test.scene.objects[0] / np.float32(test.norm)
     shifted = Reconstruction(
         image, np.ones(image.shape), np.array([2, -1]), np.zeros((0, 2)), np.ones((1, 16, 16), complex)

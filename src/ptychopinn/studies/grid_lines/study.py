@@ -123,7 +123,7 @@ def study_grid_lines(
         data: settings of what is simulated into `output/datasets`, or files.
         output: folder for `runs/<row>_seed<seed>/`, `recons/<row>/recon.npz` (of the first seed), `visuals/`,
             `metrics.json`, `metrics_table.csv`, `metrics_table.md` and `environment.json`.
-        recipe: of all rows, a YAML file, mapping or `Recipe`; the default recipe without it.
+        recipe: of all rows, a name, YAML file, mapping or `Recipe`; the default recipe without it.
         architectures: registered names; the row of each is `pinn_<architecture>`.
         seeds: of initial weights and order, one run each; objects and counts do not change.
         epochs: of each run.

@@ -1,4 +1,4 @@
-"""Write recipes/default.yaml: every setting with its default, below what it means."""
+"""Write src/ptychopinn/recipes/default.yaml: every setting with its default, below what it means."""
 
 import sys
 import textwrap
@@ -8,7 +8,7 @@ import yaml
 
 from ptychopinn.config import Recipe, Section
 
-TARGET = Path(__file__).with_name("default.yaml")
+TARGET = Path(__file__).parents[1] / "src" / "ptychopinn" / "recipes" / "default.yaml"
 HEAD = "# Every setting with its default. Copy the lines that you want to change; leave out the rest.\n"
 
 
