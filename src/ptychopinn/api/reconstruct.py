@@ -47,7 +47,7 @@ def reconstruct(
             without it.
         refine: iterations of the solver, instead of `reconstruction.refine.iterations`: after the network, or alone
             (50 where neither is given); see docs/refine.md.
-        recipe: name, YAML file, mapping or `Recipe`. Without a model it decides everything; the default recipe without it.
+        recipe: name, YAML file, mapping or `Recipe`; the default recipe without it. Without a model it decides all.
             With a model only what training left open may differ from the model's recipe: `reconstruction`, how the
             scan is read, `training.threads`.
         overrides: `section.key=value` texts; with a model of the same settings.
