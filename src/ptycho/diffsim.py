@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ptycho import params
 from ptycho.probe import as_modes
-from ptychopinn.physics import FarField, amplitude, count_photons, detect_patches, exit_wave
+from ptychopinn.physics import DiffractionModel, amplitude, count_photons, exit_wave
 from ptychopinn.physics.scaling import rms_scale
 
 
@@ -36,7 +36,7 @@ def illuminate_and_diffract(
     object_, modes = torch.polar(modulus, phase), torch.from_numpy(as_modes(np.asarray(probe)))
     illuminated = _channels_last(amplitude(exit_wave(modes, object_)))
     scale = scale_nphotons(illuminated) if intensity_scale is None else float(intensity_scale)
-    counts = count_photons(detect_patches(object_, scale * modes, FarField()), torch.Generator().manual_seed(seed))
+    counts = count_photons(DiffractionModel().photons(object_, scale * modes), torch.Generator().manual_seed(seed))
     return _channels_last(counts.sqrt() / scale), illuminated, np.asarray(Y_phi), scale
 
 

@@ -152,10 +152,7 @@ class TrainedModel:
         return Reconstructor.for_scan(self.trained, scan, probe="model" if own_probe else "auto", groups=groups)
 
     def _positions(self, tensors: "ScanTensors", members: NDArray[np.int64]) -> NDArray[Any]:
-        whole = tensors.whole_px.cpu().numpy()[members]
-        if self.recipe.model.subpixel != "bilinear":
-            return whole
-        return whole + tensors.remainder_px.cpu().numpy()[members]
+        return self.network.physics.place(tensors.whole_px, tensors.remainder_px).cpu().numpy()[members]
 
 
 @dataclass

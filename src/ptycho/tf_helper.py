@@ -12,16 +12,7 @@ from ptycho._carried import Table, carried_by
 from ptycho.model import Prediction, central_stitch
 from ptychopinn.config import ReconstructionConfig
 from ptychopinn.errors import PtychoPINNError
-from ptychopinn.physics import (
-    average,
-    bilinear_shift,
-    extract_patches,
-    intensity,
-    legacy,
-    shifted_probes,
-    split_position,
-    to_detector,
-)
+from ptychopinn.physics import DiffractionModel, average, bilinear_shift, extract_patches, intensity, legacy
 from ptychopinn.reconstruction import ScanStitcher
 
 
@@ -85,7 +76,7 @@ def pad_and_diffract(input: NDArray[Any], h: int, w: int, pad: bool = True) -> t
     if pad:
         waves = np.pad(waves, ((0, 0), (h // 4, h // 4), (w // 4, w // 4), (0, 0)))
     factor = np.float32(np.sqrt(waves.shape[1] * waves.shape[2] / (h * w)))
-    return waves, _channels_last(to_detector(_groups_first(waves)).abs()) * factor
+    return waves, _channels_last(DiffractionModel().propagator(_groups_first(waves)).abs()) * factor
 
 
 def shift_and_sum(obj_tensor: NDArray[Any], global_offsets: NDArray[Any], M: int = 20) -> NDArray[np.complex64]:
@@ -131,8 +122,9 @@ def _stitched(
 def _of_the_scan(table: Table) -> Prediction:
     """For patches that do not come from a model here: the scan's probe, whole positions, each pattern once."""
     members, rows = np.unique(table.index, return_index=True)
-    whole, remainder = split_position(torch.from_numpy(table.scan.positions_px[members]))
-    probes, _ = shifted_probes(torch.from_numpy(table.scan.probe), remainder.float())
+    model = DiffractionModel()
+    whole, remainder = model.split(torch.from_numpy(table.scan.positions_px[members]))
+    probes = model.probes(torch.from_numpy(table.scan.probe), remainder)
     return Prediction(rows, intensity(probes).numpy(), whole.numpy(), ReconstructionConfig())
 
 

@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ptychopinn.physics import FarField, amplitude, bilinear_shift, detect_patches, exit_wave, patch_weight
+from ptychopinn.physics import DiffractionModel, amplitude, bilinear_shift, exit_wave, patch_weight
 from ptychopinn.physics.illumination import normalise_probe
 from ptychopinn.physics.legacy import merge_shifted
 from ptychopinn.physics.scaling import rms_scale
@@ -24,7 +24,7 @@ def Translation(img: Tensor, offset: Tensor, jitter_amt: float = 0.0) -> Tensor:
 def pad_and_diffract(wave: Tensor) -> Tensor:
     """Amplitude (B, C, H, W) at the detector of exit waves (B, C, H, W), or (B, C, M, H, W) of M incoherent modes."""
     modes = wave if wave.ndim == 5 else wave.unsqueeze(2)
-    return amplitude(FarField()(modes))
+    return amplitude(DiffractionModel().propagator(modes))
 
 
 def illuminate_and_diffract(objects: Tensor, probe: Tensor, nphotons: float) -> tuple[Tensor, Tensor]:
@@ -34,7 +34,7 @@ def illuminate_and_diffract(objects: Tensor, probe: Tensor, nphotons: float) -> 
     """
     modes = probe if probe.ndim == 3 else probe[None]
     scaled = modes * rms_scale(amplitude(exit_wave(modes, objects)), nphotons)
-    return detect_patches(objects, scaled, FarField()), scaled
+    return DiffractionModel().photons(objects, scaled), scaled
 
 
 def trim_reconstruction(image: Tensor, N: int) -> Tensor:

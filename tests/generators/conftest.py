@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from ptychopinn.config import GeneratorConfig
 from ptychopinn.generators import Generator, GroupView
-from ptychopinn.physics import shifted_probes
+from ptychopinn.physics import DiffractionModel, shifted_probes
 
 
 def random_wave(*shape: int, seed: int) -> Tensor:
@@ -33,7 +33,9 @@ def make_view() -> Callable[..., GroupView]:
         remainder = torch.rand(batch, group, 2, generator=random) - 0.5
         probes, detector_probes = shifted_probes(beam(modes, size), remainder)
         positions = torch.full((batch, group, 2), size // 2 + 1)
-        return GroupView(amplitude, None, probes, detector_probes, remainder, positions, (size + 2, size + 2))
+        canvas = (size + 2, size + 2)
+        physics = DiffractionModel()
+        return GroupView(amplitude, None, probes, detector_probes, remainder, positions, canvas, physics)
 
     return build
 

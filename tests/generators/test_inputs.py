@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from ptychopinn.generators import INPUTS, GroupView
 from ptychopinn.generators.inputs import amplitude, back_projected, log_counts
-from ptychopinn.physics import intensity, shifted_probes, to_detector
+from ptychopinn.physics import DiffractionModel, intensity, shifted_probes, to_detector
 
-CANVAS = (torch.full((1, 1, 2), 9), (18, 18))
-"""Position and shape of a canvas that these inputs do not use."""
+CANVAS = (torch.full((1, 1, 2), 9), (18, 18), DiffractionModel())
+"""Position and shape of a canvas that these inputs do not use, and the physics of the patterns."""
 
 MakeView = Callable[..., GroupView]
 

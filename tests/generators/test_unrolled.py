@@ -22,6 +22,7 @@ from ptychopinn.generators.unrolled import (
     solve,
 )
 from ptychopinn.physics import (
+    DiffractionModel,
     amplitude,
     detect_patches,
     exit_wave,
@@ -69,7 +70,7 @@ def make_scene() -> MakeScene:
         patches = extract_patches(random_object(batch), positions, (size, size))
         measured = torch.rand(size, size, generator=random) > 0.1 if masked else None
         counted = detect_patches(patches, probes, FarField()).sqrt()
-        return GroupView(counted, measured, probes, detector, remainder, positions, CANVAS)
+        return GroupView(counted, measured, probes, detector, remainder, positions, CANVAS, DiffractionModel())
 
     return build
 

@@ -18,7 +18,7 @@ from ptychopinn.losses import (
     mean_loss,
     realspace_mae,
 )
-from ptychopinn.losses.data import LIKELIHOOD_OFFSET_PHOTONS as EPSILON_PHOTONS
+from ptychopinn.physics.likelihood import TRAINING_PHOTONS
 
 SHAPE = (3, 2, 5, 6)
 Loss = Callable[..., Tensor]
@@ -28,7 +28,7 @@ mean_deviation = MeanDeviation().value
 
 def poisson_nll(expected: Tensor, counts: Tensor, measured: Tensor | None = None) -> Tensor:
     """The mean of lambda - k log(lambda + epsilon): training's loss is 0 where the expectation is the count."""
-    best = masked_mean(counts - counts * torch.log(counts + EPSILON_PHOTONS), measured)
+    best = masked_mean(counts - counts * torch.log(counts + TRAINING_PHOTONS), measured)
     return mean_loss(LIKELIHOOD, expected, counts, measured) + best
 
 
@@ -47,8 +47,8 @@ def counts(expected: Tensor) -> Tensor:
 
 
 def test_poisson_nll_is_scipys_but_for_the_constant(expected: Tensor, counts: Tensor) -> None:
-    k, rate = counts.numpy(), expected.numpy() + EPSILON_PHOTONS
-    reference = -(poisson.logpmf(k, rate) + gammaln(k + 1)).mean() - EPSILON_PHOTONS
+    k, rate = counts.numpy(), expected.numpy() + TRAINING_PHOTONS
+    reference = -(poisson.logpmf(k, rate) + gammaln(k + 1)).mean() - TRAINING_PHOTONS
     assert float(poisson_nll(expected, counts)) == pytest.approx(reference, rel=1e-12)
 
 
@@ -59,7 +59,7 @@ def test_poisson_nll_is_smallest_where_the_expectation_is_the_count(counts: Tens
         assert float(poisson_nll(factor * k, k)) > best
     rate = k.clone().requires_grad_()
     poisson_nll(rate, k).backward()
-    torch.testing.assert_close(rate.grad, torch.zeros_like(k), atol=EPSILON_PHOTONS / k.numel(), rtol=0)
+    torch.testing.assert_close(rate.grad, torch.zeros_like(k), atol=TRAINING_PHOTONS / k.numel(), rtol=0)
 
 
 def test_amplitude_mae_is_numpys(expected: Tensor, counts: Tensor) -> None:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, vmap
 
 from ptychopinn.losses import LIKELIHOOD, AmplitudeDifference, MeanDeviation, TotalVariation, mean_loss
-from ptychopinn.losses.data import LIKELIHOOD_OFFSET_PHOTONS as EPSILON_PHOTONS
+from ptychopinn.physics.likelihood import SMALLEST_AMPLITUDE, TRAINING_PHOTONS
 
 pytestmark = pytest.mark.shared_data
 PIXELS = 64
@@ -21,7 +21,7 @@ mean_deviation = MeanDeviation().value
 
 def poisson_nll(expected: Tensor, counts: Tensor) -> Tensor:
     """The mean of lambda - k log(lambda + epsilon): training's loss is 0 where the expectation is the count."""
-    best = (counts - counts * torch.log(counts + EPSILON_PHOTONS)).mean()
+    best = (counts - counts * torch.log(counts + TRAINING_PHOTONS)).mean()
     return mean_loss(LIKELIHOOD, expected, counts) + best
 
 
@@ -45,15 +45,15 @@ def same(ours: Tensor, theirs: Tensor) -> None:
 
 def negative_log_likelihood(data: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
     """Expected intensity less our epsilon, and counts: in our logarithm stands then what stands in theirs."""
-    return data["in_pred_amp"].square() - EPSILON_PHOTONS, data["in_true_amp"].square()
+    return data["in_pred_amp"].square() - TRAINING_PHOTONS, data["in_true_amp"].square()
 
 
 def test_tensorflow_negative_log_likelihood(data: dict[str, Tensor]) -> None:
     """lambda - k log(lambda), the mean over pixels, without a constant: ours, up to the epsilon."""
     expected, counts = negative_log_likelihood(data)
-    each = vmap(poisson_nll)(expected.flatten(), counts.flatten()).reshape(counts.shape) + EPSILON_PHOTONS
+    each = vmap(poisson_nll)(expected.flatten(), counts.flatten()).reshape(counts.shape) + TRAINING_PHOTONS
     same(each, data["tf_negloglik_elementwise"])
-    same(poisson_nll(expected, counts) + EPSILON_PHOTONS, data["tf_negloglik_keras_mean"])
+    same(poisson_nll(expected, counts) + TRAINING_PHOTONS, data["tf_negloglik_keras_mean"])
 
 
 @pytest.mark.parametrize("name", ["PoissonLoss", "RectangularPoissonLoss", "CIIntensityPoissonLoss"])
@@ -61,7 +61,7 @@ def test_torch_negative_log_likelihood(data: dict[str, Tensor], name: str) -> No
     """The sum over the pixels of a pattern, with the constant log k!."""
     expected, counts = negative_log_likelihood(data)
     constant = torch.lgamma(counts + 1).sum((-2, -1))
-    ours = PIXELS * (vmap(poisson_nll)(expected, counts) + EPSILON_PHOTONS) + constant
+    ours = PIXELS * (vmap(poisson_nll)(expected, counts) + TRAINING_PHOTONS) + constant
     same(ours, data[f"torch_{name}_per_sample"])
 
 
@@ -83,7 +83,7 @@ def test_divergence_the_likelihood_is_finite_in_the_dark(data: dict[str, Tensor]
 
 def test_mean_absolute_error_of_amplitudes(data: dict[str, Tensor]) -> None:
     """|A - A'|, TensorFlow its mean, PyTorch each; our epsilon stands under the root."""
-    expected = data["in_pred_amp"].square() - EPSILON_PHOTONS**2
+    expected = data["in_pred_amp"].square() - SMALLEST_AMPLITUDE**2
     each = vmap(amplitude_mae)(expected.flatten(), data["in_true_amp"].flatten())
     same(each.reshape(2, 1, 8, 8), data["torch_MAELoss_elementwise"])
     same(amplitude_mae(expected, data["in_true_amp"]), data["tf_mae"])

@@ -140,7 +140,7 @@ def test_a_patch_that_leaves_the_object_is_refused() -> None:
 
 
 def test_an_unknown_subpixel_rule_is_refused() -> None:
-    with pytest.raises(ValueError, match="subpixel is 'nearest'; the rule is 'probe' or 'bilinear'"):
+    with pytest.raises(ValueError, match="subpixel must be 'probe' or 'bilinear', got 'nearest'"):
         DiffractionModel("nearest")
 
 

@@ -4,19 +4,18 @@ import pytest
 import torch
 from torch import Tensor
 
+from ptychopinn.config import ModelConfig
 from ptychopinn.losses import AmplitudeSquare, DataLoss, Poisson
 from ptychopinn.physics import DiffractionModel
-from ptychopinn.physics.gradients import (
-    BACKGROUND_PHOTONS,
-    MODEL_ERROR,
-    Estimate,
-    Gradients,
-    gradients,
-)
+from ptychopinn.physics.gradients import Estimate, Gradients, amplitude_change, gradients
+from ptychopinn.physics.likelihood import MODEL_ERROR, SOLVER_PHOTONS
+from ptychopinn.physics.propagation import PROPAGATORS
 
 SIZE = 8
 LOSSES: dict[str, DataLoss] = {"poisson": Poisson(), "amplitude": AmplitudeSquare()}
 POISSON = LOSSES["poisson"].value_and_slope
+NEEDED: dict[str, dict[str, float]] = {}
+"""Further settings of those propagators that need some."""
 INDEX = torch.tensor([4, 0, 2])
 
 
@@ -46,13 +45,24 @@ def masks() -> list[Tensor | None]:
     return [None, torch.rand(SIZE, SIZE, generator=draw) > 0.3, torch.rand(3, SIZE, SIZE, generator=draw) > 0.3]
 
 
+def models() -> list[DiffractionModel]:
+    """Every propagator that is registered, without a background and with one of no symmetry."""
+    settings = [ModelConfig(propagation=name, **NEEDED.get(name, {})) for name in PROPAGATORS.names()]
+    background = torch.rand(SIZE, SIZE, generator=torch.Generator().manual_seed(6), dtype=torch.float64)
+    return [DiffractionModel.of(config, photons) for config in settings for photons in (None, background)]
+
+
+def label(model: DiffractionModel) -> str:
+    return model.propagator.name + ("" if model.background is None else " with background")
+
+
 def by_autograd(
-    estimate: Estimate, amplitude: Tensor, measured: Tensor | None, loss: str, subpixel: str
+    model: DiffractionModel, estimate: Estimate, amplitude: Tensor, measured: Tensor | None, loss: str
 ) -> tuple[Tensor, list[Tensor]]:
     """Loss, and its gradients by object, probe and the positions of `INDEX`, from the forward model."""
     leaves = [value.detach().clone().requires_grad_() for value in (estimate.object_, estimate.probe)]
     positions = estimate.positions_px[INDEX].clone().requires_grad_()
-    expected = DiffractionModel(subpixel)(leaves[0], positions, leaves[1])
+    expected = model(leaves[0], positions, leaves[1])
     values, _ = LOSSES[loss].value_and_slope(expected, amplitude.square())
     total = (values if measured is None else values * measured).sum()
     found = torch.autograd.grad(total, [*leaves, positions])
@@ -61,11 +71,12 @@ def by_autograd(
 
 @pytest.mark.parametrize("measured", masks(), ids=["all pixels", "one mask", "a mask each"])
 @pytest.mark.parametrize("loss", list(LOSSES))
+@pytest.mark.parametrize("model", models(), ids=label)
 def test_gradients_are_those_of_autograd(
-    estimate: Estimate, amplitude: Tensor, loss: str, measured: Tensor | None
+    model: DiffractionModel, estimate: Estimate, amplitude: Tensor, loss: str, measured: Tensor | None
 ) -> None:
-    found = gradients(estimate, INDEX, amplitude, measured, loss=LOSSES[loss].value_and_slope)
-    total, (by_object, by_probe, by_position) = by_autograd(estimate, amplitude, measured, loss, "probe")
+    found = gradients(model, estimate, INDEX, amplitude, measured, loss=LOSSES[loss].value_and_slope)
+    total, (by_object, by_probe, by_position) = by_autograd(model, estimate, amplitude, measured, loss)
     torch.testing.assert_close(found.loss, total, rtol=1e-10, atol=0)
     torch.testing.assert_close(found.object_, by_object, rtol=1e-9, atol=1e-9)
     torch.testing.assert_close(found.probe, by_probe, rtol=1e-9, atol=1e-9)
@@ -73,25 +84,27 @@ def test_gradients_are_those_of_autograd(
 
 
 @pytest.mark.parametrize("measured", masks(), ids=["all pixels", "one mask", "a mask each"])
+@pytest.mark.parametrize("model", models(), ids=label)
 def test_the_curvature_of_a_position_is_half_its_fisher_information(
-    estimate: Estimate, amplitude: Tensor, measured: Tensor | None
+    model: DiffractionModel, estimate: Estimate, amplitude: Tensor, measured: Tensor | None
 ) -> None:
     positions = estimate.positions_px[INDEX]
 
     def photons(where: Tensor) -> Tensor:
-        return DiffractionModel("probe")(estimate.object_, where, estimate.probe)
+        return model(estimate.object_, where, estimate.probe)
 
     jacobian = torch.autograd.functional.jacobian(lambda where: photons(where).sum(0), positions)
-    weight = (torch.ones(()) if measured is None else measured) / (photons(positions) + BACKGROUND_PHOTONS)
+    weight = (torch.ones(()) if measured is None else measured) / (photons(positions) + SOLVER_PHOTONS)
     expected = torch.einsum("hwna,hwnb,nhw->nab", jacobian, jacobian, weight.expand(3, SIZE, SIZE)) / 2
-    found = gradients(estimate, INDEX, amplitude, measured, loss=POISSON, positions_curvature=True).positions_curvature
-    torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
-    assert gradients(estimate, INDEX, amplitude, measured, loss=POISSON).positions_curvature is None
+    found = gradients(model, estimate, INDEX, amplitude, measured, loss=POISSON, positions_curvature=True)
+    torch.testing.assert_close(found.positions_curvature, expected, rtol=1e-9, atol=1e-9)
+    assert gradients(model, estimate, INDEX, amplitude, measured, loss=POISSON).positions_curvature is None
 
 
 @pytest.mark.parametrize("measured", masks(), ids=["all pixels", "one mask", "a mask each"])
+@pytest.mark.parametrize("model", models(), ids=label)
 def test_the_strain_of_patches_follows_from_strained_objects(
-    estimate: Estimate, amplitude: Tensor, measured: Tensor | None
+    model: DiffractionModel, estimate: Estimate, amplitude: Tensor, measured: Tensor | None
 ) -> None:
     """An object of the second degree, whose central differences are exact, strained about each window's centre."""
     centre = torch.floor(estimate.positions_px[INDEX] + 0.5)
@@ -106,7 +119,6 @@ def test_the_strain_of_patches_follows_from_strained_objects(
         arms = grid - centre[:, None, None]
         canvases = quadratic(grid - torch.einsum("nab,nyxb->nyxa", strain.view(3, 2, 2), arms))
         positions = estimate.positions_px[INDEX]
-        model = DiffractionModel("probe")
         return torch.cat([model(canvases[n], positions[n : n + 1], estimate.probe) for n in range(3)])
 
     seen = torch.ones_like(amplitude, dtype=torch.bool) if measured is None else measured.expand_as(amplitude)
@@ -118,7 +130,7 @@ def test_the_strain_of_patches_follows_from_strained_objects(
 
     none = torch.zeros(3, 4, dtype=torch.float64)
     straight = Estimate(quadratic(grid), estimate.probe, estimate.positions_px)
-    found = gradients(straight, INDEX, amplitude, measured, loss=POISSON, strain=True)
+    found = gradients(model, straight, INDEX, amplitude, measured, loss=POISSON, strain=True)
     torch.testing.assert_close(found.strain, torch.autograd.functional.jacobian(robust, none), rtol=1e-8, atol=1e-8)
     jacobian = torch.autograd.functional.jacobian(lambda strain: photons(strain).sum(0), none)
     weight = seen / (photons(none) + background)
@@ -127,8 +139,8 @@ def test_the_strain_of_patches_follows_from_strained_objects(
 
 
 def test_gradients_of_bilinear_patches(estimate: Estimate, amplitude: Tensor) -> None:
-    found = gradients(estimate, INDEX, amplitude, loss=POISSON, subpixel="bilinear")
-    total, (by_object, by_probe, _) = by_autograd(estimate, amplitude, None, "poisson", "bilinear")
+    found = gradients(DiffractionModel("bilinear"), estimate, INDEX, amplitude, loss=POISSON)
+    total, (by_object, by_probe, _) = by_autograd(DiffractionModel("bilinear"), estimate, amplitude, None, "poisson")
     torch.testing.assert_close(found.loss, total, rtol=1e-10, atol=0)
     torch.testing.assert_close(found.object_, by_object, rtol=1e-9, atol=1e-9)
     torch.testing.assert_close(found.probe, by_probe, rtol=1e-9, atol=1e-9)
@@ -154,13 +166,44 @@ def test_dark_pixels_give_finite_gradients(estimate: Estimate) -> None:
     dark = Estimate(torch.zeros_like(estimate.object_), estimate.probe, estimate.positions_px)
     for loss in LOSSES:
         ones = torch.ones(3, SIZE, SIZE, dtype=torch.float64)
-        found = gradients(dark, INDEX, ones, loss=LOSSES[loss].value_and_slope, positions_curvature=True, strain=True)
+        found = gradients(
+            DiffractionModel(),
+            dark,
+            INDEX,
+            ones,
+            loss=LOSSES[loss].value_and_slope,
+            positions_curvature=True,
+            strain=True,
+        )
         assert all(torch.isfinite(value).all() for value in vars(found).values())
 
 
 def test_powers_are_the_placed_squares(estimate: Estimate, amplitude: Tensor) -> None:
-    found: Gradients = gradients(estimate, INDEX, amplitude, loss=POISSON)
+    found: Gradients = gradients(DiffractionModel(), estimate, INDEX, amplitude, loss=POISSON)
     assert found.probe_power.sum().item() == pytest.approx(3 * estimate.probe.abs().square().sum().item())
     whole = torch.floor(estimate.positions_px[INDEX] + 0.5).long()
     rows = [estimate.object_[y - 4 : y + 4, x - 4 : x + 4].abs().square() for y, x in whole.tolist()]
     torch.testing.assert_close(found.object_power, torch.stack(rows).sum(0))
+
+
+@pytest.mark.parametrize("model", models(), ids=label)
+@pytest.mark.parametrize("measured", masks(), ids=["all pixels", "one mask", "a mask each"])
+def test_the_change_of_an_amplitude_is_minus_the_gradient_of_its_loss(
+    model: DiffractionModel, estimate: Estimate, amplitude: Tensor, measured: Tensor | None
+) -> None:
+    patches = estimate.object_[:SIZE, : 3 * SIZE].unflatten(1, (3, SIZE)).transpose(0, 1).clone().requires_grad_()
+    values = LOSSES["amplitude"].value(model.photons(patches, estimate.probe), amplitude.square())
+    (gradient,) = torch.autograd.grad((values if measured is None else values * measured).sum(), patches)
+    found = amplitude_change(model, patches.detach(), estimate.probe, amplitude, measured)
+    torch.testing.assert_close(found, -gradient / 2, rtol=1e-9, atol=1e-9)
+
+
+def test_a_background_explains_photons_that_no_object_explains(estimate: Estimate) -> None:
+    """Where the counts are those of wave and background, the loss has no slope with it and a slope without it."""
+    true = DiffractionModel(background=3.0)
+    counted = true(estimate.object_, estimate.positions_px[INDEX], estimate.probe).sqrt()
+    slopes = [
+        gradients(model, estimate, INDEX, counted, loss=LOSSES["amplitude"].value_and_slope).object_.norm()
+        for model in (true, DiffractionModel())
+    ]
+    assert slopes[0] < 1e-9 * slopes[1]

@@ -13,6 +13,7 @@ from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.errors import ScanError
 from ptychopinn.models import PatchModel, build_model
+from ptychopinn.physics import DiffractionModel
 from ptychopinn.reconstruction.predict import expected_counts, predict_and_stitch
 from ptychopinn.simulation import record_patterns
 
@@ -88,7 +89,7 @@ def test_bilinear_patches_are_stitched_at_their_exact_positions(scan: Scan, make
     error = np.abs(image.object_ - smooth)[image.coverage > 0.2]
     assert error.mean() < 0.01
     whole_pixels = make_model(scan, *overrides, truth_of=alone(scan))
-    whole_pixels.config = whole_pixels.config.changed(subpixel="probe")
+    whole_pixels.physics = DiffractionModel("probe")
     rounded = image_of(scan, whole_pixels, alone(scan), weight="uniform")
     assert np.abs(rounded.object_ - smooth)[image.coverage > 0.2].mean() > 2 * error.mean()
 

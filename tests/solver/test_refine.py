@@ -14,6 +14,7 @@ from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.errors import PtychoPINNError
 from ptychopinn.losses import Smoothness
 from ptychopinn.metrics import compare
+from ptychopinn.physics import DiffractionModel
 from ptychopinn.simulation import record_patterns, simulate
 from ptychopinn.solver import flat_start, photons_of, refine
 from ptychopinn.solver.distortion import DistortionStep
@@ -172,7 +173,7 @@ def test_bad_pixels_say_nothing(dense: Scan) -> None:
 
 @pytest.mark.parametrize("subpixel", ["probe", "bilinear"])
 def test_photons_of_the_truth_are_the_patterns(dense: Scan, subpixel: str) -> None:
-    expected = photons_of(truth(dense), ScanTensors(dense), subpixel, batch_size=50).numpy()
+    expected = photons_of(truth(dense), ScanTensors(dense), DiffractionModel(subpixel), batch_size=50).numpy()
     error = np.abs(expected - dense.patterns).sum() / dense.patterns.sum()
     assert (error < 1e-4) if subpixel == "probe" else (1e-4 < error < 0.1)
 
@@ -180,7 +181,8 @@ def test_photons_of_the_truth_are_the_patterns(dense: Scan, subpixel: str) -> No
 def test_bilinear_patches_and_two_modes(noise_free: Scene) -> None:
     scan = noise_free(modes=2)
     for subpixel in ("probe", "bilinear"):
-        made = refine(flat(scan), ScanTensors(scan), RefineConfig(iterations=15, smoothness=0), subpixel=subpixel)
+        config, model = RefineConfig(iterations=15, smoothness=0), DiffractionModel(subpixel)
+        made = refine(flat(scan), ScanTensors(scan), config, model=model)
         assert made.deviance[-1] < 0.2 * made.deviance[0]
         assert made.reconstruction.probe.shape == scan.probe.shape
 

@@ -16,6 +16,7 @@ from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.data.io.atomic import write_text_atomically
 from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.metrics.collapse import Collapse
+from ptychopinn.physics import DiffractionModel
 from ptychopinn.plotting import figure_reconstruction, save_figure
 from ptychopinn.training import History, judge
 
@@ -49,7 +50,7 @@ class Made:
 
 def finish(made: Made, job: Job) -> Reconstructed:
     """Judge an image, compare it with the object guess of its scan, and write the files of its job."""
-    collapse = judge(made.tensors, made.image, made.recipe.model.subpixel)
+    collapse = judge(made.tensors, made.image, DiffractionModel.of(made.recipe.model))
     comparison = compare_with_reference(made.image, made.tensors.scan)
     timings = {**job.timings, **made.timings, "threads": float(torch.get_num_threads())}
     metrics = {

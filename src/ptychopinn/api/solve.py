@@ -17,6 +17,7 @@ from ptychopinn.data.frame import check_one_image
 from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.errors import ConfigError
 from ptychopinn.models import prepare_probe, scan_scale
+from ptychopinn.physics import DiffractionModel
 from ptychopinn.solver import Refined, check_names, flat_start, photons_of, refine
 
 logger = logging.getLogger("ptychopinn")
@@ -38,7 +39,7 @@ def solve(request: Request, log: RunLog) -> Reconstructed:
     check_names(recipe.reconstruction.refine)
     say_what_runs(recipe, request.device)
     scan = as_scan(request.scan, recipe)
-    check_one_image(scan)
+    check_one_image(scan, recipe.model.propagation)
     if recipe.training.threads is not None:
         torch.set_num_threads(recipe.training.threads)
     tensors = ScanTensors(scan, choose_device(request.device))
@@ -49,18 +50,18 @@ def solve(request: Request, log: RunLog) -> Reconstructed:
 
 def refined(start: Reconstruction, tensors: ScanTensors, recipe: Recipe, job: Job) -> Made:
     """Refine an image as `reconstruction.refine` of a recipe states."""
-    settings = recipe.reconstruction
+    settings, model = recipe.reconstruction, DiffractionModel.of(recipe.model)
     result = refine(
         start,
         tensors,
         settings.refine,
-        subpixel=recipe.model.subpixel,
+        model=model,
         min_coverage=settings.min_coverage,
         on_iteration=job.on_iteration,
     )
     logger.info("refined %d patterns %d times in %.2f s", len(tensors), settings.refine.iterations, result.seconds)
     image = result.reconstruction
-    expected = photons_of(image, tensors, recipe.model.subpixel).numpy()
+    expected = photons_of(image, tensors, model).numpy()
     metrics = {"data": misfit_of(expected, tensors.scan), "refine": _entry(result, len(tensors))}
     return Made(image, tensors, recipe, metrics, {"refine_s": result.seconds})
 

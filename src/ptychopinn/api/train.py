@@ -96,7 +96,7 @@ def train(
 def judge_training(result: Fit) -> Collapse:
     """Contrast and coverage of the whole image of the (first) training scan; see `ptychopinn.training.judge`."""
     image, _ = Reconstructor.for_scan(result.trained, result.tensors, probe="model").image()
-    return judge(result.tensors, image, result.recipe.model.subpixel)
+    return judge(result.tensors, image, result.model.physics)
 
 
 Earlier = Literal["refuse", "resume", "replace"]

@@ -149,6 +149,8 @@ class ModelConfig(Section):
     probe: ProbeConfig = ProbeConfig()
     positions: PositionsConfig = PositionsConfig()
     loss: LossConfig = LossConfig()
+    propagation: str = "far_field"
+    """How waves travel from the sample to the detector: `far_field` (Fourier transform of the window)."""
     subpixel: Literal["probe", "bilinear"] = "probe"
     """How the fraction of a pixel in a position is applied: `probe` shifts the probe in Fourier space (exact),
     `bilinear` interpolates the object (slightly blurred)."""

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from ptychopinn.data.chunks import frame_chunks
+from ptychopinn.data.masks import has_own_masks
 from ptychopinn.errors import ScanError
 
 
@@ -219,7 +220,7 @@ def _without_bad_values(patterns: NDArray[Any], bad: NDArray[np.bool_] | None) -
     """Zero where a bad pixel holds what would spread: NaN, infinity, a negative number."""
     if bad is None or patterns.dtype.kind == "u":
         return patterns
-    where: Any = bad if bad.ndim == 3 else (slice(None), bad)
+    where: Any = bad if has_own_masks(bad) else (slice(None), bad)
     values = patterns[where]
     wrong = ~(np.isfinite(values) & (values >= 0))
     if not wrong.any():

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ptychopinn.data.masks import masks_of
+
 CHUNK_VALUES = 1 << 23
 """Pattern values looked at together: 32 MiB in float32."""
 
@@ -29,5 +31,5 @@ def frame_chunks(
         run = slice(start, min(start + step, n))
         frames = patterns[run]
         if bad_pixels is not None:
-            frames = np.where(bad_pixels[run] if bad_pixels.ndim == 3 else bad_pixels, 0, frames)
+            frames = np.where(masks_of(bad_pixels, run), 0, frames)
         yield run, frames

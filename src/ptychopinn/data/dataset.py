@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ptychopinn.data.masks import has_own_masks, masks_of
 from ptychopinn.data.scan import Scan
 from ptychopinn.physics import split_position
 from ptychopinn.typing import Mask, Patches, Patterns, Positions
@@ -113,6 +114,16 @@ class ScanTensors:
             pixels = self.measured.sum((-2, -1)).cpu().expand(len(self))[index].sum()
         return float(counts.sum() / pixels)
 
+    def measured_of(self, index: Tensor | slice) -> Tensor | None:
+        """True at the measured pixels of the patterns `index`: (..., H, W), or (H, W) for all; None where all were."""
+        return masks_of(self.measured, index)
+
+    def measured_pixels(self) -> float | Tensor:
+        """How many pixels of all patterns were measured; a scalar on the device where some were not."""
+        if self.measured is None:
+            return self.amplitude.numel()
+        return self.measured.sum() * (1 if has_own_masks(self.measured) else len(self))
+
     def _counts_per_pattern(self) -> Tensor:
         """(N,) float64 on the host: photons on measured pixels."""
         return self.amplitude.square().sum((-2, -1)).cpu().double()
@@ -126,11 +137,10 @@ class ScanTensors:
         rows = torch.from_numpy(index).to(self.device)
         whole = torch.from_numpy(whole_host - low + size // 2 + 1).to(self.device)
         positions = self.positions_px[rows]
-        measured = self.measured
         return Batch(
             index=rows,
             amplitude=self.amplitude[rows],
-            measured=measured[rows] if measured is not None and measured.ndim == 3 else measured,
+            measured=self.measured_of(rows),
             whole_px=whole,
             remainder_px=self.remainder_px[rows],
             relative_px=(positions - positions.mean(1, keepdim=True)).float(),

@@ -9,6 +9,18 @@ from numpy.typing import NDArray
 from ptychopinn.data.scan import Scan
 from ptychopinn.errors import ScanError
 
+STATED = {"far_field", "near_field"}
+"""What the geometry of a scan may state as its `propagation`; other propagators are chosen by the recipe alone."""
+
+
+def nearest_pixel(positions_px: NDArray[Any]) -> NDArray[np.int64]:
+    """The whole pixel (..., 2) nearest to each position: `ptychopinn.physics.split_position` without torch.
+
+    >>> nearest_pixel(np.array([[2.5, -1.25]])).tolist()
+    [[3, -1]]
+    """
+    return np.floor(positions_px + 0.5).astype(np.int64)
+
 
 @dataclass(frozen=True)
 class Frame:
@@ -20,8 +32,9 @@ class Frame:
     """(Y, X)."""
 
     @classmethod
-    def of_positions(cls, whole_px: NDArray[np.int64], size: int, margin: int = 1) -> "Frame":
-        """The smallest frame, with a margin, that holds every window of `size` px at positions (N, 2)."""
+    def of_positions(cls, positions_px: NDArray[Any], size: int, margin: int = 1) -> "Frame":
+        """The smallest frame, with a margin, that holds every window of `size` px at the nearest pixels."""
+        whole_px = nearest_pixel(positions_px)
         low = whole_px.min(axis=0) - size // 2 - margin
         high = whole_px.max(axis=0) - size // 2 + size + margin
         return cls((int(low[0]), int(low[1])), (int(high[0] - low[0]), int(high[1] - low[1])))
@@ -57,13 +70,17 @@ def _common(offset: int, own: int, other: int) -> tuple[slice, slice]:
     return slice(start, stop), slice(start - offset, stop - offset) if stop > start else slice(0, 0)
 
 
-def check_one_image(scan: Scan) -> None:
+def check_one_image(scan: Scan, propagation: str = "far_field") -> None:
     """Refuse a scan whose patterns do not make one image; call it before hours of training.
 
+    Args:
+        scan: what was measured.
+        propagation: `model.propagation` of the recipe.
+
     Raises:
-        ScanError: near-field patterns, patterns of several objects, or none on the canvas of the object guess.
+        ScanError: patterns of another propagation or of several objects, or none on the canvas of the object guess.
     """
-    check_far_field(scan)
+    check_propagation(scan, propagation)
     objects = [] if scan.scan_index is None else np.unique(scan.scan_index).tolist()
     if len(objects) > 1:
         raise ScanError(
@@ -71,8 +88,7 @@ def check_one_image(scan: Scan) -> None:
             f"{', ...' if len(objects) > 4 else ''}), which would be mixed on one canvas; "
             "the rule is one object, so select one: scan.select(scan.scan_index == i)"
         )
-    whole_px = np.floor(scan.positions_px + 0.5).astype(np.int64)
-    windows = Frame.of_positions(whole_px, scan.pattern_size, margin=0)
+    windows = Frame.of_positions(scan.positions_px, scan.pattern_size, margin=0)
     guess = Frame.of_scan(scan, windows)
     if not guess.overlaps(windows):
         raise ScanError(
@@ -81,19 +97,21 @@ def check_one_image(scan: Scan) -> None:
         )
 
 
-def check_far_field(scan: Scan) -> None:
-    """Refuse patterns that no far-field model explains; docs/formats.md says how they are told.
+def check_propagation(scan: Scan, propagation: str) -> None:
+    """Refuse patterns that the propagator of a recipe cannot explain; docs/formats.md says how they are recognised.
 
     Raises:
-        ScanError: the scan is near field.
+        ScanError: the scan states another `propagation`.
     """
-    if scan.geometry.is_near_field:
-        raise ScanError(
-            f"{scan.source}: near-field patterns, to which a far-field model must not be fitted "
-            f"({scan.geometry.propagation_reason}); there is no near-field model yet; "
-            "if they are far field after all, write them again with `ptychopinn convert --propagation far_field` and "
-            "use that file"
-        )
+    stated = scan.geometry.propagation
+    if stated is None or stated == propagation or {stated, propagation} != STATED:
+        return
+    words = {"near_field": "near-field", "far_field": "far-field"}
+    raise ScanError(
+        f"{scan.source}: {words[stated]} patterns, to which a {words[propagation]} model must not be fitted "
+        f"({scan.geometry.propagation_reason}); use --set model.propagation={stated}, or if that is wrong, write them "
+        f"again with `ptychopinn convert --propagation {propagation}` and use that file"
+    )
 
 
 def _span(frame: Frame) -> str:

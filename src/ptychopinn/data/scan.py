@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from ptychopinn.data import checks
 from ptychopinn.data.corner import zero_frequency_at_corner
 from ptychopinn.data.geometry import Geometry
+from ptychopinn.data.masks import masks_of
 from ptychopinn.errors import ScanError
 
 Domain = Literal["amplitude", "counts"]
@@ -82,7 +83,6 @@ class Scan:
         def rows(array: NDArray[Any] | None) -> NDArray[Any] | None:
             return None if array is None else array[index]
 
-        bad = self.bad_pixels
         return replace(
             self,
             patterns=self.patterns[index],
@@ -90,7 +90,7 @@ class Scan:
             nominal_positions_px=rows(self.nominal_positions_px),
             truth_patches=rows(self.truth_patches),
             scan_index=rows(self.scan_index),
-            bad_pixels=rows(bad) if bad is not None and bad.ndim == 3 else bad,
+            bad_pixels=masks_of(self.bad_pixels, index),
         )
 
     @classmethod

@@ -6,7 +6,7 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
-from ptychopinn.physics import amplitude, intensity
+from ptychopinn.physics import DiffractionModel, amplitude, intensity
 from ptychopinn.typing import Mask, Patterns, Positions, Probe
 
 
@@ -28,6 +28,8 @@ class GroupView:
     """(B, G, 2), where the patches lie on the canvas of their group: whole (int64), or fractional if bilinear."""
     canvas_shape: tuple[int, int]
     """(Y, X) of the canvases."""
+    physics: DiffractionModel
+    """How the patterns came about."""
 
     @cached_property
     def power(self) -> Patterns:
@@ -51,7 +53,13 @@ class GroupView:
     def exposed(self, amplitude: Patterns, fraction: float) -> "GroupView":
         """The same experiment with a part of the photons: their amplitude (B, G, H, W), and probes that dim."""
         dim = fraction**0.5
-        return replace(self, amplitude=amplitude, probes=dim * self.probes, detector_probes=dim * self.detector_probes)
+        return replace(
+            self,
+            amplitude=amplitude,
+            probes=dim * self.probes,
+            detector_probes=dim * self.detector_probes,
+            physics=self.physics.dimmed(fraction),
+        )
 
 
 class NormalisedInput(nn.Module):

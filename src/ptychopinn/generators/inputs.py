@@ -6,7 +6,7 @@ r"""Three ways to show a pattern to a network, each (..., C, H, W) real and not 
   sample and divided by the probe. It lives in the same real space as the object, so skip connections carry
   structure:
 
-  \[ \psi_m = \mathcal{F}^{-1}\left[ \frac{\sqrt{k}\, D_m}{\sqrt{\sum_m |D_m|^2}} \right], \qquad
+  \[ \psi_m = \mathcal{D}^\dagger\left[ \frac{\sqrt{k}\, D_m}{\sqrt{\sum_m |D_m|^2}} \right], \qquad
      L = \frac{\sum_m \psi_m \bar P_m}{\sum_m |P_m|^2 + 0.05 \max \sum_m |P_m|^2} \]
 
   Bad pixels keep the probe's own wave. The network sees (Re L - 1, Im L).
@@ -19,7 +19,6 @@ import torch
 from torch import Tensor
 
 from ptychopinn.generators.base import GroupView
-from ptychopinn.physics import to_sample
 
 REGULARISATION = 0.05
 FLOOR = 1e-20
@@ -40,7 +39,7 @@ def back_projected(view: GroupView) -> Tensor:
     ratio = view.amplitude / view.detector_modulus.clamp_min(FLOOR)
     if view.measured is not None:
         ratio = torch.where(view.measured, ratio, torch.ones_like(ratio))
-    exit_waves = to_sample(ratio.unsqueeze(-3) * view.detector_probes)
+    exit_waves = view.physics.propagator.adjoint(ratio.unsqueeze(-3) * view.detector_probes)
     numerator = (exit_waves * view.probes.conj()).sum(-3)
     quotient = numerator / (view.power + REGULARISATION * view.power.amax(dim=(-2, -1), keepdim=True))
     return torch.stack((quotient.real - 1, quotient.imag), dim=-3)

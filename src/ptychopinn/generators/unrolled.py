@@ -3,9 +3,9 @@ r"""An iterative solver that was unrolled: stages of physics, each with a networ
 A stage takes steps of the parallel ptychographical iterative engine (PIE) on the object of all patterns at once, a
 canvas,
 
-\[ O' = O + \frac{\sum_n \mathrm{place}\left( \sum_m \bar P_{nm}\, \mathcal{F}^{-1}\left[
+\[ O' = O + \frac{\sum_n \mathrm{place}\left( \sum_m \bar P_{nm}\, \mathcal{D}^\dagger\left[
    \left( \frac{a_n}{\sqrt{\sum_m |D_{nm}|^2}} - 1 \right) D_{nm} \right] \right)}
-   {W + \alpha \max W}, \quad D_{nm} = \mathcal{F}[P_{nm} O_n], \quad W = \sum_n \mathrm{place}\,\sum_m |P_{nm}|^2 , \]
+   {W + \alpha \max W}, \quad D_{nm} = \mathcal{D}[P_{nm} O_n], \quad W = \sum_n \mathrm{place}\,\sum_m |P_{nm}|^2 , \]
 
 and adds what the network makes of the result, of the last change, both in units of the noise
 \(\sigma = (W + \alpha \max W)^{-1/2}\) that counting leaves in the object, and of the weight W; its output is in units
@@ -29,8 +29,8 @@ from ptychopinn.config import GeneratorConfig
 from ptychopinn.errors import ConfigError
 from ptychopinn.generators.base import GroupView, NormalisedInput
 from ptychopinn.generators.registry import build_network, resolve_part
-from ptychopinn.physics import amplitude, exit_wave, extract_patches, place_patches, to_detector, to_sample
-from ptychopinn.physics.illumination import exit_wave_to_patches
+from ptychopinn.physics import extract_patches, place_patches
+from ptychopinn.physics.gradients import amplitude_change
 from ptychopinn.physics.steps import damping_floor, nesterov, preconditioned
 from ptychopinn.typing import Canvas, Patches, Patterns
 
@@ -38,8 +38,6 @@ REGULARISATION = 0.05
 """Alpha: how strongly the object stays as it is where there is little light."""
 MOMENTUM = 0.95
 """Largest part of the last change that is made again."""
-FLOOR = 1e-3
-"""Modulus of a detector wave, sqrt(photons), below which nothing is divided by it: its phase is rounding error."""
 NOISE_UNITS = 3.0
 """Correction, in units of the noise, that a network makes by an output of 1."""
 LOCAL_PX = 3.0
@@ -91,15 +89,8 @@ class GroupScene:
 
 
 def changed_patches(view: GroupView, patches: Patches) -> Patches:
-    r"""\(\sum_m \bar P_m (\psi_m' - \psi_m)\) of patches (B, G, H, W): what the measured amplitude changes, photons.
-
-    The modes share the ratio of measured and modelled amplitude; bad pixels keep the wave of the model.
-    """
-    waves = to_detector(exit_wave(view.probes, patches))
-    ratio = view.amplitude / amplitude(waves).clamp_min(FLOOR) - 1
-    if view.measured is not None:
-        ratio = torch.where(view.measured, ratio, torch.zeros_like(ratio))
-    return exit_wave_to_patches(view.probes, to_sample(ratio.unsqueeze(-3) * waves))
+    """Step of PIE for patches (B, G, H, W), photons; see `ptychopinn.physics.gradients.amplitude_change`."""
+    return amplitude_change(view.physics, patches, view.probes, view.amplitude, view.measured)
 
 
 def photon_floor(weight: Tensor) -> Tensor:

@@ -13,15 +13,7 @@ import torch
 from torch import Tensor
 
 from ptychopinn.losses.means import masked_mean
-from ptychopinn.physics.gradients import BACKGROUND_PHOTONS
-
-LIKELIHOOD_OFFSET_PHOTONS = 1e-3
-"""Added to the expected photons in training's logarithm, which is infinite at 0; far below one count, so that it
-changes no minimum that can be seen. Twice as much changes nothing measurable."""
-STEEPEST = 9.0
-"""Counted over expected photons beyond which the solver's Poisson loss is a straight line of the amplitude."""
-EPSILON_AMPLITUDE = 1e-3
-"""sqrt(photons): keeps the gradient of the root finite at 0 photons in the absolute difference of amplitudes."""
+from ptychopinn.physics.likelihood import SMALLEST_AMPLITUDE, SOLVER_PHOTONS, STEEPEST, TRAINING_PHOTONS
 
 
 @runtime_checkable
@@ -73,7 +65,7 @@ class Poisson:
         scale: s; 1/2 for a quarter of the deviance.
     """
 
-    offset_photons: float = BACKGROUND_PHOTONS
+    offset_photons: float = SOLVER_PHOTONS
     counts_offset_photons: float = 0.0
     steepest: float | None = STEEPEST
     scale: float = 0.5
@@ -108,7 +100,7 @@ class Poisson:
         return photons - reference + torch.xlogy(counts, reference) - torch.xlogy(counts, photons)
 
 
-LIKELIHOOD = Poisson(LIKELIHOOD_OFFSET_PHOTONS, LIKELIHOOD_OFFSET_PHOTONS, steepest=None, scale=1.0)
+LIKELIHOOD = Poisson(TRAINING_PHOTONS, TRAINING_PHOTONS, steepest=None, scale=1.0)
 """The Poisson loss of training: the negative log-likelihood, from that of a model that equals the counts on."""
 
 
@@ -135,7 +127,7 @@ class AmplitudeSquare:
 @final
 @dataclass(frozen=True)
 class AmplitudeDifference:
-    r"""\(\ell = |\sqrt{\lambda + \epsilon^2} - \sqrt k|\), with \(\epsilon\) = `EPSILON_AMPLITUDE`."""
+    r"""\(\ell = |\sqrt{\lambda + \epsilon^2} - \sqrt k|\), with \(\epsilon\) = `SMALLEST_AMPLITUDE`."""
 
     @property
     def photons_power(self) -> float:
@@ -144,11 +136,11 @@ class AmplitudeDifference:
 
     def value(self, expected: Tensor, counts: Tensor) -> Tensor:
         """Loss of each pixel, sqrt(photons)."""
-        return (torch.sqrt(expected + EPSILON_AMPLITUDE**2) - counts.sqrt()).abs()
+        return (torch.sqrt(expected + SMALLEST_AMPLITUDE**2) - counts.sqrt()).abs()
 
     def value_and_slope(self, expected: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
         """Loss of each pixel, and its derivative by `expected`."""
-        model = torch.sqrt(expected + EPSILON_AMPLITUDE**2)
+        model = torch.sqrt(expected + SMALLEST_AMPLITUDE**2)
         difference = model - counts.sqrt()
         return difference.abs(), difference.sign() / (2 * model)
 

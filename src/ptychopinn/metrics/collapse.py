@@ -149,9 +149,11 @@ def counting_misfit(expected: NDArray[Any]) -> float:
     >>> round(counting_misfit(np.array([1e4])), 3), round(counting_misfit(np.array([0.0])), 3)
     (0.5, 0.0)
     """
+    from ptychopinn.physics.likelihood import ANSCOMBE_PHOTONS as offset
+
     mean = np.asarray(expected, np.float64).ravel()
     small = mean[mean < SMALL_MEAN]
     counts = np.arange(int(SMALL_MEAN + 10 * SMALL_MEAN**0.5))
-    mean_root = sum((np.sqrt(k + 0.375) * poisson.pmf(k, small) for k in counts), start=np.zeros_like(small))
-    exact = 4 * (small + 0.375) - 4 * np.sqrt(small + 0.375) * mean_root
+    mean_root = sum((np.sqrt(k + offset) * poisson.pmf(k, small) for k in counts), start=np.zeros_like(small))
+    exact = 4 * (small + offset) - 4 * np.sqrt(small + offset) * mean_root
     return float(exact.sum() + 0.5 * (mean.size - small.size))

@@ -10,7 +10,7 @@ from ptychopinn.data.dataset import Batch, ScanTensors
 from ptychopinn.generators import Generator, GroupView, Unrolled, stages_of
 from ptychopinn.models.beam import log_of, parts_of
 from ptychopinn.models.positions import PositionShifts
-from ptychopinn.physics import shifted_probes
+from ptychopinn.physics import DiffractionModel
 
 
 class PatchModel(nn.Module, ABC):
@@ -28,6 +28,7 @@ class PatchModel(nn.Module, ABC):
         super().__init__()
         config = recipe.model
         self.config = config
+        self.physics = DiffractionModel.of(config)
         precision = getattr(torch, recipe.training.precision)
         self.generator: Generator | Unrolled
         if stages_of(config.generator):
@@ -57,15 +58,13 @@ class PatchModel(nn.Module, ABC):
 
     def view(self, batch: Batch) -> GroupView:
         """What the physics sees of a batch, with gradients to what is fitted of probe, scale and positions."""
-        remainder = batch.remainder_px
-        if self.config.subpixel == "bilinear":
-            remainder = torch.zeros_like(remainder)
+        remainder = self.physics.probe_shift(batch.remainder_px)
         shifts = self._shifts_of(batch)
         if shifts is not None:
             remainder = remainder + shifts
         probe = self.probe_of(batch)
         probe = probe if batch.mirrored is None else batch.mirrored(probe)
-        probes, detector_probes = shifted_probes(probe, remainder)
+        probes, detector_probes = self.physics.beams(probe, remainder)
         return GroupView(
             batch.amplitude,
             batch.measured,
@@ -74,6 +73,7 @@ class PatchModel(nn.Module, ABC):
             batch.relative_px,
             self.positions(batch),
             batch.canvas_shape,
+            self.physics,
         )
 
     def _shifts_of(self, batch: Batch) -> Tensor | None:
@@ -85,7 +85,7 @@ class PatchModel(nn.Module, ABC):
 
     def positions(self, batch: Batch) -> Tensor:
         """Where the patches lie on the canvases of a batch: whole pixels, or fractional if bilinear."""
-        return batch.whole_px + batch.remainder_px if self.config.subpixel == "bilinear" else batch.whole_px
+        return self.physics.place(batch.whole_px, batch.remainder_px)
 
     def seen(self, batch: Batch, view: GroupView) -> GroupView:
         """What the generator sees of a batch: without gradients, and of thinned counts only its part."""

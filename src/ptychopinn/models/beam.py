@@ -8,7 +8,7 @@ from torch import Tensor
 from ptychopinn.config import ProbeConfig, Recipe
 from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.errors import ScanError
-from ptychopinn.physics import intensity, to_detector
+from ptychopinn.physics import DiffractionModel, intensity
 from ptychopinn.physics.illumination import smooth_probe, support_mask, with_modes
 from ptychopinn.physics.scaling import intensity_scale
 
@@ -37,7 +37,7 @@ def scan_scale(recipe: Recipe, tensors: ScanTensors, probe: Tensor) -> tuple[flo
         ScanError: nearly all of them fall on bad pixels, and the recipe does not trust the probe's own scale.
     """
     rule = recipe.model.intensity_scale
-    visible = visible_part(tensors.measured, probe)
+    visible = visible_part(tensors.measured, probe, DiffractionModel.of(recipe.model))
     if visible < _LEAST_VISIBLE and rule != "probe":
         raise ScanError(
             f"{tensors.scan.source}: bad pixels hide {100 * (1 - visible):.3g} % of the probe's photons, "
@@ -47,11 +47,11 @@ def scan_scale(recipe: Recipe, tensors: ScanTensors, probe: Tensor) -> tuple[flo
     return intensity_scale(rule, tensors.mean_counts_per_pattern() / max(visible, _LEAST_VISIBLE), probe)
 
 
-def visible_part(measured: Tensor | None, probe: Tensor) -> float:
+def visible_part(measured: Tensor | None, probe: Tensor, model: DiffractionModel) -> float:
     """Part of the photons of a probe (M, H, W) on measured pixels, (H, W) or (N, H, W), with no object."""
     if measured is None:
         return 1.0
-    photons = intensity(to_detector(probe))
+    photons = intensity(model.propagator(probe))
     share = measured.cpu().float().reshape(-1, *photons.shape).mean(0)
     return float((photons * share).sum() / photons.sum())
 

@@ -1,7 +1,6 @@
 """Labels: the true patches that supervised training, and one term of the loss, compare with."""
 
 from dataclasses import replace
-from typing import Literal
 
 import numpy as np
 import torch
@@ -10,7 +9,8 @@ from numpy.typing import NDArray
 from ptychopinn.config import ModelConfig
 from ptychopinn.data.scan import Scan
 from ptychopinn.errors import PtychoPINNError, ScanError
-from ptychopinn.physics import extract_patches, split_position
+from ptychopinn.physics import DiffractionModel, extract_patches
+from ptychopinn.physics.forward import Subpixel
 
 
 def needs_labels(config: ModelConfig) -> bool:
@@ -19,7 +19,7 @@ def needs_labels(config: ModelConfig) -> bool:
     return config.kind == "supervised" or (loss.realspace_mae_weight > 0 and loss.realspace_weight > 0)
 
 
-def labels_for(scan: Scan, subpixel: Literal["probe", "bilinear"] = "probe") -> NDArray[np.complex64]:
+def labels_for(scan: Scan, subpixel: Subpixel = "probe") -> NDArray[np.complex64]:
     """Labels (N, H, W): the scan's own `Y`, or patches cut from its object guess.
 
     They are cut where the model's patches lie: at the rounded positions, or with `bilinear` the exact ones.
@@ -39,9 +39,7 @@ def labels_for(scan: Scan, subpixel: Literal["probe", "bilinear"] = "probe") -> 
             f"{scan.source}: training with labels needs a reconstructed object, and objectGuess is flat; "
             "reconstruct the scan first and export it again with that object, or set model.kind=pinn"
         )
-    positions = torch.from_numpy(scan.positions_px)
-    if subpixel == "probe":
-        positions, _ = split_position(positions)
+    positions, _ = DiffractionModel(subpixel).split(torch.from_numpy(scan.positions_px))
     size = (scan.pattern_size, scan.pattern_size)
     try:
         return extract_patches(torch.from_numpy(scan.object_guess), positions, size).numpy()
@@ -49,6 +47,6 @@ def labels_for(scan: Scan, subpixel: Literal["probe", "bilinear"] = "probe") -> 
         raise ScanError(f"{scan.source}: labels cannot be cut from objectGuess: {error}") from None
 
 
-def with_labels(scan: Scan, subpixel: Literal["probe", "bilinear"] = "probe") -> Scan:
+def with_labels(scan: Scan, subpixel: Subpixel = "probe") -> Scan:
     """The scan with labels for supervised training, see `labels_for`."""
     return replace(scan, truth_patches=labels_for(scan, subpixel))

@@ -10,7 +10,7 @@ from ptychopinn.data.dataset import Batch
 from ptychopinn.generators import GroupScene, GroupView, Unrolled
 from ptychopinn.losses import DataLoss, Penalty, data_terms, mean_loss, penalty_terms, realspace_mae
 from ptychopinn.models.base import PatchModel
-from ptychopinn.physics import FarField, detect_patches, extract_patches, merge_group, power_weight
+from ptychopinn.physics import extract_patches, merge_group, power_weight
 from ptychopinn.typing import Canvas, Patches, Patterns
 
 
@@ -54,14 +54,14 @@ class PtychoPINN(PatchModel):
         weight = power_weight(self.config.merge.weight, view.power.detach())
         merged = merge_group(patches, weight, positions, batch.canvas_shape)
         merged_patches = extract_patches(merged, positions, size) if self.config.merge.enabled else patches
-        expected = detect_patches(merged_patches, view.probes, FarField())
+        expected = self.physics.photons(merged_patches, view.probes)
         return Prediction(patches, merged, merged_patches, expected)
 
     def _detect_object(self, view: GroupView, canvas: Canvas) -> Prediction:
         """Take an object (B, Y, X) that is merged already to the detector."""
         size = (view.amplitude.shape[-2], view.amplitude.shape[-1])
         patches = extract_patches(canvas, view.positions_px, size)
-        return Prediction(patches, canvas, patches, detect_patches(patches, view.probes, FarField()))
+        return Prediction(patches, canvas, patches, self.physics.photons(patches, view.probes))
 
     def losses(self, batch: Batch, mean_count: float) -> dict[str, Tensor]:
         """The weighted terms, summed over the stages; see `ptychopinn.config.LossConfig`.

@@ -6,7 +6,7 @@ from ptychopinn.physics.fourier import to_detector, to_sample
 from ptychopinn.physics.illumination import exit_wave, shifted_probes, support_mask
 from ptychopinn.physics.merge import accumulate, average, merge_group, patch_weight, power_weight
 from ptychopinn.physics.patches import check_inside, extract_patches, place_patches
-from ptychopinn.physics.propagation import FarField, Propagator
+from ptychopinn.physics.propagation import FarField, Propagator, propagator_of
 from ptychopinn.physics.shift import bilinear_shift, fourier_shift, split_position
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "patch_weight",
     "place_patches",
     "power_weight",
+    "propagator_of",
     "shifted_probes",
     "split_position",
     "support_mask",

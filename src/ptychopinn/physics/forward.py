@@ -1,45 +1,133 @@
-"""The diffraction model: detect(propagate(illuminate(probe, extract(object_, positions))))."""
+"""The diffraction model: detect(propagate(illuminate(probe, extract(object_, positions)))).
 
+Training, prediction, the solver, the unrolled generator and the simulator all use this one. It alone decides what is
+done with the fractional part of a position, how waves reach the detector, and what is added to the photons there.
+"""
+
+from collections.abc import Callable
+from typing import Literal, final
+
+import torch
 from jaxtyping import Complex, Float, Real
 from torch import Tensor, nn
 
-from ptychopinn.physics.detection import intensity
+from ptychopinn.config import ModelConfig
+from ptychopinn.physics.detection import amplitude, intensity
 from ptychopinn.physics.illumination import exit_wave, shifted_probes
 from ptychopinn.physics.patches import extract_patches
-from ptychopinn.physics.propagation import FarField, Propagator
+from ptychopinn.physics.propagation import FarField, Propagator, propagator_of
 from ptychopinn.physics.shift import split_position
+
+Subpixel = Literal["probe", "bilinear"]
+Background = float | Float[Tensor, "..."] | None
 
 
 def detect_patches(
-    patches: Complex[Tensor, "*#batch H W"], probes: Complex[Tensor, "*#batch M H W"], propagate: Propagator
+    patches: Complex[Tensor, "*#batch H W"], probes: Complex[Tensor, "*#batch M H W"], propagator: Propagator
 ) -> Float[Tensor, "... H W"]:
-    """Expected photons of object windows under probes; leading axes broadcast."""
-    return intensity(propagate(exit_wave(probes, patches)))
+    """Photons of object windows under probes; leading axes broadcast."""
+    return intensity(propagator(exit_wave(probes, patches)))
 
 
+@final
 class DiffractionModel(nn.Module):
     r"""Expected photons of an object scanned by a probe.
 
-    \[ \lambda_n = \sum_m \left| \mathcal{F}\left[ P_m(r - \delta_n)\, O(r + y_n) \right] \right|^2 \]
+    \[ \lambda_n = \sum_m \left| \mathcal{D}\left[ P_m(r - \delta_n)\, O(r + y_n) \right] \right|^2 + b \]
 
-    with the position split into whole pixels \(y_n\) and a remainder \(\delta_n\). Differentiable in the
-    object, in the probe, and in the positions as far as they do not cross to the next whole pixel.
+    with the propagator \(\mathcal{D}\), the background b, and the position split into whole pixels \(y_n\) and a
+    remainder \(\delta_n\). Differentiable in the object, in the probe, and in the positions as far as they do not cross
+    to the next whole pixel.
 
     Args:
-        subpixel: `probe` shifts the probe by the remainder (Fourier); `bilinear` samples the patch between
-            pixels.
-        propagate: sample to detector; far field by default.
+        subpixel: `probe` shifts the probe by the remainder (Fourier); `bilinear` samples the patch between pixels.
+        propagator: sample to detector; far field by default.
+        background: photons that reach the detector without having met the sample, one number or (H, W); none by
+            default.
 
     Raises:
-        ValueError: another word for `subpixel`.
+        ValueError: another word for `subpixel`, or a background of another shape.
+
+    >>> model = DiffractionModel(background=0.5)
+    >>> photons = model.photons(torch.ones(8, 8) + 0j, torch.ones(1, 8, 8) + 0j)
+    >>> photons.shape, photons.sum().item()
+    (torch.Size([8, 8]), 96.0)
     """
 
-    def __init__(self, subpixel: str = "probe", propagate: Propagator | None = None) -> None:
+    background: Tensor | None
+
+    def __init__(
+        self, subpixel: str = "probe", propagator: Propagator | None = None, background: Background = None
+    ) -> None:
         super().__init__()
         if subpixel not in ("probe", "bilinear"):
-            raise ValueError(f"subpixel is {subpixel!r}; the rule is 'probe' or 'bilinear'")
+            raise ValueError(f"subpixel must be 'probe' or 'bilinear', got {subpixel!r}")
         self.subpixel = subpixel
-        self.propagate = propagate or FarField()
+        self.propagator = FarField() if propagator is None else propagator
+        self.register_buffer("background", _as_pattern(background), persistent=False)
+
+    @classmethod
+    def of(cls, config: ModelConfig, background: Background = None) -> "DiffractionModel":
+        """The model that the settings `model` of a recipe describe.
+
+        Raises:
+            ConfigError: no propagator has the name of `model.propagation`, or it lacks a setting.
+        """
+        return cls(config.subpixel, propagator_of(config), background)
+
+    def dimmed(self, fraction: float) -> "DiffractionModel":
+        """The same experiment with a part of the background; probes are dimmed by the caller."""
+        background = None if self.background is None else fraction * self.background
+        return DiffractionModel(self.subpixel, self.propagator, background)
+
+    def split(self, positions_px: Real[Tensor, "*batch 2"]) -> tuple[Real[Tensor, "*batch 2"], Tensor]:
+        """Where the patches are cut (whole pixels, or fractional if bilinear), and how far the probe is shifted."""
+        if self.subpixel == "bilinear":
+            return positions_px, torch.zeros_like(positions_px)
+        return split_position(positions_px)
+
+    def place(
+        self, whole_px: Real[Tensor, "*batch 2"], remainder_px: Float[Tensor, "*batch 2"]
+    ) -> Real[Tensor, "*batch 2"]:
+        """Where the patches of positions that are split already are cut; see `split`."""
+        return whole_px + remainder_px if self.subpixel == "bilinear" else whole_px
+
+    def probe_shift(self, remainder_px: Float[Tensor, "*batch 2"]) -> Float[Tensor, "*batch 2"]:
+        """How far the probe is shifted for positions that are split already; see `split`."""
+        return torch.zeros_like(remainder_px) if self.subpixel == "bilinear" else remainder_px
+
+    def probes(
+        self, probe: Complex[Tensor, "M H W"], shift_px: Real[Tensor, "*batch 2"]
+    ) -> Complex[Tensor, "*batch M H W"]:
+        """Shifted probes at the sample, sqrt(photons)."""
+        return shifted_probes(probe, shift_px.to(probe.real.dtype))[0]
+
+    def beams(
+        self, probe: Complex[Tensor, "M H W"], shift_px: Real[Tensor, "*batch 2"]
+    ) -> tuple[Complex[Tensor, "*batch M H W"], Complex[Tensor, "*batch M H W"]]:
+        """Shifted probes at the sample, and propagated to the detector through no object; sqrt(photons)."""
+        probes, spectra = shifted_probes(probe, shift_px.to(probe.real.dtype))
+        return probes, spectra if self.propagator.is_fourier else self.propagator(probes)
+
+    def photons(
+        self, patches: Complex[Tensor, "*#batch H W"], probes: Complex[Tensor, "*#batch M H W"]
+    ) -> Float[Tensor, "... H W"]:
+        """Expected photons of object windows under probes that are shifted already; leading axes broadcast."""
+        return self.with_background(detect_patches(patches, probes, self.propagator))
+
+    def with_background(
+        self, photons: Float[Tensor, "*batch H W"], order: Callable[[Tensor], Tensor] | None = None
+    ) -> Float[Tensor, "*batch H W"]:
+        """Photons of the wave and of the background together, in the array order of `Transforms.order` if given."""
+        if self.background is None:
+            return photons
+        return photons + (self.background if order is None else order(self.background)).to(photons)
+
+    def amplitude(self, detector_wave: Complex[Tensor, "*batch M H W"]) -> Float[Tensor, "*batch H W"]:
+        """Root of the expected photons of detector waves, sqrt(photons)."""
+        if self.background is None:
+            return amplitude(detector_wave)
+        return self.with_background(intensity(detector_wave)).sqrt()
 
     def forward(
         self,
@@ -58,8 +146,15 @@ class DiffractionModel(nn.Module):
             PtychoPINNError: a patch leaves the object.
         """
         size = (probe.shape[-2], probe.shape[-1])
-        if self.subpixel == "bilinear":
-            return detect_patches(extract_patches(object_, positions_px, size), probe, self.propagate)
-        whole, remainder = split_position(positions_px)
-        probes, _ = shifted_probes(probe, remainder.to(probe.real.dtype))
-        return detect_patches(extract_patches(object_, whole, size), probes, self.propagate)
+        where, shift = self.split(positions_px)
+        probes = probe if self.subpixel == "bilinear" else self.probes(probe, shift)
+        return self.photons(extract_patches(object_, where, size), probes)
+
+
+def _as_pattern(background: Background) -> Tensor | None:
+    if background is None:
+        return None
+    pattern = torch.as_tensor(background)
+    if pattern.ndim not in (0, 2):
+        raise ValueError(f"background must be one number or (H, W), got shape {tuple(pattern.shape)}")
+    return pattern if pattern.ndim == 2 else pattern.reshape(1, 1)

@@ -1,7 +1,7 @@
 r"""How the misfit of a scan changes with object, probe modes and positions: the adjoints of the forward model.
 
-With \(\psi_{nm} = P_m(r - \delta_n)\, O(r + y_n)\), \(\Psi = \mathcal{F}\psi\), \(\lambda_n = \sum_m |\Psi_{nm}|^2\)
-and \(\chi_{nm} = \mathcal{F}^{-1}[\ell'(\lambda_n)\, \Psi_{nm}]\),
+With the propagator \(\mathcal{D}\), \(\psi_{nm} = P_m(r - \delta_n)\, O(r + y_n)\), \(\Psi = \mathcal{D}\psi\),
+\(\lambda_n = \sum_m |\Psi_{nm}|^2 + b\) and \(\chi_{nm} = \mathcal{D}^\dagger[\ell'(\lambda_n)\, \Psi_{nm}]\),
 
 \[ \frac{\partial L}{\partial \bar O} = \sum_n \mathrm{place}_n \sum_m \bar P_{nm} \chi_{nm}, \qquad
    \frac{\partial L}{\partial \bar P_m} = \sum_n \mathrm{shift}_{-\delta_n} [\bar O_n \chi_{nm}], \qquad
@@ -13,42 +13,34 @@ The expected second derivative by a position is half of its Fisher information, 
 \[ C_{n,ab} = \frac12 \sum_f \frac{J_{na} J_{nb}}{\lambda_n + \lambda_0}, \qquad
    J_{na} = \frac{\partial \lambda_n}{\partial y_{na}}
           = 4 \pi \sum_m \mathrm{Im}\left[ \bar\Psi_{nm}\,
-            \mathcal{F}[O_n\, \mathcal{F}^{-1}[f_a \mathcal{F} P_{nm}]] \right] . \]
+            \mathcal{D}[O_n\, \mathcal{F}^{-1}[f_a \mathcal{F} P_{nm}]] \right] , \]
 
-Where positions are bent by a field \(u(r)\), and the object with them, each patch is strained about its own centre by
-\(\epsilon_{ab} = \partial_b u_a\), so that \(\partial O_n / \partial \epsilon_{ab} = -r_b\, \partial_a O\). Gradient
-and curvature follow as for a position, but counts have a variance of \(\lambda + \sigma^2\), with `MODEL_ERROR`
-times the mean photons for \(\sigma\): where light is strong, dim pixels, which the object fits last, tell of a
-shrunken object until then; where it is weak, counting noise is more than that.
+with \(\lambda_0\) for `SOLVER_PHOTONS`.
 
-Zero frequency stays at element (0, 0) here: where a wave lies in its array does not change its intensity, so that no
-transform has to move anything.
+Where the scan as a whole is distorted by a field \(u(r)\), and the object with it, each patch is strained about its own
+centre by \(\epsilon_{ab} = \partial_b u_a\), so that \(\partial O_n / \partial \epsilon_{ab} = -r_b\, \partial_a O\).
+Gradient and curvature follow as for a position, but counts have a variance of \(\lambda + \sigma^2\), with
+`MODEL_ERROR` times the mean photons for \(\sigma\).
+
+Waves stay in the array order that costs least (`cheapest`): where a wave lies in its array does not change its
+intensity.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
-from typing import Literal
 
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Complex, Float
 from torch import Tensor
 
-from ptychopinn.physics import exit_wave, extract_patches, intensity, place_patches, split_position
+from ptychopinn.physics.detection import intensity
+from ptychopinn.physics.forward import DiffractionModel
 from ptychopinn.physics.fourier import frequencies, uncentre_zero_frequency
-from ptychopinn.physics.illumination import exit_wave_to_patches
+from ptychopinn.physics.illumination import exit_wave, exit_wave_to_patches
+from ptychopinn.physics.likelihood import MODEL_ERROR, SMALLEST_AMPLITUDE, SOLVER_PHOTONS, Compare, robust_slope
+from ptychopinn.physics.patches import extract_patches, place_patches
+from ptychopinn.physics.propagation import cheapest
 from ptychopinn.physics.shift import shift_phase
 from ptychopinn.typing import Canvas, Patterns, Probe
-
-Subpixel = Literal["probe", "bilinear"]
-Compare = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
-BACKGROUND_PHOTONS = 0.02
-"""Added to expected photons, so that a dark pixel with a photon does not outweigh all others."""
-MODEL_ERROR = 0.2
-"""Deviation of the expected photons from the true ones as the strain takes it, in units of the mean of a pixel."""
-
-_to_detector = partial(torch.fft.fft2, norm="ortho")
-_to_sample = partial(torch.fft.ifft2, norm="ortho")
 
 
 @dataclass
@@ -88,77 +80,136 @@ class Gradients:
 
 
 def gradients(
+    model: DiffractionModel,
     now: Estimate,
     index: Tensor,
     amplitude: Patterns,
     measured: Bool[Tensor, "... H W"] | None = None,
     *,
     loss: Compare,
-    subpixel: Subpixel = "probe",
     positions_curvature: bool = False,
     strain: bool = False,
 ) -> Gradients:
     """Loss of some patterns, its gradients, and the powers that precondition them.
 
+    With a bilinear model the gradient of the positions is still that of a shifted probe: the two models differ by their
+    interpolation alone.
+
     Args:
+        model: sub-pixel positions, propagator and background.
         now: object, probe, positions; their precision is that of the arithmetic.
         index: (B,), which positions.
-        amplitude: (B, H, W), sqrt(photons), zero frequency at (H//2, W//2).
+        amplitude: (B, H, W), sqrt(photons), as recorded.
         measured: (B, H, W) or (H, W), False at bad pixels.
         loss: from expected and counted photons to the loss of each pixel and its derivative by the expected ones.
-        subpixel: as in `DiffractionModel`. With `bilinear` the gradient of the positions is still that of a shifted
-            probe: the two models differ by their interpolation alone.
         positions_curvature: also find the curvature of the positions, which takes four transforms more.
         strain: also find gradient and curvature by the strain of each patch, which takes five transforms more.
     """
     size = (now.probe.shape[-2], now.probe.shape[-1])
     shape = (now.object_.shape[-2], now.object_.shape[-1])
-    where, rest = _placement(now.positions_px[index], subpixel)
+    where, rest = model.split(now.positions_px[index])
     patches = extract_patches(now.object_, where, size)
     phase = uncentre_zero_frequency(shift_phase(rest.to(now.probe.real.dtype), size)).unsqueeze(1)
-    spectra = _to_detector(now.probe) * phase
-    probes = _to_sample(spectra)
-    waves = _to_detector(exit_wave(probes, patches))
-    misfit, slope = _compared(loss, intensity(waves), amplitude, measured)
-    back = _to_sample(slope.unsqueeze(1) * waves)
-    residual = _to_detector(patches.conj().unsqueeze(1) * back)
+    spectra = _spectrum(now.probe) * phase
+    probes = _of_spectrum(spectra)
+    seen = _Detector(model, exit_wave(probes, patches), amplitude, measured)
+    misfit, slope = seen.compared(loss)
+    back = seen.to_sample(slope.unsqueeze(1) * seen.waves)
+    residual = _spectrum(patches.conj().unsqueeze(1) * back)
     by_patch = exit_wave_to_patches(probes, back)
     by_strain = by_strain_twice = None
     if strain:
         changes = _strained_patches(now.object_, where, size)
-        background = (MODEL_ERROR * _mean_photons(amplitude, measured)).square()
-        robust = _robust_slope(waves, amplitude, measured, background).unsqueeze(1) * waves
-        by_robust = exit_wave_to_patches(probes, _to_sample(robust))
+        variance = (MODEL_ERROR * _mean_photons(amplitude, measured)).square()
+        robust = seen.masked(robust_slope(seen.expected, seen.counts, variance)).unsqueeze(1) * seen.waves
+        by_robust = exit_wave_to_patches(probes, seen.to_sample(robust))
         by_strain = 2 * (by_robust.conj().unsqueeze(1) * changes).real.sum((-2, -1))
-        moved = (_photons_by(waves, _to_detector(exit_wave(probes, change))) for change in changes.unbind(1))
-        by_strain_twice = _curvature(waves, list(moved), measured, background)
+        moved = [seen.photons_by(exit_wave(probes, change)) for change in changes.unbind(1)]
+        by_strain_twice = seen.curvature(moved, variance)
     return Gradients(
         loss=misfit,
         object_=place_patches(by_patch, where, shape),
         probe_power=place_patches(intensity(probes), where, shape),
-        probe=_to_sample((residual * phase.conj()).sum(0)),
+        probe=_of_spectrum((residual * phase.conj()).sum(0)),
         object_power=(patches.real.square() + patches.imag.square()).sum(0),
         positions=_position_gradient(residual, spectra),
-        positions_curvature=_position_curvature(spectra, patches, waves, measured) if positions_curvature else None,
+        positions_curvature=_position_curvature(seen, spectra, patches) if positions_curvature else None,
         strain=by_strain,
         strain_curvature=by_strain_twice,
     )
 
 
-def _placement(positions_px: Tensor, subpixel: Subpixel) -> tuple[Tensor, Tensor]:
-    """Where the patches are cut, and how far the probes are shifted."""
-    if subpixel == "bilinear":
-        return positions_px, torch.zeros_like(positions_px)
-    return split_position(positions_px)
+def amplitude_change(
+    model: DiffractionModel,
+    patches: Complex[Tensor, "*batch H W"],
+    probes: Complex[Tensor, "*#batch M H W"],
+    measured_amplitude: Float[Tensor, "*batch H W"],
+    measured: Bool[Tensor, "... H W"] | None = None,
+) -> Complex[Tensor, "*batch H W"]:
+    r"""Minus the derivative of \(\sum (\sqrt\lambda - a)^2\) by the conjugate of the patches: a step of PIE, photons.
 
+    \[ \sum_m \bar P_m\, \mathcal{D}^\dagger\left[ \left( \frac{a}{\sqrt\lambda} - 1 \right) \Psi_m \right] \]
 
-def _compared(compare: Compare, expected: Tensor, amplitude: Tensor, measured: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Summed loss, and its derivative by the expected photons, zero where nothing was measured."""
-    loss, slope = compare(expected, uncentre_zero_frequency(amplitude).square())
+    The modes share the ratio of measured and expected amplitude; bad pixels keep the wave of the model. The root is at
+    least `SMALLEST_AMPLITUDE`.
+
+    Args:
+        model: propagator and background.
+        patches: (..., H, W).
+        probes: (..., M, H, W), shifted already, sqrt(photons).
+        measured_amplitude: (..., H, W), sqrt(photons).
+        measured: (..., H, W) or (H, W), False at bad pixels.
+    """
+    waves = model.propagator(exit_wave(probes, patches))
+    ratio = measured_amplitude / model.amplitude(waves).clamp_min(SMALLEST_AMPLITUDE) - 1
     if measured is not None:
-        seen = uncentre_zero_frequency(measured)
-        loss, slope = loss.masked_fill(~seen, 0), slope.masked_fill(~seen, 0)
-    return loss.sum(), slope
+        ratio = torch.where(measured, ratio, torch.zeros_like(ratio))
+    return exit_wave_to_patches(probes, model.propagator.adjoint(ratio.unsqueeze(-3) * waves))
+
+
+class _Detector:
+    """Waves of B patterns at the detector beside what was measured there, in the array order that costs least.
+
+    Args:
+        model: propagator and background.
+        exit_waves: (B, M, H, W).
+        amplitude: (B, H, W), as recorded.
+        measured: (B, H, W) or (H, W), as recorded.
+    """
+
+    def __init__(self, model: DiffractionModel, exit_waves: Tensor, amplitude: Tensor, measured: Tensor | None) -> None:
+        self._to_detector, self.to_sample, order = cheapest(model.propagator)
+        self.waves = self._to_detector(exit_waves)
+        self.expected = model.with_background(intensity(self.waves), order)
+        self.counts = order(amplitude).square()
+        self._bad = None if measured is None else ~order(measured)
+
+    def masked(self, values: Tensor) -> Tensor:
+        """Values (B, H, W), zero at bad pixels."""
+        return values if self._bad is None else values.masked_fill(self._bad, 0)
+
+    def compared(self, loss: Compare) -> tuple[Tensor, Tensor]:
+        """Summed loss, and its derivative (B, H, W) by the expected photons, zero where nothing was measured."""
+        value, slope = loss(self.expected, self.counts)
+        return self.masked(value).sum(), self.masked(slope)
+
+    def photons_by(self, change: Tensor) -> Tensor:
+        """(B, H, W): derivative of the photons, from that of the exit waves (B, M, H, W)."""
+        return 2 * (self.waves.conj() * self._to_detector(change)).real.sum(1)
+
+    def curvature(self, slopes: list[Tensor], variance: Tensor | float) -> Tensor:
+        """(B, K, K): half of the Fisher information, from K derivatives (B, H, W) of the photons."""
+        weight = self.masked((self.expected + variance).reciprocal())
+        slope = torch.stack(slopes, 1).flatten(2)
+        return (slope * weight.flatten(1).unsqueeze(1)) @ slope.mT / 2
+
+
+def _spectrum(wave: Tensor) -> Tensor:
+    return torch.fft.fft2(wave, norm="ortho")
+
+
+def _of_spectrum(spectrum: Tensor) -> Tensor:
+    return torch.fft.ifft2(spectrum, norm="ortho")
 
 
 def _position_gradient(residual: Tensor, spectra: Tensor) -> Tensor:
@@ -168,12 +219,11 @@ def _position_gradient(residual: Tensor, spectra: Tensor) -> Tensor:
     return 4 * torch.pi * torch.stack((product.sum(-1) @ rows, product.sum(-2) @ columns), -1)
 
 
-def _position_curvature(spectra: Tensor, patches: Tensor, waves: Tensor, measured: Tensor | None) -> Tensor:
-    """(B, 2, 2) from spectra and waves (B, M, H, W) and patches (B, H, W)."""
+def _position_curvature(seen: _Detector, spectra: Tensor, patches: Tensor) -> Tensor:
+    """(B, 2, 2) from spectra of the probes (B, M, H, W) and patches (B, H, W)."""
     rows, columns = _frequency_axes(spectra.real)
-    shifted = (_to_sample(-2j * torch.pi * axis * spectra) for axis in (rows.unsqueeze(-1), columns))
-    slopes = [_photons_by(waves, _to_detector(exit_wave(probe, patches))) for probe in shifted]
-    return _curvature(waves, slopes, measured, BACKGROUND_PHOTONS)
+    shifted = (_of_spectrum(-2j * torch.pi * axis * spectra) for axis in (rows.unsqueeze(-1), columns))
+    return seen.curvature([seen.photons_by(exit_wave(probe, patches)) for probe in shifted], SOLVER_PHOTONS)
 
 
 def _strained_patches(object_: Canvas, where: Tensor, size: tuple[int, int]) -> Tensor:
@@ -190,27 +240,6 @@ def _mean_photons(amplitude: Tensor, measured: Tensor | None) -> Tensor:
         return photons.mean()
     seen = measured.expand_as(photons)
     return (photons * seen).sum() / seen.sum()
-
-
-def _robust_slope(waves: Tensor, amplitude: Tensor, measured: Tensor | None, background: Tensor) -> Tensor:
-    """(B, H, W): derivative of the loss by the expected photons, small where these are few beside a background."""
-    expected = intensity(waves)
-    slope = (expected - uncentre_zero_frequency(amplitude).square()) / (expected + background) / 2
-    return slope if measured is None else slope.masked_fill(~uncentre_zero_frequency(measured), 0)
-
-
-def _photons_by(waves: Tensor, change: Tensor) -> Tensor:
-    """(B, H, W): derivative of the photons, from waves and their derivative (B, M, H, W)."""
-    return 2 * (waves.conj() * change).real.sum(1)
-
-
-def _curvature(waves: Tensor, slopes: list[Tensor], measured: Tensor | None, background: Tensor | float) -> Tensor:
-    """(B, K, K): half of the Fisher information, from K derivatives (B, H, W) of the photons."""
-    weight = (intensity(waves) + background).reciprocal()
-    if measured is not None:
-        weight = weight.masked_fill(~uncentre_zero_frequency(measured), 0)
-    slope = torch.stack(slopes, 1).flatten(2)
-    return (slope * weight.flatten(1).unsqueeze(1)) @ slope.mT / 2
 
 
 def _frequency_axes(like: Tensor) -> tuple[Tensor, Tensor]:

@@ -16,7 +16,7 @@ from ptychopinn.data.frame import Frame, check_one_image
 from ptychopinn.data.reconstruction import Reconstruction, metadata_of
 from ptychopinn.generators import GroupView, Unrolled
 from ptychopinn.models import PatchModel
-from ptychopinn.physics import FarField, detect_patches, extract_patches
+from ptychopinn.physics import extract_patches
 from ptychopinn.reconstruction.stitch import ScanStitcher
 from ptychopinn.reconstruction.unrolled import ScanScene
 
@@ -63,7 +63,7 @@ def predict_and_stitch(
     Raises:
         ScanError: the patterns do not make one image; see `check_one_image`.
     """
-    check_one_image(tensors.scan)
+    check_one_image(tensors.scan, model.config.propagation)
     model.eval()
     stitcher = ScanStitcher(tensors.scan, config, tensors.device)
     predict_s = stitch_s = 0.0
@@ -137,8 +137,7 @@ def _rising(progress: Progress | None) -> Progress:
 
 def scan_positions(model: PatchModel, tensors: ScanTensors, batch: Batch) -> Tensor:
     """Positions (B, G, 2) in the object frame at which the model's patches lie."""
-    whole = tensors.whole_px[batch.index]
-    return whole + batch.remainder_px if model.config.subpixel == "bilinear" else whole
+    return model.physics.place(tensors.whole_px[batch.index], batch.remainder_px)
 
 
 def _result(model: PatchModel, tensors: ScanTensors, stitcher: ScanStitcher) -> Reconstruction:
@@ -206,7 +205,7 @@ def expected_counts(
         view = model.view(batch)
         positions = scan_positions(model, tensors, batch)[:, 0] - origin
         patches = extract_patches(object_, positions, (size, size))
-        expected.append(detect_patches(patches, view.probes[:, 0], FarField()).cpu())
+        expected.append(model.physics.photons(patches, view.probes[:, 0]).cpu())
     return torch.cat(expected)
 
 

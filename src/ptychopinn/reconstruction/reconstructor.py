@@ -118,7 +118,7 @@ def prediction_groups(scan: Scan, recipe: Recipe) -> NDArray[np.int64]:
 
 def _check_fits(scan: Scan, trained: TrainedModel) -> None:
     """Refuse a scan that a trained model cannot reconstruct."""
-    check_one_image(scan)
+    check_one_image(scan, trained.recipe.model.propagation)
     size = trained.fitted.pattern_size
     if size != scan.pattern_size:
         raise BundleError(

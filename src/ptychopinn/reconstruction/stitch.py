@@ -79,7 +79,7 @@ class ScanStitcher:
     def __init__(self, scan: Scan, config: ReconstructionConfig, device: torch.device | str = "cpu") -> None:
         self._scan = scan
         self._config = config
-        self._windows = Frame.of_positions(np.floor(scan.positions_px + 0.5).astype(np.int64), scan.pattern_size)
+        self._windows = Frame.of_positions(scan.positions_px, scan.pattern_size)
         central = config.weight == "central"
         self._main = Stitcher(self._windows, device)
         self._central = Stitcher(self._windows, device) if central else None

@@ -65,8 +65,7 @@ class ScanScene:
 
     def _at(self, index: Tensor, remainder_px: Tensor) -> Tensor:
         """Positions on the canvas."""
-        whole = self._tensors.whole_px[index] - self._origin
-        return whole + remainder_px if self._model.config.subpixel == "bilinear" else whole
+        return self._model.physics.place(self._tensors.whole_px[index] - self._origin, remainder_px)
 
     def _sum(self, patch_of: Callable[[GroupView, Tensor], Tensor], dtype: torch.dtype) -> Tensor:
         total = torch.zeros(self.frame.shape, dtype=dtype, device=self._tensors.device)

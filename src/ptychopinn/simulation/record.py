@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ptychopinn.data.device import choose_device
-from ptychopinn.physics import DiffractionModel, check_inside, count_photons, extract_patches, split_position
+from ptychopinn.physics import DiffractionModel, Propagator, check_inside, count_photons, extract_patches
 
 Counts = NDArray[np.uint16 | np.uint32 | np.uint64]
 
@@ -36,6 +36,7 @@ def record_patterns(
     *,
     batch_size: int | None = None,
     device: str = "cpu",
+    propagator: Propagator | None = None,
 ) -> Counts | NDArray[np.float32]:
     """Patterns of any object and probe, (N, H, W), photons, zero frequency at (H//2, W//2).
 
@@ -50,6 +51,7 @@ def record_patterns(
             records the expected counts, float32.
         batch_size: patterns computed at once; by default what suits the device.
         device: auto, cpu, cuda, cuda:1. A GPU draws other counts than a CPU, of the same distribution.
+        propagator: sample to detector; far field by default.
 
     Raises:
         PtychoPINNError: a patch leaves the object.
@@ -67,7 +69,9 @@ def record_patterns(
         detect = _on_host if on_host or _brightest(object_, probe) > BRIGHTEST_ON_GPU else _on_device
         detectors = [partial(detect, stream) for stream in (rng, *rng.spawn(len(runs) - 1))]
     with ThreadPoolExecutor(torch.get_num_threads() if on_host else 1) as pool:
-        recorded = list(pool.map(partial(_record, canvas, modes, size), runs, detectors))
+        recorded = list(
+            pool.map(partial(_record, DiffractionModel("probe", propagator), canvas, modes, size), runs, detectors)
+        )
     return np.concatenate(recorded)  # takes the widest type of the runs
 
 
@@ -79,20 +83,25 @@ def object_patches(
     Raises:
         PtychoPINNError: a window leaves the object.
     """
-    whole, _ = split_position(torch.from_numpy(positions_px))
+    whole, _ = DiffractionModel("probe").split(torch.from_numpy(positions_px))
     return extract_patches(torch.from_numpy(object_), whole, (size, size)).numpy()
 
 
 def _record(
-    object_: Tensor, probe: Tensor, size: int, positions_px: Tensor, detect: Callable[[Tensor], NDArray[Any]]
+    model: DiffractionModel,
+    object_: Tensor,
+    probe: Tensor,
+    size: int,
+    positions_px: Tensor,
+    detect: Callable[[Tensor], NDArray[Any]],
 ) -> NDArray[Any]:
     """One run of patterns, `size` at once, as they are detected."""
-    return np.concatenate([detect(expected) for expected in _expected(object_, probe, positions_px.split(size))])
+    expected = _expected(model, object_, probe, positions_px.split(size))
+    return np.concatenate([detect(photons) for photons in expected])
 
 
 @torch.inference_mode()
-def _expected(object_: Tensor, probe: Tensor, batches: tuple[Tensor, ...]) -> Iterator[Tensor]:
-    model = DiffractionModel()
+def _expected(model: DiffractionModel, object_: Tensor, probe: Tensor, batches: tuple[Tensor, ...]) -> Iterator[Tensor]:
     for positions_px in batches:
         yield model(object_, positions_px, probe)
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from ptychopinn.config import RefineConfig
@@ -20,7 +19,7 @@ from ptychopinn.data.scan import Scan
 from ptychopinn.errors import PtychoPINNError
 from ptychopinn.losses import data_loss
 from ptychopinn.physics import DiffractionModel, check_inside
-from ptychopinn.physics.gradients import Estimate, Subpixel
+from ptychopinn.physics.gradients import Estimate
 from ptychopinn.solver.constraints import named_constraints
 from ptychopinn.solver.penalties import penalties_of
 from ptychopinn.solver.solver import Solver
@@ -50,7 +49,7 @@ class Refined:
 
 def flat_start(scan: Scan, probe: Tensor) -> Reconstruction:
     """An object of 1 everywhere, under a probe (M, H, W) in sqrt(photons), at the positions of a scan."""
-    windows = Frame.of_scan(scan, Frame.of_positions(_whole(scan.positions_px), scan.pattern_size))
+    windows = Frame.of_scan(scan, Frame.of_positions(scan.positions_px, scan.pattern_size))
     return Reconstruction(
         object_=np.ones(windows.shape, np.complex64),
         coverage=np.ones(windows.shape, np.float32),
@@ -84,7 +83,7 @@ def refine(
     tensors: ScanTensors,
     config: RefineConfig,
     *,
-    subpixel: Subpixel = "probe",
+    model: DiffractionModel | None = None,
     min_coverage: float = 1e-2,
     on_iteration: IterationHook | None = None,
 ) -> Refined:
@@ -94,7 +93,7 @@ def refine(
         start: the object, the probe and the positions to begin with.
         tensors: the scan, on the device that computes; its positions are not used.
         config: what is refined, how often, and with which steps.
-        subpixel: as in `DiffractionModel`.
+        model: of the patterns; the far field with shifted probes by default.
         min_coverage: where the placed intensity is below this part of its maximum the object counts as not covered.
         on_iteration: called after every iteration.
 
@@ -106,9 +105,10 @@ def refine(
         ScanError: the patterns do not make one image; see `check_one_image`.
         PtychoPINNError: the iterations diverged.
     """
-    check_one_image(tensors.scan)
+    model = model or DiffractionModel()
+    check_one_image(tensors.scan, model.propagator.name)
     frame = _frame(start, config)
-    solver = Solver(_estimate(start, frame, tensors.device), tensors, config, subpixel)
+    solver = Solver(_estimate(start, frame, tensors.device), tensors, config, model)
     started = time.perf_counter()
     deviance: list[float] = []
     for iteration in range(config.iterations):
@@ -124,24 +124,20 @@ def refine(
 
 @torch.inference_mode()
 def photons_of(
-    image: Reconstruction, tensors: ScanTensors, subpixel: Subpixel = "probe", batch_size: int = 64
+    image: Reconstruction, tensors: ScanTensors, model: DiffractionModel | None = None, batch_size: int = 64
 ) -> Tensor:
-    """Photons (N, H, W), on the CPU, that an image predicts with its own probe and positions."""
-    frame = Frame.of_positions(_whole(image.positions_px), image.probe.shape[-1], margin=2)
+    """Photons (N, H, W), on the CPU, that an image predicts with its own probe and positions under a model."""
+    frame = Frame.of_positions(image.positions_px, image.probe.shape[-1], margin=2)
     estimate = _estimate(image, frame, tensors.device)
-    model = DiffractionModel(subpixel)
+    model = model or DiffractionModel()
     batches = estimate.positions_px.split(batch_size)
     return torch.cat([model(estimate.object_, positions, estimate.probe).cpu() for positions in batches])
-
-
-def _whole(positions_px: NDArray[np.float64]) -> NDArray[np.int64]:
-    return np.floor(positions_px + 0.5).astype(np.int64)
 
 
 def _frame(start: Reconstruction, config: RefineConfig) -> Frame:
     """A canvas that holds every window, wherever its position may move."""
     room = math.ceil(config.positions_limit_px) if config.positions else 0
-    return Frame.of_positions(_whole(start.positions_px), start.probe.shape[-1], margin=2 + room)
+    return Frame.of_positions(start.positions_px, start.probe.shape[-1], margin=2 + room)
 
 
 def _estimate(start: Reconstruction, frame: Frame, device: torch.device) -> Estimate:

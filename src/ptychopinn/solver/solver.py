@@ -9,8 +9,8 @@ from torch import Tensor
 from ptychopinn.config import RefineConfig
 from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.losses import data_loss
-from ptychopinn.physics import intensity, place_patches, split_position
-from ptychopinn.physics.gradients import Estimate, Gradients, Subpixel, gradients
+from ptychopinn.physics import DiffractionModel, intensity, place_patches, split_position
+from ptychopinn.physics.gradients import Estimate, Gradients, gradients
 from ptychopinn.solver.constraints import constraints_of
 from ptychopinn.solver.distortion import DistortionStep
 from ptychopinn.solver.penalties import EstimatedMaterial, ObjectPenalty, penalties_of
@@ -29,18 +29,16 @@ class Solver:
         estimate: object, probe and positions to begin with.
         tensors: patterns, on the device of the estimate.
         config: what is refined and how.
-        subpixel: as in `DiffractionModel`.
+        model: of the patterns.
 
     Raises:
         ConfigError: the recipe names a loss, penalty or constraint that nobody registered.
     """
 
-    def __init__(
-        self, estimate: Estimate, tensors: ScanTensors, config: RefineConfig, subpixel: Subpixel = "probe"
-    ) -> None:
+    def __init__(self, estimate: Estimate, tensors: ScanTensors, config: RefineConfig, model: DiffractionModel) -> None:
         self._tensors = tensors
         self._config = config
-        self._subpixel = subpixel
+        self._model = model
         self._loss = data_loss(config.loss)
         self._penalties = penalties_of(config)
         self._distortion = DistortionStep(estimate.positions_px, config)
@@ -75,7 +73,7 @@ class Solver:
         state.power = power
         for constraint in self._constraints:
             constraint.apply(state)
-        return 4 * loss / self._pixels()
+        return 4 * loss / self._tensors.measured_pixels()
 
     def _batches(self) -> Iterator[Tensor]:
         count = len(self._tensors)
@@ -85,24 +83,16 @@ class Solver:
 
     def _gradients(self, index: Tensor) -> Gradients:
         tensors, state = self._tensors, self.state
-        measured = tensors.measured
         return gradients(
+            self._model,
             state.estimate,
             index,
             tensors.amplitude[index].to(state.power.dtype),
-            measured[index] if measured is not None and measured.ndim == 3 else measured,
+            tensors.measured_of(index),
             loss=self._loss.value_and_slope,
-            subpixel=self._subpixel,
             positions_curvature=state.stage.positions,
             strain=state.stage.distortion,
         )
-
-    def _pixels(self) -> float | Tensor:
-        """Measured pixels of all patterns."""
-        tensors = self._tensors
-        if tensors.measured is None:
-            return tensors.amplitude.numel()
-        return tensors.measured.sum() * (1 if tensors.measured.ndim == 3 else len(tensors))
 
 
 def updates_of(config: RefineConfig, penalties: list[ObjectPenalty]) -> list[Update]:
@@ -116,7 +106,7 @@ def updates_of(config: RefineConfig, penalties: list[ObjectPenalty]) -> list[Upd
 
 
 def placed_power(estimate: Estimate, batch_size: int) -> Tensor:
-    """(Y, X), photons: the probe's intensity placed at all positions, a batch at a time."""
+    """(Y, X), photons: the probe's intensity placed at the pixels nearest to all positions, a batch at a time."""
     power = intensity(estimate.probe)
     shape = (estimate.object_.shape[-2], estimate.object_.shape[-1])
     total = torch.zeros(shape, dtype=power.dtype, device=power.device)

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from ptychopinn.data.device import choose_device
-from ptychopinn.data.frame import Frame, check_one_image
+from ptychopinn.data.frame import Frame, check_one_image, nearest_pixel
 from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.data.scan import Scan
 from ptychopinn.errors import ConfigError
@@ -64,7 +64,7 @@ def solve_with_ptychi(
     if not has_ptychi():
         raise ConfigError("pty-chi cannot be imported; pip install ptychi")
     check_one_image(scan)
-    whole = np.floor(scan.positions_px + 0.5).astype(np.int64)
+    whole = nearest_pixel(scan.positions_px)
     windows = Frame.of_positions(whole, scan.pattern_size, margin=2)
     options = _options(epochs, seed, choose_device(device))
     options.probe_options.optimizable = fit_probe

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 import torch
@@ -23,19 +22,11 @@ from ptychopinn.metrics.collapse import (
     may_be_flat,
 )
 from ptychopinn.metrics.contrast import image_contrast, split_object
-from ptychopinn.physics import (
-    FarField,
-    detect_patches,
-    extract_patches,
-    intensity,
-    place_patches,
-    shifted_probes,
-    split_position,
-)
+from ptychopinn.physics import DiffractionModel, extract_patches, intensity, place_patches
+from ptychopinn.physics.likelihood import stable_root
 
 logger = logging.getLogger("ptychopinn.collapse")
 """A logger of its own: commands say at their end what it warns of."""
-Subpixel = Literal["probe", "bilinear"]
 FEWEST_PATTERNS = 8
 """Below this there are too few patterns to compare."""
 BATCH = 32
@@ -58,27 +49,23 @@ class _Case:
     """(M, H, W), sqrt(photons)."""
     positions_px: Tensor
     """(N, 2), in that frame."""
-    bilinear: bool
-    """Whether the object is sampled between pixels, instead of moving the probe."""
+    model: DiffractionModel
 
     @classmethod
-    def of(cls, tensors: ScanTensors, image: Reconstruction, subpixel: Subpixel) -> "_Case":
+    def of(cls, tensors: ScanTensors, image: Reconstruction, model: DiffractionModel) -> "_Case":
         """With the probe and the positions of an image."""
-        nearest = np.floor(image.positions_px + 0.5).astype(np.int64)
-        frame = Frame.of_positions(nearest, tensors.pattern_size, margin=2)
+        frame = Frame.of_positions(image.positions_px, tensors.pattern_size, margin=2)
         positions = torch.from_numpy((image.positions_px - np.asarray(frame.origin_px)).astype(np.float32))
         probe = torch.from_numpy(image.probe)
-        return cls(tensors, frame, probe.to(tensors.device), positions.to(tensors.device), subpixel == "bilinear")
+        return cls(tensors, frame, probe.to(tensors.device), positions.to(tensors.device), model)
 
     def batches(self, index: NDArray[np.int64]) -> Iterator["_Beams"]:
         """What `index` selects, some patterns at a time."""
-        measured = self.tensors.measured
-        for rows in torch.from_numpy(index).to(self.tensors.device).split(BATCH):
-            seen = measured[rows] if measured is not None and measured.ndim == 3 else measured
-            whole, remainder = split_position(self.positions_px[rows])
-            if self.bilinear:
-                whole, remainder = self.positions_px[rows], torch.zeros_like(remainder)
-            yield _Beams(self.tensors.amplitude[rows].square(), seen, shifted_probes(self.probe, remainder)[0], whole)
+        tensors = self.tensors
+        for rows in torch.from_numpy(index).to(tensors.device).split(BATCH):
+            where, shift = self.model.split(self.positions_px[rows])
+            probes = self.model.probes(self.probe, shift)
+            yield _Beams(self.model, tensors.amplitude[rows].square(), tensors.measured_of(rows), probes, where)
 
     def light(self, index: NDArray[np.int64]) -> Tensor:
         """(Y, X) photons that fell on each pixel."""
@@ -92,6 +79,7 @@ class _Case:
 class _Beams:
     """P patterns with the beams that made them."""
 
+    model: DiffractionModel
     counts: Tensor
     """(P, H, W), photons."""
     measured: Tensor | None
@@ -106,7 +94,7 @@ class _Beams:
         size = (self.probes.shape[-2], self.probes.shape[-1])
         positions = self.positions_px.expand(len(objects), *self.positions_px.shape)
         probes = self.probes.expand(len(objects), *self.probes.shape)
-        return _masked(detect_patches(extract_patches(objects, positions, size), probes, FarField()), self.measured)
+        return _masked(self.model.photons(extract_patches(objects, positions, size), probes), self.measured)
 
     def difference(self, expected: Tensor) -> Tensor:
         """Difference of the stable roots of photons (..., P, H, W) and counts, 0 at bad pixels."""
@@ -133,7 +121,7 @@ def contrast_and_coverage(image: Reconstruction) -> dict[str, float]:
     }
 
 
-def judge(tensors: ScanTensors, image: Reconstruction, subpixel: Subpixel = "probe") -> Collapse:
+def judge(tensors: ScanTensors, image: Reconstruction, model: DiffractionModel | None = None) -> Collapse:
     """Contrast and coverage of an image, and whether its amplitude, its phase or all of it has collapsed; also logged.
 
     An image without structure is called collapsed only if the patterns differ from each other by more than counting
@@ -143,7 +131,7 @@ def judge(tensors: ScanTensors, image: Reconstruction, subpixel: Subpixel = "pro
     Args:
         tensors: the patterns.
         image: what was made of them, with its probe and positions.
-        subpixel: as in `model.subpixel`.
+        model: of the patterns; the far field with shifted probes by default.
     """
     shown = contrast_and_coverage(image)
     contrast, coverage = (shown["contrast_amplitude"], shown["contrast_phase_rad"]), shown["coverage"]
@@ -151,7 +139,7 @@ def judge(tensors: ScanTensors, image: Reconstruction, subpixel: Subpixel = "pro
     evidence: Evidence | None = None
     wanted: tuple[str, ...] = ()
     if len(tensors) >= FEWEST_PATTERNS and np.abs(image.object_).any():
-        evidence, wanted = _examined(_Case.of(tensors, image, subpixel), image)
+        evidence, wanted = _examined(_Case.of(tensors, image, model or DiffractionModel()), image)
     found = collapse_of(contrast, coverage, evidence, wanted)
     if found.message is not None:
         logger.warning(found.message)
@@ -187,9 +175,9 @@ def _tensor(object_: NDArray[np.complexfloating], case: _Case) -> Tensor:
 def _counts(tensors: ScanTensors, index: slice) -> tuple[Tensor, Tensor]:
     """Counts (P, H, W) of some patterns, 0 at bad pixels, and 1 where they were measured; double precision."""
     counts = tensors.amplitude[index].double().square()
-    if tensors.measured is None:
+    mask = tensors.measured_of(index)
+    if mask is None:
         return counts, torch.ones_like(counts)
-    mask = tensors.measured[index] if tensors.measured.ndim == 3 else tensors.measured
     return _masked(counts, mask), mask.expand(counts.shape).double()
 
 
@@ -244,11 +232,6 @@ def _scales(case: _Case, objects: Tensor, index: NDArray[np.int64]) -> Tensor:
         counted += _masked(beams.counts, beams.measured).sum(dtype=torch.float64)
         modelled += beams.expected(objects).sum((-3, -2, -1), dtype=torch.float64)
     return (counted / modelled.clamp_min(1e-30)).float()
-
-
-def stable_root(counts: Tensor) -> Tensor:
-    """Anscombe's root sqrt(k + 3/8), whose counting noise is about 1/2 at any count."""
-    return (counts + 0.375).sqrt()
 
 
 def _masked(values: Tensor, measured: Tensor | None) -> Tensor:

@@ -100,7 +100,7 @@ def prepare(scan: Scan | Sequence[Scan], recipe: Recipe) -> Prepared:
 
 
 def _part(scan: Scan, recipe: Recipe, rng: np.random.Generator, device: torch.device) -> Part:
-    check_one_image(scan)
+    check_one_image(scan, recipe.model.propagation)
     scan = subsample(scan, recipe.data.n_patterns, recipe.data.subsampling, rng)
     train_groups, validation_groups = split_groups(scan, recipe)
     if needs_labels(recipe.model):

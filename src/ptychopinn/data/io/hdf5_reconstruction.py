@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ptychopinn.data.frame import nearest_pixel
 from ptychopinn.data.geometry import is_square
 from ptychopinn.data.io.entries import split_entries
 from ptychopinn.data.io.hdf5_parts import Hdf5Parts
@@ -63,7 +64,7 @@ def _lit(probe: NDArray[Any], positions: NDArray[np.float64], shape: tuple[int, 
     power = np.square(np.abs(probe), dtype=np.float64).sum(axis=0)
     light = np.zeros(shape)
     height, width = power.shape
-    for y, x in np.floor(positions + 0.5).astype(np.int64) - [height // 2, width // 2]:
+    for y, x in nearest_pixel(positions) - [height // 2, width // 2]:
         rows, columns = slice(max(y, 0), max(y + height, 0)), slice(max(x, 0), max(x + width, 0))
         part = light[rows, columns]
         part += power[max(-y, 0) :, max(-x, 0) :][: part.shape[0], : part.shape[1]]

@@ -13,6 +13,7 @@ from ptychopinn.data.io.metric_frame import metric_frame
 from ptychopinn.data.io.nominal import completed
 from ptychopinn.data.io.own import write_own, write_scan_extras
 from ptychopinn.data.io.rules import position_offset_px
+from ptychopinn.data.masks import has_own_masks
 from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.data.scan import Scan
 
@@ -30,7 +31,7 @@ def write_training_file(scan: Scan, path: str | Path) -> Path:
     known = completed(scan.pixel_size_m, scan.geometry, scan.pattern_size)
     object_, origin = _object_of(scan)
     centres = scan.positions_px - origin - position_offset_px(scan.pattern_size, "centre", {}, True, "")
-    each = scan.bad_pixels if scan.bad_pixels is not None and scan.bad_pixels.ndim == 3 else None
+    each = scan.bad_pixels if has_own_masks(scan.bad_pixels) else None
     with create_hdf5(path) as file:
         write_counts(file, "patterns", scan)
         for name, values in {"bad_pixels": _one_mask(scan), "probe": scan.probe, "object": object_}.items():
@@ -102,7 +103,7 @@ def _one_mask(scan: Scan) -> NDArray[np.bool_]:
     bad = scan.bad_pixels
     if bad is None:
         return np.zeros(scan.patterns.shape[1:], np.bool_)
-    return np.logical_or.reduce(bad, axis=0) if bad.ndim == 3 else bad
+    return np.logical_or.reduce(bad, axis=0) if has_own_masks(bad) else bad
 
 
 def _product_attributes(image: Reconstruction, energy_eV: float, distance_m: float, comment: str) -> dict[str, Any]:

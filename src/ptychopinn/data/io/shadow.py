@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ptychopinn.data.io.hdf5_parts import Hdf5Parts
+from ptychopinn.data.masks import masks_of
 
 PAIRS = 64
 """Neighbouring patterns that are compared first."""
@@ -127,7 +128,7 @@ def _measured(
     for frame, row in zip(frames, rows, strict=True):
         counts = patterns[row].astype(np.float64)
         if usable and bad_pixels is not None:
-            counts[bad_pixels[row] if bad_pixels.ndim == 3 else bad_pixels] = 0
+            counts[masks_of(bad_pixels, row)] = 0
         blocks = counts[: height * bins, : width * bins].reshape(height, bins, width, bins)
         frame[:] = blocks.sum(axis=(1, 3))
     return frames
