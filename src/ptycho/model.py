@@ -132,9 +132,7 @@ class TrainedModel:
 
     def _groups(self, index: NDArray[np.int64], whole: bool) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Groups (n, G) that the network is given, and (B, C), which of their n * G patches stands where."""
-        from ptychopinn.generators import stages_of
-
-        if not whole and stages_of(self.recipe.model.generator):
+        if not whole and self.network.generator.scene_solver is not None:
             return index, np.arange(index.size).reshape(index.shape)
         if self.recipe.model.generator.grouping == "single":
             members, place = np.unique(index, return_inverse=True)

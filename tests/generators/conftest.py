@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from ptychopinn.config import GeneratorConfig
-from ptychopinn.generators import Generator, GroupView
+from ptychopinn.generators import GroupView, SinglePass
 from ptychopinn.physics import DiffractionModel, shifted_probes
 
 
@@ -41,13 +41,13 @@ def make_view() -> Callable[..., GroupView]:
 
 
 @pytest.fixture
-def make_generator() -> Callable[..., Generator]:
+def make_generator() -> Callable[..., SinglePass]:
     """A generator whose last layer has random weights, as after some training."""
 
-    def build(group_size: int = 4, precision: torch.dtype = torch.float32, **settings: object) -> Generator:
+    def build(group_size: int = 4, precision: torch.dtype = torch.float32, **settings: object) -> SinglePass:
         torch.manual_seed(4)
         config = GeneratorConfig(**{"width": 4, "levels": 2, **settings})
-        generator = Generator(config, group_size, precision)
+        generator = SinglePass(config, group_size, precision)
         nn.init.normal_(generator.network.head.weight, std=0.1)
         return generator
 

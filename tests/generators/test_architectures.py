@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from ptychopinn.config import GeneratorConfig
-from ptychopinn.generators import Generator, GroupView, architectures, resolve
+from ptychopinn.generators import GroupView, SinglePass, architectures, resolve
 from ptychopinn.generators.registry import Composition
 
 NAMES = [name for name in architectures() if isinstance(resolve(name), Composition)]
@@ -69,7 +69,7 @@ def test_bfloat16_stays_near_float32(name: str, make_view: Callable[..., GroupVi
     patches = []
     for precision in (torch.float32, torch.bfloat16):
         torch.manual_seed(4)
-        generator = Generator(config, 4, precision)
+        generator = SinglePass(config, 4, precision)
         nn.init.normal_(generator.network.head.weight, std=0.1)
         patches.append(generator(view))
     exact, rough = patches

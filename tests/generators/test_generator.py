@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from ptychopinn.config import GeneratorConfig
-from ptychopinn.generators import INPUTS, Generator, GroupView
+from ptychopinn.generators import INPUTS, GroupView, SinglePass
 
 MakeView = Callable[..., GroupView]
-MakeGenerator = Callable[..., Generator]
+MakeGenerator = Callable[..., SinglePass]
 
 
 def patterns_of(view: GroupView, order: list[int]) -> GroupView:
@@ -22,7 +22,7 @@ def patterns_of(view: GroupView, order: list[int]) -> GroupView:
 
 @pytest.mark.parametrize(("kind", "grouping"), list(product(INPUTS, ["single", "stacked"])))
 def test_the_first_patches_are_exactly_one(make_view: MakeView, kind: str, grouping: str) -> None:
-    generator = Generator(GeneratorConfig(input=kind, grouping=grouping, width=2, levels=1), 4)
+    generator = SinglePass(GeneratorConfig(input=kind, grouping=grouping, width=2, levels=1), 4)
     patches = generator(make_view(size=15))
     assert patches.dtype == torch.complex64
     assert torch.equal(patches, torch.ones(2, 4, 15, 15, dtype=torch.complex64))

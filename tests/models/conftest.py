@@ -23,12 +23,17 @@ MakeModel = Callable[..., PatchModel]
 class Oracle(nn.Module):
     """Returns given patches, whatever the patterns are."""
 
+    scene_solver = None
+
     def __init__(self, patches: Tensor) -> None:
         super().__init__()
         self.patches = nn.Parameter(patches)
 
     def forward(self, view: GroupView) -> Tensor:
         return self.patches.expand(*view.amplitude.shape)
+
+    def stage_patches(self, view: GroupView) -> list[Tensor]:
+        return [self(view)]
 
 
 @cache

@@ -19,6 +19,8 @@ from ptychopinn.physics import extract_patches
 class Recital(nn.Module):
     """Returns given patches one batch after the other, over and over, whatever the patterns are."""
 
+    scene_solver = None
+
     def __init__(self, patches: Tensor) -> None:
         super().__init__()
         self._patches = patches

@@ -13,7 +13,7 @@ import torch
 from ptychopinn.config import Recipe, SimulationConfig
 from ptychopinn.data import Scan
 from ptychopinn.data.dataset import Batch
-from ptychopinn.generators import GroupView
+from ptychopinn.generators import GroupView, build_generator
 from ptychopinn.simulation import simulate
 from ptychopinn.training import fit, prepare
 from ptychopinn.training.watch import LARGEST_SHARE, PATTERNS, TRAINING_PASSES, Watch, _interval
@@ -41,8 +41,9 @@ def test_looks_take_at_most_their_share_of_the_work(
 def test_an_unrolled_generator_is_looked_at_less_often(make_recipe: MakeRecipe) -> None:
     """A look costs it nearly as much as training does."""
     groups = np.zeros((640, 4), dtype=np.int64)
+    recipes = [make_recipe(f"model.generator.architecture={name}") for name in ("cnn", "unrolled")]
     usual, unrolled = (
-        _interval(128, [groups], make_recipe(f"model.generator.architecture={name}")) for name in ("cnn", "unrolled")
+        _interval(128, [groups], recipe, build_generator(recipe.model.generator, 4)) for recipe in recipes
     )
     assert 128 / unrolled <= LARGEST_SHARE * 640 < 128 / usual
 

@@ -1,11 +1,12 @@
 """Networks from patterns to complex object patches."""
 
-from ptychopinn.generators.base import GroupView
-from ptychopinn.generators.generator import Generator
+from ptychopinn.generators.base import Generator, GroupView, Scene, SceneSolver
+from ptychopinn.generators.build import build_generator
 from ptychopinn.generators.inputs import INPUTS, Input
 from ptychopinn.generators.outputs import OUTPUTS, Output
 from ptychopinn.generators.registry import architectures, compose, parts, register, register_part, resolve
-from ptychopinn.generators.unrolled import GroupScene, Scene, Unrolled, changed_patches, stages_of
+from ptychopinn.generators.single_pass import SinglePass
+from ptychopinn.generators.unrolled import GroupScene, Unrolled, changed_patches, stages_of
 
 __all__ = [
     "INPUTS",
@@ -16,8 +17,11 @@ __all__ = [
     "Input",
     "Output",
     "Scene",
+    "SceneSolver",
+    "SinglePass",
     "Unrolled",
     "architectures",
+    "build_generator",
     "changed_patches",
     "compose",
     "parts",

@@ -1,13 +1,15 @@
-"""What a generator is given, and what all of them keep."""
+"""What a generator is given, and what is asked of it."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
 from ptychopinn.physics import DiffractionModel, amplitude, intensity
-from ptychopinn.typing import Mask, Patterns, Positions, Probe
+from ptychopinn.typing import Canvas, Mask, Patches, Patterns, Positions, Probe
 
 
 @dataclass(frozen=True)
@@ -62,8 +64,32 @@ class GroupView:
         )
 
 
-class NormalisedInput(nn.Module):
-    """Base of generators: keeps the statistics that their networks' input is normalised by."""
+class Scene(Protocol):
+    """Patterns that see one canvas: a group in training, a whole scan in reconstruction."""
+
+    @property
+    def weight(self) -> Tensor:
+        """W, (B, Y, X), photons on each pixel of the object."""
+
+    def back_project(self, canvas: Canvas) -> Canvas:
+        """The steps of PIE of all patterns for an object (B, Y, X), placed and summed, (B, Y, X), photons."""
+
+
+class SceneSolver(Protocol):
+    """Solves for the object of all patterns of a scene at once."""
+
+    def canvases(self, scene: Scene, first_steps: int | None = None) -> list[Canvas]:
+        """The objects (B, Y, X) that its stages end with; `first_steps` replaces the physics steps of the first."""
+
+    def passes(self, first_steps: int | None = None) -> int:
+        """How often `canvases` back-projects the patterns of a scene."""
+
+
+class Generator(nn.Module, ABC):
+    """From groups of patterns to complex patches of the object; keeps the statistics of its networks' input.
+
+    Models, prediction and training ask these questions and never for a class.
+    """
 
     input_mean: Tensor
     input_deviation: Tensor
@@ -72,6 +98,27 @@ class NormalisedInput(nn.Module):
         super().__init__()
         self.register_buffer("input_mean", torch.zeros(()))
         self.register_buffer("input_deviation", torch.ones(()))
+
+    @property
+    @abstractmethod
+    def scene_solver(self) -> SceneSolver | None:
+        """What merges the patterns of a whole scene into one object; None where patches are merged afterwards."""
+
+    @abstractmethod
+    def forward(self, view: GroupView) -> Patches:
+        """Patches (B, G, H, W), complex, on the whole-pixel grid of the positions."""
+
+    @abstractmethod
+    def stage_patches(self, view: GroupView) -> list[Patches]:
+        """The same after each stage; one item where there are no stages."""
+
+    @abstractmethod
+    def network_input(self, view: GroupView) -> Tensor:
+        """What the first network sees, normalised."""
+
+    @abstractmethod
+    def compile_networks(self) -> None:
+        """Compile every network."""
 
     def normalise_by(self, mean: float, deviation: float) -> None:
         """Freeze the statistics that the input is normalised by."""

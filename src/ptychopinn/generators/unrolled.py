@@ -19,7 +19,7 @@ Rodenburg and Faulkner 2004 (doi:10.1063/1.1823034) for PIE; Monga, Li and Eldar
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol, final
+from typing import final
 
 import torch
 from torch import Tensor, nn
@@ -27,7 +27,7 @@ from torch.nn import functional
 
 from ptychopinn.config import GeneratorConfig
 from ptychopinn.errors import ConfigError
-from ptychopinn.generators.base import GroupView, NormalisedInput
+from ptychopinn.generators.base import Generator, GroupView, Scene
 from ptychopinn.generators.registry import build_network, resolve_part
 from ptychopinn.physics import extract_patches, place_patches
 from ptychopinn.physics.gradients import amplitude_change
@@ -57,17 +57,6 @@ def stages_of(config: GeneratorConfig) -> int:
     (0, 3)
     """
     return STAGES.get(config.architecture, 0) if config.stages is None else config.stages
-
-
-class Scene(Protocol):
-    """Patterns that see one canvas: a group in training, a whole scan in reconstruction."""
-
-    @property
-    def weight(self) -> Tensor:
-        """W, (B, Y, X), photons on each pixel of the object."""
-
-    def back_project(self, canvas: Canvas) -> Canvas:
-        """`changed_patches` of all patterns for an object (B, Y, X), placed and summed."""
 
 
 @final
@@ -122,7 +111,7 @@ def solve(scene: Scene, canvas: Canvas, steps: int) -> tuple[Canvas, Canvas]:
 
 
 @final
-class Unrolled(NormalisedInput):
+class Unrolled(Generator):
     """Stages of physics and network on the canvas of a group, or of a whole scan; begins with an object of 1.
 
     No gradient passes the physics: the loss of a stage trains the network of that stage. The probe is an input and is
@@ -147,6 +136,11 @@ class Unrolled(NormalisedInput):
         self.steps = config.physics_steps
         self.network = nn.ModuleList(build_network(CANVAS_CHANNELS, channels, config) for _ in range(stages_of(config)))
         self.precision = precision
+
+    @property
+    def scene_solver(self) -> "Unrolled":
+        """This generator: its stages work on the merged object."""
+        return self
 
     def compile_networks(self) -> None:
         """Compile the network of every stage."""

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from ptychopinn.config import Recipe
 from ptychopinn.data.dataset import Batch, ScanTensors
-from ptychopinn.generators import Generator, GroupView, Unrolled, stages_of
+from ptychopinn.generators import GroupView, build_generator
 from ptychopinn.models.beam import log_of, parts_of
 from ptychopinn.models.positions import PositionShifts
 from ptychopinn.physics import DiffractionModel
@@ -30,11 +30,7 @@ class PatchModel(nn.Module, ABC):
         self.config = config
         self.physics = DiffractionModel.of(config)
         precision = getattr(torch, recipe.training.precision)
-        self.generator: Generator | Unrolled
-        if stages_of(config.generator):
-            self.generator = Unrolled(config.generator, precision)
-        else:
-            self.generator = Generator(config.generator, recipe.data.group_size, precision)
+        self.generator = build_generator(config.generator, recipe.data.group_size, precision)
         parts, unit = parts_of(probe)
         self.probe_parts = nn.Parameter(parts, requires_grad=config.probe.trainable)
         self.register_buffer("probe_unit", unit)
@@ -94,8 +90,7 @@ class PatchModel(nn.Module, ABC):
 
     def stage_patches(self, batch: Batch, view: GroupView) -> list[Tensor]:
         """Complex patches (B, G, H, W) of a batch after each stage of an unrolled generator; one item of any other."""
-        seen = self.seen(batch, view)
-        return self.generator.stage_patches(seen) if isinstance(self.generator, Unrolled) else [self.generator(seen)]
+        return self.generator.stage_patches(self.seen(batch, view))
 
     def patches(self, batch: Batch) -> Tensor:
         """Complex patches (B, G, H, W) of a batch."""

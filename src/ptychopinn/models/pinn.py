@@ -7,7 +7,7 @@ from typing import final
 from torch import Tensor
 
 from ptychopinn.data.dataset import Batch
-from ptychopinn.generators import GroupScene, GroupView, Unrolled
+from ptychopinn.generators import GroupScene, GroupView
 from ptychopinn.losses import DataLoss, Penalty, data_terms, mean_loss, penalty_terms, realspace_mae
 from ptychopinn.models.base import PatchModel
 from ptychopinn.physics import extract_patches, merge_group, power_weight
@@ -43,9 +43,10 @@ class PtychoPINN(PatchModel):
         """What each stage of an unrolled generator makes of a batch; one prediction of any other generator."""
         view = self.view(batch)
         seen = self.seen(batch, view)
-        if isinstance(self.generator, Unrolled):
-            return [self._detect_object(view, canvas) for canvas in self.generator.canvases(GroupScene(seen))]
-        return [self.detect(batch, view, self.generator(seen))]
+        solver = self.generator.scene_solver
+        if solver is None:
+            return [self.detect(batch, view, patches) for patches in self.generator.stage_patches(seen)]
+        return [self._detect_object(view, canvas) for canvas in solver.canvases(GroupScene(seen))]
 
     def detect(self, batch: Batch, view: GroupView, patches: Tensor) -> Prediction:
         """Merge patches (B, G, H, W) and take them to the detector."""

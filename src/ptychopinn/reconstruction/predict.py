@@ -14,7 +14,7 @@ from ptychopinn.config import ReconstructionConfig
 from ptychopinn.data.dataset import Batch, ScanTensors
 from ptychopinn.data.frame import Frame, check_one_image
 from ptychopinn.data.reconstruction import Reconstruction, metadata_of
-from ptychopinn.generators import GroupView, Unrolled
+from ptychopinn.generators import GroupView
 from ptychopinn.models import PatchModel
 from ptychopinn.physics import extract_patches
 from ptychopinn.reconstruction.stitch import ScanStitcher
@@ -111,13 +111,13 @@ def _patch_source(
         first_steps: physics steps of its first stage.
         tell: told the part of its passes that are done.
     """
-    generator = model.generator
-    if not isinstance(generator, Unrolled):
-        return lambda batch, view: generator(view)
-    passes = generator.passes(first_steps)
+    solver = model.generator.scene_solver
+    if solver is None:
+        return lambda batch, view: model.generator(view)
+    passes = solver.passes(first_steps)
     count = iter(range(1, passes + 1))
     scene = ScanScene(model, tensors, batch_size, None if tell is None else lambda: tell(next(count) / passes))
-    canvas = generator.canvases(scene, first_steps)[-1]
+    canvas = solver.canvases(scene, first_steps)[-1]
     _wait(tensors.device)
     return lambda batch, view: scene.patches(canvas, batch.index, batch.remainder_px)
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ptychopinn.config import Recipe
 from ptychopinn.data.dataset import ScanTensors
-from ptychopinn.generators import stages_of
+from ptychopinn.generators import Generator
 from ptychopinn.models import TrainedModel
 from ptychopinn.reconstruction import Reconstructor
 from ptychopinn.training.collapse import contrast_and_coverage
@@ -39,7 +39,9 @@ class Watch:
         self._recipe = start.recipe.with_overrides(["reconstruction.physics_steps=null"])
         self._model = start.model
         self._tensors, self._groups = _middle(start.parts[0], start.recipe)
-        self.interval = _interval(self._groups.size, [part.train_groups for part in start.parts], start.recipe)
+        self.interval = _interval(
+            self._groups.size, [part.train_groups for part in start.parts], start.recipe, start.model.generator
+        )
 
     def look(self, done: int, last: bool) -> dict[str, float]:
         """Columns of the history (see `contrast_and_coverage`) after `done` epochs; empty where no look is due."""
@@ -78,11 +80,11 @@ def _middle(part: Part, recipe: Recipe) -> tuple[ScanTensors, NDArray[np.int64]]
     return ScanTensors(small, part.tensors.device), index.reshape(kept.shape)
 
 
-def _interval(predicted: int, tables: list[NDArray[np.int64]], recipe: Recipe) -> int:
+def _interval(predicted: int, tables: list[NDArray[np.int64]], recipe: Recipe, generator: Generator) -> int:
     """Epochs between two looks at so many patterns."""
     trained = 0
     for table in tables:
         per_step = max(1, recipe.training.patterns_per_step // table.shape[1])
         trained += steps_in_epoch(table, per_step) * per_step * table.shape[1]
-    passes = UNROLLED_PASSES if stages_of(recipe.model.generator) else TRAINING_PASSES
+    passes = TRAINING_PASSES if generator.scene_solver is None else UNROLLED_PASSES
     return math.ceil(predicted / (LARGEST_SHARE * passes * trained))

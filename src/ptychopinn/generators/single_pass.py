@@ -1,15 +1,18 @@
-"""A generator: input, network and output put together by a recipe."""
+"""A generator that sees each pattern once: input, network and output put together by a recipe."""
+
+from typing import final
 
 import torch
 from torch import Tensor
 
 from ptychopinn.config import GeneratorConfig
-from ptychopinn.generators.base import GroupView, NormalisedInput
+from ptychopinn.generators.base import Generator, GroupView
 from ptychopinn.generators.registry import build_network, resolve_part
 
 
-class Generator(NormalisedInput):
-    """From groups of patterns to complex patches.
+@final
+class SinglePass(Generator):
+    """From groups of patterns to complex patches by one network.
 
     The network's last layer starts at zero, and every output makes an object of 1 of that: at 0 the exit wave, and
     with it every gradient, would be exactly zero.
@@ -28,6 +31,11 @@ class Generator(NormalisedInput):
         self.network = build_network(self.stack * channels, self.stack * self.channels_out, config)
         self.precision = precision
 
+    @property
+    def scene_solver(self) -> None:
+        """None: patches are merged afterwards."""
+        return None
+
     def compile_networks(self) -> None:
         """Compile the network."""
         self.network.compile()
@@ -35,6 +43,10 @@ class Generator(NormalisedInput):
     def forward(self, view: GroupView) -> Tensor:
         """Patches (B, G, H, W), complex, on the whole-pixel grid of the positions."""
         return self.patches_from(self.network_input(view))
+
+    def stage_patches(self, view: GroupView) -> list[Tensor]:
+        """The patches alone."""
+        return [self(view)]
 
     def network_input(self, view: GroupView) -> Tensor:
         """(B, G, C, H, W), normalised."""
