@@ -150,7 +150,11 @@ class ModelConfig(Section):
     positions: PositionsConfig = PositionsConfig()
     loss: LossConfig = LossConfig()
     propagation: str = "far_field"
-    """How waves travel from the sample to the detector: `far_field` (Fourier transform of the window)."""
+    """How waves travel from the sample to the detector: `far_field` (Fourier transform of the window), `near_field`
+    (Fresnel propagation, with the same pixel at the sample and at the detector), or that of an installed package."""
+    fresnel_number: float | None = Field(default=None, gt=0)
+    """For `near_field`: pixel^2 / (wavelength * distance), dimensionless, with the pixel and the effective distance at
+    the sample. By default from the geometry of the scan."""
     subpixel: Literal["probe", "bilinear"] = "probe"
     """How the fraction of a pixel in a position is applied: `probe` shifts the probe in Fourier space (exact),
     `bilinear` interpolates the object (slightly blurred)."""

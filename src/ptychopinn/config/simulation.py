@@ -53,8 +53,8 @@ class SimulationConfig(Section):
     phase_range_rad: float = Field(default=1.6, ge=0, le=6.28)
     """Difference between the largest and the smallest phase, rad; the range is centred on 0."""
 
-    probe_kind: Literal["zone_plate", "disk", "ideal_disk", "gaussian", "zernike", "file"] = "zone_plate"
-    """Type of illumination at the sample."""
+    probe_kind: Literal["zone_plate", "disk", "ideal_disk", "gaussian", "zernike", "diffuser", "file"] = "zone_plate"
+    """Type of illumination at the sample. Use `diffuser` for near-field patterns."""
     probe_size_px: int = Field(default=64, ge=8, le=2048)
     """Rows and columns of the probe and of the patterns, px."""
     probe_file: Path | None = None
@@ -86,6 +86,13 @@ class SimulationConfig(Section):
     """Largest random displacement of a grid position along each axis, px. Used by `jittered_grid` only."""
     position_error_px: float = Field(default=0.0, ge=0)
     """RMS distance between recorded and true positions, px. Use it to test position refinement."""
+
+    energy_eV: float = Field(default=1e4, gt=0)
+    """Photon energy, eV. Used for near-field patterns only (`model.propagation=near_field`), as the next two."""
+    distance_m: float = Field(default=1.6e-3, gt=0)
+    """Distance from the sample to the detector in a parallel beam, m."""
+    pixel_m: float = Field(default=1e-7, gt=0)
+    """Pixel size of the object and of the detector, m."""
 
     photons_per_pattern: float = Field(default=1e5, gt=0, le=1e15)
     """Expected number of photons in a pattern where the object is 1."""

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ptychopinn.config import ModelConfig
 from ptychopinn.physics.fourier import to_detector, to_sample, uncentre_zero_frequency
+from ptychopinn.physics.fresnel import Fresnel
 from ptychopinn.plugins import Registry
 
 GROUP = "ptychopinn.propagators"
@@ -91,7 +92,10 @@ PropagatorFactory = Callable[[ModelConfig], Propagator]
 """Makes a propagator from the settings `model` of a recipe."""
 
 PROPAGATORS: Registry[PropagatorFactory] = Registry(
-    "propagator", {"far_field": lambda _: FarField()}, setting="model.propagation", group=GROUP
+    "propagator",
+    {FarField.name: lambda _: FarField(), Fresnel.name: Fresnel.of},
+    setting="model.propagation",
+    group=GROUP,
 )
 
 

@@ -32,6 +32,13 @@ SPOT_PX = 6.0
 """RMS diameter of the focus: what diffraction and aberrations add, in quadrature, to the defocused beam."""
 FRESNEL_NUMBER = 7.0
 """Of the pinhole: radius squared over wavelength and distance."""
+DIFFUSER_RAD = 1.5
+"""Root mean square phase of the diffuser; much less and the beam is nearly flat, much more and it aliases."""
+DIFFUSER_PX = 2.0
+"""Standard deviation of the Gaussian that smooths the diffuser: the phase then changes by less than pi from pixel to
+pixel."""
+DIFFUSER_SEED = 20
+"""Of the diffuser's random numbers."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +107,21 @@ def gaussian(beam: Beam) -> Wave:
     return np.exp(-squared / (2 * deviation) ** 2 + 1j * np.pi * 0.7 * squared / beam.size)
 
 
+def diffuser(beam: Beam) -> Wave:
+    r"""A round aperture behind a diffuser: even modulus inside a soft rim, and a random phase that varies over few pixels.
+
+    Made for the near field, where the beam falls on the detector as it is: without structure of its own every pattern
+    would tell the slow variations of the object badly. The random numbers are the same every time.
+    """
+    y, x = _centred_grid(beam.size)
+    aperture = _step(beam.diameter_px / np.sqrt(2) - np.hypot(y, x), 0.05 * beam.size)
+    rows, columns = np.fft.fftfreq(beam.size)[:, None], np.fft.fftfreq(beam.size)
+    smooth = np.exp(-2 * (np.pi * DIFFUSER_PX) ** 2 * (rows**2 + columns**2))
+    noise = np.random.default_rng(DIFFUSER_SEED).standard_normal((beam.size, beam.size))
+    phase = np.fft.ifft2(np.fft.fft2(noise) * smooth).real
+    return aperture * np.exp(1j * DIFFUSER_RAD * phase / phase.std())
+
+
 PROBES: Mapping[str, Callable[[Beam], Wave]] = MappingProxyType(
     {
         "zone_plate": zone_plate,
@@ -107,6 +129,7 @@ PROBES: Mapping[str, Callable[[Beam], Wave]] = MappingProxyType(
         "ideal_disk": ideal_disk,
         "gaussian": gaussian,
         "zernike": zernike_beam,
+        "diffuser": diffuser,
     }
 )
 """The kinds of `make_probe`: what is asked for to wave, any scale."""

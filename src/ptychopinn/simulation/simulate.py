@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ptychopinn.config.simulation import SimulationConfig
 from ptychopinn.data.scan import Scan
+from ptychopinn.physics import Propagator
 from ptychopinn.simulation.detector import draw_defects
 from ptychopinn.simulation.fields import Texture
 from ptychopinn.simulation.files import load_object, load_picture, load_positions, load_probe
@@ -22,11 +23,15 @@ OBJECT, POSITIONS, COUNTS, DEFECTS, ERRORS = range(5)
 """Streams of random numbers of an experiment."""
 
 
-def simulate(config: SimulationConfig) -> Scan:
+def simulate(config: SimulationConfig, propagator: Propagator | None = None) -> Scan:
     """Draw an object, a beam and positions, and record the patterns.
 
     The seed fixes everything, byte for byte, on one kind of device. Object, positions, counts, bad pixels and position
     errors have random numbers of their own, so that a change of the dose keeps the sample and the positions.
+
+    Args:
+        config: object, beam, positions, dose and detector.
+        propagator: sample to detector; far field by default.
 
     Returns:
         A scan in counts with the true probe and, as `object_guess`, the true object, whose element (0, 0) is
@@ -56,6 +61,7 @@ def simulate(config: SimulationConfig) -> Scan:
         labels=config.labels,
         device=config.device,
         metadata=_metadata(config),
+        propagator=propagator,
     )
 
 
@@ -72,6 +78,7 @@ def record_scan(
     labels: bool = False,
     device: str = "auto",
     metadata: Mapping[str, Any] | None = None,
+    propagator: Propagator | None = None,
 ) -> Scan:
     """Record a given object with a given probe at given positions.
 
@@ -88,13 +95,15 @@ def record_scan(
         labels: add the patch that each pattern saw, at its true position.
         device: where patterns are computed.
         metadata: what else the scan shall say.
+        propagator: sample to detector; far field by default.
 
     Raises:
         PtychoPINNError: a patch leaves the object, or no such device.
     """
     streams = np.random.default_rng(seed).spawn(5)
     size, about = probe.shape[-1], dict(metadata or {})
-    patterns = record_patterns(object_, probe, positions_px, streams[COUNTS] if poisson_noise else None, device=device)
+    rng = streams[COUNTS] if poisson_noise else None
+    patterns = record_patterns(object_, probe, positions_px, rng, device=device, propagator=propagator)
     defects = draw_defects(
         size,
         streams[DEFECTS],
