@@ -27,7 +27,7 @@ def find_problems(facts: "ScanInfo", group_size: int) -> list[str]:
 def _near_field(facts: "ScanInfo", group_size: int) -> str | None:
     if not facts.geometry.is_near_field:
         return None
-    return "The patterns are near field, which no model here fits: see docs/formats.md."
+    return "The patterns are near field; train and reconstruct with --set model.propagation=near_field."
 
 
 def _too_few(facts: "ScanInfo", group_size: int) -> str | None:

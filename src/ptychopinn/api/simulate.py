@@ -139,7 +139,7 @@ def _varied(recipe: Recipe, count: int, vary: Mapping[str, Sequence[Any]]) -> li
 
 
 def _make(recipe: Recipe, target: Path | None) -> Simulated:
-    scan = draw_scan(recipe.simulation)
+    scan = draw_scan(recipe.simulation, recipe.model)
     logger.info("simulated %d patterns of %d px", len(scan), scan.pattern_size)
     return _written(scan, target)
 

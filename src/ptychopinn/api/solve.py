@@ -14,6 +14,7 @@ from ptychopinn.config import Recipe
 from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.data.device import choose_device
 from ptychopinn.data.frame import check_one_image
+from ptychopinn.data.propagation import with_geometry
 from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.errors import ConfigError
 from ptychopinn.models import prepare_probe, scan_scale
@@ -40,6 +41,7 @@ def solve(request: Request, log: RunLog) -> Reconstructed:
     say_what_runs(recipe, request.device)
     scan = as_scan(request.scan, recipe)
     check_one_image(scan, recipe.model.propagation)
+    recipe = with_geometry(recipe, scan)
     if recipe.training.threads is not None:
         torch.set_num_threads(recipe.training.threads)
     tensors = ScanTensors(scan, choose_device(request.device))

@@ -150,11 +150,11 @@ class ModelConfig(Section):
     positions: PositionsConfig = PositionsConfig()
     loss: LossConfig = LossConfig()
     propagation: str = "far_field"
-    """How waves travel from the sample to the detector: `far_field` (Fourier transform of the window), `near_field`
-    (Fresnel propagation, with the same pixel at the sample and at the detector), or that of an installed package."""
+    """Propagation from the sample to the detector: `far_field` (Fourier transform), `near_field` (Fresnel propagation
+    with the same pixel size at the sample and at the detector), or one that a plug-in registers."""
     fresnel_number: float | None = Field(default=None, gt=0)
-    """For `near_field`: pixel^2 / (wavelength * distance), dimensionless, with the pixel and the effective distance at
-    the sample. By default from the geometry of the scan."""
+    """Fresnel number of a pixel, pixel^2 / (wavelength * distance), dimensionless, for `near_field`; in a cone beam
+    with the effective pixel and distance. Null takes it from the geometry of the scan."""
     subpixel: Literal["probe", "bilinear"] = "probe"
     """How the fraction of a pixel in a position is applied: `probe` shifts the probe in Fourier space (exact),
     `bilinear` interpolates the object (slightly blurred)."""

@@ -6,11 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ptychopinn.data.propagation import check_propagation
 from ptychopinn.data.scan import Scan
 from ptychopinn.errors import ScanError
-
-STATED = {"far_field", "near_field"}
-"""What the geometry of a scan may state as its `propagation`; other propagators are chosen by the recipe alone."""
 
 
 def nearest_pixel(positions_px: NDArray[Any]) -> NDArray[np.int64]:
@@ -95,23 +93,6 @@ def check_one_image(scan: Scan, propagation: str = "far_field") -> None:
             f"{scan.source}: no pattern lies on objectGuess, {_span(guess)}, as all are in {_span(windows)}; "
             "the rule is positions in the frame of objectGuess, so shift them, or drop objectGuess"
         )
-
-
-def check_propagation(scan: Scan, propagation: str) -> None:
-    """Refuse patterns that the propagator of a recipe cannot explain; docs/formats.md says how they are recognised.
-
-    Raises:
-        ScanError: the scan states another `propagation`.
-    """
-    stated = scan.geometry.propagation
-    if stated is None or stated == propagation or {stated, propagation} != STATED:
-        return
-    words = {"near_field": "near-field", "far_field": "far-field"}
-    raise ScanError(
-        f"{scan.source}: {words[stated]} patterns, to which a {words[propagation]} model must not be fitted "
-        f"({scan.geometry.propagation_reason}); use --set model.propagation={stated}, or if that is wrong, write them "
-        f"again with `ptychopinn convert --propagation {propagation}` and use that file"
-    )
 
 
 def _span(frame: Frame) -> str:

@@ -130,7 +130,7 @@ def checked_scan(scan: Scan) -> Scan:
     probe = checks.checked_probe(scan.probe, patterns.shape[-1], where)
     bad = checks.checked_bad_pixels(scan.bad_pixels, patterns.shape, where)
     patterns, summary = checks.checked_values(patterns, bad, scan.domain == "counts", where)
-    if zero_frequency_at_corner(summary.mean_intensity, summary.total, probe):
+    if not scan.geometry.is_near_field and zero_frequency_at_corner(summary.mean_intensity, summary.total, probe):
         raise ScanError(
             f"{where}: the zero frequency of the patterns sits at the corner of the array and not at "
             "(H//2, W//2); read the scan with --fftshift (data.fftshift=true), or without it if it was "

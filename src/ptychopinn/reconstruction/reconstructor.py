@@ -14,6 +14,7 @@ from ptychopinn.data import make_groups
 from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.data.device import choose_device
 from ptychopinn.data.frame import check_one_image
+from ptychopinn.data.propagation import with_geometry
 from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.data.scan import Scan
 from ptychopinn.errors import BundleError
@@ -119,6 +120,7 @@ def prediction_groups(scan: Scan, recipe: Recipe) -> NDArray[np.int64]:
 def _check_fits(scan: Scan, trained: TrainedModel) -> None:
     """Refuse a scan that a trained model cannot reconstruct."""
     check_one_image(scan, trained.recipe.model.propagation)
+    with_geometry(trained.recipe, scan)
     size = trained.fitted.pattern_size
     if size != scan.pattern_size:
         raise BundleError(

@@ -108,10 +108,10 @@ def gaussian(beam: Beam) -> Wave:
 
 
 def diffuser(beam: Beam) -> Wave:
-    r"""A round aperture behind a diffuser: even modulus inside a soft rim, and a random phase that varies over few pixels.
+    """A round aperture behind a diffuser: even modulus inside a soft rim, random phase that varies over a few pixels.
 
-    Made for the near field, where the beam falls on the detector as it is: without structure of its own every pattern
-    would tell the slow variations of the object badly. The random numbers are the same every time.
+    For the near field, where the image of the beam falls on the detector: fine structure in it makes patterns depend on
+    slow variations of the object too. The random numbers are the same every time.
     """
     y, x = _centred_grid(beam.size)
     aperture = _step(beam.diameter_px / np.sqrt(2) - np.hypot(y, x), 0.05 * beam.size)

@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ptychopinn.config import ModelConfig
 from ptychopinn.config.simulation import SimulationConfig
+from ptychopinn.data.geometry import FieldKind, Geometry
 from ptychopinn.data.scan import Scan
-from ptychopinn.physics import Propagator
+from ptychopinn.physics import Propagator, propagator_of
 from ptychopinn.simulation.detector import draw_defects
 from ptychopinn.simulation.fields import Texture
 from ptychopinn.simulation.files import load_object, load_picture, load_positions, load_probe
@@ -23,7 +25,7 @@ OBJECT, POSITIONS, COUNTS, DEFECTS, ERRORS = range(5)
 """Streams of random numbers of an experiment."""
 
 
-def simulate(config: SimulationConfig, propagator: Propagator | None = None) -> Scan:
+def simulate(config: SimulationConfig, model: ModelConfig | None = None) -> Scan:
     """Draw an object, a beam and positions, and record the patterns.
 
     The seed fixes everything, byte for byte, on one kind of device. Object, positions, counts, bad pixels and position
@@ -31,7 +33,8 @@ def simulate(config: SimulationConfig, propagator: Propagator | None = None) -> 
 
     Args:
         config: object, beam, positions, dose and detector.
-        propagator: sample to detector; far field by default.
+        model: its `propagation` decides how waves reach the detector; the far field by default. For any other the scan
+            states energy, distance and pixel of the configuration, which give the Fresnel number.
 
     Returns:
         A scan in counts with the true probe and, as `object_guess`, the true object, whose element (0, 0) is
@@ -48,6 +51,8 @@ def simulate(config: SimulationConfig, propagator: Propagator | None = None) -> 
     """
     object_, origin_px = sample(config)
     probe = illumination(config)
+    settings = model or ModelConfig()
+    geometry, pixel_size_m = _geometry(config, settings.propagation)
     positions = _positions(config, (object_.shape[0], object_.shape[1]), origin_px)
     return record_scan(
         object_,
@@ -61,7 +66,9 @@ def simulate(config: SimulationConfig, propagator: Propagator | None = None) -> 
         labels=config.labels,
         device=config.device,
         metadata=_metadata(config),
-        propagator=propagator,
+        propagator=_propagator(settings, geometry),
+        geometry=geometry,
+        pixel_size_m=pixel_size_m,
     )
 
 
@@ -79,6 +86,8 @@ def record_scan(
     device: str = "auto",
     metadata: Mapping[str, Any] | None = None,
     propagator: Propagator | None = None,
+    geometry: Geometry | None = None,
+    pixel_size_m: float | None = None,
 ) -> Scan:
     """Record a given object with a given probe at given positions.
 
@@ -96,6 +105,8 @@ def record_scan(
         device: where patterns are computed.
         metadata: what else the scan shall say.
         propagator: sample to detector; far field by default.
+        geometry: what the scan states of energy, distance and detector.
+        pixel_size_m: of the object.
 
     Raises:
         PtychoPINNError: a patch leaves the object, or no such device.
@@ -124,6 +135,8 @@ def record_scan(
         truth_patches=object_patches(object_, positions_px, size) if labels else None,
         bad_pixels=defects.bad_pixels,
         metadata=about,
+        geometry=geometry or Geometry(),
+        pixel_size_m=pixel_size_m,
         source="simulated",
     )
 
@@ -230,6 +243,21 @@ def _positions(
         return given - origin_px if config.object_kind == "file" else centred(given, bounds)
     rng = np.random.default_rng(config.seed).spawn(5)[POSITIONS]
     return make_positions(config.scan_kind, bounds, rng, step_px=config.step_px, jitter_px=config.jitter_px)
+
+
+def _geometry(config: SimulationConfig, propagation: str) -> tuple[Geometry, float | None]:
+    """What the scan states, and its object pixel: nothing of the far field, where patterns depend on neither."""
+    if propagation == "far_field":
+        return Geometry(), None
+    stated: FieldKind | None = "near_field" if propagation == "near_field" else None
+    geometry = Geometry(
+        config.energy_eV, config.distance_m, config.pixel_m, propagation=stated, propagation_reason="simulated"
+    )
+    return geometry, config.pixel_m
+
+
+def _propagator(model: ModelConfig, geometry: Geometry) -> Propagator:
+    return propagator_of(model.changed(fresnel_number=geometry.fresnel_number))
 
 
 def _metadata(config: SimulationConfig) -> dict[str, object]:

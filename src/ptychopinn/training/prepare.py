@@ -16,6 +16,7 @@ from ptychopinn.data import cached_groups, inside_bounds, make_groups, split_by_
 from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.data.device import choose_device
 from ptychopinn.data.frame import check_one_image
+from ptychopinn.data.propagation import with_geometry
 from ptychopinn.data.scan import Scan
 from ptychopinn.errors import ConfigError, ScanError
 from ptychopinn.losses import data_terms, penalty_terms
@@ -89,6 +90,8 @@ def prepare(scan: Scan | Sequence[Scan], recipe: Recipe) -> Prepared:
     penalty_terms(recipe.model.loss)
     scans = [scan] if isinstance(scan, Scan) else list(scan)
     _check_together(scans, recipe)
+    for one in scans:
+        recipe = with_geometry(recipe, one)
     rng = np.random.default_rng(config.seed)
     parts = tuple(_part(one, recipe, rng, device) for one in scans)
     recipe = _with_epochs(recipe, [part.train_groups for part in parts])
