@@ -35,7 +35,7 @@ How to read the tables:
   followed.
 - **None and `Default` mean that nothing was chosen**: the default of the recipe then stands.
 
-The input of the network is always the back-projected pattern (`lifted`), and every pattern is encoded alone
+The input of the network is always the back-projected pattern, and every pattern is encoded alone
 (`grouping: single`): no older setting changes either. The PyTorch dataclasses may hold words in any case; an unknown
 word is refused with the list of those known.
 

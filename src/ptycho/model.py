@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,14 +10,11 @@ from numpy.typing import NDArray
 from ptycho._carried import Table, carried_by, carry
 from ptychopinn.config import Recipe, ReconstructionConfig
 from ptychopinn.data import Scan
+from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.errors import BundleError
-
-if TYPE_CHECKING:
-    from ptychopinn.data.dataset import ScanTensors
-    from ptychopinn.data.reconstruction import Reconstruction
-    from ptychopinn.models import PatchModel
-    from ptychopinn.models import TrainedModel as CoreModel
-    from ptychopinn.reconstruction import Reconstructor
+from ptychopinn.models import TrainedModel as CoreModel
+from ptychopinn.reconstruction import Reconstructor
+from ptychopinn.reconstruction.reconstructor import ProbeChoice
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,13 +43,10 @@ class TrainedModel:
         trained: the model of the core; it is only read.
     """
 
-    def __init__(self, trained: "CoreModel") -> None:
+    def __init__(self, trained: CoreModel) -> None:
         self.trained = trained
 
-    @property
-    def network(self) -> "PatchModel":
-        """The trained module of the core."""
-        return self.trained.network
+    network = property(lambda self: self.trained.network, doc="The trained module of the core.")
 
     @property
     def recipe(self) -> Recipe:
@@ -60,7 +54,7 @@ class TrainedModel:
         return self.trained.recipe
 
     def predict(self, inputs: Sequence[NDArray[Any]], batch_size: int | None = None, verbose: Any = 0) -> NDArray[Any]:
-        """Object patches of groups of patterns.
+        """Object patches (B, H, W, C), complex64, of groups of patterns.
 
         Arrays of a container remember their scan: its own amplitudes, exact positions and probe are used then, and
         each pattern is predicted once where patterns are encoded alone. Plain arrays are taken as they are, with the
@@ -70,10 +64,7 @@ class TrainedModel:
         Args:
             inputs: `X * intensity_scale` (B, H, W, C), sqrt(photons), and the local offsets (B, 1, 2, C).
             batch_size: patterns predicted at once; the recipe's by default.
-            verbose: not used.
-
-        Returns:
-            (B, H, W, C) complex64.
+            verbose: without effect.
 
         Raises:
             ValueError: another pattern or group size than in training, or shapes that do not fit.
@@ -83,14 +74,8 @@ class TrainedModel:
         scan, index = self._of_arrays(X, local_offsets) if table is None else (self._prepared(table.scan), table.index)
         return self._patches(scan, index, batch_size, whole=table is not None)
 
-    def reconstruct(self, scan: Scan, window_px: int) -> "Reconstruction":
-        """The image of a scan: the same as `predict` and `ptycho.tf_helper.reassemble_position` give, with coverage.
-
-        Raises:
-            ValueError: another pattern size than in training, or patterns that do not make one image.
-        """
-        from ptychopinn.reconstruction import Reconstructor
-
+    def reconstruct(self, scan: Scan, window_px: int) -> Reconstruction:
+        """The image of a scan: the same as `predict` and `ptycho.tf_helper.reassemble_position` give, with coverage."""
         config = central_stitch(self.recipe.reconstruction, window_px)
         recipe = self.recipe.changed(reconstruction=config)
         return Reconstructor.for_scan(replace(self.trained, recipe=recipe), self._prepared(scan)).image()[0]
@@ -122,11 +107,13 @@ class TrainedModel:
     ) -> NDArray[np.complex64]:
         """Patches of patterns in one frame, the `whole` scan, or in groups that know nothing of each other."""
         groups, place = self._groups(index, whole)
-        reconstructor = self._reconstructor(scan, groups, own_probe=not whole and session.probe is None)
+        choice: ProbeChoice = "auto" if whole or session.probe is not None else "model"
+        reconstructor = Reconstructor.for_scan(self.trained, scan, probe=choice, groups=groups)
         patches, power = reconstructor.patches(batch_size, together=whole)
         patches, power = patches.reshape(-1, *patches.shape[2:]), power.reshape(-1, *power.shape[2:])
         rows = np.unique(place.reshape(-1), return_index=True)[1]
-        positions = self._positions(reconstructor.tensors, groups.reshape(-1))
+        tensors, members = reconstructor.tensors, groups.reshape(-1)
+        positions = self.network.physics.place(tensors.whole_px, tensors.remainder_px).cpu().numpy()[members]
         carried = Prediction(rows, power, positions, self.recipe.reconstruction)
         return carry(np.moveaxis(patches[place], 1, -1), carried)
 
@@ -143,14 +130,6 @@ class TrainedModel:
                 f"{self.recipe.data.group_size}; give generate_grouped_data the gridsize of the training"
             )
         return index, np.arange(index.size).reshape(index.shape)
-
-    def _reconstructor(self, scan: Scan, groups: NDArray[np.int64], own_probe: bool) -> "Reconstructor":
-        from ptychopinn.reconstruction import Reconstructor
-
-        return Reconstructor.for_scan(self.trained, scan, probe="model" if own_probe else "auto", groups=groups)
-
-    def _positions(self, tensors: "ScanTensors", members: NDArray[np.int64]) -> NDArray[Any]:
-        return self.network.physics.place(tensors.whole_px, tensors.remainder_px).cpu().numpy()[members]
 
 
 @dataclass
@@ -169,11 +148,7 @@ class Session:
         self.model, self.history, self.probe = model, history or {}, None
 
     def held(self) -> TrainedModel:
-        """The model of the process.
-
-        Raises:
-            BundleError: none was trained or loaded yet.
-        """
+        """The model of the process; a `BundleError` where none was trained or loaded yet."""
         if self.model is None:
             raise BundleError("no model was trained or loaded in this process; train or load one first")
         return self.model

@@ -9,11 +9,14 @@ from typing import Any
 from ptycho import params
 from ptycho.backend import loading_backend
 from ptycho.model import TrainedModel, session
+from ptychopinn.api.inputs import say_what_runs
+from ptychopinn.api.model_files import UNSEEN, load_model, save_model
 from ptychopinn.bundle import BUNDLE_NAME, Bundle, bundle_file, load_bundle
 from ptychopinn.bundle.params import storable_params
 from ptychopinn.config import Recipe
 from ptychopinn.data.io import check_output_folder, write_text_atomically
 from ptychopinn.errors import BundleError
+from ptychopinn.training.callbacks import HistoryRecorder
 
 logger = logging.getLogger("ptychopinn.ptycho")
 
@@ -30,8 +33,6 @@ def save(output_path: str | Path) -> Path:
     path = save_trained_model(model, folder / BUNDLE_NAME)
     write_text_atomically(folder / "recipe.yaml", model.recipe.to_yaml())
     if session.history:
-        from ptychopinn.training.callbacks import HistoryRecorder
-
         recorder = HistoryRecorder(folder / "history.csv")
         rows = zip(*session.history.values(), strict=True)
         recorder.load_state_dict({"rows": [dict(zip(session.history, row, strict=True)) for row in rows]})
@@ -42,8 +43,6 @@ def save(output_path: str | Path) -> Path:
 
 def save_trained_model(model: TrainedModel, path: Path) -> Path:
     """Write one model, with `params.cfg` as it stands, as a bundle; returns its path."""
-    from ptychopinn.api.model_files import UNSEEN, save_model
-
     settings, refused = storable_params(params.cfg)
     for entry in refused.items():
         logger.warning("params.cfg[%r] is not saved: %s", *entry)
@@ -56,9 +55,6 @@ def load_trained_model(path: str | Path, backend: str | None = None) -> TrainedM
 
     Arguments and errors are those of `ptycho.workflows.components.load_inference_bundle_with_backend`.
     """
-    from ptychopinn.api.inputs import say_what_runs
-    from ptychopinn.api.model_files import load_model
-
     bundle = load_bundle(_existing(Path(path)))
     loading_backend(bundle.manifest.backend, backend)
     model = TrainedModel(load_model(path))

@@ -1,19 +1,16 @@
 """Helpers of notebooks under the legacy names."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from numpy.typing import NDArray
 
 from ptycho import params
 from ptycho.loader import PtychoDataContainer
-from ptycho.model import session
-
-if TYPE_CHECKING:
-    from ptycho.model import TrainedModel
+from ptycho.model import TrainedModel, session
 
 
 def reconstruct_image(
-    test_data: PtychoDataContainer, diffraction_to_obj: "TrainedModel | None" = None
+    test_data: PtychoDataContainer, diffraction_to_obj: TrainedModel | None = None
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     """Patches (B, H, W, C) of a container and its global offsets, by a model or by that of the process."""
     model = session.held() if diffraction_to_obj is None else diffraction_to_obj

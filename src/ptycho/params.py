@@ -55,11 +55,7 @@ cfg: dict[str, Any] = dict(DEFAULT_CFG)
 
 
 def get(key: str) -> Any:
-    """A setting, or one of the derived sizes `bigN`, `padding_size`, `padded_size`, which are always computed anew.
-
-    Raises:
-        KeyError: no such setting.
-    """
+    """A setting, or one of the derived sizes `bigN`, `padding_size`, `padded_size`; a `KeyError` for another key."""
     if key in _DERIVED:
         return _DERIVED[key]()
     return cfg[key]

@@ -10,9 +10,10 @@ from torch import Tensor
 from ptycho import params
 from ptycho._carried import Table, carried_by
 from ptycho.model import Prediction, central_stitch
+from ptychopinn import physics
 from ptychopinn.config import ReconstructionConfig
 from ptychopinn.errors import PtychoPINNError
-from ptychopinn.physics import DiffractionModel, average, bilinear_shift, extract_patches, intensity, legacy
+from ptychopinn.physics import legacy
 from ptychopinn.reconstruction import ScanStitcher
 
 
@@ -29,7 +30,7 @@ def translate(imgs: NDArray[Any], offsets: NDArray[Any]) -> NDArray[Any]:
 
 def center_channels(channels: NDArray[Any], offsets_xy: NDArray[Any]) -> NDArray[Any]:
     """Every channel (B, H, W, C) moved by minus its offset, so that what the group shares lies in one place."""
-    return _channels_last(bilinear_shift(_groups_first(channels), -_yx(offsets_xy).float()))
+    return _channels_last(physics.bilinear_shift(_groups_first(channels), -_yx(offsets_xy).float()))
 
 
 def extract_patches_position(imgs: NDArray[Any], offsets_xy: NDArray[Any], jitter: float = 0.0) -> NDArray[Any]:
@@ -42,7 +43,7 @@ def extract_patches_position(imgs: NDArray[Any], offsets_xy: NDArray[Any], jitte
     """
     canvas, size = _groups_first(imgs)[:, 0], int(params.get("N"))
     try:
-        patches = extract_patches(canvas, canvas.shape[-1] // 2 - _yx(offsets_xy), (size, size))
+        patches = physics.extract_patches(canvas, canvas.shape[-1] // 2 - _yx(offsets_xy), (size, size))
     except PtychoPINNError as error:
         raise ValueError(f"extract_patches_position: {error}") from None
     return patches.flatten(0, 1)[..., None].numpy()
@@ -54,7 +55,7 @@ def reassemble_patches(channels: NDArray[Any], offsets_xy: NDArray[Any]) -> NDAr
     The quotient of `ptychopinn.physics.legacy.merged_sums`; the models here merge by `ptychopinn.physics.merge_group`.
     """
     placed, weight = _merged_sums(channels, offsets_xy)
-    return average(placed, weight, fill=0, epsilon=1e-3)[..., None].numpy()
+    return physics.average(placed, weight, fill=0, epsilon=1e-3)[..., None].numpy()
 
 
 def mk_norm(channels: NDArray[Any], offsets_xy: NDArray[Any]) -> NDArray[np.float32]:
@@ -76,7 +77,7 @@ def pad_and_diffract(input: NDArray[Any], h: int, w: int, pad: bool = True) -> t
     if pad:
         waves = np.pad(waves, ((0, 0), (h // 4, h // 4), (w // 4, w // 4), (0, 0)))
     factor = np.float32(np.sqrt(waves.shape[1] * waves.shape[2] / (h * w)))
-    return waves, _channels_last(DiffractionModel().propagator(_groups_first(waves)).abs()) * factor
+    return waves, _channels_last(physics.DiffractionModel().propagator(_groups_first(waves)).abs()) * factor
 
 
 def shift_and_sum(obj_tensor: NDArray[Any], global_offsets: NDArray[Any], M: int = 20) -> NDArray[np.complex64]:
@@ -103,7 +104,7 @@ def reassemble_position(obj_tensor: NDArray[Any], global_offsets: NDArray[Any], 
     table = carried_by(global_offsets, Table)
     if table is not None:
         return _stitched(np.asarray(obj_tensor), table, carried_by(obj_tensor, Prediction), M)
-    return average(*_shifted_sums(obj_tensor, global_offsets, M), fill=0, epsilon=1e-9)[..., None].numpy()
+    return physics.average(*_shifted_sums(obj_tensor, global_offsets, M), fill=0, epsilon=1e-9)[..., None].numpy()
 
 
 def _stitched(
@@ -122,10 +123,10 @@ def _stitched(
 def _of_the_scan(table: Table) -> Prediction:
     """For patches that do not come from a model here: the scan's probe, whole positions, each pattern once."""
     members, rows = np.unique(table.index, return_index=True)
-    model = DiffractionModel()
+    model = physics.DiffractionModel()
     whole, remainder = model.split(torch.from_numpy(table.scan.positions_px[members]))
     probes = model.probes(torch.from_numpy(table.scan.probe), remainder)
-    return Prediction(rows, intensity(probes).numpy(), whole.numpy(), ReconstructionConfig())
+    return Prediction(rows, physics.intensity(probes).numpy(), whole.numpy(), ReconstructionConfig())
 
 
 def _shifted_sums(obj_tensor: NDArray[Any], global_offsets: NDArray[Any], M: int) -> tuple[Tensor, Tensor]:

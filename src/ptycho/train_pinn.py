@@ -5,6 +5,7 @@ from typing import Any
 from ptycho._groups import amplitude_factor
 from ptycho.config.config import TrainingConfig
 from ptycho.loader import PtychoDataContainer
+from ptycho.workflows.components import train_cdi_model
 
 
 def calculate_intensity_scale(ptycho_data_container: PtychoDataContainer) -> float:
@@ -17,6 +18,4 @@ def calculate_intensity_scale(ptycho_data_container: PtychoDataContainer) -> flo
 
 def train(train_data: Any, config: TrainingConfig) -> dict[str, Any]:
     """Train on the patterns of a container; as `ptycho.workflows.components.train_cdi_model` without test data."""
-    from ptycho.workflows.components import train_cdi_model
-
     return train_cdi_model(train_data, None, config)

@@ -5,6 +5,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from ptycho_torch.api.checkpoint import read_checkpoint
+from ptycho_torch.plain_configs import from_dicts
 from ptycho_torch.to_recipe import recipe_of
 from ptychopinn.config import ModelConfig as CoreModelConfig
 from ptychopinn.config import Recipe
@@ -68,19 +70,10 @@ class PtychoPINN_Lightning(nn.Module):
         training_config: Any = None,
         inference_config: Any = None,
     ) -> "PtychoPINN_Lightning":
-        """A trained network, on the CPU, whatever device it was trained on.
+        """A trained network, on the CPU, whatever device it was trained on; errors are those of `read_checkpoint`.
 
-        Args:
-            checkpoint_path: of the file.
-            model_config: takes the place of the stored one, as do the three others; the network stays as it was.
-
-        Raises:
-            FileNotFoundError: no such file.
-            ValueError: it is no checkpoint, or is damaged; the message names the file.
+        A configuration that is given takes the place of the stored one; the network stays as it was.
         """
-        from ptycho_torch.api.checkpoint import read_checkpoint
-        from ptycho_torch.to_recipe import from_dicts
-
         stored = read_checkpoint(checkpoint_path)
         data, model, training, inference = from_dicts(stored.configs)
         module = cls(

@@ -17,11 +17,10 @@ from ptycho_torch.needs_torch import import_with_torch
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from ptycho.config.config import TrainingConfig
     from ptycho.model import TrainedModel
-    from ptychopinn.config import Recipe
 
 
 class TorchModel:
@@ -34,15 +33,8 @@ class TorchModel:
     def __init__(self, trained: TrainedModel) -> None:
         self.trained = trained
 
-    @property
-    def network(self) -> nn.Module:
-        """The trained module of the core."""
-        return self.trained.network
-
-    @property
-    def recipe(self) -> Recipe:
-        """What it was trained with, complete."""
-        return self.trained.recipe
+    network = property(lambda self: self.trained.network, doc="The trained module of the core.")
+    recipe = property(lambda self: self.trained.recipe, doc="What it was trained with, complete.")
 
     def predict(self, inputs: Sequence[Any], batch_size: int | None = None) -> Tensor:
         """Object patches (B, C, H, W), complex64 on the CPU, of groups of patterns, with the model's own probe.
@@ -107,12 +99,7 @@ def for_pytorch(config: TrainingConfig) -> TrainingConfig:
 
 
 def _trained(model: Any) -> TrainedModel:
-    """A model of any of our classes in the layout of the TensorFlow contract.
-
-    Raises:
-        TypeError: it is none of them.
-        RuntimeError: it has not been trained.
-    """
+    """A model of any of these classes in the layout of the TensorFlow contract."""
     from ptycho.model import TrainedModel
     from ptycho_torch.api.model import trained_model
     from ptycho_torch.model import PtychoPINN_Lightning

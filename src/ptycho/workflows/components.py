@@ -3,7 +3,7 @@
 import logging
 from copy import copy
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,14 +12,16 @@ from ptycho import params
 from ptycho._groups import amplitude_factor
 from ptycho.backend import training_backend
 from ptycho.config.config import InferenceConfig, PyTorchExecutionConfig, TrainingConfig, update_legacy_dict
+from ptycho.config.to_recipe import recipe_of, warn_ignored
 from ptycho.loader import load
-from ptycho.model import session
+from ptycho.model import TrainedModel, central_stitch, session
+from ptycho.model_manager import load_trained_model
 from ptycho.raw_data import RawData
-from ptychopinn.data import Scan
-
-if TYPE_CHECKING:
-    from ptycho.model import TrainedModel
-    from ptychopinn.data.reconstruction import Reconstruction
+from ptychopinn.api.train import train
+from ptychopinn.data import Scan, check_output_folder
+from ptychopinn.data.reconstruction import Reconstruction
+from ptychopinn.plotting import figure_history, figure_reconstruction, save_figure
+from ptychopinn.reconstruction.orientation import Orientation
 
 logger = logging.getLogger("ptychopinn.ptycho")
 WINDOW_PX = 20
@@ -76,10 +78,6 @@ def train_cdi_model(
     torch_execution_config: PyTorchExecutionConfig | None = None,
 ) -> Results:
     """Train on one scan; as `run_cdi_example` without stitching."""
-    from ptycho.config.to_recipe import recipe_of, warn_ignored
-    from ptycho.model import TrainedModel, central_stitch
-    from ptychopinn.api.train import train
-
     update_legacy_dict(params.cfg, config)
     backend = training_backend(None, config.backend)
     scan = scan_of(train_data)
@@ -127,8 +125,6 @@ def reassemble_cdi_image(
     Raises:
         PtychoPINNError: there is no model, or data that it cannot reconstruct.
     """
-    from ptychopinn.reconstruction.orientation import Orientation
-
     update_legacy_dict(params.cfg, config)
     model, axes = session.held(), Orientation(flip_y, flip_x, transpose, coord_scale)
     image = axes.image(model.reconstruct(axes.scan(scan_of(test_data)), M))
@@ -145,9 +141,6 @@ def save_outputs(amplitude: Image | None, phase: Image | None, results: Results,
     Raises:
         OutputError: the folder cannot be written.
     """
-    from ptychopinn.data.io import check_output_folder
-    from ptychopinn.plotting import figure_history, figure_reconstruction, save_figure
-
     folder = check_output_folder(output_prefix)
     history = results.get("history")
     image = results.get("reconstruction")
@@ -160,14 +153,14 @@ def save_outputs(amplitude: Image | None, phase: Image | None, results: Results,
         save_figure(figure_history(history), folder / "history.png")
 
 
-def load_inference_bundle(model_dir: str | Path) -> tuple["TrainedModel", dict[str, Any]]:
+def load_inference_bundle(model_dir: str | Path) -> tuple[TrainedModel, dict[str, Any]]:
     """Load a model by the backend of its archive; see below."""
     return load_inference_bundle_with_backend(model_dir)
 
 
 def load_inference_bundle_with_backend(
     model_dir: str | Path, backend: str | None = None
-) -> tuple["TrainedModel", dict[str, Any]]:
+) -> tuple[TrainedModel, dict[str, Any]]:
     """Load a model; what was saved with it replaces the same entries of `params.cfg`.
 
     Args:
@@ -182,8 +175,6 @@ def load_inference_bundle_with_backend(
         BundleError: damaged, foreign, or pickled by legacy PtychoPINN.
         ConfigError: another backend than that of the archive was asked for, here or by PTYCHOPINN_BACKEND.
     """
-    from ptycho.model_manager import load_trained_model
-
     return load_trained_model(model_dir, backend), params.cfg
 
 
@@ -222,10 +213,8 @@ def _container(data: Any, config: TrainingConfig | InferenceConfig) -> Any:
     return load(lambda: groups, raw.probeGuess)
 
 
-def _bare_reconstruction(amplitude: Image, phase: Image) -> "Reconstruction":
+def _bare_reconstruction(amplitude: Image, phase: Image) -> Reconstruction:
     """An image of which nothing else is known."""
-    from ptychopinn.data.reconstruction import Reconstruction
-
     object_ = np.asarray(amplitude) * np.exp(1j * np.asarray(phase))
     probe = np.ones((1, 1, 1), np.complex64)
     return Reconstruction(object_, np.ones(object_.shape, np.float32), np.zeros(2, np.int64), np.empty((0, 2)), probe)

@@ -39,11 +39,8 @@ class InferenceEngine:
     def predict_and_stitch(self, data_loader: PtychoDataLoader) -> NDArray[np.complex64]:
         """The object (H, W), complex64, in the frame of the client's object; 1 where no beam went.
 
-        Of several scans the one that `inference_config.experiment_number` names is taken.
-
-        Raises:
-            ValueError: patterns of another size than those of the training; the message has both.
-            RuntimeError: the model has not been trained.
+        Of several scans the one that `inference_config.experiment_number` names is taken. A `ValueError` names the size
+        of the patterns and that of the training where they differ.
         """
         return np.ascontiguousarray(self.reconstruct(data_loader).object_)
 

@@ -86,11 +86,7 @@ class PtychoModel:
 
 
 def trained_model(module: "PtychoPINN_Lightning") -> "TrainedModel":
-    """The trained network of a module, with its recipe and the pixels that training never saw.
-
-    Raises:
-        RuntimeError: it has not been trained or loaded yet.
-    """
+    """The trained network of a module, with its recipe and the pixels that training never saw."""
     from ptychopinn.models import TrainedModel
 
     unseen = None if module.bad_pixels is None else module.bad_pixels.cpu().numpy()

@@ -11,19 +11,11 @@ from numpy.typing import ArrayLike, NDArray
 from ptycho.probe import as_modes
 from ptycho.raw_data import RawData
 from ptycho_torch.config_params import DataConfig, DatagenConfig
+from ptychopinn import simulation
 from ptychopinn.api.simulate import label_scan
 from ptychopinn.data import Scan
 from ptychopinn.data.io import check_output_folder
 from ptychopinn.data.reconstruction import Reconstruction
-from ptychopinn.simulation import (
-    calibrated_probe,
-    load_object,
-    load_probe,
-    make_object,
-    make_probe,
-    position_bounds,
-    record_scan,
-)
 
 ArraySource = str | Path | NDArray[Any]
 
@@ -64,9 +56,9 @@ def from_simulation(
     probe, object_ = _probe(probeGuess), _object(objectGuess)
     positions = np.stack([np.asarray(ycoords, np.float64), np.asarray(xcoords, np.float64)], axis=1)
     if nphotons is not None:
-        probe = calibrated_probe(object_, probe, positions, nphotons)
+        probe = simulation.calibrated_probe(object_, probe, positions, nphotons)
     about = {"simulated": True, "seed": seed, "object_guess": "true object"}
-    recorded = partial(record_scan, seed=seed, poisson_noise=poisson_noise, labels=labels, metadata=about)
+    recorded = partial(simulation.record_scan, seed=seed, poisson_noise=poisson_noise, labels=labels, metadata=about)
     scan = recorded(object_, probe, positions, beamstop_diameter_px=beamstop_diameter)
     return RawData.of_scan(scan if scan_index is None else replace(scan, scan_index=np.asarray(scan_index, np.int64)))
 
@@ -92,7 +84,7 @@ def simulate_multiple_experiments(
     """
     settings, data = datagen_config or DatagenConfig(), data_config or DataConfig()
     folder = None if output_dir is None else check_output_folder(output_dir)
-    probes = [_probe(path) for path in settings.probe_paths] or [make_probe("zone_plate", data.N)]
+    probes = [_probe(path) for path in settings.probe_paths] or [simulation.make_probe("zone_plate", data.N)]
     pairs = [probe for probe in probes for _ in range(settings.objects_per_probe)]
     made = []
     for i, probe in enumerate(pairs):
@@ -118,8 +110,8 @@ def _experiment(settings: DatagenConfig, probe: NDArray[np.complex64], nphotons:
     """One object of the class, with so many patterns."""
     for_object, for_positions = np.random.default_rng(seed).spawn(2)
     kind = settings.object_class.casefold()
-    object_ = make_object(_KINDS.get(kind, kind), settings.image_size, for_object)
-    bounds = position_bounds(settings.image_size, (probe.shape[-2], probe.shape[-1]))
+    object_ = simulation.make_object(_KINDS.get(kind, kind), settings.image_size, for_object)
+    bounds = simulation.position_bounds(settings.image_size, (probe.shape[-2], probe.shape[-1]))
     positions = for_positions.uniform(bounds[0], bounds[1], (settings.diff_per_object, 2))
     x, y, stop = positions[:, 1], positions[:, 0], settings.beamstop_diameter
     return from_simulation(x, y, probe, object_, nphotons, beamstop_diameter=stop, seed=seed)
@@ -127,8 +119,10 @@ def _experiment(settings: DatagenConfig, probe: NDArray[np.complex64], nphotons:
 
 def _probe(source: ArraySource) -> NDArray[np.complex64]:
     """(modes, H, W)."""
-    return load_probe(Path(source)) if isinstance(source, str | Path) else as_modes(np.asarray(source))
+    return simulation.load_probe(Path(source)) if isinstance(source, str | Path) else as_modes(np.asarray(source))
 
 
 def _object(source: ArraySource) -> NDArray[np.complex64]:
-    return load_object(Path(source))[0] if isinstance(source, str | Path) else np.asarray(source, np.complex64)
+    return (
+        simulation.load_object(Path(source))[0] if isinstance(source, str | Path) else np.asarray(source, np.complex64)
+    )

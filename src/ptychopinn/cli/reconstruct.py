@@ -41,7 +41,7 @@ def reconstruct(
         typer.Option(
             "--config",
             metavar="RECIPE",
-            help="Recipe: a file or a name. With --model only reconstruction.*, reading options and threads may differ.",
+            help="Recipe: file or name. With --model only reconstruction.*, reading options and threads may differ.",
             show_default=False,
         ),
     ] = None,
