@@ -2,7 +2,8 @@
 
     python scripts/data_digests.py outputs/data/*.npz
 
-The digest is of names, types, shapes and values. The bytes of the file itself may also depend on the version of NumPy.
+The digest is of names, types, shapes and values. `_metadata` does not count: it lists all settings, also those
+that later versions add.
 """
 
 import hashlib
@@ -13,10 +14,10 @@ import numpy as np
 
 
 def digest(path: Path) -> str:
-    """SHA-256 over all arrays of a file, in the order of their names."""
+    """SHA-256 over the arrays of a file, in the order of their names; those of names that begin with _ are left out."""
     total = hashlib.sha256()
     with np.load(path, allow_pickle=False) as arrays:
-        for name in sorted(arrays.files):
+        for name in sorted(name for name in arrays.files if not name.startswith("_")):
             array = np.ascontiguousarray(arrays[name])
             total.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
             total.update(array.tobytes())

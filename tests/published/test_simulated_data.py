@@ -52,12 +52,13 @@ def test_the_counts_are_those_of_every_other_machine() -> None:
     assert hashlib.sha256(scan.patterns.tobytes()).hexdigest() == DIGEST
 
 
-def test_the_digest_changes_with_any_array(script: Script, tmp_path: Path) -> None:
+def test_the_digest_changes_with_any_array_and_not_with_metadata(script: Script, tmp_path: Path) -> None:
     digest = script("data_digests.py")["digest"]
     arrays = {"a": np.arange(3), "b": np.ones(2)}
     changed = [
         arrays,
         dict(reversed(arrays.items())),
+        {**arrays, "_metadata": np.array("{}")},
         {**arrays, "b": np.ones(2, dtype=np.float32)},
         {**arrays, "b": np.ones((2, 1))},
         {**arrays, "a": np.arange(3) + 1},
@@ -66,7 +67,7 @@ def test_the_digest_changes_with_any_array(script: Script, tmp_path: Path) -> No
     for number, content in enumerate(changed):
         np.savez(tmp_path / f"{number}.npz", **content)
     found = [digest(tmp_path / f"{number}.npz") for number in range(len(changed))]
-    assert found[0] == found[1]
+    assert found[0] == found[1] == found[2]
     assert len(set(found)) == 5
 
 
