@@ -51,7 +51,7 @@ def test_the_solver_finds_the_object(near: Scan) -> None:
     made = ptychopinn.reconstruct(near, None, refine=30, overrides=[NEAR])
     assert made.metrics["reference"]["psnr_phase"] > 35
     data = made.metrics["data"]
-    assert data["poisson_deviance_per_pixel"] == pytest.approx(data["poisson_deviance_of_a_perfect_model"], rel=0.1)
+    assert data["poisson_deviance_per_pixel"] == pytest.approx(data["poisson_deviance_of_a_perfect_model"], rel=0.25)
     assert made.collapse is not None
     assert made.collapse.flat == ()
 

@@ -15,6 +15,7 @@ from ptychopinn.cli import app
 from ptychopinn.generators import architectures, parts, registry
 from ptychopinn.generators.registry import Composition, Kind, build_network, resolve
 from ptychopinn.losses import DATA_LOSSES, PENALTIES
+from ptychopinn.physics.propagation import PROPAGATORS
 from ptychopinn.solver import CONSTRAINTS
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "dev" / "extending.md").read_text(encoding="utf-8")
@@ -32,7 +33,7 @@ def table(head: str) -> list[list[str]]:
 
 @pytest.fixture(autouse=True)
 def _restored(monkeypatch: pytest.MonkeyPatch) -> None:
-    for table in (registry._ARCHITECTURES, *registry._PARTS.values(), DATA_LOSSES, PENALTIES, CONSTRAINTS):
+    for table in (registry._ARCHITECTURES, *registry._PARTS.values(), DATA_LOSSES, PENALTIES, CONSTRAINTS, PROPAGATORS):
         monkeypatch.setattr(table, "entries", dict(table.entries))
 
 
@@ -58,7 +59,7 @@ def install(folder: Path) -> None:
     package = folder / "my_package"
     package.mkdir()
     (package / "__init__.py").write_text("")
-    for module, classes in (("losses", ("Anscombe", "Gain")), ("solver", ("NoGain",))):
+    for module, classes in (("losses", ("Anscombe", "Gain")), ("solver", ("NoGain",)), ("physics", ("Contact",))):
         made = [
             re.sub(r"^(\w+\.register|\w+ = ptychopinn|settings).*\n", "", block_with(f"class {name}"), flags=re.M)
             for name in classes
@@ -104,6 +105,29 @@ def test_a_package_adds_a_loss_a_penalty_and_a_constraint_by_entry_points(
     assert "train_gain" in history
     with np.load(tmp_path / "image" / "reconstruction.npz") as stored:
         assert np.abs(stored["object"]).max() <= 1 + 1e-6
+
+
+def test_a_package_adds_a_propagator_by_an_entry_point(
+    tmp_path: Path, quick: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One class and one entry point: the name simulates, solves and trains."""
+    (tmp_path / "site").mkdir()
+    install(tmp_path / "site")
+    chosen = words([*quick, "model.propagation=contact"])
+    scan = tmp_path / "scan.npz"
+    simulate = ["simulate", "-o", scan, *chosen]
+    refused = CliRunner().invoke(app, [str(word) for word in simulate])
+    assert refused.exit_code != 0
+    assert "model.propagation = 'contact' is not registered" in refused.stderr
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    solve = ["reconstruct", scan, "--refine", 8, "-o", tmp_path / "image", "--set", "model.propagation=contact"]
+    for command in (simulate, solve, ["train", scan, "-o", tmp_path / "model", *chosen]):
+        done = CliRunner().invoke(app, [str(word) for word in command], catch_exceptions=False)
+        assert done.exit_code == 0, done.stderr
+    patterns = ptychopinn.read_scan(scan).patterns
+    with np.load(tmp_path / "image" / "reconstruction.npz") as stored:
+        assert np.abs(stored["object"]).std() > 0.01
+    assert patterns.sum(axis=(1, 2)).min() > 0
 
 
 def words(overrides: list[str]) -> list[str]:

@@ -58,7 +58,7 @@ def test_tables_list_every_kind(name: str) -> None:
 
 
 def test_settings_that_the_guide_names_exist() -> None:
-    for key, value in re.findall(r"simulation\.([a-z_]+)(?:=([^`\s]+))?", GUIDE):
+    for key, value in re.findall(r"simulation\.([A-Za-z_]+)(?:=([^`\s]+))?", GUIDE):
         if hasattr(Recipe().simulation, key) and value:
             Recipe().with_overrides([f"simulation.{key}={value}"])
         elif key not in ("py", "md"):
