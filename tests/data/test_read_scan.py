@@ -106,7 +106,7 @@ CONTENT = [
     ({"diffraction": np.ones((12, 16, 14))}, r"16 x 14 pixels; the rule is square"),
     ({"diffraction": np.ones((12, 16, 16), complex)}, r"patterns are complex"),
     ({"xcoords": np.ones(11)}, r"xcoords is float64 \(11,\) and ycoords is float64 \(12,\)"),
-    ({"xcoords": np.ones((12, 1)), "ycoords": np.ones((12, 1))}, r"two lists of real numbers"),
+    ({"xcoords": np.ones((6, 2)), "ycoords": np.ones((6, 2))}, r"two lists of real numbers"),
     ({"ycoords": np.full(12, "3")}, r"two lists of real numbers"),
     ({"xcoords_start": np.ones(3), "ycoords_start": np.ones(3)}, r"12 patterns but 3 nominal positions"),
     ({"bad_pixels": np.ones((4, 4), bool)}, r"bad_pixels has shape \(4, 4\)"),

@@ -86,6 +86,7 @@ def rows(facts: ScanInfo) -> list[tuple[str, str]]:
     size = facts.pattern_size_px
     return [
         ("file", facts.source),
+        *_choices(facts.metadata),
         ("patterns", f"{facts.patterns} of {size} x {size} px, {facts.dtype}"),
         ("domain", f"{facts.domain}: {facts.domain_reason}"),
         (
@@ -99,7 +100,7 @@ def rows(facts: ScanInfo) -> list[tuple[str, str]]:
         ("overlap", f"{facts.overlap:.0%} ({facts.step_px:.1f} px between positions)"),
         ("probe", f"{_modes(facts)}, {facts.probe_diameter_px:.1f} px across (rms diameter)"),
         ("photons / probe's photons", f"{facts.photon_ratio:.3g}{_calibrated(facts.photon_ratio)}"),
-        ("object pixel", "not known" if facts.pixel_size_m is None else f"{facts.pixel_size_m * 1e9:.4g} nm"),
+        ("object pixel", _object_pixel(facts)),
         ("geometry", _geometry(facts.geometry)),
         ("object guess", facts.object_guess),
         ("labels (Y)", "yes" if facts.labels else "no"),
@@ -112,6 +113,24 @@ def as_text(facts: ScanInfo) -> str:
     """Lines of `label: text`, then the problems."""
     lines = [f"{label}: {text}" for label, text in rows(facts)]
     return "\n".join([*lines, *(f"problem: {sentence}" for sentence in facts.problems)])
+
+
+def _choices(metadata: dict[str, Any]) -> list[tuple[str, str]]:
+    """What was read of several entries or detectors of a file, and what else there is."""
+    found = []
+    for kind, plural in (("entry", "entries"), ("detector", "detectors")):
+        names = metadata.get(plural)
+        if isinstance(names, list) and kind in metadata:
+            others = ", ".join(str(name) for name in names if name != metadata[kind])
+            found.append((kind, f"{metadata[kind]}; also in the file: {others}"))
+    return found
+
+
+def _object_pixel(facts: ScanInfo) -> str:
+    sides = facts.metadata.get("object_pixel_m")
+    if facts.pixel_size_m is None and isinstance(sides, list) and len(sides) == 2:
+        return f"{sides[0] * 1e9:.4g} x {sides[1] * 1e9:.4g} nm (y, x)"
+    return "not known" if facts.pixel_size_m is None else f"{facts.pixel_size_m * 1e9:.4g} nm"
 
 
 def _modes(facts: ScanInfo) -> str:

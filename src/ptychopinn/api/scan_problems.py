@@ -10,6 +10,9 @@ if TYPE_CHECKING:
 
 LOW_OVERLAP = 0.5
 """Linear overlap below which neighbours share too little."""
+LEAST_EXTENT_PX = 0.5
+"""Extent of a scan in object pixels below which the positions are in another unit. Metres and millimetres of a usual
+scan are below 0.01; a real scan moves by pixels."""
 LOW_DOSE_PHOTONS = 1000.0
 """Photons per pattern below which an image will be noisy."""
 PROBE_EDGE = 0.02
@@ -45,6 +48,16 @@ def _duplicates(facts: "ScanInfo", group_size: int) -> str | None:
     return (
         f"{facts.duplicate_positions} positions repeat another one exactly: patterns may be there "
         "twice, or positions may be missing."
+    )
+
+
+def _one_place(facts: "ScanInfo", group_size: int) -> str | None:
+    extent = max(high - low for low, high in zip(facts.positions_low_px, facts.positions_high_px, strict=True))
+    if facts.patterns < 2 or extent >= LEAST_EXTENT_PX:
+        return None
+    return (
+        f"All positions lie within {extent:.2g} px, so that every pattern shows the same place: check the units of the "
+        "positions, which must be object pixels and not metres or millimetres."
     )
 
 
@@ -142,6 +155,7 @@ _CHECKS: tuple[Callable[["ScanInfo", int], str | None], ...] = (
     _near_field,
     _too_few,
     _duplicates,
+    _one_place,
     _overlap,
     _calibration,
     _dose,

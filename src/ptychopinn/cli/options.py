@@ -1,6 +1,7 @@
 """Options that several verbs share."""
 
 import inspect
+import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
@@ -73,6 +74,92 @@ PositionOrigin = Annotated[
         show_default=False,
     ),
 ]
+Entry = Annotated[
+    str | None,
+    typer.Option(
+        "--entry", metavar="NAME", help="CXI, NeXus: which entry.", rich_help_panel=_READING, show_default=False
+    ),
+]
+Detector = Annotated[
+    str | None,
+    typer.Option(
+        "--detector", metavar="NAME", help="CXI, NeXus: which detector.", rich_help_panel=_READING, show_default=False
+    ),
+]
+Energy = Annotated[
+    float | None,
+    typer.Option(
+        "--energy-ev",
+        metavar="EV",
+        help="Photon energy in place of that of the file.",
+        rich_help_panel=_READING,
+        show_default=False,
+    ),
+]
+Distance = Annotated[
+    float | None,
+    typer.Option(
+        "--distance",
+        metavar="M",
+        help="Distance of the detector in place of that of the file.",
+        rich_help_panel=_READING,
+        show_default=False,
+    ),
+]
+DetectorPixel = Annotated[
+    float | None,
+    typer.Option(
+        "--detector-pixel",
+        metavar="M",
+        help="Side of a detector pixel in place of that of the file.",
+        rich_help_panel=_READING,
+        show_default=False,
+    ),
+]
+MaskBits = Annotated[
+    int | None,
+    typer.Option(
+        "--mask-bits",
+        metavar="N",
+        help="CXI, NeXus: sum of the mask bits that mark a bad pixel.",
+        rich_help_panel=_READING,
+        show_default=False,
+    ),
+]
+Dark = Annotated[
+    Literal["subtract", "ignore"] | None,
+    typer.Option(
+        "--dark", help="CXI, NeXus: what is done with a dark image.", rich_help_panel=_READING, show_default=False
+    ),
+]
+Crop = Annotated[
+    int | None,
+    typer.Option(
+        "--crop",
+        metavar="N",
+        help="Cut patterns to N x N pixels around the centre.",
+        rich_help_panel=_READING,
+        show_default=False,
+    ),
+]
+Pad = Annotated[
+    int | None,
+    typer.Option(
+        "--pad",
+        metavar="N",
+        help="Extend patterns to N x N pixels that count as not measured.",
+        rich_help_panel=_READING,
+        show_default=False,
+    ),
+]
+Resample = Annotated[
+    bool,
+    typer.Option(
+        "--resample",
+        help="Sum detector pixels that are not square to square ones.",
+        rich_help_panel=_READING,
+    ),
+]
 SourceDistance = Annotated[
     float | None,
     typer.Option(
@@ -93,6 +180,16 @@ _READING_OPTIONS: dict[str, tuple[Any, Any]] = {
     "domain": (Domain, None),
     "axis_order": (AxisOrder, None),
     "position_origin": (PositionOrigin, None),
+    "entry": (Entry, None),
+    "detector": (Detector, None),
+    "energy_eV": (Energy, None),
+    "distance_m": (Distance, None),
+    "detector_pixel_m": (DetectorPixel, None),
+    "mask_bits": (MaskBits, None),
+    "dark": (Dark, None),
+    "crop": (Crop, None),
+    "pad": (Pad, None),
+    "resample": (Resample, False),
     "source_distance_m": (SourceDistance, None),
 }
 _RECIPE_OPTIONS = {"set_": (Set, None), **_READING_OPTIONS}
@@ -112,12 +209,21 @@ def collect_overrides(
     ['training.epochs=2', 'data.domain=counts', 'training.device=cpu']
     """
     overrides = list(set_ or [])
-    overrides += [f"data.{name}={str(value).lower()}" for name, value in reading.items() if value not in (None, False)]
+    overrides += [
+        f"data.{name}={_as_yaml(name, value)}" for name, value in reading.items() if value not in (None, False)
+    ]
     if device is not None:
         overrides.append(f"training.device={device}")
     if threads is not None:
         overrides.append(f"training.threads={threads}")
     return overrides
+
+
+def _as_yaml(name: str, value: str | bool | float | None) -> str:
+    """A value of an option; names of things in a file are quoted, so that 2.10 stays what it is."""
+    if name in ("entry", "detector"):
+        return json.dumps(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _with_options(command: Callable[..., None], table: Mapping[str, tuple[Any, Any]]) -> Callable[..., None]:

@@ -1,8 +1,8 @@
 """How a scan is read and how its patterns are grouped."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from ptychopinn.config.base import Section
 
@@ -22,6 +22,31 @@ class DataConfig(Section):
     fftshift: bool = False
     """Move the zero frequency of every pattern from the corner to the centre. Set it if `ptychopinn info` reports
     patterns with the zero frequency at the corner."""
+    entry: str | None = None
+    """Name of the entry of a CXI or NeXus file to read. Null uses the one that the file names as its default, else the
+    first complete one."""
+    detector: str | None = None
+    """Name of the detector of a CXI or NeXus file whose patterns and mask are read. Null uses the first complete
+    one."""
+    energy_eV: float | None = Field(default=None, ge=0.5, le=1e6)
+    """Photon energy, eV, in place of that of the file. Set it if the file states a wrong one, or none."""
+    distance_m: float | None = Field(default=None, ge=1e-6, le=50)
+    """Distance from the sample to the detector, m, in place of that of the file."""
+    detector_pixel_m: float | tuple[float, float] | None = None
+    """Side of a detector pixel, m, or (y, x), in place of that of the file."""
+    mask_bits: int | None = Field(default=None, ge=1, le=0xFFFFFFFF)
+    """Sum of the bits of a CXI or NeXus mask that mark a bad pixel, such as 1 for bit 0 only. Null uses every bit but
+    0x1000 (has signal) in CXI, every bit in NeXus."""
+    dark: Literal["subtract", "ignore"] = "subtract"
+    """What is done with the dark image (`data_dark`) of a CXI or NeXus file: `subtract` its mean from all patterns, or
+    `ignore` it. Set `ignore` if the patterns are corrected already."""
+    crop: int | None = Field(default=None, ge=2)
+    """Cut every pattern to this many pixels along both axes, around the zero frequency. Null keeps all."""
+    pad: int | None = Field(default=None, ge=2)
+    """Extend every pattern to this many pixels along both axes by pixels that count as not measured. Use `crop` or
+    `pad` for patterns that are not square."""
+    resample: bool = False
+    """Sum detector pixels that are not square to square ones, of the longer side."""
     source_distance_m: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     """Distance from the focus of the beam to the sample behind it, m, for near-field patterns of a cone beam. Null
     uses that of the file, or estimates it from the movement of the patterns with the sample."""
@@ -60,6 +85,20 @@ class DataConfig(Section):
     validation_fraction: float = Field(default=0.05, ge=0, lt=0.9)
     """Fraction of the patterns withheld for validation: one compact region, so that few of them overlap training
     patterns."""
+
+    @field_validator("entry", "detector", mode="before")
+    @classmethod
+    def _name(cls, value: Any) -> Any:
+        """Names such as 2.1, which YAML reads as numbers."""
+        return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+    @field_validator("detector_pixel_m")
+    @classmethod
+    def _sides(cls, value: Any) -> Any:
+        sides = value if isinstance(value, tuple) else (value,)
+        if value is not None and not all(1e-7 <= side <= 5e-3 for side in sides):
+            raise ValueError(f"detector_pixel_m must be between 1e-7 and 5e-3 m, got {value}; give it in metres")
+        return value
 
     @model_validator(mode="after")
     def _check(self) -> "DataConfig":

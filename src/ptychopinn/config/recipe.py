@@ -197,7 +197,7 @@ def _parse_value(text: str, item: str) -> Any:
         value = yaml.safe_load(text)
     except yaml.YAMLError:
         raise ConfigError(f"override {item!r}: the value is not valid YAML; quote it") from None
-    if isinstance(value, str):  # YAML 1.1 reads 1e-3 as text
+    if isinstance(value, str) and not text.lstrip().startswith(("'", '"')):  # YAML 1.1 reads 1e-3 as text
         try:
             return float(value)
         except ValueError:

@@ -12,6 +12,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from ptychopinn.data.chunks import frame_chunks
 from ptychopinn.data.masks import has_own_masks
+from ptychopinn.data.probe_planes import complex_probe
 from ptychopinn.errors import ScanError
 
 
@@ -48,8 +49,8 @@ def checked_patterns(values: Any, where: str) -> NDArray[Any]:
         )
     if patterns.shape[1] != patterns.shape[2]:
         raise ScanError(
-            f"{where}: the patterns are {patterns.shape[1]} x {patterns.shape[2]} pixels; the rule is square "
-            "patterns, crop or pad them"
+            f"{where}: the patterns are {patterns.shape[1]} x {patterns.shape[2]} pixels; the rule is square patterns: "
+            f"give --crop {min(patterns.shape[1:])} (data.crop) or --pad {max(patterns.shape[1:])} (data.pad)"
         )
     return np.ascontiguousarray(patterns, dtype=patterns.dtype.newbyteorder("="))
 
@@ -64,8 +65,22 @@ def checked_positions(values: Any, n: int, name: str, where: str) -> NDArray[np.
             f"{where}: there are {n} patterns but {len(positions)} {name}; the rule is one for each pattern, "
             "drop what has no partner"
         )
-    _refuse_non_finite(positions, name, where)
+    _refuse_unknown_positions(positions, name, where)
     return positions
+
+
+def _refuse_unknown_positions(positions: NDArray[np.float64], name: str, where: str) -> None:
+    """Name the axis and the patterns of positions that are no finite numbers."""
+    wrong = ~np.isfinite(positions)
+    if wrong.any():
+        patterns, axes = np.nonzero(wrong)
+        first = zip(patterns[:8], axes[:8], strict=True)
+        shown = ", ".join(f"{'yx'[axis]} of pattern {pattern}" for pattern, axis in first)
+        raise ScanError(
+            f"{where}: the {name} hold {len(patterns)} NaN or infinite value{'s' if len(patterns) > 1 else ''} "
+            f"({shown}{', ...' if len(patterns) > 8 else ''}), the first at index "
+            f"{(int(patterns[0]), int(axes[0]))}; the rule is finite numbers, correct or drop them"
+        )
 
 
 def checked_nominal(values: Any, n: int, where: str) -> NDArray[np.float64] | None:
@@ -75,7 +90,7 @@ def checked_nominal(values: Any, n: int, where: str) -> NDArray[np.float64] | No
 
 def checked_probe(values: Any, size: int, where: str) -> NDArray[np.complex64]:
     """(M, H, H) complex64 for patterns of `size` pixels, from (H, H), (H, H, 1) or (M, H, H); finite, not all zero."""
-    probe = _converted(values, np.complex64, "probe", where)
+    probe = _converted(complex_probe(values, where), np.complex64, "probe", where)
     if probe.ndim == 3 and probe.shape[2] == 1 and probe.shape != (1, 1, 1):
         probe = np.ascontiguousarray(probe[..., 0])
     if probe.ndim == 2:

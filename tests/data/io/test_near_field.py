@@ -66,7 +66,8 @@ def test_a_disc_that_does_not_move_is_far_field(scan_of, cxi_of, write_hdf5) -> 
 
 def test_a_shadow_within_the_window_is_far_field(scan_of, cxi_of, write_hdf5) -> None:
     """A defocused beam casts a shadow in the far field too; what counts is whether the detector samples it."""
-    parts = shadow_parts(cxi_of(scan_of())) | {f"{DETECTOR}/distance": 1750.0}
+    parts = shadow_parts(cxi_of(scan_of())) | {f"{DETECTOR}/distance": 40.0}
+    parts["entry_1/instrument_1/source_1/energy"] *= 40.0 / 1750.0
     with pytest.raises(ScanError, match="holds no probe"):
         read_scan(write_hdf5(parts))
 

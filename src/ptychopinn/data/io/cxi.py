@@ -1,31 +1,36 @@
 """Reading CXI 1.6 ptychography files, also those that ptychodus writes."""
 
-import logging
+import re
 from typing import Any
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from ptychopinn.data.geometry import EV_J, Geometry, PixelSize, energy_eV
+from ptychopinn.config import DataConfig
+from ptychopinn.data.geometry import EV_J, Geometry, PixelSize
+from ptychopinn.data.io.choice import Candidate, choices, chosen
+from ptychopinn.data.io.dark import dark_of
+from ptychopinn.data.io.detector import beam_positions, detector_basis, detector_pixel, directions, fitting
 from ptychopinn.data.io.frames import Frames
-from ptychopinn.data.io.hdf5 import array, find, find_dataset, listing, number, place, text
+from ptychopinn.data.io.hdf5 import array, attribute, find, find_dataset, listing, natural_order, place, same_item, text
 from ptychopinn.data.io.hdf5_parts import Hdf5Parts
+from ptychopinn.data.io.images import complex_at, object_array, probe_array
+from ptychopinn.data.io.limits import DISTANCE, OBJECT_PIXEL, PHOTON_ENERGY, one_energy, wavelength_limits
+from ptychopinn.data.io.masks import CXI_BITS, bad_pixels_of
 from ptychopinn.data.io.own import read_own
+from ptychopinn.data.io.quantities import length_at, number_at, values_of
 from ptychopinn.errors import ScanError
-
-logger = logging.getLogger("ptychopinn.data")
 
 LAYOUT = "CXI file"
 INVALID = 1
-"""Bit 0 of a CXI mask: the value is no measurement."""
-HAS_SIGNAL = 0x1000
-"""The one other bit that says nothing against a pixel."""
+"""Bit 0 of a CXI mask: the value is no measurement. Ours are written with it."""
 
 _PATTERNS = ("data_1/data", "instrument_1/detector_1/data")
 _POSITIONS = ("sample_1/geometry_1/translation", "data_1/translation", "instrument_1/detector_1/translation")
 _PROBE = ("instrument_1/source_1/illumination", "image_1/data")
 _OBJECT = "image_2/data"
+_MASKS = ("mask", "mask_shared")
 _WANTED = {
     "patterns": " or ".join(_PATTERNS),
     "positions": " or ".join(_POSITIONS),
@@ -37,168 +42,180 @@ _WANTED = {
 
 def is_cxi(file: h5py.File) -> bool:
     """Whether a file names its parts as CXI does."""
-    return isinstance(find(file, "entry_1"), h5py.Group) and (
+    entries = _entries(file)
+    return bool(entries) and (
         "cxi_version" in file
-        or any(name in file["entry_1"] for name in ("instrument_1", "data_1", "image_1", "image_2"))
+        or any(re.fullmatch(r"(instrument|data|image)_\d+", name) for entry in entries for name in entry)
     )
 
 
-def read_cxi(file: h5py.File) -> Hdf5Parts:
-    """What the first entry of a CXI file holds.
+def read_cxi(file: h5py.File, options: DataConfig) -> Hdf5Parts:
+    """What one entry of a CXI file holds: that of `options.entry`, else the first complete one.
 
     Raises:
-        ScanError: an array of a wrong shape, a number that is none, or a broken link.
+        ScanError: an array of a wrong shape, a number that is none or impossible, or a broken link.
     """
-    entry = file["entry_1"]
-    detector = find(entry, "instrument_1/detector_1")
-    frames = find_dataset(entry, *_PATTERNS)
-    translation = find_dataset(entry, *_POSITIONS)
+    candidates = [_as_candidate(entry) for entry in _entries(file)]
+    default = attribute(file, "default")
+    taken = chosen(candidates, options.entry, None if default is None else str(default), "entry", file.filename)
+    assert taken is not None
+    entry = taken.item
+    detectors = [_as_detector(group) for group in _detectors(entry)]
+    data = _data(entry)
+    camera = _detector(detectors, data, options, file.filename)
+    detector = None if camera is None else camera.item
+    alone = options.detector is None and sum(one.has_patterns for one in detectors) < 2
+    frames = _frames(detector, data, alone)
+    known = None if frames is None else frames.shape
     basis = detector_basis(detector)
+    own = read_own(entry)
+    translation = _translation(entry, detector, known)
     object_ = object_array(find_dataset(entry, _OBJECT))
     index = find_dataset(entry, "ptychodus/probe_position_indexes")
-    own = read_own(entry)
     return Hdf5Parts(
         source=file.filename,
         layout=LAYOUT,
-        frames=None if frames is None else Frames([frames]),
-        bad_pixels=_bad_pixels(detector),
+        frames=frames,
+        bad_pixels=_bad_pixels(detector, data, known, options),
+        dark=None if detector is None else dark_of(detector, known, options.dark),
         positions_m=None if translation is None else beam_positions(translation, basis),
         position_index=None if index is None else array(index).astype(np.int64),
-        probe=probe_array(find_dataset(entry, *_PROBE)),
+        probe=probe_array(*_probe(entry)),
         object_=object_,
-        object_pixel_m=_object_pixel(entry, object_) if own is None else (own.pixel_m, own.pixel_m),
+        object_pixel_m=_object_pixel(entry, object_) if own is None else own.pixel_m,
         object_centre_m=None if object_ is None else _object_centre(entry, basis),
-        geometry=_geometry(entry, detector, basis),
-        metadata=_metadata(entry),
+        geometry=_geometry(entry, detector, basis, options, () if own is None else own.nominal),
+        metadata=_metadata(entry)
+        | choices(candidates, taken, "entry", "entries")
+        | choices(detectors, camera, "detector", "detectors"),
         own=own,
         wanted=_WANTED,
         found=listing(file),
     )
 
 
-def detector_basis(detector: Any) -> NDArray[np.float64]:
-    """(2, 3): steps along rows and columns of the detector, in laboratory coordinates, m.
+def _entries(file: h5py.File) -> list[h5py.Group]:
+    return _numbered(file, "entry")
 
-    Unit steps along -y and -x, as CXI does by default, where the file does not say.
 
-    Raises:
-        ScanError: `basis_vectors` of another shape than (3, 2) or (2, 3), or without a direction.
+def _numbered(parent: Any, name: str) -> list[h5py.Group]:
+    """The groups `name_1`, `name_2` and so on, in the order of their numbers."""
+    if not isinstance(parent, h5py.Group):
+        return []
+    names = sorted((one for one in parent if re.fullmatch(rf"{name}_\d+", one)), key=natural_order)
+    return [group for one in names if isinstance(group := find(parent, one), h5py.Group)]
+
+
+def _detectors(entry: h5py.Group) -> list[h5py.Group]:
+    return [detector for one in _numbered(entry, "instrument") for detector in _numbered(one, "detector")]
+
+
+def _data(entry: h5py.Group) -> list[h5py.Group]:
+    """Groups `data_1` and so on that hold patterns."""
+    return [group for group in _numbered(entry, "data") if _stack(group) is not None]
+
+
+def _stack(group: Any) -> h5py.Dataset | None:
+    return None if group is None else find_dataset(group, "data")
+
+
+def _as_candidate(entry: h5py.Group) -> Candidate:
+    detectors = _detectors(entry)
+    patterns = bool(_data(entry)) or any(_stack(detector) is not None for detector in detectors)
+    held = [
+        find_dataset(entry, *_POSITIONS) is not None,
+        find_dataset(entry, *_PROBE) is not None,
+        find_dataset(entry, _OBJECT) is not None,
+        find_dataset(entry, "instrument_1/source_1/energy", "instrument_1/source_1/wavelength") is not None,
+    ]
+    return Candidate(entry.name.strip("/"), entry, patterns, sum(held))
+
+
+def _as_detector(group: h5py.Group) -> Candidate:
+    parts = sum(find_dataset(group, name) is not None for name in ("distance", "x_pixel_size", "basis_vectors", "mask"))
+    return Candidate(group.name.rpartition("/")[2], group, _stack(group) is not None, parts)
+
+
+def _detector(detectors: list[Candidate], data: list[h5py.Group], options: DataConfig, source: str) -> Candidate | None:
+    """The detector that the patterns come from: one with patterns, first the one whose `data` is linked as `data_1`."""
+    if options.detector is not None:
+        return chosen(detectors, options.detector, None, "detector", source)
+    stacks = [one for one in detectors if one.has_patterns]
+    stacks.sort(key=lambda one: not (data and same_item(_stack(one.item), _stack(data[0]))))
+    return chosen(stacks or detectors[:1], None, None, "detector", source)
+
+
+def _frames(detector: Any, data: list[h5py.Group], alone: bool) -> Frames | None:
+    """The patterns of the detector; of a group `data_1` where the detector has none or other ones.
+
+    Args:
+        detector: that was chosen.
+        data: groups `data_1` and so on.
+        alone: whether no other detector holds patterns and the user named none.
     """
-    stored = None if detector is None else find_dataset(detector, "basis_vectors")
-    if stored is None:
-        return np.array([[0.0, -1.0, 0.0], [-1.0, 0.0, 0.0]])
-    basis = np.asarray(array(stored), np.float64)
-    basis = basis.T if basis.shape == (3, 2) else basis
-    if basis.shape != (2, 3) or not np.isfinite(basis).all() or not np.linalg.norm(basis, axis=1).all():
-        raise ScanError(
-            f"{place(stored)} is {basis.tolist()}; the rule is one step along rows and one along columns, as (3, 2), "
-            "correct it or drop it"
-        )
-    return basis
+    own, first = _stack(detector), _stack(data[0]) if data else None
+    stack = first if own is None or (alone and first is not None and not same_item(own, first)) else own
+    return None if stack is None else Frames([stack])
 
 
-def beam_positions(translation: h5py.Dataset, basis: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(N, 2), (y, x): where the beam was on the sample, along rows and columns, m.
-
-    CXI keeps the movement of the sample, minus that of the beam.
-    """
-    moved = array(translation)
-    if moved.ndim == 3:
-        moved = moved.reshape(-1, moved.shape[-1])
-    if moved.ndim != 2 or moved.shape[1] not in (2, 3) or moved.dtype.kind not in "uif":
-        raise ScanError(
-            f"{place(translation)} has shape {moved.shape} and type {moved.dtype}; the rule is (N, 3), x y z in metres"
-        )
-    return -np.asarray(moved, np.float64) @ _directions(basis)[:, : moved.shape[1]].T
+def _translation(entry: h5py.Group, detector: Any, frames: tuple[int, ...] | None) -> h5py.Dataset | None:
+    """Movement of the sample: of the sample, else of the data or the detector; the first that fits the patterns."""
+    groups = [geometry for sample in _numbered(entry, "sample") for geometry in _numbered(sample, "geometry")]
+    groups += [*_numbered(entry, "sample"), *_numbered(entry, "data"), *([] if detector is None else [detector])]
+    found = [stored for group in groups if (stored := find_dataset(group, "translation")) is not None]
+    return fitting(found, frames)
 
 
-def detector_pixel(detector: Any, basis: NDArray[np.float64]) -> PixelSize | None:
-    """(y, x) of the detector: the lengths of its basis vectors, else `y_pixel_size` and `x_pixel_size`."""
-    if detector is None:
-        return None
-    if find_dataset(detector, "basis_vectors") is not None:
-        rows, columns = np.linalg.norm(basis, axis=1)
-        return float(rows), float(columns)
-    y, x = number_of(detector, "y_pixel_size"), number_of(detector, "x_pixel_size")
-    if y is None and x is None:
-        return None
-    return (y or x or 0.0), (x or y or 0.0)
+def _probe(entry: h5py.Group) -> tuple[NDArray[Any] | None, str]:
+    sources = [source for part in _numbered(entry, "instrument") for source in _numbered(part, "source")]
+    found = (complex_at(source, "illumination") for source in sources)
+    return next((one for one in found if one[0] is not None), None) or complex_at(entry, "image_1/data")
 
 
-def number_of(group: Any, name: str) -> float | None:
-    """A positive number below a group that may be missing; zero is how some programs say that they do not know.
-
-    Raises:
-        ScanError: it is negative.
-    """
-    value = None if group is None else number(group, name)
-    if value is not None and value < 0:
-        raise ScanError(f"{place(group)}: {name} is {value}; the rule is a positive number, correct it")
-    return value or None
-
-
-def probe_array(stored: h5py.Dataset | None) -> NDArray[Any] | None:
-    """(H, W) or (M, H, W); of (coherent, M, H, W) the first coherent mode."""
-    if stored is None:
-        return None
-    probe = array(stored)
-    if probe.ndim == 4:
-        if len(probe) > 1:
-            logger.warning("%s: only the first of %d coherent (OPR) modes is used", place(stored), len(probe))
-        probe = probe[0]
-    if probe.ndim not in (2, 3):
-        raise ScanError(f"{place(stored)} has shape {probe.shape}; the rule is (H, W) or (M, H, W)")
-    return probe
+def _bad_pixels(
+    detector: Any, data: list[h5py.Group], frames: tuple[int, ...] | None, options: DataConfig
+) -> NDArray[np.bool_] | None:
+    """Pixels that any mask of the detector, or of its data, marks."""
+    bits = CXI_BITS if options.mask_bits is None else options.mask_bits
+    groups = ([] if detector is None else [detector]) + [
+        group
+        for group in data
+        if detector is None or same_item(_stack(group), _stack(detector)) or _stack(detector) is None
+    ]
+    stored: list[h5py.Dataset] = []
+    for group in groups:
+        for mask in (find_dataset(group, name) for name in _MASKS):
+            if mask is not None and not any(same_item(mask, other) for other in stored):
+                stored.append(mask)
+    bad: NDArray[np.bool_] | None = None
+    for mask in stored:
+        one = bad_pixels_of(array(mask), place(mask), frames, bits)
+        if bad is not None and bad.shape[-2:] != one.shape[-2:]:
+            raise ScanError(f"{place(mask)} has shape {one.shape}, but {place(stored[0])} {bad.shape}; give one mask")
+        bad = one if bad is None else bad | one
+    return bad
 
 
-def object_array(stored: h5py.Dataset | None) -> NDArray[Any] | None:
-    """(Y, X), of one layer.
-
-    Raises:
-        ScanError: several layers.
-    """
-    if stored is None:
-        return None
-    object_ = array(stored)
-    layers = object_.shape[:-2]
-    if object_.ndim < 2 or any(length != 1 for length in layers) or 0 in object_.shape:
-        raise ScanError(f"{place(stored)} has shape {object_.shape}; the rule is one layer, (Y, X)")
-    return object_.reshape(object_.shape[-2:])
-
-
-def _directions(basis: NDArray[np.float64]) -> NDArray[np.float64]:
-    return basis / np.linalg.norm(basis, axis=1, keepdims=True)
-
-
-def _bad_pixels(detector: Any) -> NDArray[np.bool_] | None:
-    stored = None if detector is None else find_dataset(detector, "mask")
-    if stored is None:
-        return None
-    mask = array(stored)
-    if mask.dtype.kind not in "bui":
-        raise ScanError(f"{place(stored)} holds {mask.dtype} values; the rule is whole numbers, bit 0 set = invalid")
-    mask = mask.reshape(mask.shape[-2:]) if mask.size == np.prod(mask.shape[-2:]) else mask
-    invalid = (mask.astype(np.int64) & INVALID) != 0
-    flagged = int(((mask.astype(np.int64) & ~(INVALID | HAS_SIGNAL) != 0) & ~invalid).sum())
-    if flagged:
-        logger.warning(
-            "%s: %d pixels carry other bits than bit 0 (hot, dead, saturated, ...) and count as measured",
-            place(stored),
-            flagged,
-        )
-    return invalid
-
-
-def _geometry(entry: h5py.Group, detector: Any, basis: NDArray[np.float64]) -> Geometry:
-    """Energy, which CXI keeps in joules, distance and detector pixel."""
-    source = find(entry, "instrument_1/source_1")
-    joules, wavelength = number_of(source, "energy"), number_of(source, "wavelength")
-    energy = None if wavelength is None else energy_eV(wavelength)
+def _geometry(
+    entry: h5py.Group, detector: Any, basis: NDArray[np.float64], options: DataConfig, nominal: tuple[str, ...]
+) -> Geometry:
+    """Energy, which CXI keeps in joules, distance and detector pixel; nominal values may be any number."""
+    energies, wavelengths = [], []
+    for part in [] if options.energy_eV is not None else _numbered(entry, "instrument"):
+        for group in (*_numbered(part, "source"), *_numbered(part, "monochromator"), *_numbered(part, "beam")):
+            energy = number_at(group, "energy", None if nominal else PHOTON_ENERGY, 1 / EV_J, "J as in CXI")
+            wavelength = number_at(group, "wavelength", None if nominal else wavelength_limits())
+            energies += [] if energy is None else [(f"{place(group)}/energy", energy)]
+            wavelengths += [] if wavelength is None else [(f"{place(group)}/wavelength", wavelength)]
+    distance = (
+        None if options.distance_m is not None else number_at(detector, "distance", None if nominal else DISTANCE)
+    )
+    pixel = None if options.detector_pixel_m is not None else detector_pixel(detector, basis, checked=not nominal)
     return Geometry(
-        energy if joules is None else joules / EV_J,
-        number_of(detector, "distance"),
-        detector_pixel(detector, basis),
-        stated_wavelength_m=wavelength,
+        one_energy(energies, wavelengths),
+        distance,
+        pixel,
+        stated_wavelength_m=wavelengths[0][1] if wavelengths else None,
     )
 
 
@@ -206,11 +223,12 @@ def _object_pixel(entry: h5py.Group, object_: NDArray[Any] | None) -> PixelSize 
     """(y, x) of the object, or of the probe where a file without patterns says no more."""
     extras = find(entry, "ptychodus")
     for part in ("object", "probe"):
-        y, x = number_of(extras, f"{part}_pixel_height_m"), number_of(extras, f"{part}_pixel_width_m")
+        y = number_at(extras, f"{part}_pixel_height_m", OBJECT_PIXEL)
+        x = number_at(extras, f"{part}_pixel_width_m", OBJECT_PIXEL)
         if y is not None and x is not None:
             return y, x
     stored = find_dataset(entry, "image_2/image_size")
-    extent = np.zeros(0) if stored is None or object_ is None else array(stored).reshape(-1)
+    extent = np.zeros(0) if stored is None or object_ is None else values_of(stored, "length").reshape(-1)
     if object_ is None or extent.size < 2 or not (extent[:2] > 0).all():
         return None
     return float(extent[1]) / object_.shape[0], float(extent[0]) / object_.shape[1]
@@ -220,14 +238,14 @@ def _object_centre(entry: h5py.Group, basis: NDArray[np.float64]) -> tuple[float
     """(y, x): where the object's centre lies among the beam positions; at zero where the file does not say."""
     extras = find(entry, "ptychodus")
     if extras is not None:
-        y, x = number(extras, "object_center_y_m"), number(extras, "object_center_x_m")
+        y, x = length_at(extras, "object_center_y_m"), length_at(extras, "object_center_x_m")
         if y is not None and x is not None:
             return y, x
     stored = find_dataset(entry, "image_2/image_center")
-    centre = np.zeros(3) if stored is None else np.asarray(array(stored), np.float64).reshape(-1)
+    centre = np.zeros(3) if stored is None else values_of(stored, "length").reshape(-1)
     if stored is not None and centre.shape != (3,):
         raise ScanError(f"{place(stored)}: image_center has shape {centre.shape}; the rule is x y z in metres")
-    y, x = _directions(basis) @ centre
+    y, x = directions(basis) @ centre
     return float(y), float(x)
 
 

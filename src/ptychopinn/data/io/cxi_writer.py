@@ -30,7 +30,7 @@ def write_cxi_scan(scan: Scan, path: str | Path) -> Path:
     Raises:
         OutputError: the file cannot be written, or the metadata are no plain JSON values.
     """
-    known = completed(scan.pixel_size_m, scan.geometry, scan.pattern_size)
+    known = completed(scan.pixel_size_m, scan.geometry, scan.pattern_size, scan.metadata)
     with create_hdf5(path) as file:
         entry = _write_entry(file, known, scan.metadata)
         detector = entry["instrument_1/detector_1"]
@@ -43,7 +43,7 @@ def write_cxi_scan(scan: Scan, path: str | Path) -> Path:
         _write_images(entry, scan.probe, scan.object_guess, known, frame)
         _write_positions(entry, frame)
         entry["data_1/data"] = h5py.SoftLink(detector["data"].name)
-        origin = -frame.zero_m / known.pixel_m if scan.object_guess is None else (0, 0)
+        origin = -frame.zero_m / np.asarray(known.pixel_m) if scan.object_guess is None else (0, 0)
         write_scan_extras(entry, scan, known, origin_px=origin)
     return Path(path)
 
@@ -55,7 +55,7 @@ def write_cxi_object(image: Reconstruction, path: str | Path) -> Path:
         OutputError: the file cannot be written, or the metadata are no plain JSON values.
     """
     size, object_px = image.probe.shape[-1], (image.origin_px, image.object_.shape)
-    known = completed(image.pixel_size_m, image.geometry, size)
+    known = completed(image.pixel_size_m, image.geometry, size, image.metadata)
     frame = metric_frame(image.positions_px, size, known, image.metadata, object_px)
     with create_hdf5(path) as file:
         entry = _write_entry(file, known, image.metadata)
@@ -82,14 +82,14 @@ def _write_entry(file: h5py.File, known: Completed, metadata: dict[str, Any]) ->
         entry.create_group("instrument_1/source_1"),
         {"energy": known.energy_eV * EV_J, "wavelength": wavelength_m(known.energy_eV)},
     )
-    pixel = known.detector_pixel_m
+    y, x = known.detector_pixel_m
     write_values(
         entry.create_group("instrument_1/detector_1"),
         {
             "distance": known.distance_m,
-            "x_pixel_size": pixel,
-            "y_pixel_size": pixel,
-            "basis_vectors": np.array([[0.0, -pixel], [-pixel, 0.0], [0.0, 0.0]]),
+            "x_pixel_size": x,
+            "y_pixel_size": y,
+            "basis_vectors": np.array([[0.0, -x], [-y, 0.0], [0.0, 0.0]]),
         },
     )
     return entry
@@ -134,7 +134,7 @@ def _write_image(
         image,
         {
             "data_space": "real",
-            "image_size": np.array([columns * known.pixel_m, rows * known.pixel_m, 0.0]),
+            "image_size": np.array([columns * known.pixel_m[1], rows * known.pixel_m[0], 0.0]),
             "image_center": np.array([-centre_m[1], -centre_m[0], 0.0]),
         },
     )

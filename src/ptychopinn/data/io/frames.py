@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ptychopinn.data.chunks import frame_chunks
 from ptychopinn.data.io.hdf5 import place
+from ptychopinn.data.io.stored import check_stored
 from ptychopinn.data.scan import Scan
 from ptychopinn.errors import ScanError
 
@@ -20,7 +21,7 @@ class Frames:
     """Recorded frames in one or several datasets of open files.
 
     Args:
-        datasets: (n, H, W) each, or (rows, columns, H, W) of a raster; in scan order.
+        datasets: (n, H, W) each, or (rows, columns, H, W) of a raster, also with axes of one; in scan order.
 
     Raises:
         ScanError: no numbers, another number of axes, or datasets of different frame sizes.
@@ -30,8 +31,8 @@ class Frames:
         for dataset in datasets:
             _check_frames(dataset, datasets[0])
         self._datasets = tuple(datasets)
-        self._lengths = [int(np.prod(dataset.shape[:-2])) for dataset in datasets]
-        rows, columns = datasets[0].shape[-2:]
+        self._lengths = [int(np.prod(_frame_shape(dataset)[0])) for dataset in datasets]
+        rows, columns = _frame_shape(datasets[0])[1]
         self.shape: tuple[int, int, int] = (sum(self._lengths), rows, columns)
         self.dtype = np.result_type(*(dataset.dtype for dataset in datasets)).newbyteorder("=")
 
@@ -47,7 +48,7 @@ class Frames:
         """The frames of `rows`, all by default, (n, H, W) in the recorded type; each is read once.
 
         Raises:
-            ScanError: they do not fit into memory.
+            ScanError: they do not fit into memory, were never written, or stand in a file that is missing.
         """
         try:
             return self._gathered(np.arange(len(self)) if rows is None else rows)
@@ -60,6 +61,8 @@ class Frames:
 
     def _gathered(self, rows: NDArray[np.int64]) -> NDArray[Any]:
         frames = np.empty((len(rows), *self.shape[1:]), self.dtype)
+        for dataset in self._datasets:
+            check_stored(dataset)
         for first, length, dataset in self._placed():
             self._fill(frames, rows, first, length, dataset)
         return frames
@@ -121,13 +124,22 @@ def _runs(goals: NDArray[np.int64], rows: NDArray[np.int64]) -> Iterator[tuple[i
 
 
 def _check_frames(dataset: h5py.Dataset, first: h5py.Dataset) -> None:
-    if dataset.dtype.kind not in "uif" or dataset.ndim not in (3, 4) or 0 in dataset.shape:
+    if dataset.dtype.kind not in "uif" or dataset.ndim < 3 or 0 in dataset.shape:
         raise ScanError(
             f"{place(dataset)} has shape {dataset.shape} and type {dataset.dtype}; the rule is frames as (N, H, W), "
             "or (rows, columns, H, W) of a raster, of real numbers"
         )
-    if dataset.shape[-2:] != first.shape[-2:]:
+    if _frame_shape(dataset)[1] != _frame_shape(first)[1]:
         raise ScanError(
-            f"{place(dataset)} holds frames of {dataset.shape[-2:]} pixels, but {first.name} of {first.shape[-2:]}; "
+            f"{place(dataset)} holds frames of {_frame_shape(dataset)[1]} pixels, but {first.name} of "
+            f"{_frame_shape(first)[1]}; "
             "the rule is one size"
         )
+
+
+def _frame_shape(dataset: h5py.Dataset) -> tuple[tuple[int, ...], tuple[int, int]]:
+    """Lengths of the scan axes and of the frame; a last axis of one, as of colours, belongs to neither."""
+    shape = dataset.shape
+    if len(shape) > 3 and shape[-1] == 1 and shape[-2] > 1:
+        shape = shape[:-1]
+    return shape[:-2], (shape[-2], shape[-1])

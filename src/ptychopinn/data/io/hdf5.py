@@ -1,5 +1,6 @@
 """Opening HDF5 files and taking single values and arrays out of them; every defect is a ScanError."""
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
@@ -12,9 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ptychopinn.data.io.atomic import atomic_path
+from ptychopinn.data.io.stored import broken_link, check_stored
 from ptychopinn.errors import ScanError
 
 _DEEPEST = 8
+_MOST_NODES = 20_000
+"""Groups and datasets that are looked at in one file, each counted under every name."""
+_COMPLEX_NAMES = (("r", "i"), ("re", "im"), ("real", "imag"))
 _LISTED = 12
 
 
@@ -76,14 +81,31 @@ def find_dataset(group: h5py.Group, *paths: str) -> h5py.Dataset | None:
 
 
 def array(dataset: h5py.Dataset) -> NDArray[Any]:
-    """All values, numbers only.
+    """All values, numbers only; compound values of a real and an imaginary part, as MATLAB writes them, are complex.
 
     Raises:
-        ScanError: it holds something else than numbers.
+        ScanError: it holds something else than numbers, or its values were never written or stand in a file that is
+            missing.
     """
+    check_stored(dataset)
+    parts = _complex_parts(dataset.dtype)
+    if parts is not None:
+        values = np.asarray(dataset[()])
+        return np.asarray(values[parts[0]] + 1j * values[parts[1]])
     if dataset.dtype.kind not in "buifc":
         raise ScanError(f"{place(dataset)} holds {dataset.dtype} values; the rule is numbers, export the file again")
     return np.asarray(dataset[()])
+
+
+def is_complex(dataset: h5py.Dataset) -> bool:
+    """Whether `array` gives complex numbers."""
+    return dataset.dtype.kind == "c" or _complex_parts(dataset.dtype) is not None
+
+
+def _complex_parts(dtype: Any) -> tuple[str, str] | None:
+    """Names of the real and the imaginary part of a compound type."""
+    names = tuple(dtype.names or ())
+    return (names[0], names[1]) if tuple(name.lower() for name in names) in _COMPLEX_NAMES else None
 
 
 def number(group: h5py.Group, *paths: str) -> float | None:
@@ -137,25 +159,46 @@ def place(item: h5py.HLObject) -> str:
     return f"{item.file.filename}: {item.name}"
 
 
-def walk(group: h5py.Group) -> Iterator[tuple[str, Any]]:
-    """Every group and dataset below `group` with its path, upper levels first, each thing once.
+def walk(group: h5py.Group, every_name: bool = False) -> Iterator[tuple[str, Any]]:
+    """Every group and dataset below `group` with its path, upper levels first, in the order of numbers in the names.
 
     Links are followed; those that lead nowhere are passed over.
+
+    Args:
+        group: where to begin.
+        every_name: give each thing under each of its names, not under the first one only.
     """
     seen = {_identity(group)}
-    level = [("", group)]
+    level, count = [("", group, frozenset(seen))], 0
     for _ in range(_DEEPEST):
         below = []
-        for prefix, parent in level:
-            for name in parent:
+        for prefix, parent, above in level:
+            for name in sorted(parent, key=natural_order):
                 item = parent.get(name)
-                if item is None or _identity(item) in seen:
+                known = above if every_name else seen
+                if item is None or _identity(item) in known or count > _MOST_NODES:
                     continue
+                count += 1
                 seen.add(_identity(item))
                 yield f"{prefix}/{name}", item
                 if isinstance(item, h5py.Group):
-                    below.append((f"{prefix}/{name}", item))
+                    below.append((f"{prefix}/{name}", item, above | {_identity(item)}))
         level = below
+
+
+def natural_order(name: str) -> list[tuple[int, int | str]]:
+    """Key that sorts names by the numbers in them, so that `data_2` stands before `data_10`.
+
+    >>> sorted(["data_10", "data_2", "data"], key=natural_order)
+    ['data', 'data_2', 'data_10']
+    """
+    parts = re.split(r"(\d+)", name)
+    return [(0, int(part)) if part.isdecimal() and part.isascii() else (1, part) for part in parts if part]
+
+
+def same_item(one: Any, other: Any) -> bool:
+    """Whether two names lead to one group or dataset."""
+    return one is not None and other is not None and _identity(one) == _identity(other)
 
 
 def listing(file: h5py.File) -> str:
@@ -186,15 +229,10 @@ def _parsed(values: NDArray[Any]) -> NDArray[Any]:
 
 def _refuse_broken_link(group: h5py.Group, path: str) -> None:
     """Name the other file if a step of the path leads into one."""
-    step = ""
-    for name in path.strip("/").split("/"):
-        step = f"{step}/{name}".lstrip("/")
-        try:
-            link = group.get(step, getlink=True)
-        except KeyError:
-            return
-        if isinstance(link, h5py.ExternalLink) and group.get(step) is None:
-            raise ScanError(
-                f"{place(group)}: {step} is a link to {link.path} in {link.filename}, which cannot be opened; "
-                "put that file where the link expects it"
-            )
+    broken = broken_link(group, path)
+    if broken is not None:
+        step, link = broken
+        raise ScanError(
+            f"{place(group)}: {step} is a link to {link.path} in {link.filename}, which cannot be opened; "
+            "put that file where the link expects it"
+        )

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import h5py
 from numpy.typing import NDArray
 
+from ptychopinn.config import DataConfig
 from ptychopinn.data.io.formats import Content, FileFormat, Reading, sniffed
 from ptychopinn.data.io.hdf5 import open_hdf5
 from ptychopinn.data.io.hdf5_parts import Hdf5Parts
@@ -28,8 +29,12 @@ class Hdf5Format(FileFormat):
         """Whether an HDF5 file has this layout; fast, and never an error."""
 
     @abstractmethod
-    def parts(self, file: h5py.File) -> Hdf5Parts:
+    def parts(self, file: h5py.File, options: DataConfig) -> Hdf5Parts:
         """The parts of such a file; patterns stay on disk.
+
+        Args:
+            file: open for reading.
+            options: which entry and detector, which bits of a mask, and numbers that replace those of the file.
 
         Raises:
             ScanError: an array of a wrong shape, a number that is none, or a broken link.
@@ -40,7 +45,7 @@ class Hdf5Format(FileFormat):
 
     def contents(self, file: SourceFile) -> tuple[Content, ...]:
         """A scan first if the file holds patterns, else a reconstruction."""
-        if file.hdf5 is not None and self.parts(file.hdf5).frames is None:
+        if file.hdf5 is not None and self.parts(file.hdf5, DataConfig()).frames is None:
             return ("reconstruction", "scan")
         return ("scan", "reconstruction")
 
@@ -57,8 +62,8 @@ class Hdf5Format(FileFormat):
         return parts.probe
 
 
-def parts_of(file: h5py.File) -> Hdf5Parts:
-    """The parts of a file of any format in HDF5 that is known.
+def parts_of(file: h5py.File, options: DataConfig) -> Hdf5Parts:
+    """The parts of a file of any format in HDF5 that is known, as `Hdf5Format.parts` gives them.
 
     Raises:
         ScanError: a layout that is not known, or a part of it that cannot be used.
@@ -68,9 +73,9 @@ def parts_of(file: h5py.File) -> Hdf5Parts:
         raise ScanError(
             f"{file.filename}: a {found.name} file gives no parts to a scan in two files; convert it to NPZ first"
         )
-    return found.parts(file)
+    return found.parts(file, options)
 
 
 def _parts(path: Path) -> Hdf5Parts:
     with open_hdf5(path) as file:
-        return parts_of(file)
+        return parts_of(file, DataConfig())

@@ -5,12 +5,13 @@ from typing import Any, ClassVar, final
 
 import h5py
 
+from ptychopinn.config import DataConfig
 from ptychopinn.data.io.cxi import is_cxi, read_cxi
 from ptychopinn.data.io.cxi_writer import write_cxi_object, write_cxi_scan
 from ptychopinn.data.io.formats import Content
 from ptychopinn.data.io.hdf5_format import Hdf5Format
 from ptychopinn.data.io.hdf5_parts import Hdf5Parts
-from ptychopinn.data.io.nexus import is_cxi_ptycho, nexus_entry, read_nexus
+from ptychopinn.data.io.nexus import is_cxi_ptycho, nexus_entries, read_nexus
 from ptychopinn.data.io.ptychodus import DIFFRACTION, PRODUCT, TRAINING, layout_of, read_ptychodus
 from ptychopinn.data.io.ptychodus_writer import write_product, write_training_file
 from ptychopinn.data.scan import Scan
@@ -27,8 +28,8 @@ class Cxi(Hdf5Format):
     def holds(self, file: h5py.File) -> bool:
         return layout_of(file) is None and is_cxi(file)
 
-    def parts(self, file: h5py.File) -> Hdf5Parts:
-        return read_cxi(file)
+    def parts(self, file: h5py.File, options: DataConfig) -> Hdf5Parts:
+        return read_cxi(file, options)
 
     def write_scan(self, scan: Scan, path: Path) -> Path:
         return write_cxi_scan(scan, path)
@@ -44,11 +45,10 @@ class NXcxiPtycho(Hdf5Format):
     name: ClassVar[str] = "NeXus NXcxi_ptycho"
 
     def holds(self, file: h5py.File) -> bool:
-        entry = nexus_entry(file)
-        return layout_of(file) is None and entry is not None and is_cxi_ptycho(entry)
+        return layout_of(file) is None and any(is_cxi_ptycho(entry) for entry in nexus_entries(file))
 
-    def parts(self, file: h5py.File) -> Hdf5Parts:
-        return read_nexus(nexus_entry(file))
+    def parts(self, file: h5py.File, options: DataConfig) -> Hdf5Parts:
+        return read_nexus(file, options)
 
 
 @final
@@ -59,10 +59,10 @@ class Nexus(Hdf5Format):
     last: ClassVar[bool] = True
 
     def holds(self, file: h5py.File) -> bool:
-        return nexus_entry(file) is not None
+        return bool(nexus_entries(file))
 
-    def parts(self, file: h5py.File) -> Hdf5Parts:
-        return read_nexus(nexus_entry(file))
+    def parts(self, file: h5py.File, options: DataConfig) -> Hdf5Parts:
+        return read_nexus(file, options)
 
 
 @final
@@ -76,8 +76,8 @@ class PtychodusTraining(Hdf5Format):
     def holds(self, file: h5py.File) -> bool:
         return layout_of(file) == TRAINING
 
-    def parts(self, file: h5py.File) -> Hdf5Parts:
-        return read_ptychodus(file, TRAINING)
+    def parts(self, file: h5py.File, options: DataConfig) -> Hdf5Parts:
+        return read_ptychodus(file, TRAINING, options)
 
     def write_scan(self, scan: Scan, path: Path) -> Path:
         return write_training_file(scan, path)
@@ -94,8 +94,8 @@ class PtychodusProduct(Hdf5Format):
     def holds(self, file: h5py.File) -> bool:
         return layout_of(file) == PRODUCT
 
-    def parts(self, file: h5py.File) -> Hdf5Parts:
-        return read_ptychodus(file, PRODUCT)
+    def parts(self, file: h5py.File, options: DataConfig) -> Hdf5Parts:
+        return read_ptychodus(file, PRODUCT, options)
 
     def write_reconstruction(self, image: Any, path: Path) -> Path:
         return write_product(image, path)
@@ -110,5 +110,5 @@ class PtychodusDiffraction(Hdf5Format):
     def holds(self, file: h5py.File) -> bool:
         return layout_of(file) == DIFFRACTION
 
-    def parts(self, file: h5py.File) -> Hdf5Parts:
-        return read_ptychodus(file, DIFFRACTION)
+    def parts(self, file: h5py.File, options: DataConfig) -> Hdf5Parts:
+        return read_ptychodus(file, DIFFRACTION, options)

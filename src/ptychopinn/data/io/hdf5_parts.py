@@ -26,6 +26,8 @@ class Hdf5Parts:
     """(N,) number of each frame in the scan, -1 where it was never filled; none where frames count from 0."""
     bad_pixels: NDArray[np.bool_] | None = None
     """(H, W) or (N, H, W)."""
+    dark: tuple[str, NDArray[np.float64]] | None = None
+    """Where the dark image of the detector stands, and its mean, (H, W), counts."""
     positions_m: NDArray[np.float64] | None = None
     """(N, 2), (y, x): where the beam was, growing with row and column; or none where `positions_px` is there."""
     positions_px: NDArray[np.float64] | None = None
@@ -45,6 +47,8 @@ class Hdf5Parts:
     metadata: dict[str, Any] = field(default_factory=dict)
     """Title and the like."""
     own: Own | None = None
+    size: int | None = None
+    """Columns of a pattern, where they are not those of the file."""
     wanted: dict[str, str] = field(default_factory=dict)
     """Where the layout keeps `patterns`, `positions`, `probe` and `object`, for messages."""
     found: str = ""
@@ -60,6 +64,8 @@ class Hdf5Parts:
     @property
     def pattern_size(self) -> int | None:
         """Columns of a pattern, or of the probe where there are no patterns."""
+        if self.size is not None:
+            return self.size
         if self.frames is not None:
             return self.frames.shape[-1]
         return None if self.probe is None else int(self.probe.shape[-1])

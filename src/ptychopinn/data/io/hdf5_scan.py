@@ -14,20 +14,24 @@ from numpy.typing import NDArray
 from ptychopinn.config import DataConfig
 from ptychopinn.data.chunks import frame_chunks
 from ptychopinn.data.geometry import Geometry, PixelSize, is_square, plain_pixel, same_pixel, source_distance_m
+from ptychopinn.data.io.dark import without_dark
 from ptychopinn.data.io.entries import geometry_entries, split_entries
 from ptychopinn.data.io.formats import Reading
 from ptychopinn.data.io.hdf5 import open_hdf5
 from ptychopinn.data.io.hdf5_parts import Hdf5Parts
+from ptychopinn.data.io.limits import with_given
 from ptychopinn.data.io.near_field import decide_propagation
 from ptychopinn.data.io.partner import joined, paired, partner_beside
+from ptychopinn.data.io.reshape import FRAME_KEYS, far_field_only, geometry_with_shape, reshaped
 from ptychopinn.data.io.rules import position_offset_px, zero_frequency_centred
 from ptychopinn.data.io.shadow import Shadow
+from ptychopinn.data.io.shaped_parts import with_shape
 from ptychopinn.data.scan import Domain, Scan, checked_scan
 from ptychopinn.errors import ScanError
 
 logger = logging.getLogger("ptychopinn.data")
 
-PartsOf: TypeAlias = Callable[[h5py.File], Hdf5Parts]
+PartsOf: TypeAlias = Callable[[h5py.File, DataConfig], Hdf5Parts]
 """Takes an open file of any HDF5 format apart."""
 
 
@@ -48,7 +52,7 @@ def read_hdf5_scan(path: str | Path, reading: Reading, parts_of: PartsOf) -> Sca
     with ExitStack() as files:
 
         def opened(name: str | Path) -> Hdf5Parts:
-            return parts_of(files.enter_context(open_hdf5(name)))
+            return parts_of(files.enter_context(open_hdf5(name)), reading.data)
 
         parts = _with_partner(opened(path), reading.diffraction, opened)
         if reading.probe is not None:
@@ -74,23 +78,37 @@ def _with_partner(parts: Hdf5Parts, diffraction: Path | None, opened: Callable[[
 
 
 def _scan_of(parts: Hdf5Parts, patterns: NDArray[Any], reading: Reading) -> Scan:
-    own, options = parts.own, reading.data
+    options = reading.data
+    parts = replace(parts, geometry=with_given(parts.geometry, options))
+    domain, why = _domain(options)
+    bad = parts.bad_pixels if parts.bad_pixels is not None and parts.bad_pixels.any() else None
+    if parts.dark is not None and domain == "counts":
+        patterns = without_dark(patterns, bad, parts.dark)
     geometry, metadata = _known(parts)
+    geometry = with_given(geometry, options)
     if options.source_distance_m is not None:
         geometry = replace(geometry, source_distance_m=options.source_distance_m)
-    bad = parts.bad_pixels if parts.bad_pixels is not None and parts.bad_pixels.any() else None
     if options.fftshift:
         patterns, bad, metadata = zero_frequency_centred(patterns, bad, metadata)
+    shape = reshaped(
+        patterns, bad, parts.probe, parts.geometry.detector_pixel_m, options, domain == "counts", parts.source
+    )
+    patterns, bad = shape.patterns, shape.bad_pixels
+    if shape.is_rescaled or shape.detector_factor != (1.0, 1.0):
+        parts, geometry = with_shape(parts, shape), geometry_with_shape(geometry, shape)
+        metadata = {key: value for key, value in metadata.items() if key not in FRAME_KEYS}
+    parts = replace(parts, probe=shape.probe, size=patterns.shape[-1])
     field, reason, shadow = decide_propagation(patterns, bad, parts, geometry, reading.propagation)
     if reading.propagation != "auto" or field == "near_field":
         geometry = replace(geometry, propagation=field, propagation_reason=reason)
     pixel = parts.pixel_m()
     if field == "near_field":
+        far_field_only(options, parts.source)
         geometry, pixel = _near_field(parts, geometry, shadow, given=options.source_distance_m is not None)
     parts = _without_foreign_object(parts, pixel)
+    own = parts.own
     centres, positions = _positions(parts, pixel, patterns.shape[-1], options)
     known = None if own is not None and "pixel_size_m" in own.nominal else pixel
-    domain, why = _domain(options)
     scan = Scan(
         patterns=patterns,
         domain=domain,
@@ -157,8 +175,13 @@ def _positions(
     if own is not None and (own.empty_object or parts.object_ is None):
         centres = centres + own.origin_px
     elif not parts.is_framed():
-        centres = centres - centres.min(axis=0) + size // 2 - offset
+        centres = centres - _lowest(centres) + size // 2 - offset
     return centres, centres + offset
+
+
+def _lowest(centres: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(2,): smallest position on each axis; values that are no numbers are refused later, by their pattern."""
+    return np.where(np.isfinite(centres), centres, np.inf).min(axis=0, initial=np.inf)
 
 
 def _near_field(

@@ -45,9 +45,10 @@ def metric_frame(
     """
     middle = np.zeros(2) if object_px is None else np.asarray(object_px[0]) + (np.asarray(object_px[1]) - 1) / 2
     stated = None if "pixel_size_m" in known.nominal else _stated_origin(metadata)
-    zero = -middle * known.pixel_m if stated is None else stated
+    pixel = np.asarray(known.pixel_m)
+    zero = -middle * pixel if stated is None else stated
     centres = positions_px - position_offset_px(pattern_size, "centre", {}, True, "")
-    return MetricFrame(zero + centres * known.pixel_m, zero + middle * known.pixel_m, zero)
+    return MetricFrame(zero + centres * pixel, zero + middle * pixel, zero)
 
 
 def _stated_origin(metadata: Mapping[str, Any]) -> NDArray[np.float64] | None:

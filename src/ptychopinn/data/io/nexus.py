@@ -8,24 +8,47 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from ptychopinn.data.geometry import EV_J, Geometry, PixelSize, energy_eV
-from ptychopinn.data.io.cxi import beam_positions, detector_basis, detector_pixel, object_array, probe_array
+from ptychopinn.config import DataConfig
+from ptychopinn.data.geometry import EV_J, Geometry, PixelSize
+from ptychopinn.data.io.choice import Candidate, choices, chosen
+from ptychopinn.data.io.dark import dark_of
+from ptychopinn.data.io.detector import beam_positions, detector_basis, detector_pixel, fitting
 from ptychopinn.data.io.frames import Frames
-from ptychopinn.data.io.hdf5 import array, as_text, attribute, find_dataset, finite_number, listing, place, text, walk
+from ptychopinn.data.io.hdf5 import (
+    array,
+    as_text,
+    attribute,
+    find,
+    find_dataset,
+    is_complex,
+    listing,
+    natural_order,
+    place,
+    same_item,
+    text,
+    walk,
+)
 from ptychopinn.data.io.hdf5_parts import Hdf5Parts
+from ptychopinn.data.io.images import complex_at, object_array, probe_array
+from ptychopinn.data.io.limits import DISTANCE, PHOTON_ENERGY, one_energy, wavelength_limits
+from ptychopinn.data.io.masks import CXI_BITS, EVERY_BIT, bad_pixels_of
 from ptychopinn.data.io.own import read_own
+from ptychopinn.data.io.quantities import agreed, has_unit, number_of
+from ptychopinn.data.io.stored import broken_link
 from ptychopinn.errors import ScanError
 
 LAYOUT = "NeXus file"
 DEFINITION = "NXcxi_ptycho"
 
-_METRES = {"m": 1.0, "mm": 1e-3, "um": 1e-6, "µm": 1e-6, "μm": 1e-6, "micron": 1e-6, "nm": 1e-9, "pm": 1e-12}
-_METRES |= {"metre": 1.0, "meter": 1.0, "cm": 1e-2, "a": 1e-10, "å": 1e-10, "angstrom": 1e-10, "angstroms": 1e-10}
-_EV = {"ev": 1.0, "kev": 1e3, "mev": 1e6, "j": 1 / EV_J, "joule": 1 / EV_J, "joules": 1 / EV_J}
 _JOULES_BELOW = 1e-10
 """An energy without a unit that is smaller is in joules."""
 _EV_ABOVE = 100.0
 """An energy without a unit that is larger is in eV."""
+_ENERGIES = ("incident_energy", "incident_beam_energy", "energy")
+_WAVELENGTHS = ("incident_wavelength", "wavelength")
+_MASKS = ("pixel_mask", "pixel_mask_1", "mask")
+_PROBES = ("illumination", "probe", "image_1/data")
+_OBJECTS = ("object", "image_2/data")
 _WANTED = {
     "patterns": "data with three axes in a group of class NXdetector or NXdata",
     "positions": "a dataset translation, (N, 3)",
@@ -37,14 +60,13 @@ _WANTED = {
 Nodes = list[tuple[str, Any]]
 
 
-def nexus_entry(file: h5py.File) -> h5py.Group | None:
-    """The first group of class NXentry, or one named `entry`; none in other files."""
-    groups = [item for item in file.values() if isinstance(item, h5py.Group)]
-    for group in groups:
-        if nexus_class(group) == "NXentry":
-            return group
+def nexus_entries(file: h5py.File) -> list[h5py.Group]:
+    """The groups of class NXentry in the order of the numbers in their names; else one named `entry`."""
+    names = sorted(file, key=natural_order)
+    groups = [item for name in names if isinstance(item := file.get(name), h5py.Group)]
+    entries = [group for group in groups if nexus_class(group) == "NXentry"]
     named = file.get("entry")
-    return named if isinstance(named, h5py.Group) else None
+    return entries or ([named] if isinstance(named, h5py.Group) else [])
 
 
 def is_cxi_ptycho(entry: h5py.Group) -> bool:
@@ -58,149 +80,345 @@ def nexus_class(group: h5py.Group) -> str:
     return "" if stored is None else as_text(stored)
 
 
-def read_nexus(entry: h5py.Group) -> Hdf5Parts:
-    """What an entry of a NeXus file holds.
+def read_nexus(file: h5py.File, options: DataConfig) -> Hdf5Parts:
+    """What one entry of a NeXus file holds: that of `options.entry`, of the attribute `default`, or a complete one.
 
     Raises:
-        ScanError: an array of a wrong shape, an unknown unit, or a broken link.
+        ScanError: an array of a wrong shape, an unknown unit, an impossible number, or a broken link.
     """
-    nodes = list(walk(entry))
-    detector = _detector(nodes)
-    frames = _frames(nodes, detector)
+    entries = nexus_entries(file)
+    candidates = [_as_candidate(entry, alone=len(entries) == 1) for entry in entries]
+    taken = chosen(candidates, options.entry, _named(file, "default"), "entry", file.filename)
+    if taken is None:
+        raise ScanError(f"{file.filename}: holds no group of class NXentry; give a NeXus file")
+    entry: h5py.Group = taken.item
+    nodes = list(walk(entry, every_name=True))
+    cameras = _detectors(nodes)
+    stored = _positions(nodes)
+    count = int(np.prod(stored[0].shape[:-1])) if stored and stored[0].shape else None
+    candidates_in = [_as_detector(path, group, count) for path, group in cameras]
+    camera, stack = _patterns(entry, nodes, candidates_in, count, options)
+    detector = None if camera is None else camera.item
+    frames = Frames(stack) if stack else None
+    known = None if frames is None else frames.shape
+    foreign = [path for path, group in cameras if not same_item(group, detector)]
     basis = detector_basis(detector)
-    translation = _translation(nodes)
-    moved = None if translation is None else beam_positions(translation, basis) * _unit(translation, _METRES, 1.0)
-    object_ = object_array(_complex(nodes, ("object", "image_2/data")))
+    translation = _translation(entry, _without(_positions_at(nodes), foreign), known)
+    probe = _complex(_without(nodes, foreign), _PROBES)
+    object_ = object_array(_complex_dataset(nodes, _OBJECTS))
     return Hdf5Parts(
         source=entry.file.filename,
         layout=LAYOUT,
-        frames=None if not frames else Frames(frames),
-        bad_pixels=_bad_pixels(nodes, detector),
-        positions_m=moved,
-        probe=probe_array(_complex(nodes, ("illumination", "probe", "image_1/data"))),
+        frames=frames,
+        bad_pixels=_bad_pixels(nodes, detector, stack, foreign, known, options),
+        dark=None if detector is None else dark_of(detector, known, options.dark),
+        positions_m=None if translation is None else beam_positions(translation, basis),
+        probe=probe_array(*probe),
         object_=object_,
         object_centre_m=None if object_ is None else (0.0, 0.0),
-        geometry=Geometry(_energy(nodes), _distance(detector), _pixel(detector, basis)),
-        metadata={name: value for name in ("title",) if (value := text(entry, name))},
+        geometry=_geometry(nodes, detector, basis, options),
+        metadata={name: value for name in ("title",) if (value := text(entry, name))}
+        | choices(candidates, taken, "entry", "entries")
+        | choices(candidates_in, camera, "detector", "detectors"),
         own=read_own(entry),
         wanted=_WANTED,
-        found=listing(entry.file),
+        found=listing(file),
     )
 
 
-def _of_class(nodes: Nodes, name: str) -> Iterator[h5py.Group]:
-    return (item for _, item in nodes if isinstance(item, h5py.Group) and nexus_class(item) == name)
+def _named(group: h5py.Group, name: str) -> str | None:
+    """A name in an attribute, such as `default` or `signal`."""
+    stored = attribute(group, name)
+    return as_text(stored).strip("/") if isinstance(stored, str | bytes) else None
 
 
-def _detector(nodes: Nodes) -> h5py.Group | None:
-    """The NXdetector with frames, else the first one, else a group of that name."""
-    detectors = list(_of_class(nodes, "NXdetector"))
-    detectors += [item for path, item in nodes if isinstance(item, h5py.Group) and path.endswith("/detector")]
-    with_frames = [group for group in detectors if _is_stack(find_dataset(group, "data"))]
-    return next(iter([*with_frames, *detectors]), None)
+def _as_candidate(entry: h5py.Group, alone: bool) -> Candidate:
+    """How complete an entry is; not looked at where it is the only one."""
+    name = entry.name.strip("/")
+    if alone:
+        return Candidate(name, entry, True, 0)
+    nodes = list(walk(entry, every_name=True))
+    groups = [group for _, group in [*_detectors(nodes), *_data_groups(nodes)]]
+    parts = [_positions(nodes), _complex(nodes, _PROBES)[0] is not None, list(_beams(nodes))]
+    return Candidate(name, entry, any(_stacks(group) for group in groups), sum(bool(part) for part in parts))
 
 
-def _frames(nodes: Nodes, detector: h5py.Group | None) -> list[h5py.Dataset]:
-    """The frames of the detector, or of a data group: one dataset, or `data_000001` and so on."""
-    groups = [] if detector is None else [detector]
-    groups += _of_class(nodes, "NXdata")
-    groups += [item for path, item in nodes if isinstance(item, h5py.Group) and path == "/data"]
-    for group in groups:
-        signal = attribute(group, "signal")
-        names = ["data"] if signal is None or not isinstance(signal, str | bytes) else ["data", as_text(signal)]
-        stack = find_dataset(group, *names)
+def _as_detector(path: str, group: h5py.Group, positions: int | None) -> Candidate:
+    """How complete a detector is; patterns that fit the positions count most."""
+    stack, parts = _stacks(group), ("distance", "detector_distance", "x_pixel_size", "basis_vectors", *_MASKS)
+    fits = positions is not None and sum(int(np.prod(one.shape[:-2])) for one in stack) == positions
+    held = sum(find_dataset(group, name) is not None for name in parts)
+    return Candidate(path.strip("/"), group, bool(stack), held + 100 * fits)
+
+
+def _of_class(nodes: Nodes, name: str) -> Iterator[tuple[str, h5py.Group]]:
+    """Each group of a class once."""
+    seen: list[h5py.Group] = []
+    for path, item in nodes:
+        if isinstance(item, h5py.Group) and nexus_class(item) == name and not any(same_item(item, one) for one in seen):
+            seen.append(item)
+            yield path, item
+
+
+def _detectors(nodes: Nodes) -> list[tuple[str, h5py.Group]]:
+    """Groups of class NXdetector, else those named `detector`."""
+    found = list(_of_class(nodes, "NXdetector"))
+    named = [(path, item) for path, item in nodes if isinstance(item, h5py.Group) and path.endswith("/detector")]
+    return found or named
+
+
+def _data_groups(nodes: Nodes) -> list[tuple[str, h5py.Group]]:
+    found = list(_of_class(nodes, "NXdata"))
+    named = [(path, item) for path, item in nodes if isinstance(item, h5py.Group) and path == "/data"]
+    return found + [one for one in named if not any(same_item(one[1], other[1]) for other in found)]
+
+
+def _stacks(group: h5py.Group) -> list[h5py.Dataset]:
+    """The frames in a group: its signal, else `data`, else `data_1`, `data_2` and so on in the order of the numbers."""
+    marked = [name for name in group if _is_signal(group.get(name))]
+    signal = _named(group, "signal")
+    for name in ([] if signal is None else [signal]) + marked + ["data"]:
+        stack = find_dataset(group, name)
         if _is_stack(stack):
             return [stack]
-        parts = [find_dataset(group, name) for name in sorted(group) if re.fullmatch(r"data_\d+", name)]
-        if parts and all(_is_stack(part) for part in parts):
-            return [part for part in parts if part is not None]
+    names = sorted((name for name in group if re.fullmatch(r"data_\d+", name)), key=natural_order)
+    parts = [find_dataset(group, name) for name in names]
+    if parts and all(_is_stack(part) for part in parts):
+        return [part for part in parts if part is not None]
     return []
+
+
+def _is_signal(item: Any) -> bool:
+    """Whether a dataset is marked as the signal in the way of older files."""
+    return isinstance(item, h5py.Dataset) and str(attribute(item, "signal")) in ("1", "b'1'")
 
 
 def _is_stack(dataset: h5py.Dataset | None) -> bool:
     return dataset is not None and dataset.ndim >= 3 and dataset.dtype.kind in "uif"
 
 
-def _translation(nodes: Nodes) -> h5py.Dataset | None:
-    found = [item for path, item in nodes if isinstance(item, h5py.Dataset) and path.endswith("/translation")]
-    return next(iter(found), None)
+def _patterns(
+    entry: h5py.Group, nodes: Nodes, cameras: list[Candidate], positions: int | None, options: DataConfig
+) -> tuple[Candidate | None, list[h5py.Dataset]]:
+    """The detector that is read and its frames.
+
+    In this order: the detector that the user names; the frames of the NXdata that the entry names as its default; a
+    detector with frames; a data group with frames.
+    """
+    source, groups = entry.file.filename, _data_groups(nodes)
+    if options.detector is not None:
+        camera = chosen(cameras, options.detector, None, "detector", source)
+        own = [] if camera is None else _stacks(camera.item)
+        return camera, own or _frames_of(groups, camera, positions)
+    default = _named(entry, "default")
+    shown = find(entry, default) if default else None
+    frames = _stacks(shown) if isinstance(shown, h5py.Group) else []
+    owner = _owner(frames, cameras)
+    if frames and (owner is not None or len(cameras) < 2 or not any(one.has_patterns for one in cameras)):
+        return owner or chosen(cameras, None, None, "detector", source), frames
+    with_frames = [one for one in cameras if one.has_patterns]
+    if with_frames:
+        camera = chosen(with_frames, None, None, "detector", source)
+        return camera, [] if camera is None else _stacks(camera.item)
+    frames = _frames_of(groups, None, positions)
+    return _owner(frames, cameras) or chosen(cameras, None, None, "detector", source), frames
 
 
-def _complex(nodes: Nodes, names: tuple[str, ...]) -> h5py.Dataset | None:
+def _frames_of(
+    groups: list[tuple[str, h5py.Group]], camera: Candidate | None, positions: int | None
+) -> list[h5py.Dataset]:
+    """Frames of the data groups: first of one named as the detector, then of those that fit the positions."""
+    name = "" if camera is None else camera.name.rpartition("/")[2]
+    found = [(path, stack) for path, group in groups if (stack := _stacks(group))]
+
+    def order(one: tuple[str, list[h5py.Dataset]]) -> tuple[bool, bool]:
+        fits = sum(int(np.prod(part.shape[:-2])) for part in one[1]) == positions
+        return not (name and name in one[0]), not fits
+
+    return sorted(found, key=order)[0][1] if found else []
+
+
+def _owner(frames: list[h5py.Dataset], cameras: list[Candidate]) -> Candidate | None:
+    """The detector that holds the frames, under whatever name."""
+    for camera in cameras:
+        inside = [camera.item.get(name) for name in camera.item]
+        if frames and any(isinstance(item, h5py.Dataset) and same_item(item, frames[0]) for item in inside):
+            return camera
+    return None
+
+
+def _without(nodes: Nodes, foreign: list[str]) -> Nodes:
+    """Nodes that belong to no other detector."""
+    return [node for node in nodes if not any(node[0].startswith(f"{path}/") for path in foreign)]
+
+
+def _positions_at(nodes: Nodes) -> Nodes:
+    return [(path, item) for path, item in nodes if isinstance(item, h5py.Dataset) and path.endswith("/translation")]
+
+
+def _positions(nodes: Nodes) -> list[h5py.Dataset]:
+    return [item for _, item in _positions_at(nodes)]
+
+
+def _translation(entry: h5py.Group, found: Nodes, frames: tuple[int, ...] | None) -> h5py.Dataset | None:
+    translation = fitting([item for _, item in found], frames)
+    if translation is None:
+        _refuse_broken(entry, "translation")
+    return translation
+
+
+def _complex(nodes: Nodes, names: tuple[str, ...]) -> tuple[NDArray[Any] | None, str]:
+    """The first array of one of the names that is complex, or holds real and imaginary parts."""
+    stored = _complex_dataset(nodes, names)
+    if stored is not None:
+        return array(stored), place(stored)
     for name in names:
         for path, item in nodes:
-            if path.endswith(f"/{name}") and isinstance(item, h5py.Dataset) and item.dtype.kind == "c":
+            if path.endswith(f"/{name}") and isinstance(item, h5py.Dataset) and _is_planes(item):
+                return array(item), place(item)
+    groups = {id(item): item for _, item in nodes if isinstance(item, h5py.Group)}
+    for group in groups.values():
+        found = complex_at(group, *(f"{name}" for name in names)) if _has_parts(group, names) else (None, "")
+        if found[0] is not None:
+            return found
+    return None, ""
+
+
+def _complex_dataset(nodes: Nodes, names: tuple[str, ...]) -> h5py.Dataset | None:
+    for name in names:
+        for path, item in nodes:
+            if path.endswith(f"/{name}") and isinstance(item, h5py.Dataset) and is_complex(item):
                 return item
     return None
 
 
-def _bad_pixels(nodes: Nodes, detector: h5py.Group | None) -> NDArray[np.bool_] | None:
-    """A NeXus `pixel_mask`, any bit set = bad, else bit 0 of a CXI `mask`."""
-    masks = [item for path, item in nodes if path.endswith("/pixel_mask") and isinstance(item, h5py.Dataset)]
-    if masks:
-        mask = array(masks[0])
-        return mask.reshape(mask.shape[-2:] if mask.size == np.prod(mask.shape[-2:]) else mask.shape) != 0
-    stored = None if detector is None else find_dataset(detector, "mask")
-    return None if stored is None else (array(stored).astype(np.int64) & 1) != 0
+def _is_planes(item: h5py.Dataset) -> bool:
+    """Whether a real array may hold real and imaginary parts as two planes."""
+    return item.dtype.kind == "f" and item.ndim in (3, 4) and 2 in (item.shape[0], item.shape[1], item.shape[-1])
 
 
-def _energy(nodes: Nodes) -> float | None:
-    """eV, from the beam or the monochromator; of a source only in joules, as CXI keeps it."""
-    groups = [*_of_class(nodes, "NXbeam"), *_of_class(nodes, "NXmonochromator")]
-    groups += [item for path, item in nodes if path.endswith("/beam") and isinstance(item, h5py.Group)]
+def _has_parts(group: h5py.Group, names: tuple[str, ...]) -> bool:
+    return any(f"{name}_{part}" in group or f"{name}/{part}" in group for name in names for part in ("real", "re"))
+
+
+def _bad_pixels(
+    nodes: Nodes,
+    detector: h5py.Group | None,
+    frames: list[h5py.Dataset],
+    foreign: list[str],
+    known: tuple[int, ...] | None,
+    options: DataConfig,
+) -> NDArray[np.bool_] | None:
+    """The mask of the detector, else one beside the frames, else one that belongs to no other detector.
+
+    In a NeXus `pixel_mask` any bit means bad; in a CXI `mask` any but that of a signal.
+    """
+    groups = [] if detector is None else [detector]
+    groups += [frames[0].parent] if frames else []
     for group in groups:
-        energy = find_dataset(group, "incident_energy", "incident_beam_energy", "energy")
-        if energy is not None:
-            return _in_eV(energy)
-        wavelength = find_dataset(group, "incident_wavelength", "wavelength")
-        if wavelength is not None:
-            return energy_eV(_length(wavelength))
-    for group in _of_class(nodes, "NXsource"):
-        energy = find_dataset(group, "energy")
-        if energy is not None and _value(energy) < _JOULES_BELOW:
-            return _value(energy) / EV_J
+        for name in _MASKS:
+            stored = find_dataset(group, name)
+            if stored is not None:
+                return bad_pixels_of(array(stored), place(stored), known, _bits(name, options))
+    for path, item in _without(nodes, foreign):
+        if path.endswith("/pixel_mask") and isinstance(item, h5py.Dataset):
+            return bad_pixels_of(array(item), place(item), known, _bits("pixel_mask", options))
     return None
 
 
-def _in_eV(energy: h5py.Dataset) -> float:
-    value = _value(energy)
-    if attribute(energy, "units") is not None:
-        return value * _unit(energy, _EV, 1.0)
-    if _JOULES_BELOW <= value < _EV_ABOVE:
-        raise ScanError(f"{place(energy)} is {value} without a unit; the rule is an attribute units (J, eV, keV)")
-    return value / EV_J if value < _JOULES_BELOW else value
+def _bits(name: str, options: DataConfig) -> int:
+    default = CXI_BITS if name == "mask" else EVERY_BIT
+    return default if options.mask_bits is None else options.mask_bits
+
+
+def _geometry(nodes: Nodes, detector: Any, basis: NDArray[np.float64], options: DataConfig) -> Geometry:
+    distance = None if options.distance_m is not None else _distance(detector)
+    pixel = None if options.detector_pixel_m is not None else _pixel(detector, basis)
+    return Geometry(None if options.energy_eV is not None else _energy(nodes), distance, pixel)
+
+
+def _beams(nodes: Nodes) -> Iterator[h5py.Group]:
+    """Groups that state the energy of the photons."""
+    yield from (item for _, item in _of_class(nodes, "NXbeam"))
+    yield from (item for _, item in _of_class(nodes, "NXmonochromator"))
+    yield from (item for path, item in nodes if path.endswith("/beam") and isinstance(item, h5py.Group))
+
+
+def _energy(nodes: Nodes) -> float | None:
+    """eV, from the beam or the monochromator; of a source only where it is that of photons, not of the ring.
+
+    Raises:
+        ScanError: energies and wavelengths that contradict each other.
+    """
+    energies, wavelengths = [], []
+    for group in _beams(nodes):
+        energy, wavelength = find_dataset(group, *_ENERGIES), find_dataset(group, *_WAVELENGTHS)
+        in_eV = None if energy is None else _in_eV(energy)
+        length = None if wavelength is None else number_of(wavelength, wavelength_limits(), "length")
+        energies += [] if energy is None or in_eV is None else [(place(energy), in_eV)]
+        wavelengths += [] if wavelength is None or length is None else [(place(wavelength), length)]
+    found = one_energy(energies, wavelengths)
+    return _source_energy(nodes) if found is None else found
+
+
+def _source_energy(nodes: Nodes) -> float | None:
+    """The energy of NXsource, which is that of the machine, unless it is that of photons by its unit or in joules."""
+    for _, group in _of_class(nodes, "NXsource"):
+        energy = find_dataset(group, "energy")
+        if energy is not None and has_unit(energy):
+            value = number_of(energy, None, "energy")
+            if value is not None and PHOTON_ENERGY.low <= value <= PHOTON_ENERGY.high:
+                return value
+        elif energy is not None and 0 < (joules := agreed(energy)) < _JOULES_BELOW:
+            return PHOTON_ENERGY.check(joules / EV_J, place(energy), f"{joules} J")
+    return None
+
+
+def _in_eV(energy: h5py.Dataset) -> float | None:
+    if has_unit(energy):
+        return number_of(energy, PHOTON_ENERGY, "energy")
+    value = agreed(energy)
+    if value != 0 and _JOULES_BELOW <= value < _EV_ABOVE:
+        raise ScanError(
+            f"{place(energy)} is {value} without a unit; the rule is an attribute units (J, eV, keV): add it, or give "
+            f"{PHOTON_ENERGY.option}"
+        )
+    factor, assumed = (1 / EV_J, "J") if value < _JOULES_BELOW else (1.0, "eV")
+    return number_of(energy, PHOTON_ENERGY, "energy", factor, assumed)
 
 
 def _distance(detector: h5py.Group | None) -> float | None:
     stored = None if detector is None else find_dataset(detector, "distance", "detector_distance")
-    return None if stored is None else abs(_length(stored))
+    if stored is None:
+        return None
+    value = number_of(stored, DISTANCE, "length")
+    if value is None:
+        raise ScanError(f"{place(stored)} is 0; the rule is a length, correct it, or give {DISTANCE.option}")
+    return abs(value)
 
 
 def _pixel(detector: h5py.Group | None, basis: NDArray[np.float64]) -> PixelSize | None:
-    if detector is None or find_dataset(detector, "basis_vectors") is not None:
-        return detector_pixel(detector, basis)
-    y, x = find_dataset(detector, "y_pixel_size"), find_dataset(detector, "x_pixel_size")
-    y, x = (x if y is None else y), (y if x is None else x)
-    return None if y is None or x is None else (_length(y), _length(x))
+    for name in ("y_pixel_size", "x_pixel_size"):
+        stored = None if detector is None else find_dataset(detector, name)
+        if stored is not None and agreed(stored) == 0:
+            raise ScanError(f"{place(stored)} is 0; the rule is a length, correct it")
+    return detector_pixel(detector, basis)
 
 
-def _length(dataset: h5py.Dataset) -> float:
-    """Metres."""
-    value = _value(dataset) * _unit(dataset, _METRES, 1.0)
-    if value == 0:
-        raise ScanError(f"{place(dataset)} is 0; the rule is a length, correct it")
-    return value
+def _refuse_broken(group: h5py.Group, name: str) -> None:
+    """Name a file that is missing where a link of a name below a group leads into it."""
+    links: list[tuple[h5py.Group, str]] = []
 
+    def note(path: str, link: Any) -> None:
+        if path.rpartition("/")[2] == name and not isinstance(link, h5py.HardLink):
+            links.append((group, path))
 
-def _value(dataset: h5py.Dataset) -> float:
-    return finite_number(dataset[()], place(dataset))
-
-
-def _unit(dataset: h5py.Dataset, known: dict[str, float], default: float) -> float:
-    stored = attribute(dataset, "units")
-    if stored is None:
-        return default
-    unit = as_text(stored).strip()
-    if unit.lower() not in known:
-        raise ScanError(f"{place(dataset)} has the unit {unit!r}; known are {', '.join(sorted(known))}")
-    return known[unit.lower()]
+    group.visititems_links(note)
+    for parent, path in links:
+        broken = broken_link(parent, path)
+        if broken is not None:
+            step, link = broken
+            raise ScanError(
+                f"{place(parent)}: {step} is a link to {link.path} in {link.filename}, which cannot be opened; put "
+                "that file where the link expects it"
+            )

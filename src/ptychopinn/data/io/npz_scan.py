@@ -13,7 +13,17 @@ from numpy.typing import NDArray
 from ptychopinn.config import DataConfig
 from ptychopinn.data.io.atomic import atomic_path
 from ptychopinn.data.io.entries import geometry_entries, split_entries
-from ptychopinn.data.io.rules import decide_axis_order, decide_domain, position_offset_px, zero_frequency_centred
+from ptychopinn.data.io.limits import checked_geometry, with_given
+from ptychopinn.data.io.masks import bad_pixels_of
+from ptychopinn.data.io.reshape import Reshaped, geometry_with_shape, pixel_after, reshaped
+from ptychopinn.data.io.rules import (
+    DARK_NAMES,
+    decide_axis_order,
+    decide_domain,
+    position_offset_px,
+    zero_frequency_centred,
+)
+from ptychopinn.data.probe_planes import complex_probe
 from ptychopinn.data.scan import Scan, checked_scan
 from ptychopinn.errors import ScanError
 
@@ -48,7 +58,8 @@ def read_npz(path: str | Path, options: DataConfig | None = None) -> Scan:
     metadata = _metadata(arrays, source)
     xy = _columns(arrays, "xcoords", "ycoords", source)
     patterns = _scan_axis_first(arrays, len(xy), options, metadata, source)
-    bad = _as_bool(arrays.get("bad_pixels"))
+    bad = arrays.get("bad_pixels")
+    bad = None if bad is None else bad_pixels_of(bad, f"{source}: bad_pixels", patterns.shape)
     if options.fftshift:
         patterns, bad, metadata = zero_frequency_centred(patterns, bad, metadata)
     usable_bad = bad if bad is not None and bad.shape in (patterns.shape, patterns.shape[1:]) else None
@@ -57,24 +68,34 @@ def read_npz(path: str | Path, options: DataConfig | None = None) -> Scan:
         patterns.shape[-1], options.position_origin, metadata, _is_client_export(arrays), source
     )
     geometry, others = split_entries(metadata, source)
+    geometry = checked_geometry(with_given(geometry, options), source)
+    probe = complex_probe(arrays["probeGuess"], source)
+    probe = probe[..., 0] if probe.ndim == 3 and probe.shape[-1] == 1 else probe
+    shape = reshaped(patterns, bad, probe, geometry.detector_pixel_m, options, domain == "counts", source)
+    pixel_size, others = _pixel_size(metadata, source), {key: others[key] for key in others if key not in _CONSUMED}
+    if shape.is_rescaled or shape.detector_factor != (1.0, 1.0):
+        geometry = geometry_with_shape(geometry, shape)
+        pixel_size, others = pixel_after(pixel_size, others, shape)
+        arrays = _still_fitting(arrays, shape, source)
+    positions, nominal = (xy + offset) * shape.scale, _nominal(arrays, offset, source)
     if options.source_distance_m is not None:
         logger.warning(
             "%s: the distance of the source is not used, as the positions of an NPZ scan are in pixels", source
         )
     scan = Scan(
-        patterns=patterns,
+        patterns=shape.patterns,
         domain=domain,
         domain_reason=reason,
-        positions_px=xy + offset,
-        nominal_positions_px=_nominal(arrays, offset, source),
-        probe=arrays["probeGuess"],
+        positions_px=positions,
+        nominal_positions_px=None if nominal is None else nominal * shape.scale,
+        probe=probe if shape.probe is None else shape.probe,
         object_guess=arrays.get("objectGuess"),
         truth_patches=arrays.get("Y"),
-        bad_pixels=bad,
+        bad_pixels=shape.bad_pixels,
         scan_index=arrays.get("scan_index"),
-        pixel_size_m=_pixel_size(metadata, source),
+        pixel_size_m=pixel_size,
         geometry=geometry,
-        metadata={key: value for key, value in others.items() if key not in _CONSUMED},
+        metadata=others,
         source=source,
     )
     scan = checked_scan(scan)
@@ -144,6 +165,7 @@ def _load(path: Path) -> Arrays:
         with opened as archive:
             keys = (_pattern_key(archive.files, path), *_NEEDED)
             _refuse_missing(archive.files, path)
+            _note_dark(archive.files, path)
             return {key: _member(archive, key, path) for key in (*keys, *_OPTIONAL) if key in archive.files}
     except FileNotFoundError:
         raise ScanError(f"{path}: no such file; give the path of a scan") from None
@@ -198,6 +220,23 @@ def _refuse_missing(files: list[str], path: Path) -> None:
         )
 
 
+def _note_dark(files: list[str], path: Path) -> None:
+    """Name dark images and backgrounds, which are not part of the format."""
+    for key in DARK_NAMES:
+        if key in files:
+            logger.warning(
+                "%s: %s is not subtracted from the patterns; subtract it before saving if it must be", path, key
+            )
+
+
+def _still_fitting(arrays: Arrays, shape: Reshaped, source: str) -> Arrays:
+    """The arrays without those that patterns of another size do not fit."""
+    lost = [key for key in ("Y", *(("objectGuess",) if shape.is_rescaled else ())) if key in arrays]
+    if lost:
+        logger.warning("%s: %s has other pixels than the reshaped patterns; it is not used", source, " and ".join(lost))
+    return {key: value for key, value in arrays.items() if key not in lost}
+
+
 def _metadata(arrays: Arrays, source: str) -> dict[str, Any]:
     stored = arrays.get("_metadata")
     if stored is None:
@@ -216,13 +255,20 @@ def _metadata(arrays: Arrays, source: str) -> dict[str, Any]:
 
 def _columns(arrays: Arrays, x_key: str, y_key: str, source: str) -> NDArray[np.float64]:
     """(N, 2), (y, x), from two columns of the file."""
-    x, y = arrays[x_key], arrays[y_key]
+    x, y = (_flat(arrays[key], arrays) for key in (x_key, y_key))
     if x.ndim != 1 or x.shape != y.shape or x.dtype.kind not in "uif" or y.dtype.kind not in "uif":
         raise ScanError(
             f"{source}: {x_key} is {x.dtype} {x.shape} and {y_key} is {y.dtype} {y.shape}; "
             "the rule is two lists of real numbers of the same length"
         )
     return np.stack([y, x], axis=1).astype(np.float64)
+
+
+def _flat(column: NDArray[Any], arrays: Arrays) -> NDArray[Any]:
+    """A column with axes of one, or with the axes of a raster that the patterns have too, as a list."""
+    patterns = arrays["diffraction" if "diffraction" in arrays else "diff3d"]
+    raster = column.ndim == 2 and patterns.ndim > 3 and patterns.shape[:2] == column.shape
+    return column.reshape(-1) if column.ndim > 1 and (raster or column.size == max(column.shape)) else column
 
 
 def _nominal(arrays: Arrays, offset: float, source: str) -> NDArray[np.float64] | None:
@@ -237,6 +283,10 @@ def _scan_axis_first(
     """The patterns as (N, H, W); in old files labels and masks of each pattern move along."""
     key = "diffraction" if "diffraction" in arrays else "diff3d"
     patterns = arrays[key]
+    if patterns.ndim > 3 and patterns.shape[-1] == 1:
+        patterns = patterns[..., 0]
+    if patterns.ndim > 3 and int(np.prod(patterns.shape[:-2])) == n:
+        patterns = patterns.reshape(n, *patterns.shape[-2:])
     if patterns.ndim != 3:
         raise ScanError(f"{source}: {key} has shape {patterns.shape}; the rule is (N, H, W), reshape it")
     known = options.axis_order == "auto" and _is_client_export(arrays) and patterns.shape[0] == n
@@ -251,10 +301,6 @@ def _scan_axis_first(
 def _is_client_export(arrays: Arrays) -> bool:
     """The signature of a ptychodus export: always (N, H, W), positions of the geometric centre."""
     return "diff3d" in arrays and "bad_pixels" in arrays and "_metadata" not in arrays
-
-
-def _as_bool(values: NDArray[Any] | None) -> NDArray[Any] | None:
-    return values.astype(np.bool_) if values is not None and values.dtype.kind in "bui" else values
 
 
 def _pixel_size(metadata: dict[str, Any], source: str) -> float | None:

@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from ptychopinn.data.geometry import PixelSize, plain_pixel
 from ptychopinn.data.io.entries import geometry_entries
 from ptychopinn.data.io.hdf5 import array, find, find_dataset, place, text, write_values
 from ptychopinn.data.io.nominal import Completed
@@ -27,8 +28,8 @@ class Own:
     """(2,), (y, x): coordinate, in the frame of the scan, of what the file calls the object's element (0, 0)."""
     metadata: dict[str, Any]
     """Of the scan or result, as they were."""
-    pixel_m: float
-    """Object pixel by which positions were turned into metres."""
+    pixel_m: PixelSize
+    """(y, x): object pixel by which positions were turned into metres."""
     nominal: tuple[str, ...] = ()
     """Numbers of the file that nobody measured."""
     empty_object: bool = False
@@ -53,7 +54,7 @@ def write_own(
     """
     state = {
         "metadata": dict(metadata),
-        "pixel_m": known.pixel_m,
+        "pixel_m": plain_pixel(known.pixel_m),
         "nominal": list(known.nominal),
         "empty_object": empty_object,
     }
@@ -96,7 +97,8 @@ def read_own(parent: h5py.Group) -> Own | None:
     try:
         state = json.loads(told or "")
         metadata, nominal = dict(state["metadata"]), tuple(str(name) for name in state["nominal"])
-        pixel, empty = float(state["pixel_m"]), bool(state["empty_object"])
+        y, x = np.broadcast_to(np.asarray(state["pixel_m"], np.float64), 2).tolist()
+        pixel, empty = (float(y), float(x)), bool(state["empty_object"])
     except (ValueError, RecursionError, KeyError, TypeError):
         raise ScanError(f"{place(group)}: holds no valid JSON; delete the group, and the rest can be read") from None
     found = {name: dataset for name in _ARRAYS if (dataset := find_dataset(group, name)) is not None}

@@ -45,6 +45,7 @@ def joined(product: Hdf5Parts, diffraction: Hdf5Parts) -> Hdf5Parts:
         frames=diffraction.frames,
         frame_index=diffraction.frame_index,
         bad_pixels=diffraction.bad_pixels,
+        dark=diffraction.dark,
         geometry=replace(
             one,
             energy_eV=one.energy_eV or other.energy_eV,

@@ -7,12 +7,17 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from ptychopinn.config import DataConfig
 from ptychopinn.data.geometry import Geometry, PixelSize
-from ptychopinn.data.io.cxi import number_of, object_array, probe_array
+from ptychopinn.data.io.dark import dark_of
 from ptychopinn.data.io.frames import Frames
 from ptychopinn.data.io.hdf5 import array, as_text, attribute, find_dataset, finite_number, listing, place
 from ptychopinn.data.io.hdf5_parts import Hdf5Parts
+from ptychopinn.data.io.images import complex_at, object_array, probe_array
+from ptychopinn.data.io.limits import DISTANCE, OBJECT_PIXEL, PHOTON_ENERGY, Limits
+from ptychopinn.data.io.masks import EVERY_BIT, bad_pixels_of
 from ptychopinn.data.io.own import Own, read_own
+from ptychopinn.data.io.quantities import number_at, values_of
 from ptychopinn.errors import ScanError
 
 TRAINING, PRODUCT, DIFFRACTION = "ptychodus training file", "ptychodus product", "ptychodus diffraction file"
@@ -35,7 +40,7 @@ def layout_of(file: h5py.File) -> str | None:
     return DIFFRACTION if "patterns" in file else None
 
 
-def read_ptychodus(file: h5py.File, layout: str) -> Hdf5Parts:
+def read_ptychodus(file: h5py.File, layout: str, options: DataConfig) -> Hdf5Parts:
     """What a file of ptychodus holds.
 
     Raises:
@@ -43,22 +48,26 @@ def read_ptychodus(file: h5py.File, layout: str) -> Hdf5Parts:
     """
     frames, object_ = find_dataset(file, "patterns"), find_dataset(file, "object")
     own = read_own(file)
+    nominal = own is not None and bool(own.nominal)
     pixel = _object_pixel(file, object_)
+    known = None if frames is None else Frames([frames])
+    shape = None if known is None else known.shape
     metres = _columns(file, "probe_position_x_m", "probe_position_y_m")
     return Hdf5Parts(
         source=file.filename,
         layout=layout,
-        frames=None if frames is None else Frames([frames]),
+        frames=known,
         frame_index=_whole(find_dataset(file, "indexes")),
-        bad_pixels=_bad_pixels(file, own),
+        bad_pixels=_bad_pixels(file, own, shape, options),
+        dark=dark_of(file, shape, options.dark),
         positions_m=metres,
         positions_px=_columns(file, "probe_position_x_px", "probe_position_y_px"),
         position_index=_whole(find_dataset(file, "probe_position_indexes")),
-        probe=probe_array(find_dataset(file, "probe")),
+        probe=probe_array(*complex_at(file, "probe")),
         object_=object_array(object_),
         object_pixel_m=pixel,
         object_centre_m=None if metres is None or object_ is None else _centre(object_),
-        geometry=_geometry(file, frames, pixel),
+        geometry=_geometry(file, frames, pixel, options, nominal),
         metadata=_metadata(file),
         own=own,
         wanted=_WANTED,
@@ -68,7 +77,8 @@ def read_ptychodus(file: h5py.File, layout: str) -> Hdf5Parts:
 
 def _object_pixel(file: h5py.File, object_: h5py.Dataset | None) -> PixelSize | None:
     """(y, x): scalars of a training file, or attributes of a product's object."""
-    y, x = number_of(file, "object_pixel_height_m"), number_of(file, "object_pixel_width_m")
+    y = number_at(file, "object_pixel_height_m", OBJECT_PIXEL)
+    x = number_at(file, "object_pixel_width_m", OBJECT_PIXEL)
     if (y is None or x is None) and object_ is not None:
         y, x = _attribute(object_, "pixel_height_m"), _attribute(object_, "pixel_width_m")
     return None if y is None or x is None else (abs(y), abs(x))
@@ -78,18 +88,36 @@ def _centre(object_: h5py.Dataset) -> tuple[float, float]:
     return _attribute(object_, "center_y_m") or 0.0, _attribute(object_, "center_x_m") or 0.0
 
 
-def _geometry(file: h5py.File, frames: h5py.Dataset | None, pixel: PixelSize | None) -> Geometry:
-    energy = number_of(file, "photon_energy_eV") or _attribute(file, "photon_energy_eV")
-    energy = energy or _attribute(file, "probe_energy_eV")
-    distance = number_of(file, "detector_object_distance_m") or _attribute(file, "detector_object_distance_m")
+def _geometry(
+    file: h5py.File, frames: h5py.Dataset | None, pixel: PixelSize | None, options: DataConfig, nominal: bool
+) -> Geometry:
+    """Nominal values may be any number."""
+    energy = distance = None
+    if options.energy_eV is None:
+        limits = None if nominal else PHOTON_ENERGY
+        names = ("photon_energy_eV", "probe_energy_eV")
+        stored = number_at(file, names[0], limits) if limits is not None else _plain(file, names[0])
+        energy = stored or next((found for name in names if (found := _attribute(file, name, limits))), None)
+    if options.distance_m is None:
+        limits = None if nominal else DISTANCE
+        name = "detector_object_distance_m"
+        distance = number_at(file, name, limits) or _attribute(file, name, limits)
     known = Geometry(energy or None, abs(distance) if distance else None, **_propagation(file))
     if frames is None:
         return known
     y, x = _attribute(frames, "detector_pixel_height_m"), _attribute(frames, "detector_pixel_width_m")
     detector = (abs(y), abs(x)) if y and x else None
     if detector is None and pixel is not None:
-        detector = replace(known, detector_pixel_m=pixel).far_field_pixel_m(frames.shape[-1])
+        stated = replace(
+            known, energy_eV=options.energy_eV or energy, distance_m=options.distance_m or known.distance_m
+        )
+        detector = replace(stated, detector_pixel_m=pixel).far_field_pixel_m(frames.shape[-1])
     return replace(known, detector_pixel_m=detector)
+
+
+def _plain(file: h5py.File, name: str) -> float | None:
+    stored = find_dataset(file, name)
+    return None if stored is None else finite_number(stored[()], place(stored)) or None
 
 
 def _propagation(file: h5py.File) -> dict[str, Any]:
@@ -99,17 +127,25 @@ def _propagation(file: h5py.File) -> dict[str, Any]:
     return {}
 
 
-def _attribute(item: h5py.HLObject, name: str) -> float | None:
+def _attribute(item: h5py.HLObject, name: str, limits: Limits | None = None) -> float | None:
     value = attribute(item, name)
-    return None if value is None else finite_number(value, f"{place(item)}: attribute {name}") or None
+    if value is None:
+        return None
+    where = f"{place(item)}: attribute {name}"
+    number = finite_number(value, where)
+    return (number if limits is None or number == 0 else limits.check(number, where, f"{number:.10g}")) or None
 
 
 def _columns(file: h5py.File, x_name: str, y_name: str) -> NDArray[np.float64] | None:
     """(N, 2), (y, x)."""
-    stored = [find_dataset(file, name) for name in (y_name, x_name)]
-    if stored[0] is None or stored[1] is None:
+    names = (y_name, x_name)
+    stored = [one for name in names if (one := find_dataset(file, name)) is not None]
+    if len(stored) < 2:
         return None
-    y, x = array(stored[0]), array(stored[1])
+    y, x = (
+        values_of(one, "length") if name.endswith("_m") else array(one) for one, name in zip(stored, names, strict=True)
+    )
+    y, x = (one.reshape(-1) if one.ndim > 1 and one.size == max(one.shape) else one for one in (y, x))
     if y.ndim != 1 or y.shape != x.shape or y.dtype.kind not in "uif" or x.dtype.kind not in "uif":
         raise ScanError(
             f"{file.filename}: {x_name} is {x.dtype} {x.shape} and {y_name} is {y.dtype} {y.shape}; "
@@ -122,6 +158,7 @@ def _whole(stored: h5py.Dataset | None) -> NDArray[np.int64] | None:
     if stored is None:
         return None
     index = array(stored)
+    index = index.reshape(-1) if index.ndim > 1 and index.size == max(index.shape) else index
     if index.ndim != 1 or index.dtype.kind not in "ui":
         raise ScanError(
             f"{place(stored)} is {index.dtype} {index.shape}; the rule is one whole number for each pattern"
@@ -129,17 +166,16 @@ def _whole(stored: h5py.Dataset | None) -> NDArray[np.int64] | None:
     return index.astype(np.int64)
 
 
-def _bad_pixels(file: h5py.File, own: Own | None) -> NDArray[Any] | None:
+def _bad_pixels(
+    file: h5py.File, own: Own | None, frames: tuple[int, ...] | None, options: DataConfig
+) -> NDArray[Any] | None:
     """Ours for each pattern, where the file has it; else one for all of them."""
     if own is not None and "bad_pixels" in own.arrays:
         return own.arrays["bad_pixels"].astype(np.bool_)
     stored = find_dataset(file, "bad_pixels")
-    if stored is None:
-        return None
-    bad = array(stored)
-    if bad.dtype.kind not in "bui":
-        raise ScanError(f"{place(stored)} holds {bad.dtype} values; the rule is bool, True where nothing was measured")
-    return bad.astype(np.bool_)
+    return (
+        None if stored is None else bad_pixels_of(array(stored), place(stored), frames, options.mask_bits or EVERY_BIT)
+    )
 
 
 def _metadata(file: h5py.File) -> dict[str, Any]:

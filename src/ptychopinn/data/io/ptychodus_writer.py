@@ -28,7 +28,7 @@ def write_training_file(scan: Scan, path: str | Path) -> Path:
     Raises:
         OutputError: the file cannot be written, or the metadata are no plain JSON values.
     """
-    known = completed(scan.pixel_size_m, scan.geometry, scan.pattern_size)
+    known = completed(scan.pixel_size_m, scan.geometry, scan.pattern_size, scan.metadata)
     object_, origin = _object_of(scan)
     centres = scan.positions_px - origin - position_offset_px(scan.pattern_size, "centre", {}, True, "")
     each = scan.bad_pixels if has_own_masks(scan.bad_pixels) else None
@@ -41,8 +41,8 @@ def write_training_file(scan: Scan, path: str | Path) -> Path:
             {
                 "probe_position_x_px": centres[:, 1],
                 "probe_position_y_px": centres[:, 0],
-                "object_pixel_width_m": known.pixel_m,
-                "object_pixel_height_m": known.pixel_m,
+                "object_pixel_width_m": known.pixel_m[1],
+                "object_pixel_height_m": known.pixel_m[0],
                 "detector_object_distance_m": known.distance_m,
                 "photon_energy_eV": known.energy_eV,
             },
@@ -64,10 +64,10 @@ def write_product(image: Reconstruction, path: str | Path) -> Path:
         OutputError: the file cannot be written, or the metadata are no plain JSON values.
     """
     size = image.probe.shape[-1]
-    known = completed(image.pixel_size_m, image.geometry, size)
+    known = completed(image.pixel_size_m, image.geometry, size, image.metadata)
     frame = metric_frame(image.positions_px, size, known, image.metadata, (image.origin_px, image.object_.shape))
     centre = {"center_x_m": float(frame.centre_m[1]), "center_y_m": float(frame.centre_m[0])}
-    sides = {"pixel_width_m": known.pixel_m, "pixel_height_m": known.pixel_m}
+    sides = {"pixel_width_m": known.pixel_m[1], "pixel_height_m": known.pixel_m[0]}
     with create_hdf5(path) as file:
         file.attrs.update(_product_attributes(image, known.energy_eV, known.distance_m, known.comment))
         write_values(

@@ -18,10 +18,11 @@ Container = Literal["zip", "hdf5", "npy", "empty", "other"]
 START_BYTES = 512
 """How much of its beginning a file shows to the formats: the block size of TAR, the longest signature in use."""
 
+_HDF5 = b"\x89HDF\r\n\x1a\n"
 _BEGINNINGS: tuple[tuple[bytes, Container], ...] = (
     (b"PK\x03\x04", "zip"),
     (b"PK\x05\x06", "zip"),
-    (b"\x89HDF\r\n\x1a\n", "hdf5"),
+    (_HDF5, "hdf5"),
     (b"\x93NUMPY", "npy"),
 )
 
@@ -37,11 +38,13 @@ class SourceFile:
     hdf5: "h5py.File | None" = None
     """The open file, if it is HDF5."""
 
-    @property
+    @cached_property
     def container(self) -> Container:
-        """The container that the first bytes announce."""
-        known = (kind for beginning, kind in _BEGINNINGS if self.start.startswith(beginning))
-        return next(known, "other" if self.start else "empty")
+        """The container that the first bytes announce, or those behind a user block."""
+        known = next((kind for beginning, kind in _BEGINNINGS if self.start.startswith(beginning)), None)
+        if known is None and (self.hdf5 is not None or _has_user_block(self.path, self.start)):
+            return "hdf5"
+        return known or ("other" if self.start else "empty")
 
     @cached_property
     def members(self) -> tuple[str, ...] | None:
@@ -78,6 +81,23 @@ def container_of(path: str | Path) -> Container:
         ScanError: no such file, a folder, or a file that may not be read.
     """
     return SourceFile(Path(path), _first_bytes(Path(path))).container
+
+
+def _has_user_block(path: Path, start: bytes) -> bool:
+    """Whether the signature of HDF5 stands at byte 512, 1024, 2048 and so on, behind what another program put first."""
+    if len(start) < START_BYTES:
+        return False
+    try:
+        with path.open("rb") as file:
+            offset = START_BYTES
+            while True:
+                file.seek(offset)
+                found = file.read(len(_HDF5))
+                if found == _HDF5 or len(found) < len(_HDF5):
+                    return found == _HDF5
+                offset *= 2
+    except OSError:
+        return False
 
 
 def _first_bytes(path: Path) -> bytes:
