@@ -41,7 +41,7 @@ MODEL_ERROR = 0.2
 """Deviation of the expected photons from the true ones as the strain of the scan takes it, in units of a pixel's mean.
 
 Where the dose is high, dim pixels, which the object fits last, would give the impression of a shrunken object until
-then. Where it is low, counting noise is more than this. Doubled, the distortion of a scan converges more slowly.
+then. Where it is low, counting noise is more than this. Doubled, the distortion rests on brighter pixels alone.
 """
 ANSCOMBE_PHOTONS = 3 / 8
 """Added to counts before their root is taken, after which counting noise is 1/2 at any dose (Anscombe 1948).
