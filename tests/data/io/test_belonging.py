@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 
@@ -66,6 +67,13 @@ def test_a_dark_image_is_subtracted_with_a_word(scan_of, cxi_of, write_hdf5, cap
     kept = read_scan(path, dark="ignore")
     np.testing.assert_array_equal(kept.patterns, scan.patterns + 20)
     assert "data_dark is ignored, as asked for" in caplog.text
+
+
+def test_a_dark_image_beside_the_data(scan_of, cxi_of, write_hdf5, caplog) -> None:
+    scan = scan_of(object_guess=None)
+    parts = cxi_of(scan) | {f"{DETECTOR}/data": scan.patterns + 20, "entry_1/data_1/data_dark": np.full((16, 16), 20.0)}
+    found = read_scan(write_hdf5(parts | {"entry_1/data_1/data": h5py.SoftLink(f"/{DETECTOR}/data")}))
+    np.testing.assert_array_equal(found.patterns, scan.patterns)
 
 
 def test_patterns_that_lie_below_the_dark_image_are_corrected_already(scan_of, cxi_of, write_hdf5, caplog) -> None:
@@ -192,8 +200,6 @@ def test_axes_of_one_in_patterns_and_positions(scan_of, cxi_of, write_hdf5, tmp_
 
 def test_a_file_with_a_user_block(scan_of, cxi_of, write_hdf5, tmp_path) -> None:
     """As MATLAB 7.3 writes it."""
-    import h5py
-
     scan = scan_of(object_guess=None)
     for size in (512, 4096):
         blocked = tmp_path / "blocked.mat"

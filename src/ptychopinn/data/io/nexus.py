@@ -87,8 +87,9 @@ def read_nexus(file: h5py.File, options: DataConfig) -> Hdf5Parts:
         ScanError: an array of a wrong shape, an unknown unit, an impossible number, or a broken link.
     """
     entries = nexus_entries(file)
+    notes: list[str] = []
     candidates = [_as_candidate(entry, alone=len(entries) == 1) for entry in entries]
-    taken = chosen(candidates, options.entry, _named(file, "default"), "entry", file.filename)
+    taken = chosen(candidates, options.entry, _named(file, "default"), "entry", file.filename, notes)
     if taken is None:
         raise ScanError(f"{file.filename}: holds no group of class NXentry; give a NeXus file")
     entry: h5py.Group = taken.item
@@ -97,7 +98,7 @@ def read_nexus(file: h5py.File, options: DataConfig) -> Hdf5Parts:
     stored = _positions(nodes)
     count = int(np.prod(stored[0].shape[:-1])) if stored and stored[0].shape else None
     candidates_in = [_as_detector(path, group, count) for path, group in cameras]
-    camera, stack = _patterns(entry, nodes, candidates_in, count, options)
+    camera, stack = _patterns(entry, nodes, candidates_in, count, options, notes)
     detector = None if camera is None else camera.item
     frames = Frames(stack) if stack else None
     known = None if frames is None else frames.shape
@@ -111,7 +112,7 @@ def read_nexus(file: h5py.File, options: DataConfig) -> Hdf5Parts:
         layout=LAYOUT,
         frames=frames,
         bad_pixels=_bad_pixels(nodes, detector, stack, foreign, known, options),
-        dark=None if detector is None else dark_of(detector, known, options.dark),
+        dark=dark_of(_belonging(detector, stack), known, options.dark),
         positions_m=None if translation is None else beam_positions(translation, basis),
         probe=probe_array(*probe),
         object_=object_,
@@ -121,6 +122,7 @@ def read_nexus(file: h5py.File, options: DataConfig) -> Hdf5Parts:
         | choices(candidates, taken, "entry", "entries")
         | choices(candidates_in, camera, "detector", "detectors"),
         own=read_own(entry),
+        notes=tuple(notes),
         wanted=_WANTED,
         found=listing(file),
     )
@@ -181,7 +183,9 @@ def _stacks(group: h5py.Group) -> list[h5py.Dataset]:
         stack = find_dataset(group, name)
         if _is_stack(stack):
             return [stack]
-    names = sorted((name for name in group if re.fullmatch(r"data_\d+", name)), key=natural_order)
+    names = sorted(
+        (name for name in group if re.fullmatch(r"(data|frames?|images?|part|block)_?\d+", name)), key=natural_order
+    )
     parts = [find_dataset(group, name) for name in names]
     if parts and all(_is_stack(part) for part in parts):
         return [part for part in parts if part is not None]
@@ -198,7 +202,12 @@ def _is_stack(dataset: h5py.Dataset | None) -> bool:
 
 
 def _patterns(
-    entry: h5py.Group, nodes: Nodes, cameras: list[Candidate], positions: int | None, options: DataConfig
+    entry: h5py.Group,
+    nodes: Nodes,
+    cameras: list[Candidate],
+    positions: int | None,
+    options: DataConfig,
+    notes: list[str],
 ) -> tuple[Candidate | None, list[h5py.Dataset]]:
     """The detector that is read and its frames.
 
@@ -207,7 +216,7 @@ def _patterns(
     """
     source, groups = entry.file.filename, _data_groups(nodes)
     if options.detector is not None:
-        camera = chosen(cameras, options.detector, None, "detector", source)
+        camera = chosen(cameras, options.detector, None, "detector", source, notes)
         own = [] if camera is None else _stacks(camera.item)
         return camera, own or _frames_of(groups, camera, positions)
     default = _named(entry, "default")
@@ -215,13 +224,15 @@ def _patterns(
     frames = _stacks(shown) if isinstance(shown, h5py.Group) else []
     owner = _owner(frames, cameras)
     if frames and (owner is not None or len(cameras) < 2 or not any(one.has_patterns for one in cameras)):
-        return owner or chosen(cameras, None, None, "detector", source), frames
+        return owner or chosen(cameras, None, None, "detector", source, notes), frames
     with_frames = [one for one in cameras if one.has_patterns]
     if with_frames:
-        camera = chosen(with_frames, None, None, "detector", source)
+        camera = chosen(with_frames, None, None, "detector", source, notes)
         return camera, [] if camera is None else _stacks(camera.item)
     frames = _frames_of(groups, None, positions)
-    return _owner(frames, cameras) or chosen(cameras, None, None, "detector", source), frames
+    unread = [path for path, group in groups if (other := _stacks(group)) and not same_item(other[0], frames[0])]
+    notes += [f"{source}: {', '.join(unread)} holds patterns too, which are not read"] if unread else []
+    return _owner(frames, cameras) or chosen(cameras, None, None, "detector", source, notes), frames
 
 
 def _frames_of(
@@ -313,9 +324,7 @@ def _bad_pixels(
 
     In a NeXus `pixel_mask` any bit means bad; in a CXI `mask` any but that of a signal.
     """
-    groups = [] if detector is None else [detector]
-    groups += [frames[0].parent] if frames else []
-    for group in groups:
+    for group in _belonging(detector, frames):
         for name in _MASKS:
             stored = find_dataset(group, name)
             if stored is not None:
@@ -324,6 +333,11 @@ def _bad_pixels(
         if path.endswith("/pixel_mask") and isinstance(item, h5py.Dataset):
             return bad_pixels_of(array(item), place(item), known, _bits("pixel_mask", options))
     return None
+
+
+def _belonging(detector: h5py.Group | None, frames: list[h5py.Dataset]) -> list[h5py.Group]:
+    """The detector, and the group in which its frames stand."""
+    return [*([] if detector is None else [detector]), *([frames[0].parent] if frames else [])]
 
 
 def _bits(name: str, options: DataConfig) -> int:

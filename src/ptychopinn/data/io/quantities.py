@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ptychopinn.data.io.hdf5 import array, as_text, find_dataset, finite_number, place
 from ptychopinn.data.io.limits import Limits
+from ptychopinn.data.io.stored import check_stored
 from ptychopinn.data.io.units import Quantity, known_units, si_factor
 from ptychopinn.errors import ScanError
 
@@ -116,6 +117,7 @@ def agreed(dataset: h5py.Dataset) -> float:
     Raises:
         ScanError: no finite number, or numbers that differ by more than a hundredth.
     """
+    check_stored(dataset)
     stored, where = dataset[()], place(dataset)
     values = np.asarray(stored)
     if values.dtype.kind not in "buif" or values.size < 2:
