@@ -24,6 +24,7 @@ from ptychopinn.data.io.hdf5 import (
     listing,
     natural_order,
     place,
+    refuse_broken_link,
     same_item,
     text,
     walk,
@@ -34,7 +35,6 @@ from ptychopinn.data.io.limits import DISTANCE, PHOTON_ENERGY, one_energy, wavel
 from ptychopinn.data.io.masks import CXI_BITS, EVERY_BIT, bad_pixels_of
 from ptychopinn.data.io.own import read_own
 from ptychopinn.data.io.quantities import agreed, has_unit, number_of
-from ptychopinn.data.io.stored import broken_link
 from ptychopinn.errors import ScanError
 
 LAYOUT = "NeXus file"
@@ -102,10 +102,14 @@ def read_nexus(file: h5py.File, options: DataConfig) -> Hdf5Parts:
     detector = None if camera is None else camera.item
     frames = Frames(stack) if stack else None
     known = None if frames is None else frames.shape
+    if frames is None and _complex_dataset(nodes, _OBJECTS) is None:
+        _refuse_broken(entry)
     foreign = [path for path, group in cameras if not same_item(group, detector)]
     basis = detector_basis(detector)
     translation = _translation(entry, _without(_positions_at(nodes), foreign), known)
     probe = _complex(_without(nodes, foreign), _PROBES)
+    if probe[0] is None:
+        _refuse_broken(entry, ("illumination", "probe"))
     object_ = object_array(_complex_dataset(nodes, _OBJECTS))
     return Hdf5Parts(
         source=entry.file.filename,
@@ -274,7 +278,7 @@ def _positions(nodes: Nodes) -> list[h5py.Dataset]:
 def _translation(entry: h5py.Group, found: Nodes, frames: tuple[int, ...] | None) -> h5py.Dataset | None:
     translation = fitting([item for _, item in found], frames)
     if translation is None:
-        _refuse_broken(entry, "translation")
+        _refuse_broken(entry, ("translation",))
     return translation
 
 
@@ -419,20 +423,19 @@ def _pixel(detector: h5py.Group | None, basis: NDArray[np.float64]) -> PixelSize
     return detector_pixel(detector, basis)
 
 
-def _refuse_broken(group: h5py.Group, name: str) -> None:
-    """Name a file that is missing where a link of a name below a group leads into it."""
+def _refuse_broken(group: h5py.Group, names: tuple[str, ...] = ()) -> None:
+    """Name a file that is missing where a link below a group leads into it.
+
+    Args:
+        group: where to look.
+        names: of links that matter; all without them.
+    """
     links: list[tuple[h5py.Group, str]] = []
 
     def note(path: str, link: Any) -> None:
-        if path.rpartition("/")[2] == name and not isinstance(link, h5py.HardLink):
+        if (not names or path.rpartition("/")[2] in names) and not isinstance(link, h5py.HardLink):
             links.append((group, path))
 
     group.visititems_links(note)
     for parent, path in links:
-        broken = broken_link(parent, path)
-        if broken is not None:
-            step, link = broken
-            raise ScanError(
-                f"{place(parent)}: {step} is a link to {link.path} in {link.filename}, which cannot be opened; put "
-                "that file where the link expects it"
-            )
+        refuse_broken_link(parent, path)
