@@ -103,6 +103,13 @@ def test_a_background_of_an_npz_file_is_named(scan_of, tmp_path, caplog, key: st
     assert f"{key} is not subtracted from the patterns" in caplog.text
 
 
+def test_a_mask_of_an_npz_file_under_another_name_is_named(scan_of, tmp_path, caplog) -> None:
+    path = write_scan(scan_of(), tmp_path / "scan.npz")
+    np.savez(path, **dict(np.load(path)), mask=np.ones((16, 16)))
+    assert read_scan(path).bad_pixels is None
+    assert "mask is not used; a mask is called bad_pixels" in caplog.text
+
+
 def planes_of(probe: np.ndarray) -> dict[str, Any]:
     pair = np.dtype([("real", np.float64), ("imag", np.float64)])
     compound = np.empty(probe.shape, pair)

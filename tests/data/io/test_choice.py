@@ -231,6 +231,15 @@ def test_the_mask_of_another_detector_is_not_used(nexus, scan_of) -> None:
     np.testing.assert_array_equal(found.probe, scan_of().probe)
 
 
+def test_a_mask_beside_linked_patterns_is_theirs(nexus) -> None:
+    def change(file: h5py.File) -> None:
+        group = classed(file, "entry/data", "NXdata")
+        group["frames"] = h5py.SoftLink("/entry/instrument/detector/data")
+        group["mask"] = np.eye(16, dtype=np.uint8)
+
+    np.testing.assert_array_equal(read_scan(nexus(change)).bad_pixels, np.eye(16, dtype=bool))
+
+
 def test_the_detector_that_fits_the_positions_is_read(nexus, scan_of, caplog) -> None:
     """A fluorescence detector comes first in the alphabet and has three axes too."""
 

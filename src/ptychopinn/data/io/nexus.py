@@ -116,7 +116,7 @@ def read_nexus(file: h5py.File, options: DataConfig) -> Hdf5Parts:
         layout=LAYOUT,
         frames=frames,
         bad_pixels=_bad_pixels(nodes, detector, stack, foreign, known, options),
-        dark=dark_of(_belonging(detector, stack), known, options.dark),
+        dark=dark_of(_belonging(nodes, detector, stack), known, options.dark),
         positions_m=None if translation is None else beam_positions(translation, basis),
         probe=probe_array(*probe),
         object_=object_,
@@ -328,7 +328,7 @@ def _bad_pixels(
 
     In a NeXus `pixel_mask` any bit means bad; in a CXI `mask` any but that of a signal.
     """
-    for group in _belonging(detector, frames):
+    for group in _belonging(nodes, detector, frames):
         for name in _MASKS:
             stored = find_dataset(group, name)
             if stored is not None:
@@ -339,9 +339,14 @@ def _bad_pixels(
     return None
 
 
-def _belonging(detector: h5py.Group | None, frames: list[h5py.Dataset]) -> list[h5py.Group]:
-    """The detector, and the group in which its frames stand."""
-    return [*([] if detector is None else [detector]), *([frames[0].parent] if frames else [])]
+def _belonging(nodes: Nodes, detector: h5py.Group | None, frames: list[h5py.Dataset]) -> list[h5py.Group]:
+    """The detector, the group in which its frames stand, and data groups that hold them under any name."""
+    groups = [*([] if detector is None else [detector]), *([frames[0].parent] if frames else [])]
+    for _, group in _data_groups(nodes):
+        inside = (group.get(name) for name in group)
+        if frames and any(isinstance(item, h5py.Dataset) and same_item(item, frames[0]) for item in inside):
+            groups.append(group)
+    return groups
 
 
 def _bits(name: str, options: DataConfig) -> int:
