@@ -364,7 +364,8 @@ def _beams(nodes: Nodes) -> Iterator[h5py.Group]:
     """Groups that state the energy of the photons."""
     yield from (item for _, item in _of_class(nodes, "NXbeam"))
     yield from (item for _, item in _of_class(nodes, "NXmonochromator"))
-    yield from (item for path, item in nodes if path.endswith("/beam") and isinstance(item, h5py.Group))
+    named = (item for path, item in nodes if path.endswith("/beam") and isinstance(item, h5py.Group))
+    yield from (item for item in named if not nexus_class(item))
 
 
 def _energy(nodes: Nodes) -> float | None:
@@ -423,7 +424,7 @@ def _distance(detector: h5py.Group | None) -> float | None:
 def _pixel(detector: h5py.Group | None, basis: NDArray[np.float64]) -> PixelSize | None:
     for name in ("y_pixel_size", "x_pixel_size"):
         stored = None if detector is None else find_dataset(detector, name)
-        if stored is not None and agreed(stored) == 0:
+        if stored is not None and stored.dtype.kind in "iuf" and not np.asarray(stored[()]).any():
             raise ScanError(f"{place(stored)} is 0; the rule is a length, correct it")
     return detector_pixel(detector, basis)
 
