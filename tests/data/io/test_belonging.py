@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 
@@ -68,6 +69,13 @@ def test_a_dark_image_is_subtracted_with_a_word(scan_of, cxi_of, write_hdf5, cap
     assert "data_dark is ignored, as asked for" in caplog.text
 
 
+def test_a_dark_image_beside_the_data(scan_of, cxi_of, write_hdf5, caplog) -> None:
+    scan = scan_of(object_guess=None)
+    parts = cxi_of(scan) | {f"{DETECTOR}/data": scan.patterns + 20, "entry_1/data_1/data_dark": np.full((16, 16), 20.0)}
+    found = read_scan(write_hdf5(parts | {"entry_1/data_1/data": h5py.SoftLink(f"/{DETECTOR}/data")}))
+    np.testing.assert_array_equal(found.patterns, scan.patterns)
+
+
 def test_patterns_that_lie_below_the_dark_image_are_corrected_already(scan_of, cxi_of, write_hdf5, caplog) -> None:
     scan = scan_of(object_guess=None)
     found = read_scan(write_hdf5(cxi_of(scan) | {f"{DETECTOR}/data_dark": np.full((16, 16), 20.0)}))
@@ -93,6 +101,13 @@ def test_a_background_of_an_npz_file_is_named(scan_of, tmp_path, caplog, key: st
     np.savez(path, **dict(np.load(path)), **{key: np.ones((16, 16))})
     read_scan(path)
     assert f"{key} is not subtracted from the patterns" in caplog.text
+
+
+def test_a_mask_of_an_npz_file_under_another_name_is_named(scan_of, tmp_path, caplog) -> None:
+    path = write_scan(scan_of(), tmp_path / "scan.npz")
+    np.savez(path, **dict(np.load(path)), mask=np.ones((16, 16)))
+    assert read_scan(path).bad_pixels is None
+    assert "mask is not used; a mask is called bad_pixels" in caplog.text
 
 
 def planes_of(probe: np.ndarray) -> dict[str, Any]:
@@ -192,8 +207,6 @@ def test_axes_of_one_in_patterns_and_positions(scan_of, cxi_of, write_hdf5, tmp_
 
 def test_a_file_with_a_user_block(scan_of, cxi_of, write_hdf5, tmp_path) -> None:
     """As MATLAB 7.3 writes it."""
-    import h5py
-
     scan = scan_of(object_guess=None)
     for size in (512, 4096):
         blocked = tmp_path / "blocked.mat"

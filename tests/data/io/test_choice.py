@@ -111,6 +111,26 @@ def test_the_command_line_takes_names_as_they_are(nexus, tmp_path, caplog) -> No
     assert Recipe().with_overrides([f"data.entry={json.dumps('2.10')}"]).data.entry == "2.10"
 
 
+def test_convert_with_an_option_says_nothing_of_the_choice(two_entries, scan_of, tmp_path, caplog) -> None:
+    ptychopinn.convert(two_entries, tmp_path / "out.npz", overrides=["data.entry=entry_2"])
+    np.testing.assert_array_equal(read_scan(tmp_path / "out.npz").patterns, scan_of().patterns)
+    assert "is read;" not in caplog.text
+
+
+def test_convert_takes_an_energy_for_an_impossible_one(scan_of, cxi_of, write_hdf5, tmp_path) -> None:
+    path = write_hdf5(cxi_of(scan_of()) | {"entry_1/instrument_1/source_1/energy": 8800.0})
+    done = CliRunner().invoke(app, ["convert", str(path), str(tmp_path / "out.npz"), "--energy-ev", "8800"])
+    assert done.exit_code == 0, done.output
+    assert read_scan(tmp_path / "out.npz").geometry.energy_eV == 8800
+
+
+def test_patterns_that_belong_to_no_detector_are_named(scan_of, cxi_of, write_hdf5, caplog) -> None:
+    scan = scan_of(object_guess=None)
+    others = {"entry_1/data_2/data": scan.patterns[::-1], "entry_1/data_3/other": np.ones((3, 4, 4))}
+    check_same(read_scan(write_hdf5(cxi_of(scan) | {"entry_1/data_1/data": scan.patterns} | others)), scan)
+    assert "/entry_1/data_2 holds patterns too, which are not read" in caplog.text
+
+
 def test_a_file_with_entry_2_only(scan_of, cxi_of, write_hdf5) -> None:
     scan = scan_of(object_guess=None)
     parts = {path.replace("entry_1", "entry_2"): value for path, value in cxi_of(scan).items()}
@@ -209,6 +229,15 @@ def test_the_mask_of_another_detector_is_not_used(nexus, scan_of) -> None:
     assert found.bad_pixels is None
     check_same(found, scan_of(object_guess=None))
     np.testing.assert_array_equal(found.probe, scan_of().probe)
+
+
+def test_a_mask_beside_linked_patterns_is_theirs(nexus) -> None:
+    def change(file: h5py.File) -> None:
+        group = classed(file, "entry/data", "NXdata")
+        group["frames"] = h5py.SoftLink("/entry/instrument/detector/data")
+        group["mask"] = np.eye(16, dtype=np.uint8)
+
+    np.testing.assert_array_equal(read_scan(nexus(change)).bad_pixels, np.eye(16, dtype=bool))
 
 
 def test_the_detector_that_fits_the_positions_is_read(nexus, scan_of, caplog) -> None:

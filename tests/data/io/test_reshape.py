@@ -3,10 +3,12 @@
 from dataclasses import replace
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 
 import ptychopinn
+from ptychopinn import Reconstruction
 from ptychopinn.config import DataConfig
 from ptychopinn.data import read_scan, write_scan
 from ptychopinn.data.geometry import Geometry, wavelength_m
@@ -167,10 +169,32 @@ def test_both_sides_of_a_pixel_survive_convert(scan_of, cxi_of, write_hdf5, tmp_
     assert "nm (y, x)" in str(ptychopinn.info(path))
 
 
+def test_both_sides_of_the_pixel_of_a_reconstruction_survive(scan_of, tmp_path) -> None:
+    """Of a product of another program too."""
+    scan = scan_of()
+    image = Reconstruction(
+        object_=scan.object_guess,
+        coverage=np.ones(scan.object_guess.shape),
+        origin_px=(0, 0),
+        positions_px=scan.positions_px,
+        probe=scan.probe,
+        geometry=Geometry(8800.0, 1.75),
+        metadata={"object_pixel_m": [3e-8, 5e-8]},
+    )
+    image.save(tmp_path / "product.h5")
+    with h5py.File(tmp_path / "product.h5", "a") as file:
+        del file["ptychopinn"]
+        assert file["object"].attrs["pixel_height_m"] == 3e-8
+        assert file["object"].attrs["pixel_width_m"] == 5e-8
+    Reconstruction.load(tmp_path / "product.h5").save(tmp_path / "image.cxi")
+    Reconstruction.load(tmp_path / "image.cxi").save(tmp_path / "image.npz")
+    found = Reconstruction.load(tmp_path / "image.npz")
+    assert found.metadata["object_pixel_m"] == pytest.approx([3e-8, 5e-8])
+    np.testing.assert_allclose(found.positions_px, image.positions_px, atol=1e-9)
+
+
 def test_another_program_finds_both_sides(scan_of, tmp_path) -> None:
     """Without our own group, metres are right on both axes."""
-    import h5py
-
     scan = replace(scan_of(object_guess=None), pixel_size_m=None, geometry=Geometry(8800.0, 1.75, PIXELS), metadata={})
     path = write_scan(scan, tmp_path / "scan.cxi")
     with h5py.File(path, "a") as file:

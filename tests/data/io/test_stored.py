@@ -108,7 +108,16 @@ def test_external_links_without_their_file(scan_of, cxi_of, write_hdf5, key: str
         read_scan(write_hdf5(cxi_of(scan_of()) | change))
 
 
-def test_a_nexus_part_in_a_file_that_is_missing(scan_of, write_hdf5) -> None:
-    parts = {"entry/data/data": scan_of().patterns, "entry/sample/translation": EXTERNAL}
-    with pytest.raises(ScanError, match=r"translation is a link to /d in absent\.h5, which cannot be opened"):
-        read_scan(write_hdf5(parts))
+@pytest.mark.parametrize("part", ["sample/translation", "illumination", "instrument/detector", "instrument", "data"])
+def test_a_nexus_part_in_a_file_that_is_missing(scan_of, cxi_of, write_hdf5, part: str) -> None:
+    scan = scan_of()
+    parts = {
+        "entry/data/data": scan.patterns,
+        "entry/sample/translation": cxi_of(scan)[TRANSLATION],
+        "entry/illumination": scan.probe,
+    }
+    kept = {path: value for path, value in parts.items() if not path.startswith(f"entry/{part}")}
+    if part.startswith("instrument"):
+        del kept["entry/data/data"], kept["entry/illumination"]
+    with pytest.raises(ScanError, match=rf"{part} is a link to /d in absent\.h5, which cannot be opened"):
+        read_scan(write_hdf5(kept | {f"entry/{part}": EXTERNAL}))

@@ -1,13 +1,10 @@
 """Which of several entries or detectors of a file is read."""
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
 from ptychopinn.errors import ScanError
-
-logger = logging.getLogger("ptychopinn.data")
 
 
 @final
@@ -24,11 +21,11 @@ class Candidate:
 
 
 def chosen(
-    candidates: Sequence[Candidate], given: str | None, default: str | None, kind: str, source: str
+    candidates: Sequence[Candidate], given: str | None, default: str | None, kind: str, source: str, notes: list[str]
 ) -> Candidate | None:
     """The candidate that a user names, else that of the file's default, else the most complete one.
 
-    Others that hold patterns too are named in a warning, unless the user or the file has chosen.
+    Others that hold patterns too are named in a note, unless the user or the file has chosen.
 
     Args:
         candidates: in the order of the file.
@@ -36,6 +33,7 @@ def chosen(
         default: name by the file; it counts only if that one holds patterns, or none does.
         kind: `entry` or `detector`, for messages and the option.
         source: path of the file, for messages.
+        notes: sentences for the user; a note is added.
 
     Raises:
         ScanError: nothing has the name that the user gave.
@@ -55,15 +53,9 @@ def chosen(
     best = max(candidates, key=lambda one: (one.has_patterns, one.parts))
     others = [one.name for one in candidates if one is not best and one.has_patterns == best.has_patterns]
     if others:
-        logger.warning(
-            "%s: %s %s is read; %s %s too, choose by --%s (data.%s)",
-            source,
-            kind,
-            best.name,
-            ", ".join(others),
-            ("hold" if len(others) > 1 else "holds") + (" patterns" if best.has_patterns else " data"),
-            kind,
-            kind,
+        held = ("hold" if len(others) > 1 else "holds") + (" patterns" if best.has_patterns else " data")
+        notes.append(
+            f"{source}: {kind} {best.name} is read; {', '.join(others)} {held} too, choose by --{kind} (data.{kind})"
         )
     return best
 

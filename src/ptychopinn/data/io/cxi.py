@@ -13,7 +13,18 @@ from ptychopinn.data.io.choice import Candidate, choices, chosen
 from ptychopinn.data.io.dark import dark_of
 from ptychopinn.data.io.detector import beam_positions, detector_basis, detector_pixel, directions, fitting
 from ptychopinn.data.io.frames import Frames
-from ptychopinn.data.io.hdf5 import array, attribute, find, find_dataset, listing, natural_order, place, same_item, text
+from ptychopinn.data.io.hdf5 import (
+    array,
+    as_text,
+    attribute,
+    find,
+    find_dataset,
+    listing,
+    natural_order,
+    place,
+    same_item,
+    text,
+)
 from ptychopinn.data.io.hdf5_parts import Hdf5Parts
 from ptychopinn.data.io.images import complex_at, object_array, probe_array
 from ptychopinn.data.io.limits import DISTANCE, OBJECT_PIXEL, PHOTON_ENERGY, one_energy, wavelength_limits
@@ -55,17 +66,20 @@ def read_cxi(file: h5py.File, options: DataConfig) -> Hdf5Parts:
     Raises:
         ScanError: an array of a wrong shape, a number that is none or impossible, or a broken link.
     """
+    notes: list[str] = []
     candidates = [_as_candidate(entry) for entry in _entries(file)]
     default = attribute(file, "default")
-    taken = chosen(candidates, options.entry, None if default is None else str(default), "entry", file.filename)
+    named = as_text(default).strip("/") if isinstance(default, str | bytes) else None
+    taken = chosen(candidates, options.entry, named, "entry", file.filename, notes)
     assert taken is not None
     entry = taken.item
     detectors = [_as_detector(group) for group in _detectors(entry)]
     data = _data(entry)
-    camera = _detector(detectors, data, options, file.filename)
+    camera = _detector(detectors, data, options, file.filename, notes)
     detector = None if camera is None else camera.item
     alone = options.detector is None and sum(one.has_patterns for one in detectors) < 2
     frames = _frames(detector, data, alone)
+    notes += _unread(detectors, data, file.filename)
     known = None if frames is None else frames.shape
     basis = detector_basis(detector)
     own = read_own(entry)
@@ -77,7 +91,7 @@ def read_cxi(file: h5py.File, options: DataConfig) -> Hdf5Parts:
         layout=LAYOUT,
         frames=frames,
         bad_pixels=_bad_pixels(detector, data, known, options),
-        dark=None if detector is None else dark_of(detector, known, options.dark),
+        dark=dark_of(_belonging(detector, data), known, options.dark),
         positions_m=None if translation is None else beam_positions(translation, basis),
         position_index=None if index is None else array(index).astype(np.int64),
         probe=probe_array(*_probe(entry)),
@@ -89,6 +103,7 @@ def read_cxi(file: h5py.File, options: DataConfig) -> Hdf5Parts:
         | choices(candidates, taken, "entry", "entries")
         | choices(detectors, camera, "detector", "detectors"),
         own=own,
+        notes=tuple(notes),
         wanted=_WANTED,
         found=listing(file),
     )
@@ -136,13 +151,15 @@ def _as_detector(group: h5py.Group) -> Candidate:
     return Candidate(group.name.rpartition("/")[2], group, _stack(group) is not None, parts)
 
 
-def _detector(detectors: list[Candidate], data: list[h5py.Group], options: DataConfig, source: str) -> Candidate | None:
+def _detector(
+    detectors: list[Candidate], data: list[h5py.Group], options: DataConfig, source: str, notes: list[str]
+) -> Candidate | None:
     """The detector that the patterns come from: one with patterns, first the one whose `data` is linked as `data_1`."""
     if options.detector is not None:
-        return chosen(detectors, options.detector, None, "detector", source)
+        return chosen(detectors, options.detector, None, "detector", source, notes)
     stacks = [one for one in detectors if one.has_patterns]
     stacks.sort(key=lambda one: not (data and same_item(_stack(one.item), _stack(data[0]))))
-    return chosen(stacks or detectors[:1], None, None, "detector", source)
+    return chosen(stacks or detectors[:1], None, None, "detector", source, notes)
 
 
 def _frames(detector: Any, data: list[h5py.Group], alone: bool) -> Frames | None:
@@ -156,6 +173,20 @@ def _frames(detector: Any, data: list[h5py.Group], alone: bool) -> Frames | None
     own, first = _stack(detector), _stack(data[0]) if data else None
     stack = first if own is None or (alone and first is not None and not same_item(own, first)) else own
     return None if stack is None else Frames([stack])
+
+
+def _unread(detectors: list[Candidate], data: list[h5py.Group], source: str) -> list[str]:
+    """Names groups `data_2` and so on with patterns that neither `data_1` nor a detector holds."""
+    known = [_stack(one.item) for one in detectors] + [_stack(group) for group in data[:1]]
+    others = [group.name for group in data[1:] if not any(same_item(_stack(group), stack) for stack in known)]
+    return [f"{source}: {', '.join(others)} holds patterns too, which are not read"] if others else []
+
+
+def _belonging(detector: Any, data: list[h5py.Group]) -> list[h5py.Group]:
+    """The detector, and the data groups that hold its patterns."""
+    own = _stack(detector)
+    linked = [group for group in data if own is None or same_item(_stack(group), own)]
+    return [*([] if detector is None else [detector]), *linked]
 
 
 def _translation(entry: h5py.Group, detector: Any, frames: tuple[int, ...] | None) -> h5py.Dataset | None:
@@ -177,13 +208,8 @@ def _bad_pixels(
 ) -> NDArray[np.bool_] | None:
     """Pixels that any mask of the detector, or of its data, marks."""
     bits = CXI_BITS if options.mask_bits is None else options.mask_bits
-    groups = ([] if detector is None else [detector]) + [
-        group
-        for group in data
-        if detector is None or same_item(_stack(group), _stack(detector)) or _stack(detector) is None
-    ]
     stored: list[h5py.Dataset] = []
-    for group in groups:
+    for group in _belonging(detector, data):
         for mask in (find_dataset(group, name) for name in _MASKS):
             if mask is not None and not any(same_item(mask, other) for other in stored):
                 stored.append(mask)

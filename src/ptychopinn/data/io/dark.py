@@ -1,8 +1,10 @@
 """Dark images (`data_dark` and the like): what a detector records without beam."""
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
+import h5py
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,25 +24,27 @@ _CORRECTED_FRACTION = 0.05
 """Fraction of such pixels from which patterns count as corrected. Noise alone gives less than 1e-4."""
 
 
-def dark_of(group: Any, frames: tuple[int, ...] | None, rule: str) -> tuple[str, NDArray[np.float64]] | None:
+def dark_of(
+    groups: Sequence[h5py.Group], frames: tuple[int, ...] | None, rule: str
+) -> tuple[str, NDArray[np.float64]] | None:
     """Where the dark image of a detector stands and its mean, (H, W), in counts; none where there is none to subtract.
 
     Images of an even illumination are named in a warning, as they are not applied.
 
     Args:
-        group: the detector, or none.
+        groups: the detector, and others that hold its patterns.
         frames: (N, H, W) of the patterns, or none.
         rule: `subtract`, or `ignore`, with a warning.
 
     Raises:
         ScanError: a dark image of another size than the patterns, or with values that are not finite.
     """
-    if group is None or frames is None:
+    if frames is None:
         return None
-    white = find_dataset(group, *WHITE_NAMES)
-    if white is not None and not _is_applied(group):
+    white = next((one for group in groups if (one := find_dataset(group, *WHITE_NAMES)) is not None), None)
+    if white is not None and not any(_is_applied(group) for group in groups):
         logger.warning("%s is not applied: patterns are read as they were recorded", place(white))
-    stored = find_dataset(group, *DARK_NAMES)
+    stored = next((one for group in groups if (one := find_dataset(group, *DARK_NAMES)) is not None), None)
     if stored is None:
         return None
     if rule == "ignore":
@@ -104,6 +108,6 @@ def _is_corrected(patterns: NDArray[Any], bad: NDArray[np.bool_] | None, dark: N
     return bool(good.any()) and float(below[good].mean()) > _CORRECTED_FRACTION
 
 
-def _is_applied(group: Any) -> bool:
+def _is_applied(group: h5py.Group) -> bool:
     stored = find_dataset(group, "flatfield_applied", "flat_field_applied")
     return stored is not None and stored.size == 1 and bool(np.asarray(stored[()]).reshape(-1)[0])

@@ -67,7 +67,7 @@ def find(group: h5py.Group, path: str) -> Any:
     try:
         return group[path]
     except KeyError:
-        _refuse_broken_link(group, path)
+        refuse_broken_link(group, path)
         return None
 
 
@@ -227,7 +227,7 @@ def _parsed(values: NDArray[Any]) -> NDArray[Any]:
         return values
 
 
-def _refuse_broken_link(group: h5py.Group, path: str) -> None:
+def refuse_broken_link(group: h5py.Group, path: str) -> None:
     """Name the other file if a step of the path leads into one."""
     broken = broken_link(group, path)
     if broken is not None:

@@ -1,5 +1,6 @@
 """What all formats in HDF5 share: each takes a file apart, and the parts make a scan or a reconstruction."""
 
+import logging
 from abc import abstractmethod
 from pathlib import Path
 from typing import Any, ClassVar
@@ -16,6 +17,8 @@ from ptychopinn.data.io.hdf5_scan import read_hdf5_scan
 from ptychopinn.data.io.source_file import SourceFile
 from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.errors import ScanError
+
+logger = logging.getLogger("ptychopinn.data")
 
 
 class Hdf5Format(FileFormat):
@@ -45,9 +48,11 @@ class Hdf5Format(FileFormat):
 
     def contents(self, file: SourceFile) -> tuple[Content, ...]:
         """A scan first if the file holds patterns, else a reconstruction."""
-        if file.hdf5 is not None and self.parts(file.hdf5, DataConfig()).frames is None:
-            return ("reconstruction", "scan")
-        return ("scan", "reconstruction")
+        try:
+            without = file.hdf5 is not None and self.parts(file.hdf5, DataConfig()).frames is None
+        except ScanError:  # options may mend it; reading gives the reason
+            without = False
+        return ("reconstruction", "scan") if without else ("scan", "reconstruction")
 
     def read_scan(self, path: Path, reading: Reading) -> Any:
         return read_hdf5_scan(path, reading, parts_of)
@@ -78,4 +83,7 @@ def parts_of(file: h5py.File, options: DataConfig) -> Hdf5Parts:
 
 def _parts(path: Path) -> Hdf5Parts:
     with open_hdf5(path) as file:
-        return parts_of(file, DataConfig())
+        parts = parts_of(file, DataConfig())
+    for note in parts.notes:
+        logger.warning("%s", note)
+    return parts

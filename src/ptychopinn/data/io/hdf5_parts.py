@@ -49,6 +49,8 @@ class Hdf5Parts:
     own: Own | None = None
     size: int | None = None
     """Columns of a pattern, where they are not those of the file."""
+    notes: tuple[str, ...] = ()
+    """What a user must know of the choice between several entries, detectors or data sets."""
     wanted: dict[str, str] = field(default_factory=dict)
     """Where the layout keeps `patterns`, `positions`, `probe` and `object`, for messages."""
     found: str = ""

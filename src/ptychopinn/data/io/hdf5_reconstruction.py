@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ptychopinn.data.frame import nearest_pixel
-from ptychopinn.data.geometry import is_square
+from ptychopinn.data.geometry import is_square, plain_pixel
 from ptychopinn.data.io.entries import split_entries
 from ptychopinn.data.io.hdf5_parts import Hdf5Parts
 from ptychopinn.data.io.rules import position_offset_px
@@ -47,6 +47,8 @@ def reconstruction_of(parts: Hdf5Parts) -> Reconstruction:
     if known is not None and parts.positions_m is not None:
         frame_m = parts.positions_m[0] - (centres[0] + origin) * known
         metadata = {"frame_origin_m": frame_m.tolist()} | metadata
+    if known is not None and not is_square(known):
+        metadata = {"object_pixel_m": plain_pixel(known)} | metadata
     return Reconstruction(
         object_=parts.object_.astype(np.complex64),
         coverage=coverage,

@@ -52,7 +52,10 @@ def read_hdf5_scan(path: str | Path, reading: Reading, parts_of: PartsOf) -> Sca
     with ExitStack() as files:
 
         def opened(name: str | Path) -> Hdf5Parts:
-            return parts_of(files.enter_context(open_hdf5(name)), reading.data)
+            found = parts_of(files.enter_context(open_hdf5(name)), reading.data)
+            for note in found.notes:
+                logger.warning("%s", note)
+            return found
 
         parts = _with_partner(opened(path), reading.diffraction, opened)
         if reading.probe is not None:

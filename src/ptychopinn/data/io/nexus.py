@@ -24,6 +24,7 @@ from ptychopinn.data.io.hdf5 import (
     listing,
     natural_order,
     place,
+    refuse_broken_link,
     same_item,
     text,
     walk,
@@ -34,7 +35,6 @@ from ptychopinn.data.io.limits import DISTANCE, PHOTON_ENERGY, one_energy, wavel
 from ptychopinn.data.io.masks import CXI_BITS, EVERY_BIT, bad_pixels_of
 from ptychopinn.data.io.own import read_own
 from ptychopinn.data.io.quantities import agreed, has_unit, number_of
-from ptychopinn.data.io.stored import broken_link
 from ptychopinn.errors import ScanError
 
 LAYOUT = "NeXus file"
@@ -87,8 +87,9 @@ def read_nexus(file: h5py.File, options: DataConfig) -> Hdf5Parts:
         ScanError: an array of a wrong shape, an unknown unit, an impossible number, or a broken link.
     """
     entries = nexus_entries(file)
+    notes: list[str] = []
     candidates = [_as_candidate(entry, alone=len(entries) == 1) for entry in entries]
-    taken = chosen(candidates, options.entry, _named(file, "default"), "entry", file.filename)
+    taken = chosen(candidates, options.entry, _named(file, "default"), "entry", file.filename, notes)
     if taken is None:
         raise ScanError(f"{file.filename}: holds no group of class NXentry; give a NeXus file")
     entry: h5py.Group = taken.item
@@ -97,21 +98,25 @@ def read_nexus(file: h5py.File, options: DataConfig) -> Hdf5Parts:
     stored = _positions(nodes)
     count = int(np.prod(stored[0].shape[:-1])) if stored and stored[0].shape else None
     candidates_in = [_as_detector(path, group, count) for path, group in cameras]
-    camera, stack = _patterns(entry, nodes, candidates_in, count, options)
+    camera, stack = _patterns(entry, nodes, candidates_in, count, options, notes)
     detector = None if camera is None else camera.item
     frames = Frames(stack) if stack else None
     known = None if frames is None else frames.shape
+    if frames is None and _complex_dataset(nodes, _OBJECTS) is None:
+        _refuse_broken(entry)
     foreign = [path for path, group in cameras if not same_item(group, detector)]
     basis = detector_basis(detector)
     translation = _translation(entry, _without(_positions_at(nodes), foreign), known)
     probe = _complex(_without(nodes, foreign), _PROBES)
+    if probe[0] is None:
+        _refuse_broken(entry, ("illumination", "probe"))
     object_ = object_array(_complex_dataset(nodes, _OBJECTS))
     return Hdf5Parts(
         source=entry.file.filename,
         layout=LAYOUT,
         frames=frames,
         bad_pixels=_bad_pixels(nodes, detector, stack, foreign, known, options),
-        dark=None if detector is None else dark_of(detector, known, options.dark),
+        dark=dark_of(_belonging(nodes, detector, stack), known, options.dark),
         positions_m=None if translation is None else beam_positions(translation, basis),
         probe=probe_array(*probe),
         object_=object_,
@@ -121,6 +126,7 @@ def read_nexus(file: h5py.File, options: DataConfig) -> Hdf5Parts:
         | choices(candidates, taken, "entry", "entries")
         | choices(candidates_in, camera, "detector", "detectors"),
         own=read_own(entry),
+        notes=tuple(notes),
         wanted=_WANTED,
         found=listing(file),
     )
@@ -181,7 +187,9 @@ def _stacks(group: h5py.Group) -> list[h5py.Dataset]:
         stack = find_dataset(group, name)
         if _is_stack(stack):
             return [stack]
-    names = sorted((name for name in group if re.fullmatch(r"data_\d+", name)), key=natural_order)
+    names = sorted(
+        (name for name in group if re.fullmatch(r"(data|frames?|images?|part|block)_?\d+", name)), key=natural_order
+    )
     parts = [find_dataset(group, name) for name in names]
     if parts and all(_is_stack(part) for part in parts):
         return [part for part in parts if part is not None]
@@ -198,7 +206,12 @@ def _is_stack(dataset: h5py.Dataset | None) -> bool:
 
 
 def _patterns(
-    entry: h5py.Group, nodes: Nodes, cameras: list[Candidate], positions: int | None, options: DataConfig
+    entry: h5py.Group,
+    nodes: Nodes,
+    cameras: list[Candidate],
+    positions: int | None,
+    options: DataConfig,
+    notes: list[str],
 ) -> tuple[Candidate | None, list[h5py.Dataset]]:
     """The detector that is read and its frames.
 
@@ -207,7 +220,7 @@ def _patterns(
     """
     source, groups = entry.file.filename, _data_groups(nodes)
     if options.detector is not None:
-        camera = chosen(cameras, options.detector, None, "detector", source)
+        camera = chosen(cameras, options.detector, None, "detector", source, notes)
         own = [] if camera is None else _stacks(camera.item)
         return camera, own or _frames_of(groups, camera, positions)
     default = _named(entry, "default")
@@ -215,13 +228,15 @@ def _patterns(
     frames = _stacks(shown) if isinstance(shown, h5py.Group) else []
     owner = _owner(frames, cameras)
     if frames and (owner is not None or len(cameras) < 2 or not any(one.has_patterns for one in cameras)):
-        return owner or chosen(cameras, None, None, "detector", source), frames
+        return owner or chosen(cameras, None, None, "detector", source, notes), frames
     with_frames = [one for one in cameras if one.has_patterns]
     if with_frames:
-        camera = chosen(with_frames, None, None, "detector", source)
+        camera = chosen(with_frames, None, None, "detector", source, notes)
         return camera, [] if camera is None else _stacks(camera.item)
     frames = _frames_of(groups, None, positions)
-    return _owner(frames, cameras) or chosen(cameras, None, None, "detector", source), frames
+    unread = [path for path, group in groups if (other := _stacks(group)) and not same_item(other[0], frames[0])]
+    notes += [f"{source}: {', '.join(unread)} holds patterns too, which are not read"] if unread else []
+    return _owner(frames, cameras) or chosen(cameras, None, None, "detector", source, notes), frames
 
 
 def _frames_of(
@@ -263,7 +278,7 @@ def _positions(nodes: Nodes) -> list[h5py.Dataset]:
 def _translation(entry: h5py.Group, found: Nodes, frames: tuple[int, ...] | None) -> h5py.Dataset | None:
     translation = fitting([item for _, item in found], frames)
     if translation is None:
-        _refuse_broken(entry, "translation")
+        _refuse_broken(entry, ("translation",))
     return translation
 
 
@@ -313,9 +328,7 @@ def _bad_pixels(
 
     In a NeXus `pixel_mask` any bit means bad; in a CXI `mask` any but that of a signal.
     """
-    groups = [] if detector is None else [detector]
-    groups += [frames[0].parent] if frames else []
-    for group in groups:
+    for group in _belonging(nodes, detector, frames):
         for name in _MASKS:
             stored = find_dataset(group, name)
             if stored is not None:
@@ -324,6 +337,16 @@ def _bad_pixels(
         if path.endswith("/pixel_mask") and isinstance(item, h5py.Dataset):
             return bad_pixels_of(array(item), place(item), known, _bits("pixel_mask", options))
     return None
+
+
+def _belonging(nodes: Nodes, detector: h5py.Group | None, frames: list[h5py.Dataset]) -> list[h5py.Group]:
+    """The detector, the group in which its frames stand, and data groups that hold them under any name."""
+    groups = [*([] if detector is None else [detector]), *([frames[0].parent] if frames else [])]
+    for _, group in _data_groups(nodes):
+        inside = (group.get(name) for name in group)
+        if frames and any(isinstance(item, h5py.Dataset) and same_item(item, frames[0]) for item in inside):
+            groups.append(group)
+    return groups
 
 
 def _bits(name: str, options: DataConfig) -> int:
@@ -341,7 +364,8 @@ def _beams(nodes: Nodes) -> Iterator[h5py.Group]:
     """Groups that state the energy of the photons."""
     yield from (item for _, item in _of_class(nodes, "NXbeam"))
     yield from (item for _, item in _of_class(nodes, "NXmonochromator"))
-    yield from (item for path, item in nodes if path.endswith("/beam") and isinstance(item, h5py.Group))
+    named = (item for path, item in nodes if path.endswith("/beam") and isinstance(item, h5py.Group))
+    yield from (item for item in named if not nexus_class(item))
 
 
 def _energy(nodes: Nodes) -> float | None:
@@ -400,25 +424,24 @@ def _distance(detector: h5py.Group | None) -> float | None:
 def _pixel(detector: h5py.Group | None, basis: NDArray[np.float64]) -> PixelSize | None:
     for name in ("y_pixel_size", "x_pixel_size"):
         stored = None if detector is None else find_dataset(detector, name)
-        if stored is not None and agreed(stored) == 0:
+        if stored is not None and stored.dtype.kind in "iuf" and not np.asarray(stored[()]).any():
             raise ScanError(f"{place(stored)} is 0; the rule is a length, correct it")
     return detector_pixel(detector, basis)
 
 
-def _refuse_broken(group: h5py.Group, name: str) -> None:
-    """Name a file that is missing where a link of a name below a group leads into it."""
+def _refuse_broken(group: h5py.Group, names: tuple[str, ...] = ()) -> None:
+    """Name a file that is missing where a link below a group leads into it.
+
+    Args:
+        group: where to look.
+        names: of links that matter; all without them.
+    """
     links: list[tuple[h5py.Group, str]] = []
 
     def note(path: str, link: Any) -> None:
-        if path.rpartition("/")[2] == name and not isinstance(link, h5py.HardLink):
+        if (not names or path.rpartition("/")[2] in names) and not isinstance(link, h5py.HardLink):
             links.append((group, path))
 
     group.visititems_links(note)
     for parent, path in links:
-        broken = broken_link(parent, path)
-        if broken is not None:
-            step, link = broken
-            raise ScanError(
-                f"{place(parent)}: {step} is a link to {link.path} in {link.filename}, which cannot be opened; put "
-                "that file where the link expects it"
-            )
+        refuse_broken_link(parent, path)

@@ -34,6 +34,9 @@ _OPTIONAL = ("objectGuess", "xcoords_start", "ycoords_start", "scan_index", "Y",
 _CONSUMED = ("measurement_domain", "axis_order", "position_origin", "pixel_size_m")
 """Metadata that have a field in `Scan`; written from there, so that the two cannot disagree."""
 
+_OTHER_MASKS = ("mask", "masks", "pixel_mask", "bad_pixel_mask", "badpixels", "good_pixels", "valid_pixels")
+"""Names of masks in files of other programs. Whether True means good or bad is not known, so they are only named."""
+
 Arrays = dict[str, NDArray[Any]]
 
 
@@ -165,7 +168,7 @@ def _load(path: Path) -> Arrays:
         with opened as archive:
             keys = (_pattern_key(archive.files, path), *_NEEDED)
             _refuse_missing(archive.files, path)
-            _note_dark(archive.files, path)
+            _note_unused(archive.files, path)
             return {key: _member(archive, key, path) for key in (*keys, *_OPTIONAL) if key in archive.files}
     except FileNotFoundError:
         raise ScanError(f"{path}: no such file; give the path of a scan") from None
@@ -220,8 +223,13 @@ def _refuse_missing(files: list[str], path: Path) -> None:
         )
 
 
-def _note_dark(files: list[str], path: Path) -> None:
-    """Name dark images and backgrounds, which are not part of the format."""
+def _note_unused(files: list[str], path: Path) -> None:
+    """Name dark images, backgrounds and masks under other names, which are not part of the format."""
+    for key in _OTHER_MASKS:
+        if key in files and "bad_pixels" not in files:
+            logger.warning(
+                "%s: %s is not used; a mask is called bad_pixels, True where nothing was measured", path, key
+            )
     for key in DARK_NAMES:
         if key in files:
             logger.warning(

@@ -59,7 +59,7 @@ def read_ptychodus(file: h5py.File, layout: str, options: DataConfig) -> Hdf5Par
         frames=known,
         frame_index=_whole(find_dataset(file, "indexes")),
         bad_pixels=_bad_pixels(file, own, shape, options),
-        dark=dark_of(file, shape, options.dark),
+        dark=dark_of([file], shape, options.dark),
         positions_m=metres,
         positions_px=_columns(file, "probe_position_x_px", "probe_position_y_px"),
         position_index=_whole(find_dataset(file, "probe_position_indexes")),

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ptychopinn.data.io.hdf5 import array, as_text, find_dataset, finite_number, place
 from ptychopinn.data.io.limits import Limits
+from ptychopinn.data.io.stored import check_stored
 from ptychopinn.data.io.units import Quantity, known_units, si_factor
 from ptychopinn.errors import ScanError
 
@@ -63,7 +64,12 @@ def values_of(dataset: h5py.Dataset, quantity: Quantity) -> NDArray[np.float64]:
 
 
 def number_of(
-    dataset: h5py.Dataset, limits: Limits | None, quantity: Quantity, default: float = 1.0, assumed: str = ""
+    dataset: h5py.Dataset,
+    limits: Limits | None,
+    quantity: Quantity,
+    default: float = 1.0,
+    assumed: str = "",
+    positive: bool = False,
 ) -> float | None:
     """One number in m, eV, rad or s; none where it is 0, by which some programs say that they do not know it.
 
@@ -73,11 +79,15 @@ def number_of(
         quantity: what it is.
         default: factor of a number without a unit.
         assumed: name of that unit, for messages.
+        positive: refuse negative numbers.
 
     Raises:
         ScanError: no finite number, an unknown unit, or outside the limits.
     """
     value, unit = agreed(dataset), "".join(_units(dataset)[:1]) or _text_unit(dataset)
+    if positive and value < 0:
+        name = str(dataset.name).rpartition("/")[2]
+        raise ScanError(f"{place(dataset)}: {name} is {value}; the rule is a positive number, correct it")
     factor = _factor(unit, quantity, place(dataset)) if unit else default
     if value == 0:
         return None
@@ -96,10 +106,7 @@ def number_at(group: Any, name: str, limits: Limits | None, default: float = 1.0
     if stored is None:
         return None
     quantity: Quantity = limits.quantity if limits is not None else "energy" if name == "energy" else "length"
-    value = agreed(stored)
-    if value < 0:
-        raise ScanError(f"{place(group)}: {name} is {value}; the rule is a positive number, correct it")
-    return number_of(stored, limits, quantity, default, assumed)
+    return number_of(stored, limits, quantity, default, assumed, positive=True)
 
 
 def length_at(group: Any, name: str) -> float | None:
@@ -116,6 +123,7 @@ def agreed(dataset: h5py.Dataset) -> float:
     Raises:
         ScanError: no finite number, or numbers that differ by more than a hundredth.
     """
+    check_stored(dataset)
     stored, where = dataset[()], place(dataset)
     values = np.asarray(stored)
     if values.dtype.kind not in "buif" or values.size < 2:
