@@ -70,7 +70,6 @@ def corner(values: NDArray) -> NDArray:
 SPOILED: dict[str, tuple[Spoil, tuple[str, ...]]] = {
     "missing patterns": (drop("diff3d"), ("diffraction", "diff3d")),
     "missing positions": (drop("xcoords"), ("xcoords",)),
-    "missing probe": (drop("probeGuess"), ("probeGuess",)),
     "two-dimensional patterns": (replace("diff3d", lambda d: d[0]), ("shape", "(N, H, W)")),
     "oblong patterns": (replace("diff3d", lambda d: d[:, :12]), ("12 x 16", "square")),
     "fewer positions than patterns": (replace("diff3d", lambda d: d[:50]), ("50", "121")),

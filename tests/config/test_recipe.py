@@ -27,6 +27,13 @@ CHANGED = [
 ]
 
 REFUSED = {
+    "data.drop_frames=dim": "data.drop_frames",
+    "data.mask_pixels=hot": "data.mask_pixels",
+    "data.flip_patterns=z": "data.flip_patterns",
+    "data.flip_positions=z": "data.flip_positions",
+    "data.position_unit=inch": "data.position_unit",
+    "data.position_scale=0": "data.position_scale",
+    "data.detector_binning=0": "data.detector_binning",
     "data.domain=photons": "data.domain",
     "data.axis_order=whn": "data.axis_order",
     "data.position_origin=corner": "data.position_origin",

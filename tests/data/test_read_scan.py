@@ -81,20 +81,40 @@ def test_a_damaged_member(arrays, save) -> None:
         read_scan(path)
 
 
-@pytest.mark.parametrize("key", ["diffraction", "xcoords", "ycoords", "probeGuess"])
+@pytest.mark.parametrize("key", ["diffraction", "xcoords", "ycoords"])
 def test_a_missing_key_is_named(arrays, save, key) -> None:
     del arrays[key]
     with pytest.raises(ScanError, match=key):
         read_scan(save(arrays))
 
 
-@pytest.mark.parametrize("key", ["diffraction", "probeGuess", "_metadata", "scan_index"])
+@pytest.mark.parametrize("key", ["diffraction", "xcoords", "probeGuess"])
 def test_object_arrays_are_refused_unopened(arrays, save, key) -> None:
     trap = np.empty(12, object)
     trap[:] = [Trap() for _ in range(12)]
     path = save(arrays | {key: trap})
     with pytest.raises(ScanError, match=rf"{key} is an object array.*never unpickled; convert it.*numpy\.stack"):
         read_scan(path)
+
+
+@pytest.mark.parametrize("key", ["_metadata", "scan_index", "objectGuess", "bad_pixels", "Y"])
+@pytest.mark.parametrize("shape", [(), (12,)])
+def test_an_optional_object_array_is_left_out_unopened(arrays, save, caplog, key, shape) -> None:
+    trap = np.empty(shape, object)
+    trap[...] = Trap()
+    scan = read_scan(save(arrays | {key: trap}))
+    assert len(scan) == 12
+    assert key in caplog.text
+    assert "never opened" in caplog.text
+    assert key in scan.notes[0]
+
+
+def test_unreadable_metadata_make_no_client_export(arrays, save) -> None:
+    """Without _metadata, diff3d with bad_pixels means positions of the geometric centre, half a pixel away."""
+    counts = np.round(100 * arrays.pop("diffraction") ** 2).astype(np.uint16) + 1
+    plain = arrays | {"diff3d": counts, "bad_pixels": np.zeros((16, 16), bool)}
+    stated = read_scan(save(plain | {"_metadata": np.array(None, dtype=object)}))
+    np.testing.assert_array_equal(stated.positions_px[:, 1], arrays["xcoords"])
 
 
 CONTENT = [

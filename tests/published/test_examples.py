@@ -11,6 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = sorted(path.name for path in (ROOT / "examples").glob("*.py"))
 
 SAYS = {
+    "build_scan.py": ("object pixel: ", "scan: "),
     "evaluate_by_hand.py": ("amplitude PSNR", "FRC falls below"),
     "own_recipe.py": ("poisson: phase PSNR", "amplitude: phase PSNR", "raw-input: phase PSNR"),
     "reconstruct_another_scan.py": ("first: ", "second: "),

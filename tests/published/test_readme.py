@@ -4,6 +4,7 @@ import re
 import shlex
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -40,7 +41,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory, quick: list[str]) -> Path:
     ptychopinn.simulate(path / "scan.npz", overrides=quick)
     ptychopinn.simulate(path / "other.npz", overrides=[*quick, "simulation.seed=7"])
     (path / "recipe.yaml").write_text(blocks("yaml")[0])
+    for name, value in arrays(quick).items():
+        np.save(path / f"{name}.npy", value)
+    y_um, x_um = 1e6 * np.stack([arrays(quick)[name] for name in ("y_m", "x_m")])
+    np.savetxt(path / "positions.csv", np.stack([x_um, y_um], axis=1), delimiter=",", header="x_um,y_um")
     return path
+
+
+def arrays(quick: list[str]) -> dict[str, np.ndarray]:
+    """What a user who builds a scan has: patterns, positions in metres and a probe."""
+    made = ptychopinn.simulate(overrides=quick).scan
+    y_m, x_m = 2e-7 * made.positions_px.T
+    return {"patterns": made.patterns, "x_m": x_m, "y_m": y_m, "probe": made.probe}
 
 
 def made_quick(line: str, quick: list[str]) -> list[str]:
@@ -80,11 +92,14 @@ def test_commands_run_in_their_order(folder: Path, quick: list[str], monkeypatch
 
 def test_python_runs(folder: Path, quick: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
-    (code,) = blocks("python")
+    code, built = blocks("python")
     code, changed = re.subn(r"overrides=\[(.*?)\]", r"overrides=[\1, *QUICK]", code)
 
     assert changed == 1
     exec(code, {"QUICK": quick})
+    names = arrays(quick)
+    exec(built, names)
+    assert len(names["scan"]) == len(names["patterns"])
 
 
 def test_recipe_is_valid() -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from ptychopinn.api.array_files import ArrayFiles
 from ptychopinn.config import Recipe
 from ptychopinn.data import Scan, read_scan
 from ptychopinn.data.io import Propagation, check_output_folder, scan_writer
@@ -39,6 +40,7 @@ def convert(
     content: Literal["auto", "scan", "reconstruction"] = "auto",
     diffraction: str | Path | None = None,
     probe: str | Path | None = None,
+    arrays: ArrayFiles | None = None,
     propagation: Propagation = "auto",
     overrides: Sequence[str] = (),
 ) -> Converted:
@@ -54,6 +56,8 @@ def convert(
             `diffraction` is given, else a reconstruction.
         diffraction: file with the patterns of a scan whose other parts `source` holds.
         probe: file whose probe the scan shall have.
+        arrays: positions and numbers of the experiment, where the source holds patterns only: NPY, a TIFF stack, a
+            folder or a list of frames.
         propagation: whether the patterns are far or near field; by default docs/formats.md decides.
         overrides: `data.key=value` texts that say how a scan is read.
 
@@ -63,6 +67,8 @@ def convert(
     source, target = Path(source), Path(target)
     if target.exists() and source.exists() and target.samefile(source):
         raise OutputError(f"{target}: source and target are the same file; name another target")
+    if arrays is not None:
+        return _build(source, target, arrays, probe, overrides)
     found = content_of(source, diffraction) if content == "auto" else content
     if found == "reconstruction":
         if diffraction is not None or probe is not None or propagation != "auto" or overrides:
@@ -75,6 +81,16 @@ def convert(
     _refuse_product(source, target)
     options = Recipe().with_overrides(overrides).data
     scan = read_scan(source, options, diffraction=diffraction, probe=probe, propagation=propagation)
+    check_output_folder(target.parent)
+    return Converted("scan", scan, _told(write(scan, target), source, "scan"))
+
+
+def _build(
+    source: Path, target: Path, arrays: ArrayFiles, probe: str | Path | None, overrides: Sequence[str]
+) -> Converted:
+    write = scan_writer(target)
+    options = Recipe().with_overrides(overrides).data
+    scan = arrays.scan(source, options, None if probe is None else Path(probe))
     check_output_folder(target.parent)
     return Converted("scan", scan, _told(write(scan, target), source, "scan"))
 

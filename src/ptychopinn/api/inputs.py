@@ -3,18 +3,37 @@
 import logging
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from logging.handlers import MemoryHandler
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, final
 
+from ptychopinn.api.scan_facts import facts_of
+from ptychopinn.api.scan_info import ScanInfo
+from ptychopinn.api.scan_problems import find_problems
 from ptychopinn.config import Recipe
 from ptychopinn.data import Scan, read_scan
 from ptychopinn.data.io.atomic import check_regular
+from ptychopinn.data.leave_out import without_unusable
 from ptychopinn.errors import OutputError
 
 logger = logging.getLogger("ptychopinn")
-ScanSource: TypeAlias = str | Path | Scan
+
+
+@final
+@dataclass(frozen=True)
+class ScanFiles:
+    """A scan whose parts come from several files."""
+
+    path: Path
+    probe: Path | None = None
+    """File whose probe is used; see `ptychopinn.data.io.read_probe`."""
+    diffraction: Path | None = None
+    """File with the patterns."""
+
+
+ScanSource: TypeAlias = str | Path | Scan | ScanFiles
 RecipeSource: TypeAlias = str | Path | Recipe | Mapping[str, Any] | None
 
 
@@ -37,8 +56,33 @@ def as_recipe(source: RecipeSource, overrides: Sequence[str] = ()) -> Recipe:
 
 
 def as_scan(source: ScanSource, recipe: Recipe) -> Scan:
-    """A scan, read from its file where a path is given."""
-    return source if isinstance(source, Scan) else read_scan(source, recipe.data)
+    """A scan, read from its file where a path is given, without the frames that `data.drop_frames` leaves out.
+
+    Everything that looks wrong with it stands in the `notes` of the scan; `warn_of_problems` logs them.
+    """
+    scan = opened_scan(source, recipe)
+    return replace(scan, notes=problems_of(scan, facts_of(scan), recipe))
+
+
+def warn_of_problems(*scans: Scan) -> None:
+    """Log what is wrong with scans, once nothing is refused any more, so that a refusal stays one sentence."""
+    for scan in scans:
+        for sentence in scan.notes:
+            logger.warning("%s: %s", scan.source, sentence)
+
+
+def opened_scan(source: ScanSource, recipe: Recipe) -> Scan:
+    """The same, without a look at what is wrong with it."""
+    if isinstance(source, ScanFiles):
+        return read_scan(source.path, recipe.data, diffraction=source.diffraction, probe=source.probe)
+    if not isinstance(source, Scan):
+        return read_scan(source, recipe.data)
+    return without_unusable(source, recipe.data.drop_frames)
+
+
+def problems_of(scan: Scan, facts: ScanInfo, recipe: Recipe) -> tuple[str, ...]:
+    """What was left out or replaced when the scan was read, and what looks wrong with it, one sentence each."""
+    return tuple(dict.fromkeys([*scan.notes, *find_problems(facts, recipe.data.group_size)]))
 
 
 class RunLog:

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from ptychopinn.api.evaluate import data_misfit
-from ptychopinn.api.inputs import RecipeSource, RunLog, ScanSource, as_scan, say_what_runs
+from ptychopinn.api.inputs import RecipeSource, RunLog, ScanSource, as_scan, say_what_runs, warn_of_problems
 from ptychopinn.api.model_files import load_model
 from ptychopinn.api.open_settings import with_open_settings
 from ptychopinn.api.reconstructed import Made, Reconstructed, finish
@@ -97,7 +97,9 @@ def _by_network(request: Request, model: str | Path | Trained | TrainedModel, lo
         replace(trained, recipe=recipe), scan, probe=request.probe, device=request.device
     )
     history = model.history if isinstance(model, Trained) else None
-    return reconstruct_prepared(reconstructor, request.job(log, started, history))
+    job = request.job(log, started, history)
+    warn_of_problems(scan)
+    return reconstruct_prepared(reconstructor, job)
 
 
 def _trained(model: str | Path | Trained | TrainedModel) -> TrainedModel:

@@ -57,6 +57,7 @@ def finish(made: Made, job: Job) -> Reconstructed:
         **made.metrics,
         "reference": comparison.report if comparison else None,
         "collapse": collapse.entry(),
+        "scan_problems": list(made.tensors.scan.notes),
         "timings": timings,
     }
     paths: dict[str, Path] = {}

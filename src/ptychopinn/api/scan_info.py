@@ -28,6 +28,8 @@ class ScanInfo:
     brightest_pixel_photons: float
     saturated_pixels: int
     """Pixel values that all equal the largest one, where that looks like a ceiling; else 0."""
+    dead_pixels: int
+    """Pixels that are zero in every pattern between pixels that hold thousands of photons."""
     edge_photon_fraction: float
     """Part of all photons in the outermost pixels of the detector."""
     bad_pixel_fraction: float
@@ -37,6 +39,8 @@ class ScanInfo:
     """(y, x), largest on each axis."""
     duplicate_positions: int
     """Positions that another one repeats exactly."""
+    outlying_positions: tuple[int, ...]
+    """Numbers of the frames whose position lies more than 20 median steps from all others."""
     step_px: float
     """Median over the positions of the mean distance to the four nearest others; 0 for a single position."""
     probe_modes: int

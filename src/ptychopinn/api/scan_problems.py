@@ -47,7 +47,19 @@ def _duplicates(facts: "ScanInfo", group_size: int) -> str | None:
         return None
     return (
         f"{facts.duplicate_positions} positions repeat another one exactly: patterns may be there "
-        "twice, or positions may be missing."
+        "twice, or positions may be missing; give --drop-frames duplicated (data.drop_frames=duplicated) to leave out "
+        "patterns that are there twice."
+    )
+
+
+def _outlying(facts: "ScanInfo", group_size: int) -> str | None:
+    index = facts.outlying_positions
+    if not index:
+        return None
+    return (
+        f"{len(index)} positions lie more than 20 median steps ({20 * facts.step_px:.3g} px) from all others (frames "
+        f"{', '.join(map(str, index[:8]))}{', ...' if len(index) > 8 else ''}): a lost encoder value, or another "
+        "unit; give --drop-frames outlying (data.drop_frames=outlying) to leave them out."
     )
 
 
@@ -57,7 +69,8 @@ def _one_place(facts: "ScanInfo", group_size: int) -> str | None:
         return None
     return (
         f"All positions lie within {extent:.2g} px, so that every pattern shows the same place: check the units of the "
-        "positions, which must be object pixels and not metres or millimetres."
+        "positions, which must be object pixels and not metres or millimetres; give --position-unit "
+        "(data.position_unit) if the file holds lengths, or --position-scale (data.position_scale)."
     )
 
 
@@ -67,7 +80,7 @@ def _overlap(facts: "ScanInfo", group_size: int) -> str | None:
     return (
         f"Neighbouring beams overlap by {max(facts.overlap, 0):.0%} only ({facts.step_px:.1f} px between "
         f"positions, {facts.probe_diameter_px:.1f} px beam): below {LOW_OVERLAP:.0%} expect "
-        "artefacts; check the units of the positions."
+        "artefacts; check the units of the positions (--position-unit, --position-scale)."
     )
 
 
@@ -101,7 +114,8 @@ def _weak_patterns(facts: "ScanInfo", group_size: int) -> str | None:
         return None
     return (
         f"The weakest pattern holds {facts.weakest_pattern_photons:.3g} photons, less than a twentieth "
-        "of the mean: the beam may have been off for some patterns; drop them."
+        "of the mean: the beam may have been off for some patterns; give --drop-frames dark (data.drop_frames=dark) "
+        "to leave them out."
     )
 
 
@@ -110,7 +124,17 @@ def _saturation(facts: "ScanInfo", group_size: int) -> str | None:
         return None
     return (
         f"{facts.saturated_pixels} pixel values equal the largest one ({facts.brightest_pixel_photons:.6g} "
-        "photons): the detector may have saturated; mark those pixels in bad_pixels."
+        "photons): the detector may have saturated; give --mask-pixels saturated (data.mask_pixels=saturated) to mark "
+        "pixels that do so in most patterns in bad_pixels, --drop-frames saturated to leave out frames."
+    )
+
+
+def _dead(facts: "ScanInfo", group_size: int) -> str | None:
+    if facts.dead_pixels == 0:
+        return None
+    return (
+        f"{facts.dead_pixels} pixels are zero in every pattern, between pixels that hold thousands of photons: a gap "
+        "of the detector or dead pixels, which count as measured; give --mask-pixels dead (data.mask_pixels=dead)."
     )
 
 
@@ -137,7 +161,7 @@ def _bad_pixels(facts: "ScanInfo", group_size: int) -> str | None:
         return None
     return (
         f"{facts.bad_pixel_fraction:.0%} of the pixels are marked as bad: check that bad_pixels is True "
-        "where nothing was measured."
+        "where nothing was measured, else give --invert-mask (data.invert_mask=true)."
     )
 
 
@@ -156,11 +180,13 @@ _CHECKS: tuple[Callable[["ScanInfo", int], str | None], ...] = (
     _too_few,
     _duplicates,
     _one_place,
+    _outlying,
     _overlap,
     _calibration,
     _dose,
     _weak_patterns,
     _saturation,
+    _dead,
     _probe_edge,
     _pattern_edge,
     _bad_pixels,

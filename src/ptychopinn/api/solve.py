@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from ptychopinn.api.evaluate import misfit_of
-from ptychopinn.api.inputs import RunLog, as_recipe, as_scan, say_what_runs
+from ptychopinn.api.inputs import RunLog, as_recipe, as_scan, say_what_runs, warn_of_problems
 from ptychopinn.api.reconstructed import Made, Reconstructed, finish
 from ptychopinn.api.request import Job, Request
 from ptychopinn.config import Recipe
@@ -47,6 +47,7 @@ def solve(request: Request, log: RunLog) -> Reconstructed:
     tensors = ScanTensors(scan, choose_device(request.device))
     start = _flat(tensors, recipe)
     job = request.job(log, started)
+    warn_of_problems(scan)
     return finish(refined(start, tensors, recipe, job), job)
 
 

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ptychopinn.api.inputs import RecipeSource, RunLog, ScanSource, as_recipe, as_scan, say_what_runs
+from ptychopinn.api.inputs import RecipeSource, RunLog, ScanSource, as_recipe, as_scan, say_what_runs, warn_of_problems
 from ptychopinn.api.model_files import BUNDLE_NAME, save_model
 from ptychopinn.config import Recipe
-from ptychopinn.data import Scan
 from ptychopinn.data.io.atomic import check_output_folder, write_text_atomically
 from ptychopinn.errors import ConfigError
 from ptychopinn.metrics.collapse import Collapse
@@ -67,7 +66,7 @@ def train(
     Args:
         scan: a file, or a `Scan`; a list of them trains one model on all, each with its own beam and sample.
         output: folder for `wts.h5.zip`, `recipe.yaml`, `history.csv`, `history.png`, `checkpoints/` and
-            `metrics.json` (its entry `collapse`) and `run.log`; nothing is written without it.
+            `metrics.json` (its entries `collapse` and `scan_problems`) and `run.log`; nothing is written without it.
         recipe: name, YAML file, mapping or `Recipe`; the default recipe without it.
         overrides: `section.key=value` texts.
         resume: go on from the last checkpoint in `output`, to as many epochs as then or more.
@@ -86,7 +85,8 @@ def train(
         paths = write_training(result, folder) if folder else {}
         collapse = judge_training(result)
         if folder is not None:
-            text = json.dumps({"collapse": collapse.entry()}, indent=2)
+            notes = [note for part in start.parts for note in part.tensors.scan.notes]
+            text = json.dumps({"collapse": collapse.entry(), "scan_problems": notes}, indent=2)
             paths["metrics"] = write_text_atomically(folder / "metrics.json", text)
     if log.path is not None:
         paths["log"] = log.path
@@ -131,15 +131,17 @@ def begin(
     say_what_runs(recipe)
     if output is not None and earlier == "refuse":
         check_unused(Path(output))
-    sources = [scan] if isinstance(scan, str | Path | Scan) else scan
+    sources = [scan] if isinstance(scan, ScanSource) else scan
     start = prepare([as_scan(source, recipe) for source in sources], recipe)
     if output is None:
+        warn_of_problems(*(part.tensors.scan for part in start.parts))
         return start, None
     if earlier == "resume":
         checkpoint_to_resume(Path(output), start)
     folder = check_output_folder(output)
     check_output_folder(folder / CHECKPOINTS)
     log.write_to(folder)
+    warn_of_problems(*(part.tensors.scan for part in start.parts))
     return start, folder
 
 

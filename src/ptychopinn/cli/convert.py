@@ -1,12 +1,23 @@
 """`ptychopinn convert`."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from ptychopinn.cli.options import Overrides, Verbose, reading_options
 from ptychopinn.cli.summary import show_path
+from ptychopinn.errors import ConfigError
+
+if TYPE_CHECKING:
+    from ptychopinn.api.array_files import ArrayFiles
+
+
+def _building(name: str, metavar: str, text: str) -> Any:
+    """An option about a scan that is built from arrays."""
+    return typer.Option(
+        name, metavar=metavar, help=text, show_default=False, rich_help_panel="A scan from patterns and positions"
+    )
 
 
 @reading_options
@@ -30,6 +41,19 @@ def convert(
         Path | None,
         typer.Option("--probe", metavar="FILE", help="File whose probe the scan shall have.", show_default=False),
     ] = None,
+    positions: Annotated[
+        Path | None,
+        _building(
+            "--positions",
+            "FILE",
+            "CSV with columns x and y (as x_um,y_um), or NPY; IN is then NPY, TIFF, or a folder or list of frames.",
+        ),
+    ] = None,
+    energy_kev: Annotated[float | None, _building("--energy-kev", "KEV", "Photon energy.")] = None,
+    to_detector_m: Annotated[float | None, _building("--distance-m", "M", "From the sample to the detector.")] = None,
+    detector_pixel_um: Annotated[
+        float | None, _building("--detector-pixel-um", "UM", "Side of a detector pixel.")
+    ] = None,
     propagation: Annotated[
         Literal["auto", "far_field", "near_field"],
         typer.Option("--propagation", help="What the patterns are; models refuse the near field."),
@@ -46,7 +70,32 @@ def convert(
         content=content,
         diffraction=diffraction,
         probe=probe,
+        arrays=_arrays(positions, energy_kev, to_detector_m, detector_pixel_um),
         propagation=propagation,
         overrides=overrides,
     )
     show_path(written.content, written.path)
+
+
+def _arrays(
+    positions: Path | None, energy_kev: float | None, distance_m: float | None, detector_pixel_um: float | None
+) -> "ArrayFiles | None":
+    """What makes a file of patterns a scan, or none.
+
+    Raises:
+        ConfigError: some of the four are given and others are not.
+    """
+    from ptychopinn.api.array_files import ArrayFiles
+
+    given = {
+        "--positions": positions,
+        "--energy-kev": energy_kev,
+        "--distance-m": distance_m,
+        "--detector-pixel-um": detector_pixel_um,
+    }
+    missing = [name for name, value in given.items() if value is None]
+    if len(missing) == len(given):
+        return None
+    if positions is None or energy_kev is None or distance_m is None or detector_pixel_um is None:
+        raise ConfigError(f"a scan from arrays needs {', '.join(given)}, got none for {', '.join(missing)}; add it")
+    return ArrayFiles(positions, energy_kev * 1e3, distance_m, detector_pixel_um * 1e-6)

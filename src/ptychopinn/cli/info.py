@@ -1,7 +1,7 @@
 """`ptychopinn info`."""
 
 from ptychopinn.cli.console import results
-from ptychopinn.cli.options import Config, Overrides, Scan, recipe_options
+from ptychopinn.cli.options import Config, Diffraction, Overrides, Probe, Scan, recipe_options, with_parts
 from ptychopinn.cli.summary import new_table
 
 
@@ -9,13 +9,15 @@ from ptychopinn.cli.summary import new_table
 def info(
     scan: Scan,
     config: Config = None,
+    probe: Probe = None,
+    diffraction: Diffraction = None,
     overrides: Overrides = (),
 ) -> None:
     """Say what is in a scan: domain and why, counts, overlap, probe modes, problems."""
     from ptychopinn.api.info import info as describe
     from ptychopinn.api.scan_info import rows
 
-    facts = describe(scan, config, overrides=overrides)
+    facts = describe(with_parts(scan, probe, diffraction), config, overrides=overrides)
     table = new_table()
     for label, text in rows(facts):
         table.add_row(label, text)

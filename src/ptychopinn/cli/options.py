@@ -172,6 +172,20 @@ SourceDistance = Annotated[
 ]
 
 
+def _reading(kind: Any, name: str, text: str, metavar: str | None = None) -> Any:
+    """An option about how a scan is read."""
+    panel: dict[str, Any] = {"rich_help_panel": _READING, "show_default": False}
+    return Annotated[kind, typer.Option(name, help=text, metavar=metavar, **panel)]
+
+
+Probe = _reading(Path | None, "--probe", "File whose probe is used; without any, an estimate stands in.", "FILE")
+Diffraction = _reading(
+    Path | None, "--diffraction", "File with the patterns, where SCAN holds probe and positions only.", "FILE"
+)
+_Axis = Literal["none", "x", "y", "both"] | None
+_Side = Literal["none", "rows", "columns", "both"] | None
+
+
 Overrides = Sequence[str]
 """`section.key=value` texts, made of options by `reading_options` or `recipe_options`."""
 
@@ -191,6 +205,43 @@ _READING_OPTIONS: dict[str, tuple[Any, Any]] = {
     "pad": (Pad, None),
     "resample": (Resample, False),
     "source_distance_m": (SourceDistance, None),
+    "drop_frames": (
+        _reading(
+            str | None,
+            "--drop-frames",
+            "Leave out dark, saturated, duplicated, outlying, unpaired frames; also all or none.",
+            "KIND,...",
+        ),
+        None,
+    ),
+    "mask_pixels": (
+        _reading(str | None, "--mask-pixels", "Mark pixels as bad: dead, saturated, all or none.", "KIND,..."),
+        None,
+    ),
+    "invert_mask": (_reading(bool, "--invert-mask", "The mask is true where pixels were measured."), False),
+    "flip_patterns": (_reading(_Side, "--flip-patterns", "Reverse rows or columns of the patterns."), None),
+    "transpose_patterns": (_reading(bool, "--transpose-patterns", "Exchange rows and columns of the patterns."), False),
+    "flip_positions": (_reading(_Axis, "--flip-positions", "Reverse an axis of the positions."), None),
+    "swap_positions": (_reading(bool, "--swap-positions", "Exchange x and y of the positions."), False),
+    "reverse_positions": (
+        _reading(bool, "--reverse-positions", "Pair the first position with the last pattern."),
+        False,
+    ),
+    "conjugate_probe": (_reading(bool, "--conjugate-probe", "Take the complex conjugate of probe and object."), False),
+    "position_unit": (
+        _reading(
+            Literal["auto", "px", "m", "mm", "um", "nm"] | None,
+            "--position-unit",
+            "Unit of the positions, in files that state none.",
+        ),
+        None,
+    ),
+    "position_scale": (_reading(float | None, "--position-scale", "Factor on all positions.", "FACTOR"), None),
+    "detector_region": (
+        _reading(str | None, "--detector-region", "Use rows y0..y1-1 and columns x0..x1-1 only.", "y0,y1,x0,x1"),
+        None,
+    ),
+    "detector_binning": (_reading(int | None, "--detector-binning", "Sum N x N detector pixels.", "N"), None),
 }
 _RECIPE_OPTIONS = {"set_": (Set, None), **_READING_OPTIONS}
 _TRAINING_OPTIONS = {"set_": (Set, None), "device": (Device, None), "threads": (Threads, None), **_READING_OPTIONS}
@@ -217,6 +268,15 @@ def collect_overrides(
     if threads is not None:
         overrides.append(f"training.threads={threads}")
     return overrides
+
+
+def with_parts(scan: Path, probe: Path | None, diffraction: Path | None) -> Any:
+    """What the commands of the package are given: a path, or a path with the files of its probe and patterns."""
+    if probe is None and diffraction is None:
+        return scan
+    from ptychopinn.api.inputs import ScanFiles
+
+    return ScanFiles(scan, probe, diffraction)
 
 
 def _as_yaml(name: str, value: str | bool | float | None) -> str:

@@ -5,9 +5,21 @@ from typing import Annotated, Literal
 
 import typer
 
-from ptychopinn.cli.options import Device, Output, Overrides, Scan, Threads, Verbose, collect_overrides, recipe_options
+from ptychopinn.cli.options import (
+    Device,
+    Diffraction,
+    Output,
+    Overrides,
+    Scan,
+    Threads,
+    Verbose,
+    collect_overrides,
+    recipe_options,
+    with_parts,
+)
 from ptychopinn.cli.progress import ProgressDisplay
 from ptychopinn.cli.summary import show_metrics, show_path
+from ptychopinn.errors import ConfigError
 
 _NO_MODEL = Path("none")
 """As `--model`: the solver alone, as without it. For a file of that name give its absolute path."""
@@ -46,12 +58,14 @@ def reconstruct(
         ),
     ] = None,
     probe: Annotated[
-        Literal["auto", "scan", "model"],
+        str,
         typer.Option(
             "--probe",
-            help="Which probe: the scan's, or the model's; auto is the model's if training fitted it, else the scan's.",
+            metavar="auto|scan|model|FILE",
+            help="Which probe: the scan's, the model's, or that of a file; auto is the model's if training fitted it.",
         ),
     ] = "auto",
+    diffraction: Diffraction = None,
     device: Device = None,
     threads: Threads = None,
     overrides: Overrides = (),
@@ -60,18 +74,39 @@ def reconstruct(
     """Reconstruct a scan by a trained model, by the iterative solver, or by both: figure, image and metrics."""
     from ptychopinn.api.reconstruct import reconstruct as reconstruct_scan
 
+    choice, file = probe_choice(probe)
     with ProgressDisplay() as shown:
         result = reconstruct_scan(
-            scan,
+            with_parts(scan, file, diffraction),
             None if model == _NO_MODEL else model,
             output,
             refine=refine,
             recipe=config,
             overrides=[*overrides, *collect_overrides(threads=threads)],
-            probe=probe,
+            probe=choice,
             device=device or "auto",
             on_batch=shown.on_batch,
             on_iteration=shown.on_iteration,
         )
     show_metrics(result.metrics)
     show_path("picture", result.paths["picture"])
+
+
+_CHOICES: tuple[Literal["auto", "scan", "model"], ...] = ("auto", "scan", "model")
+
+
+def probe_choice(text: str) -> tuple[Literal["auto", "scan", "model"], Path | None]:
+    """Whose probe, and the file that holds it.
+
+    Raises:
+        ConfigError: neither a choice nor a file.
+
+    >>> probe_choice("model")
+    ('model', None)
+    """
+    for choice in _CHOICES:
+        if text == choice:
+            return choice, None
+    if not Path(text).is_file():
+        raise ConfigError(f"--probe must be auto, scan, model or a file, got {text!r}; give one of them")
+    return "scan", Path(text)

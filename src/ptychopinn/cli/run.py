@@ -1,6 +1,18 @@
 """`ptychopinn run`."""
 
-from ptychopinn.cli.options import Config, Output, Overrides, Overwrite, Resume, Scan, Verbose, training_options
+from ptychopinn.cli.options import (
+    Config,
+    Diffraction,
+    Output,
+    Overrides,
+    Overwrite,
+    Probe,
+    Resume,
+    Scan,
+    Verbose,
+    training_options,
+    with_parts,
+)
 from ptychopinn.cli.progress import ProgressDisplay
 from ptychopinn.cli.summary import show_metrics, show_path
 
@@ -12,6 +24,8 @@ def run(
     config: Config = None,
     resume: Resume = False,
     overwrite: Overwrite = False,
+    probe: Probe = None,
+    diffraction: Diffraction = None,
     overrides: Overrides = (),
     verbose: Verbose = False,
 ) -> None:
@@ -20,7 +34,7 @@ def run(
 
     with ProgressDisplay() as shown:
         result = run_scan(
-            scan,
+            with_parts(scan, probe, diffraction),
             output,
             config,
             overrides=overrides,

@@ -1,7 +1,19 @@
 """`ptychopinn train`."""
 
 from ptychopinn.cli.console import results
-from ptychopinn.cli.options import Config, Output, Overrides, Overwrite, Resume, Scans, Verbose, training_options
+from ptychopinn.cli.options import (
+    Config,
+    Diffraction,
+    Output,
+    Overrides,
+    Overwrite,
+    Probe,
+    Resume,
+    Scans,
+    Verbose,
+    training_options,
+    with_parts,
+)
 from ptychopinn.cli.progress import ProgressDisplay
 from ptychopinn.cli.summary import show_path, warn_if_collapsed
 
@@ -13,6 +25,8 @@ def train(
     config: Config = None,
     resume: Resume = False,
     overwrite: Overwrite = False,
+    probe: Probe = None,
+    diffraction: Diffraction = None,
     overrides: Overrides = (),
     verbose: Verbose = False,
 ) -> None:
@@ -21,7 +35,13 @@ def train(
 
     with ProgressDisplay() as shown:
         trained = train_on(
-            scan, output, config, overrides=overrides, resume=resume, overwrite=overwrite, on_epoch=shown.on_epoch
+            [with_parts(one, probe, diffraction) for one in scan],
+            output,
+            config,
+            overrides=overrides,
+            resume=resume,
+            overwrite=overwrite,
+            on_epoch=shown.on_epoch,
         )
     epochs = len(trained.history["epoch"])
     results.print(f"trained {epochs} epochs in {trained.seconds:.1f} s", highlight=False)

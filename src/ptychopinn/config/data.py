@@ -1,10 +1,16 @@
 """How a scan is read and how its patterns are grouped."""
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from ptychopinn.config.base import Section
+
+DroppedKind = Literal["dark", "saturated", "duplicated", "outlying", "unpaired"]
+"""Kinds of frames that `data.drop_frames` can leave out."""
+
+MaskedKind = Literal["dead", "saturated"]
+"""Kinds of pixels that `data.mask_pixels` can mark as bad."""
 
 
 class DataConfig(Section):
@@ -51,6 +57,41 @@ class DataConfig(Section):
     """Distance from the focus of the beam to the sample behind it, m, for near-field patterns of a cone beam. Null
     uses that of the file, or estimates it from the movement of the patterns with the sample."""
 
+    drop_frames: tuple[DroppedKind, ...] = ("outlying",)
+    """Kinds of frames to leave out, each listed in the log: `dark` (fewer than a twentieth of the median photons),
+    `saturated` (a pixel at the largest value of the scan), `duplicated` (a pattern recorded twice), `outlying` (a
+    position more than 20 median steps from the others), `unpaired` (no position, or no pattern). Also `all` or
+    `none`."""
+    invert_mask: bool = False
+    """The mask of the file is true where pixels were measured. Set it if nearly all pixels are reported as bad."""
+    mask_pixels: tuple[MaskedKind, ...] = ()
+    """Kinds of pixels to mark as bad: `dead` (zero in every pattern between pixels with thousands of photons, as in a
+    module gap), `saturated` (at the largest value of the scan in most patterns). Also `all` or `none`."""
+    flip_patterns: Literal["none", "rows", "columns", "both"] = "none"
+    """Reverse the order of rows or columns of every pattern and mask, for a detector that is read from another
+    corner."""
+    transpose_patterns: bool = False
+    """Exchange rows and columns of every pattern and mask, before they are flipped."""
+    flip_positions: Literal["none", "x", "y", "both"] = "none"
+    """Reverse the sign of a position axis, for a stage that moves against the axis of the detector."""
+    swap_positions: bool = False
+    """Exchange x and y of the positions, before they are flipped."""
+    reverse_positions: bool = False
+    """Pair the first position with the last pattern."""
+    conjugate_probe: bool = False
+    """Replace probe and object guess by their complex conjugates, for a file with the opposite sign of the phase."""
+    position_unit: Literal["auto", "px", "m", "mm", "um", "nm"] = "auto"
+    """Unit of the positions of files that state none (NPZ, CSV, MATLAB). `auto` is object pixels in NPZ. Lengths need
+    `pixel_size_m`, or energy, distance and detector pixel in the metadata of the file."""
+    position_scale: float = Field(default=1.0, gt=0, allow_inf_nan=False)
+    """Factor on all positions, as 1e-3 if a file gives millimetres and calls them metres."""
+    detector_region: tuple[int, int, int, int] | None = None
+    """First row, end row, first column, end column of the square region of every pattern to use, px. The object pixel
+    becomes larger by the ratio of the sizes; probe and positions follow."""
+    detector_binning: int = Field(default=1, ge=1, le=64)
+    """Sum blocks of this many by this many detector pixels. The probe window becomes smaller by this factor, which must
+    divide the size of the patterns."""
+
     n_patterns: int | None = Field(default=None, ge=1)
     """Number of patterns to use. Null uses all."""
     subsampling: Literal["random", "sequential"] = "random"
@@ -86,6 +127,22 @@ class DataConfig(Section):
     """Fraction of the patterns withheld for validation: one compact region, so that few of them overlap training
     patterns."""
 
+    @field_validator("drop_frames", "mask_pixels", mode="before")
+    @classmethod
+    def _kinds(cls, value: Any, about: ValidationInfo) -> Any:
+        """`all`, `none`, or names with commas."""
+        if not isinstance(value, str):
+            return value
+        words = [word.strip() for word in value.split(",") if word.strip()]
+        everything = get_args(DroppedKind if about.field_name == "drop_frames" else MaskedKind)
+        return {"all": everything, "none": ()}.get(value.strip(), tuple(words))
+
+    @field_validator("detector_region", mode="before")
+    @classmethod
+    def _numbers(cls, value: Any) -> Any:
+        """Also numbers with commas."""
+        return value.split(",") if isinstance(value, str) else value
+
     @field_validator("entry", "detector", mode="before")
     @classmethod
     def _name(cls, value: Any) -> Any:
@@ -106,6 +163,12 @@ class DataConfig(Section):
             low, high = getattr(self, name)
             if not 0 <= low < high <= 1:
                 raise ValueError(f"{name} is [{low:g}, {high:g}]; the rule is 0 <= low < high <= 1, parts of the scan")
+        region = self.detector_region
+        if region is not None and not (0 <= region[0] < region[1] and region[1] - region[0] == region[3] - region[2]):
+            raise ValueError(
+                f"detector_region must be (first row, end row, first column, end column) of a square, got {region}; "
+                "make both extents equal"
+            )
         if self.neighbors is not None and self.neighbors < self.group_size - 1:
             raise ValueError(
                 f"neighbors is {self.neighbors} but a group of {self.group_size} needs {self.group_size - 1} of them; "

@@ -63,10 +63,41 @@ def checked_positions(values: Any, n: int, name: str, where: str) -> NDArray[np.
     if len(positions) != n:
         raise ScanError(
             f"{where}: there are {n} patterns but {len(positions)} {name}; the rule is one for each pattern, "
-            "drop what has no partner"
+            "give --drop-frames unpaired (data.drop_frames=unpaired) to drop what has no partner at the end"
         )
     _refuse_unknown_positions(positions, name, where)
     return positions
+
+
+LARGEST_SPARSE_CANVAS_PX = 1 << 24
+"""Pixels of an image from which its patterns must cover it, at least in part: 134 MB for each array of the solver, of
+which there are about eight. Twice as much is a second of time in every iteration."""
+LARGEST_CANVAS_PX = 1 << 31
+"""Pixels of any image: 17 GB for each array."""
+MOST_EMPTY = 16
+"""Image pixels for each pixel of all patches together, from which a large image counts as empty."""
+
+
+def check_extent(positions_px: NDArray[np.float64], shape: tuple[int, ...], where: str) -> None:
+    """Refuse positions that need an image which is nearly empty and large, or which no memory holds.
+
+    Args:
+        positions_px: (N, 2).
+        shape: of the patterns, (N, H, W).
+        where: source of the scan, for messages.
+
+    Raises:
+        ScanError: names the size of the image, and of one of usual size.
+    """
+    extent = np.ptp(positions_px, axis=0) + shape[1:]
+    pixels, seen = float(np.prod(extent)), float(np.prod(shape))
+    if pixels <= LARGEST_SPARSE_CANVAS_PX or (pixels <= LARGEST_CANVAS_PX and pixels <= MOST_EMPTY * seen):
+        return
+    raise ScanError(
+        f"{where}: the positions must lie close enough to overlap, got an extent of {extent[0]:.3g} x {extent[1]:.3g} "
+        f"px for {shape[0]} patterns of {shape[1]} x {shape[2]} px (an image of {pixels * 8 / 1e9:.3g} GB); check the "
+        "units of the positions (--position-unit, --position-scale), or drop stray ones (--drop-frames outlying)"
+    )
 
 
 def _refuse_unknown_positions(positions: NDArray[np.float64], name: str, where: str) -> None:
@@ -146,7 +177,8 @@ def checked_bad_pixels(values: Any, shape: tuple[int, ...], where: str) -> NDArr
         )
     if bad.all():
         raise ScanError(
-            f"{where}: bad_pixels marks every pixel; the rule is True where nothing was measured, invert it"
+            f"{where}: bad_pixels marks every pixel; the rule is True where nothing was measured, give --invert-mask "
+            "(data.invert_mask=true) if the mask of the file is True where something was"
         )
     return bad
 
@@ -194,6 +226,7 @@ def checked_values(
     Patterns with such values at other pixels, or without any count, are refused. One pass over the file.
     """
     summary = _summarise(patterns, bad, counts)
+    _refuse_inverted(patterns, bad, summary, counts, where)
     broken = np.flatnonzero(~np.isfinite(summary.smallest) | ~np.isfinite(summary.largest))
     if len(broken):
         raise ScanError(
@@ -215,9 +248,47 @@ def checked_values(
     if len(dark):
         raise ScanError(
             f"{where}: no counts at all in {_frames(dark, len(patterns))}; the rule is that every pattern "
-            "saw the beam, drop them together with their positions"
+            "saw the beam, give --drop-frames dark (data.drop_frames=dark) to drop them together with their positions"
         )
     return _without_bad_values(patterns, bad), summary
+
+
+MOST_BAD = 0.5
+"""Fraction of bad pixels above which a mask is looked at more closely. Detectors lose a few percent to gaps, a beamstop
+a few more."""
+
+
+LEAST_SEEN = 0.05
+"""Fraction of the recorded counts in good pixels below which such a mask is taken to be inverted."""
+
+
+def _refuse_inverted(
+    patterns: NDArray[Any], bad: NDArray[np.bool_] | None, summary: Summary, counts: bool, where: str
+) -> None:
+    """Refuse a mask that hides most pixels, and with them nearly all that was recorded."""
+    if bad is None or bad.mean() <= MOST_BAD:
+        return
+    hidden = 0.0
+    for run, frames in frame_chunks(patterns):
+        values = np.where(bad[run] if bad.ndim == 3 else bad, frames, 0)
+        values = np.where(_is_fill(values), 0, values).astype(np.float64)
+        hidden += float((values if counts else np.square(values)).sum())
+    measured = float(np.nan_to_num(summary.mean_intensity).sum()) * len(patterns)
+    if measured > LEAST_SEEN * (hidden + measured) or hidden == 0:
+        return
+    raise ScanError(
+        f"{where}: the mask (bad_pixels) must be True where nothing was measured, got {bad.mean():.1%} of the pixels "
+        f"marked bad, with {hidden / (hidden + measured):.1%} of what was recorded; it may be the wrong way round: "
+        "give --invert-mask (data.invert_mask=true)"
+    )
+
+
+def _is_fill(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Values that detectors write where there is no measurement: the largest of an integer type, NaN, negative ones."""
+    if values.dtype.kind == "u":
+        return np.asarray(values == np.iinfo(values.dtype).max)
+    with np.errstate(invalid="ignore"):
+        return ~np.isfinite(values) | (values < 0)
 
 
 def _summarise(patterns: NDArray[Any], bad: NDArray[np.bool_] | None, counts: bool) -> Summary:

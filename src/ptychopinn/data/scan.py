@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 from ptychopinn.data import checks
 from ptychopinn.data.corner import zero_frequency_at_corner
 from ptychopinn.data.geometry import Geometry
+from ptychopinn.data.in_metres import scan_arguments
 from ptychopinn.data.masks import masks_of
+from ptychopinn.data.start_probe import start_probe
 from ptychopinn.errors import ScanError
 
 Domain = Literal["amplitude", "counts"]
@@ -50,6 +52,8 @@ class Scan:
     """What the file said beside the arrays and the geometry; plain JSON values."""
     source: str = "memory"
     """Where the scan came from, for messages."""
+    notes: tuple[str, ...] = ()
+    """What was left out, replaced or estimated when it was read, one sentence each; `info` lists them."""
 
     def __len__(self) -> int:
         return len(self.patterns)
@@ -110,6 +114,62 @@ class Scan:
         """
         return checked_scan(cls(patterns, domain, positions_px, probe, **optional))
 
+    @classmethod
+    def from_metres(
+        cls,
+        patterns: NDArray[Any],
+        x_m: NDArray[Any],
+        y_m: NDArray[Any],
+        energy_eV: float,
+        distance_m: float,
+        detector_pixel_m: float,
+        probe: NDArray[Any] | None = None,
+        *,
+        domain: Domain = "counts",
+        **optional: Any,
+    ) -> "Scan":
+        r"""Build a far-field scan from positions in metres and the numbers of the experiment.
+
+        The object pixel of patterns of N x N detector pixels p at the distance z behind the sample is
+
+        \[ \Delta = \frac{\lambda z}{N p}, \qquad \lambda = \frac{h c}{E}, \]
+
+        and `positions_px` = (y, x) / pixel, moved so that the first patch begins at element 0 on each axis.
+
+        Args:
+            patterns: (N, H, H), zero frequency at (H//2, H//2).
+            x_m: (N,): of the beam on the sample, growing with the columns of the object. A stage that moves the sample
+                gives the opposite sign.
+            y_m: (N,): growing with its rows.
+            energy_eV: photon energy, eV.
+            distance_m: from the sample to the detector, m.
+            detector_pixel_m: side of a detector pixel, m.
+            probe: (H, H) or (M, H, H), sqrt(photons); without it an estimate from the mean pattern, see
+                `ptychopinn.data.start_probe.start_probe`, which `notes` states.
+            domain: `counts` or `amplitude`.
+            **optional: further fields of `Scan`.
+
+        Raises:
+            ScanError: an array or number that is none, or positions that are far too wide for their patterns.
+
+        >>> counts = np.ones((4, 32, 32), np.uint16)
+        >>> x, y = np.array([0, 1e-6, 0, 1e-6]), np.array([0, 0, 1e-6, 1e-6])
+        >>> scan = Scan.from_metres(counts, x, y, energy_eV=8800, distance_m=1.9, detector_pixel_m=75e-6)
+        >>> round(scan.pixel_size_m * 1e9, 1), scan.positions_px.round(2).tolist()
+        (111.5, [[16.0, 16.0], [16.0, 24.97], [24.97, 16.0], [24.97, 24.97]])
+        """
+        source = optional.get("source", "memory")
+        known = scan_arguments(patterns, x_m, y_m, Geometry(energy_eV, distance_m, detector_pixel_m), source)
+        known["metadata"] |= optional.pop("metadata", {})
+        if probe is None:
+            pixels = checks.checked_patterns(patterns, source)
+            bad = checks.checked_bad_pixels(optional.get("bad_pixels"), pixels.shape, source)
+            checks.checked_positions(known["positions_px"], len(pixels), "positions", source)
+            checks.checked_values(pixels, bad, domain == "counts", source)
+            probe, note = start_probe(pixels, bad, domain == "counts", known["positions_px"])
+            optional["notes"] = (*optional.get("notes", ()), note)
+        return cls.create(patterns, probe=probe, domain=domain, **known, **optional)
+
 
 def checked_scan(scan: Scan) -> Scan:
     """The scan with normalised arrays.
@@ -127,6 +187,7 @@ def checked_scan(scan: Scan) -> Scan:
         raise ScanError(f"{where}: domain is {scan.domain!r}; the rule is 'amplitude' or 'counts'")
     patterns = checks.checked_patterns(scan.patterns, where)
     positions = checks.checked_positions(scan.positions_px, len(patterns), "positions", where)
+    checks.check_extent(positions, patterns.shape, where)
     probe = checks.checked_probe(scan.probe, patterns.shape[-1], where)
     bad = checks.checked_bad_pixels(scan.bad_pixels, patterns.shape, where)
     patterns, summary = checks.checked_values(patterns, bad, scan.domain == "counts", where)

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from ptychopinn.config import DataConfig
+from ptychopinn.data.adjust import finished_scan
 from ptychopinn.data.io.atomic import atomic_path, check_output_folder, write_text_atomically
 from ptychopinn.data.io.formats import Reading, extensions, format_for, format_of
 from ptychopinn.data.io.probe_file import read_probe
@@ -30,8 +31,7 @@ def read_scan(
     Args:
         path: of the file: NPZ, CXI, NeXus, training data, product or diffraction of ptychodus, or a format that an
             installed package adds.
-        options: the `data` section of a recipe; of it domain, axis_order, position_origin and fftshift are
-            used.
+        options: the `data` section of a recipe; of it the settings about reading are used.
         diffraction: the HDF5 file with the patterns, where `path` holds only probe and positions; without it
             the one beside a ptychodus product is found.
         probe: a file whose probe is used instead of that of `path`, see `read_probe`.
@@ -50,13 +50,15 @@ def read_scan(
     options = _with(options or DataConfig(), overrides)
     path = Path(path)
     chosen = format_of(path)
-    if not chosen.takes_parts and (diffraction is not None or probe is not None):
-        raise ScanError(
-            f"{path}: an {chosen.name} scan holds its own patterns and probe; drop --diffraction and --probe"
-        )
+    if not chosen.takes_parts and diffraction is not None:
+        raise ScanError(f"{path}: an {chosen.name} scan holds its own patterns; drop --diffraction")
+    if not chosen.takes_probe and probe is not None:
+        raise ScanError(f"{path}: an {chosen.name} scan holds its own probe; drop --probe")
     other = None if probe is None else read_probe(probe)
     patterns = None if diffraction is None else Path(diffraction)
     scan = chosen.read_scan(path, Reading(options, patterns, other, propagation))
+    if not chosen.finishes:
+        scan = finished_scan(scan, options)
     if propagation != "auto":
         stated = replace(scan.geometry, propagation=propagation, propagation_reason="given explicitly")
         return replace(scan, geometry=stated)

@@ -61,7 +61,12 @@ class FileFormat(ABC):
     reads: ClassVar[tuple[Content, ...]] = ()
     writes: ClassVar[tuple[Content, ...]] = ()
     takes_parts: ClassVar[bool] = False
-    """Whether patterns and probe may come from other files (`--diffraction`, `--probe`)."""
+    """Whether the patterns may come from another file (`--diffraction`)."""
+    takes_probe: ClassVar[bool] = False
+    """Whether the probe may come from another file (`--probe`)."""
+    finishes: ClassVar[bool] = False
+    """Whether `read_scan` ends with `finished_scan`, which applies the settings of `data` before the checks, so that a
+    scan may hold what they leave out. Without it they are applied to the checked scan."""
     last: ClassVar[bool] = False
     """Whether all others are asked first, because this format describes itself too little."""
 
@@ -117,12 +122,15 @@ class FileFormat(ABC):
 
 
 _BUILT_IN = {
+    "ptychodus_npz_product": "ptychopinn.data.io.ptychodus_npz:PtychodusNpzProduct",
+    "ptychodus_npz_diffraction": "ptychopinn.data.io.ptychodus_npz:PtychodusNpzDiffraction",
     "npz": "ptychopinn.data.io.npz_format:Npz",
     "nxcxi_ptycho": "ptychopinn.data.io.hdf5_formats:NXcxiPtycho",
     "cxi": "ptychopinn.data.io.hdf5_formats:Cxi",
     "ptychodus_training": "ptychopinn.data.io.hdf5_formats:PtychodusTraining",
     "ptychodus_product": "ptychopinn.data.io.hdf5_formats:PtychodusProduct",
     "ptychodus_diffraction": "ptychopinn.data.io.hdf5_formats:PtychodusDiffraction",
+    "ptylab": "ptychopinn.data.io.ptylab:PtyLab",
     "nexus": "ptychopinn.data.io.hdf5_formats:Nexus",
 }
 """In the order in which they are asked; by name only, so that a format is imported when a file needs it."""
@@ -244,6 +252,14 @@ def _listed(words: list[str]) -> str:
     return " or ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
+def _building(path: Path) -> str:
+    """The command that makes a scan of a file of patterns."""
+    return (
+        f"`ptychopinn convert {path.name} scan.npz --positions FILE --energy-kev KEV --distance-m M "
+        "--detector-pixel-um UM`"
+    )
+
+
 def _unknown(file: SourceFile, content: Content) -> ScanError:
     """Names what the file is, as far as that can be said, and what to give."""
     path, failed = file.path, "".join(_FORMATS.failures())
@@ -265,8 +281,11 @@ def _unknown(file: SourceFile, content: Content) -> ScanError:
         )
     if file.container == "npy":
         return ScanError(
-            f"{path}: holds a single array; a scan needs patterns, positions and probe, write them with numpy.savez"
+            f"{path}: holds a single array; a scan needs patterns, positions and probe, write them with numpy.savez, "
+            f"or give {_building(path)}"
         )
+    if file.start[:4] in (b"II*\0", b"MM\0*"):
+        return ScanError(f"{path}: is a TIFF stack of patterns alone; give {_building(path)}")
     return ScanError(
         f"{path}: is {'empty' if file.container == 'empty' else 'no NPZ or HDF5 file'}; give a scan saved with "
         f"numpy.savez, as CXI or NeXus, or by ptychodus{failed}"

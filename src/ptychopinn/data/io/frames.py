@@ -1,7 +1,7 @@
 """Patterns that stay on disk until it is known which of them are wanted."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Protocol, final
 
 import h5py
 import numpy as np
@@ -15,6 +15,54 @@ from ptychopinn.errors import ScanError
 
 _CHUNK_BYTES = 1 << 18
 _RESOLUTION = 4
+
+
+class PatternSource(Protocol):
+    """Patterns of a file, read when it is known which of them are wanted."""
+
+    shape: tuple[int, int, int]
+    """(N, H, W)."""
+    dtype: np.dtype[Any]
+
+    def __len__(self) -> int: ...
+
+    @property
+    def place(self) -> str:
+        """File and path, for messages."""
+
+    def read(self, rows: NDArray[np.int64] | None = None) -> NDArray[Any]:
+        """The frames of `rows`, all by default."""
+
+
+@final
+class LoadedFrames:
+    """Frames that are in memory.
+
+    Args:
+        frames: (N, H, W).
+        place: file and name, for messages.
+
+    Raises:
+        ScanError: no real numbers, or another number of axes.
+    """
+
+    def __init__(self, frames: NDArray[Any], place: str) -> None:
+        if frames.dtype.kind not in "uif" or frames.ndim != 3 or 0 in frames.shape:
+            raise ScanError(
+                f"{place}: the frames must be real numbers of shape (N, H, W), got {frames.dtype} {frames.shape}; "
+                "export them again"
+            )
+        self._frames = frames
+        self.place = place
+        self.shape: tuple[int, int, int] = (frames.shape[0], frames.shape[1], frames.shape[2])
+        self.dtype = frames.dtype
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def read(self, rows: NDArray[np.int64] | None = None) -> NDArray[Any]:
+        """The frames of `rows`, all by default."""
+        return self._frames if rows is None else self._frames[rows]
 
 
 class Frames:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ptychopinn.data.io.atomic import atomic_path
+from ptychopinn.data.io.file_state import state_error
 from ptychopinn.data.io.stored import broken_link, check_stored
 from ptychopinn.errors import ScanError
 
@@ -40,10 +41,13 @@ def open_hdf5(path: str | Path) -> Iterator[h5py.File]:
     except ScanError:
         raise
     except (OSError, RuntimeError, ValueError, TypeError, KeyError, MemoryError) as error:
+        state = state_error(path, error)
+        if state is not None:
+            raise state from error
         detail = " ".join(str(error).split()) or type(error).__name__
         raise ScanError(
-            f"{path}: cannot be read as an HDF5 file ({detail}); the file is damaged or of another kind, "
-            "copy or export it again"
+            f"{path}: cannot be read as an HDF5 file ({detail}); the file is damaged or not finished "
+            "by its writer, or of another kind: copy or export it again"
         ) from error
 
 

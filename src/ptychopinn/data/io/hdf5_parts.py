@@ -1,4 +1,4 @@
-"""The parts of an HDF5 file, whichever way it is laid out, before it is known whether they make a scan."""
+"""The parts of a file, whichever way it is laid out, before it is known whether they make a scan."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ptychopinn.data.geometry import Geometry, PixelSize, same_pixel
-from ptychopinn.data.io.frames import Frames
+from ptychopinn.data.io.frames import PatternSource
 from ptychopinn.data.io.own import Own
 from ptychopinn.errors import ScanError
 
@@ -20,7 +20,7 @@ class Hdf5Parts:
     """Path of the file."""
     layout: str
     """Name of the format, for messages."""
-    frames: Frames | None = None
+    frames: PatternSource | None = None
     """The patterns, still on disk."""
     frame_index: NDArray[np.int64] | None = None
     """(N,) number of each frame in the scan, -1 where it was never filled; none where frames count from 0."""
@@ -36,6 +36,8 @@ class Hdf5Parts:
     """(N,) number of the frame that a position belongs to; none where they count from 0."""
     probe: NDArray[Any] | None = None
     """(H, W) or (M, H, W)."""
+    beam_m: float | None = None
+    """Diameter of the beam on the sample, for an estimate of the probe where there is none."""
     object_: NDArray[Any] | None = None
     """(Y, X)."""
     object_pixel_m: PixelSize | None = None

@@ -7,17 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from ptychopinn.config import DataConfig
-from ptychopinn.data.chunks import frame_chunks
+from ptychopinn.data.adjust import finished_scan
 from ptychopinn.data.geometry import Geometry, PixelSize, is_square, plain_pixel, same_pixel, source_distance_m
 from ptychopinn.data.io.dark import without_dark
 from ptychopinn.data.io.entries import geometry_entries, split_entries
 from ptychopinn.data.io.formats import Reading
-from ptychopinn.data.io.hdf5 import open_hdf5
 from ptychopinn.data.io.hdf5_parts import Hdf5Parts
 from ptychopinn.data.io.limits import with_given
 from ptychopinn.data.io.near_field import decide_propagation
@@ -26,23 +24,24 @@ from ptychopinn.data.io.reshape import FRAME_KEYS, far_field_only, geometry_with
 from ptychopinn.data.io.rules import position_offset_px, zero_frequency_centred
 from ptychopinn.data.io.shadow import Shadow
 from ptychopinn.data.io.shaped_parts import with_shape
-from ptychopinn.data.scan import Domain, Scan, checked_scan
+from ptychopinn.data.scan import Domain, Scan
+from ptychopinn.data.start_probe import mean_counts
 from ptychopinn.errors import ScanError
 
 logger = logging.getLogger("ptychopinn.data")
 
-PartsOf: TypeAlias = Callable[[h5py.File, DataConfig], Hdf5Parts]
-"""Takes an open file of any HDF5 format apart."""
+PartsAt: TypeAlias = Callable[[Path, ExitStack, DataConfig], Hdf5Parts]
+"""Takes a file apart, which stays open as long as the stack."""
 
 
-def read_hdf5_scan(path: str | Path, reading: Reading, parts_of: PartsOf) -> Scan:
-    """Read a scan from a file that is taken apart by `parts_of`.
+def read_hdf5_scan(path: str | Path, reading: Reading, parts_at: PartsAt) -> Scan:
+    """Read a scan from a file that is taken apart by `parts_at`.
 
     Args:
         path: of the file; of a ptychodus product or diffraction file the partner beside it is found.
         reading: the axis order of these formats is fixed; a stated propagation overrides what
             `ptychopinn.data.io.near_field` decides.
-        parts_of: called for the file, and for its partner.
+        parts_at: called for the file, and for its partner.
 
     Raises:
         ScanError: damaged, a layout that is not known, a part missing, or arrays that are no scan.
@@ -52,10 +51,7 @@ def read_hdf5_scan(path: str | Path, reading: Reading, parts_of: PartsOf) -> Sca
     with ExitStack() as files:
 
         def opened(name: str | Path) -> Hdf5Parts:
-            found = parts_of(files.enter_context(open_hdf5(name)), reading.data)
-            for note in found.notes:
-                logger.warning("%s", note)
-            return found
+            return parts_at(Path(name), files, reading.data)
 
         parts = _with_partner(opened(path), reading.diffraction, opened)
         if reading.probe is not None:
@@ -126,7 +122,7 @@ def _scan_of(parts: Hdf5Parts, patterns: NDArray[Any], reading: Reading) -> Scan
         source=parts.source,
         **_extras(parts),
     )
-    scan = checked_scan(scan)
+    scan = finished_scan(scan, options, None if parts.beam_m is None or pixel is None else parts.beam_m / pixel[0])
     logger.info("%s: %d patterns of a %s, read as %s (%s)", scan.source, len(scan), parts.layout, domain, why)
     if field == "near_field":
         logger.warning("%s: near field: %s", scan.source, reason)
@@ -234,16 +230,13 @@ def _without_foreign_object(parts: Hdf5Parts, pixel: PixelSize | None) -> Hdf5Pa
     return replace(parts, object_=None, object_centre_m=None)
 
 
-def _probe(parts: Hdf5Parts, field: str, patterns: NDArray[Any], bad: NDArray[Any] | None) -> NDArray[Any]:
-    """The probe of the file; for near-field patterns without one, their mean as it falls on the detector."""
-    if parts.probe is not None:
+def _probe(parts: Hdf5Parts, field: str, patterns: NDArray[Any], bad: NDArray[Any] | None) -> Any:
+    """The probe of the file; for near-field patterns without one, their mean as it falls on the detector; else none."""
+    if parts.probe is not None or field != "near_field":
         return parts.probe
-    if field != "near_field":
-        raise parts.missing("probe")
     logger.warning("%s: holds no probe; the root of the mean pattern stands in, without phase", parts.source)
     usable = bad if bad is not None and bad.shape in (patterns.shape, patterns.shape[1:]) else None
-    total = sum(frames.sum(axis=0, dtype=np.float64) for _, frames in frame_chunks(patterns, usable))
-    return np.sqrt(np.clip(total, 0, None) / len(patterns)).astype(np.complex64)
+    return np.sqrt(mean_counts(patterns, usable, counts=True)).astype(np.complex64)
 
 
 def _extras(parts: Hdf5Parts) -> dict[str, Any]:

@@ -29,6 +29,9 @@ class Npz(FileFormat):
     reads: ClassVar[tuple[Content, ...]] = ("scan", "reconstruction")
     writes: ClassVar[tuple[Content, ...]] = ("scan", "reconstruction")
 
+    takes_probe: ClassVar[bool] = True
+    finishes: ClassVar[bool] = True
+
     def sniff(self, file: SourceFile) -> bool:
         """Also empty and damaged ZIP files, which reading refuses with the reason."""
         if file.container != "zip":
@@ -39,7 +42,7 @@ class Npz(FileFormat):
         return ("reconstruction",) if "object.npy" in (file.members or ()) else ("scan",)
 
     def read_scan(self, path: Path, reading: Reading) -> Scan:
-        return read_npz(path, reading.data)
+        return read_npz(path, reading.data, reading.probe)
 
     def read_reconstruction(self, path: Path) -> Reconstruction:
         return read_npz_reconstruction(path)

@@ -2,8 +2,7 @@
 
 import json
 import logging
-import zipfile
-import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ptychopinn.config import DataConfig
+from ptychopinn.data.adjust import finished_scan, positions_in_px
+from ptychopinn.data.geometry import Geometry, is_square
 from ptychopinn.data.io.atomic import atomic_path
 from ptychopinn.data.io.entries import geometry_entries, split_entries
 from ptychopinn.data.io.limits import checked_geometry, with_given
 from ptychopinn.data.io.masks import bad_pixels_of
+from ptychopinn.data.io.npz_members import ObjectArray, member, open_npz
 from ptychopinn.data.io.reshape import Reshaped, geometry_with_shape, pixel_after, reshaped
 from ptychopinn.data.io.rules import (
     DARK_NAMES,
@@ -24,13 +26,22 @@ from ptychopinn.data.io.rules import (
     zero_frequency_centred,
 )
 from ptychopinn.data.probe_planes import complex_probe
-from ptychopinn.data.scan import Scan, checked_scan
+from ptychopinn.data.scan import Scan
 from ptychopinn.errors import ScanError
 
 logger = logging.getLogger("ptychopinn.data")
 
-_NEEDED = ("xcoords", "ycoords", "probeGuess")
-_OPTIONAL = ("objectGuess", "xcoords_start", "ycoords_start", "scan_index", "Y", "bad_pixels", "_metadata")
+_NEEDED = ("xcoords", "ycoords")
+_OPTIONAL = (
+    "probeGuess",
+    "objectGuess",
+    "xcoords_start",
+    "ycoords_start",
+    "scan_index",
+    "Y",
+    "bad_pixels",
+    "_metadata",
+)
 _CONSUMED = ("measurement_domain", "axis_order", "position_origin", "pixel_size_m")
 """Metadata that have a field in `Scan`; written from there, so that the two cannot disagree."""
 
@@ -40,16 +51,26 @@ _OTHER_MASKS = ("mask", "masks", "pixel_mask", "bad_pixel_mask", "badpixels", "g
 Arrays = dict[str, NDArray[Any]]
 
 
-def read_npz(path: str | Path, options: DataConfig | None = None) -> Scan:
-    """Read a scan: `diffraction` or `diff3d`, `xcoords`, `ycoords`, `probeGuess`, and what is there of the
-    rest.
+def _left_out(key: str) -> str:
+    """What is said of an optional member that holds Python objects."""
+    what = {"_metadata": "text", "objectGuess": "a complex array"}.get(key, "a plain array")
+    return (
+        f"{key} is a pickled Python object, which is never opened: it is left out; save it as {what} where it was "
+        "made, or drop the key."
+    )
 
-    Other keys are ignored. What the patterns and positions mean is decided by `ptychopinn.data.io.rules`; the
-    domain is logged with its reason and stored in the scan.
+
+def read_npz(path: str | Path, options: DataConfig | None = None, probe: NDArray[Any] | None = None) -> Scan:
+    """Read a scan: `diffraction` or `diff3d`, `xcoords`, `ycoords`, and what is there of the rest.
+
+    Other keys are ignored, and optional ones that hold Python objects are left out with a warning. Without
+    `probeGuess` an estimate from the mean pattern stands in. What the patterns and positions mean is decided by
+    `ptychopinn.data.io.rules`; the domain is logged with its reason and stored in the scan.
 
     Args:
         path: of the file.
-        options: domain, axis order, position origin and `fftshift`; the other fields are not used here.
+        options: how it is read.
+        probe: used in place of that of the file.
 
     Raises:
         ScanError: no such file, not an NPZ, damaged, a key missing, object arrays, or arrays that are no
@@ -57,7 +78,7 @@ def read_npz(path: str | Path, options: DataConfig | None = None) -> Scan:
     """
     options = options or DataConfig()
     source = str(path)
-    arrays = _load(Path(path))
+    arrays, notes = _load(Path(path), needed_probe=probe is None)
     metadata = _metadata(arrays, source)
     xy = _columns(arrays, "xcoords", "ycoords", source)
     patterns = _scan_axis_first(arrays, len(xy), options, metadata, source)
@@ -72,15 +93,21 @@ def read_npz(path: str | Path, options: DataConfig | None = None) -> Scan:
     )
     geometry, others = split_entries(metadata, source)
     geometry = checked_geometry(with_given(geometry, options), source)
-    probe = complex_probe(arrays["probeGuess"], source)
-    probe = probe[..., 0] if probe.ndim == 3 and probe.shape[-1] == 1 else probe
-    shape = reshaped(patterns, bad, probe, geometry.detector_pixel_m, options, domain == "counts", source)
+    beam: Any = arrays.get("probeGuess") if probe is None else probe
+    beam = None if beam is None else complex_probe(beam, source)
+    beam = beam[..., 0] if beam is not None and beam.ndim == 3 and beam.shape[-1] == 1 else beam
+    pixel = _pixel_size(metadata, source) or _square_pixel(geometry, patterns.shape[-1])
+
+    def placed(columns: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(positions_in_px(columns, options, pixel, source) + offset)
+
+    shape = reshaped(patterns, bad, beam, geometry.detector_pixel_m, options, domain == "counts", source)
     pixel_size, others = _pixel_size(metadata, source), {key: others[key] for key in others if key not in _CONSUMED}
     if shape.is_rescaled or shape.detector_factor != (1.0, 1.0):
         geometry = geometry_with_shape(geometry, shape)
         pixel_size, others = pixel_after(pixel_size, others, shape)
         arrays = _still_fitting(arrays, shape, source)
-    positions, nominal = (xy + offset) * shape.scale, _nominal(arrays, offset, source)
+    positions, nominal = placed(xy) * shape.scale, _nominal(arrays, placed, source)
     if options.source_distance_m is not None:
         logger.warning(
             "%s: the distance of the source is not used, as the positions of an NPZ scan are in pixels", source
@@ -91,7 +118,7 @@ def read_npz(path: str | Path, options: DataConfig | None = None) -> Scan:
         domain_reason=reason,
         positions_px=positions,
         nominal_positions_px=None if nominal is None else nominal * shape.scale,
-        probe=probe if shape.probe is None else shape.probe,
+        probe=beam if shape.probe is None else shape.probe,
         object_guess=arrays.get("objectGuess"),
         truth_patches=arrays.get("Y"),
         bad_pixels=shape.bad_pixels,
@@ -100,8 +127,9 @@ def read_npz(path: str | Path, options: DataConfig | None = None) -> Scan:
         geometry=geometry,
         metadata=others,
         source=source,
+        notes=notes,
     )
-    scan = checked_scan(scan)
+    scan = finished_scan(scan, options)
     logger.info("%s: %d patterns, read as %s (%s)", source, len(scan), domain, reason)
     if offset:
         logger.info("%s: %g px added to the positions, which mean the geometric centre", source, offset)
@@ -159,49 +187,32 @@ def _metadata_text(scan: Scan) -> str:
         raise ScanError(f"{scan.source}: the metadata are no plain JSON values ({error}); convert them") from None
 
 
-def _load(path: Path) -> Arrays:
-    """The keys of the format, each as an array; nothing else is looked at."""
+def _load(path: Path, needed_probe: bool) -> tuple[Arrays, tuple[str, ...]]:
+    """The keys of the format, each as an array, and what was left out; nothing else is looked at."""
+    with open_npz(path) as archive:
+        keys = (_pattern_key(archive.files, path), *_NEEDED)
+        _refuse_missing(archive.files, path)
+        _note_unused(archive.files, path)
+        arrays = {key: member(archive, key, path) for key in keys}
+        wanted = [key for key in _OPTIONAL if key in archive.files and (needed_probe or key != "probeGuess")]
+        left_out = [key for key in wanted if not _added(arrays, archive, key, path)]
+    notes = tuple(_left_out(key) for key in left_out)
+    for note in notes:
+        logger.warning("%s: %s", path, note)
+    return arrays, notes
+
+
+def _added(arrays: Arrays, archive: Any, key: str, path: Path) -> bool:
+    """Read an optional member; False if it holds Python objects, which only a probe may not."""
     try:
-        opened = np.load(path, allow_pickle=False)
-        if not isinstance(opened, np.lib.npyio.NpzFile):
-            raise ScanError(f"{path}: holds a single array; the rule is an NPZ file, write it with numpy.savez")
-        with opened as archive:
-            keys = (_pattern_key(archive.files, path), *_NEEDED)
-            _refuse_missing(archive.files, path)
-            _note_unused(archive.files, path)
-            return {key: _member(archive, key, path) for key in (*keys, *_OPTIONAL) if key in archive.files}
-    except FileNotFoundError:
-        raise ScanError(f"{path}: no such file; give the path of a scan") from None
-    except IsADirectoryError:
-        raise ScanError(f"{path}: is a folder; give the path of a scan file") from None
-    except (zipfile.BadZipFile, ValueError, OSError, EOFError) as error:
-        if isinstance(error, ScanError):
+        arrays[key] = member(archive, key, path)
+    except ObjectArray:
+        if key == "probeGuess":
             raise
-        raise _damaged(path, error) from error
-
-
-def _member(archive: Any, key: str, path: Path) -> NDArray[Any]:
-    try:
-        value = archive[key]
-    except ValueError as error:
-        if "allow_pickle" in str(error):
-            raise ScanError(
-                f"{path}: {key} is an object array, which is never unpickled; convert it where it was "
-                f"made, with {key} = numpy.stack(list({key})) and a plain number type, and save the file "
-                "again"
-            ) from None
-        raise _damaged(path, error, key) from error
-    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError) as error:
-        raise _damaged(path, error, key) from error
-    if not isinstance(value, np.ndarray):
-        raise ScanError(f"{path}: {key} is no NumPy array; write the file with numpy.savez")
-    return value
-
-
-def _damaged(path: Path, error: Exception, key: str | None = None) -> ScanError:
-    what = "cannot be read as an NPZ file" if key is None else f"the member {key} cannot be read"
-    detail = " ".join(str(error).split()) or type(error).__name__
-    return ScanError(f"{path}: {what} ({detail}); the file is damaged or of another kind, copy or export it again")
+        if key == "_metadata":
+            arrays[key] = np.array("{}")  # so that the file is not taken for an export of ptychodus, which has none
+        return False
+    return True
 
 
 def _pattern_key(files: list[str], path: Path) -> str:
@@ -219,7 +230,7 @@ def _refuse_missing(files: list[str], path: Path) -> None:
     if missing:
         raise ScanError(
             f"{path}: {', '.join(missing)} missing (found: {', '.join(sorted(files))}); the rule is "
-            "patterns with xcoords, ycoords and probeGuess, add what is missing"
+            "patterns with xcoords and ycoords, add what is missing"
         )
 
 
@@ -254,7 +265,8 @@ def _metadata(arrays: Arrays, source: str) -> dict[str, Any]:
         text = text.decode("utf-8", errors="replace")
     try:
         metadata = json.loads(text) if isinstance(text, str) else None
-    except ValueError:
+        json.dumps(metadata, ensure_ascii=False).encode()  # refuses lone surrogates, which no file can hold
+    except (ValueError, RecursionError):
         metadata = None
     if not isinstance(metadata, dict):
         raise ScanError(f"{source}: _metadata is no JSON object in a string; correct it or drop the key")
@@ -279,10 +291,17 @@ def _flat(column: NDArray[Any], arrays: Arrays) -> NDArray[Any]:
     return column.reshape(-1) if column.ndim > 1 and (raster or column.size == max(column.shape)) else column
 
 
-def _nominal(arrays: Arrays, offset: float, source: str) -> NDArray[np.float64] | None:
+def _nominal(
+    arrays: Arrays, placed: Callable[[NDArray[np.float64]], NDArray[np.float64]], source: str
+) -> NDArray[np.float64] | None:
     if "xcoords_start" not in arrays or "ycoords_start" not in arrays:
         return None
-    return _columns(arrays, "xcoords_start", "ycoords_start", source) + offset
+    return placed(_columns(arrays, "xcoords_start", "ycoords_start", source))
+
+
+def _square_pixel(geometry: Geometry, size: int) -> float | None:
+    pixel = geometry.object_pixel_m(size)
+    return pixel[0] if pixel is not None and is_square(pixel) else None
 
 
 def _scan_axis_first(
@@ -297,6 +316,8 @@ def _scan_axis_first(
         patterns = patterns.reshape(n, *patterns.shape[-2:])
     if patterns.ndim != 3:
         raise ScanError(f"{source}: {key} has shape {patterns.shape}; the rule is (N, H, W), reshape it")
+    if "unpaired" in options.drop_frames and options.axis_order == "auto" and n not in patterns.shape:
+        return patterns
     known = options.axis_order == "auto" and _is_client_export(arrays) and patterns.shape[0] == n
     if known or decide_axis_order(patterns.shape, n, options.axis_order, metadata, source) == "nhw":
         return patterns
@@ -315,6 +336,9 @@ def _pixel_size(metadata: dict[str, Any], source: str) -> float | None:
     size = metadata.get("pixel_size_m")
     if size is None:
         return None
-    if isinstance(size, bool) or not isinstance(size, int | float) or not 0 < size < float("inf"):
-        raise ScanError(f"{source}: the metadata say pixel_size_m = {size!r}; the rule is a positive length in metres")
+    if isinstance(size, bool) or not isinstance(size, int | float) or not 0 < size < 1:
+        shown = repr(size) if isinstance(size, float | str) else "a number of many digits or another kind of value"
+        raise ScanError(
+            f"{source}: the metadata say pixel_size_m = {shown}; the rule is a positive length in metres, below 1"
+        )
     return float(size)

@@ -21,14 +21,14 @@ from ptychopinn.data.io.quantities import number_at, values_of
 from ptychopinn.errors import ScanError
 
 TRAINING, PRODUCT, DIFFRACTION = "ptychodus training file", "ptychodus product", "ptychodus diffraction file"
-_WANTED = {
+WANTED = {
     "patterns": "patterns",
     "positions": "probe_position_x_m and probe_position_y_m, or ..._px",
     "probe": "probe",
     "object": "object",
     "geometry": "pixel_width_m and pixel_height_m of object",
 }
-_NEAR_FIELD = "the product says that it is not far field"
+NEAR_FIELD = "the product says that it is not far field"
 
 
 def layout_of(file: h5py.File) -> str | None:
@@ -70,7 +70,7 @@ def read_ptychodus(file: h5py.File, layout: str, options: DataConfig) -> Hdf5Par
         geometry=_geometry(file, frames, pixel, options, nominal),
         metadata=_metadata(file),
         own=own,
-        wanted=_WANTED,
+        wanted=WANTED,
         found=listing(file),
     )
 
@@ -123,7 +123,7 @@ def _plain(file: h5py.File, name: str) -> float | None:
 def _propagation(file: h5py.File) -> dict[str, Any]:
     """Near field, where a product says so."""
     if attribute(file, "far_field") in (False, 0):
-        return {"propagation": "near_field", "propagation_reason": _NEAR_FIELD}
+        return {"propagation": "near_field", "propagation_reason": NEAR_FIELD}
     return {}
 
 

@@ -128,7 +128,7 @@ def far_field_only(options: DataConfig, source: str) -> None:
     if options.resample or options.crop is not None or options.pad is not None:
         raise ScanError(
             f"{source}: --crop, --pad and --resample are for far-field patterns, got near-field ones; drop them, or "
-            "give --propagation far_field"
+            "write it again with `ptychopinn convert --propagation far_field`"
         )
 
 

@@ -1,0 +1,59 @@
+"""Gaps and dead pixels are found where zero is impossible, and nowhere else."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ptychopinn import info, simulate
+from ptychopinn.data import Scan
+from ptychopinn.data.pixel_faults import dead_pixels, total_photons, with_masked_pixels
+
+N = 64
+
+
+@pytest.fixture(scope="module")
+def scan() -> Scan:
+    settings = ["simulation.object_size_px=150", "simulation.photons_per_pattern=1e6"]
+    return replace(simulate(overrides=settings).scan, object_guess=None)
+
+
+@pytest.fixture(scope="module")
+def gap() -> np.ndarray:
+    cross = np.zeros((N, N), bool)
+    cross[40:43] = cross[:, 40:43] = True
+    return cross
+
+
+def test_a_module_gap_is_found_marked_and_named(scan, gap) -> None:
+    counts = scan.patterns.copy()
+    counts[:, gap] = 0
+    lost = replace(scan, patterns=counts)
+    found = dead_pixels(total_photons(lost), None)
+    assert not (found & ~gap).any()
+    missed = total_photons(scan)[gap & ~found].sum() / total_photons(scan)[gap].sum()
+    assert missed < 0.01, "photons of gap pixels that were not found"
+    masked = with_masked_pixels(lost, ("dead",))
+    np.testing.assert_array_equal(masked.bad_pixels, found)
+    assert masked.notes == (f"{found.sum()} dead pixels are marked bad.",)
+    assert any("--mask-pixels dead" in sentence for sentence in info(lost).problems)
+    assert not any("zero in every pattern" in sentence for sentence in info(masked).problems)
+
+
+@pytest.mark.parametrize("photons", ["1e6", "1e3"])
+def test_dark_corners_of_a_good_detector_are_no_gap(photons) -> None:
+    made = simulate(overrides=["simulation.object_size_px=150", f"simulation.photons_per_pattern={photons}"]).scan
+    assert not dead_pixels(total_photons(made), None).any()
+
+
+def test_marked_pixels_are_not_listed_again(scan, gap) -> None:
+    counts = scan.patterns.copy()
+    counts[:, gap] = 0
+    assert not any("dead" in sentence for sentence in info(replace(scan, patterns=counts, bad_pixels=gap)).problems)
+
+
+def test_pixels_that_are_always_saturated_are_marked(scan) -> None:
+    counts = scan.patterns.astype(np.uint32)
+    counts[:, 5, 7] = 2**32 - 1
+    masked = with_masked_pixels(replace(scan, patterns=counts), ("dead", "saturated"))
+    assert np.argwhere(masked.bad_pixels).tolist() == [[5, 7]]
