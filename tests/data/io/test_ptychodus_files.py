@@ -304,7 +304,6 @@ def test_ptychodus_reads_our_cxi_scan(scan: Scan, tmp_path: Path) -> None:
         ({"probe_position_indexes": np.ones(14)}, r"the rule is one whole number for each pattern"),
         ({"bad_pixels": np.full((16, 16), 0.5)}, r"bad_pixels must hold whole numbers, .* got float64 values"),
         ({"patterns": None}, r"holds no patterns"),
-        ({"probe": None}, r"holds no probe"),
         ({"probe": np.ones((16, 16), "S1")}, r"probe holds \|S1 values; the rule is numbers"),
     ],
 )
