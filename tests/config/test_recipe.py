@@ -210,8 +210,8 @@ def test_every_bounded_field_has_a_refusal_above() -> None:
 @pytest.mark.parametrize(
     ("override", "part"),
     [
-        ("training.epochs", "the rule is section.key=value"),
-        ("=3", "the rule is section.key=value"),
+        ("training.epochs", "must be section.key=value"),
+        ("=3", "must be section.key=value"),
         ("training.epochs.more=3", "is a value and has no keys"),
         ("training.epochs=[", "is not valid YAML"),
     ],

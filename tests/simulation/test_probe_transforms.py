@@ -98,7 +98,7 @@ def test_mask_cuts_a_centred_disk() -> None:
     "text", ["blur:3", "smooth", "smooth:", "smooth:-1", "pad:0", "interp:8.5", "pad:8||", "pad:nan"]
 )
 def test_bad_pipelines_are_refused(text: str) -> None:
-    with pytest.raises(ConfigError, match=r"Unsupported parameter syntax .*the rule is interp:<target_N>"):
+    with pytest.raises(ConfigError, match=r"Unsupported parameter syntax .*must be interp:<target_N>"):
         prepare_probe(np.ones((8, 8)), 8, scale_mode="pipeline", pipeline=text)
 
 

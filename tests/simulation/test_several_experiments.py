@@ -85,7 +85,7 @@ def test_command_makes_one_experiment_for_each_varied_value(tmp_path: Path) -> N
 def test_command_refuses_what_is_no_list(tmp_path: Path, vary: str) -> None:
     code, printed = command("-o", tmp_path / "out", "--vary", vary)
     assert code == 2
-    assert "the rule is KEY=[A,B]" in " ".join(printed.split())
+    assert "must be KEY=[A,B]" in " ".join(printed.split())
 
 
 def test_command_refuses_a_file_where_a_folder_is_needed(tmp_path: Path) -> None:

@@ -219,7 +219,7 @@ def broken(folder: Path) -> dict[str, Path]:
         ("pickled.npz", "made of plain numbers"),
         ("text.png", "is neither NPZ nor NPY"),
         ("real.npy", "set simulation.object_kind=image"),
-        ("nan.npy", "the rule is complex, finite"),
+        ("nan.npy", "must be complex, finite"),
         ("none.npz", "holds none of object, objectGuess"),
         ("cut.npz", "cannot be read"),
         ("missing.npz", "No such file"),
@@ -248,7 +248,7 @@ def test_a_file_without_a_picture_is_refused(tmp_path: Path, name: str, message:
 @pytest.mark.parametrize(
     ("array", "message"),
     [
-        (np.ones((3, 3)), "the rule is complex"),
+        (np.ones((3, 3)), "must be complex"),
         (np.zeros((SIZE, SIZE), complex), "not all zero"),
         (np.ones(SIZE, complex), r"\(H, W\) or"),
     ],
@@ -262,9 +262,9 @@ def test_an_array_that_is_no_probe_is_refused(tmp_path: Path, array: np.ndarray,
 @pytest.mark.parametrize(
     ("array", "message"),
     [
-        (np.ones((2, 3)), "the rule is"),
+        (np.ones((2, 3)), "must be"),
         (np.ones((2, 2), complex), "real numbers"),
-        (np.empty((0, 2)), "the rule is"),
+        (np.empty((0, 2)), "must be"),
         (np.array([[1.0, np.nan]]), "NaN"),
     ],
 )
@@ -276,5 +276,5 @@ def test_an_array_that_is_no_list_of_positions_is_refused(tmp_path: Path, array:
 
 def test_coordinates_of_different_length_are_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "odd.npz", xcoords=np.ones(3), ycoords=np.ones(2))
-    with pytest.raises(ScanError, match="the rule is"):
+    with pytest.raises(ScanError, match="must be"):
         load_positions(tmp_path / "odd.npz", SIZE)

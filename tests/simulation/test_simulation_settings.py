@@ -7,7 +7,7 @@ from ptychopinn.errors import ConfigError
 
 REFUSED = {
     "object_kind=lena": "object_kind",
-    "object_size_px=31": "object_size_px = 31: the rule is",
+    "object_size_px=31": "object_size_px = 31: must be",
     "object_size_px=[192, 9000]": "two of them",
     "object_size_px=[192, 192, 192]": "two of them",
     "object_size_px=64.5": "whole number",

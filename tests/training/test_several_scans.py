@@ -96,7 +96,7 @@ def test_only_patterns_inside_the_bounds_are_trained_on(scan: Scan, make_recipe:
 
 @pytest.mark.parametrize("setting", ["data.bounds_y=[0.5, 0.5]", "data.bounds_x=[-0.1, 1]"])
 def test_impossible_bounds_are_refused(make_recipe: MakeRecipe, setting: str) -> None:
-    with pytest.raises(ConfigError, match="the rule is 0 <= low < high <= 1"):
+    with pytest.raises(ConfigError, match="must be 0 <= low < high <= 1"):
         make_recipe(setting)
 
 

@@ -81,7 +81,7 @@ def simulate_multiple(
     ['disk', 'gaussian', 'disk']
     """
     if count < 1:
-        raise ConfigError(f"count is {count}; the rule is one experiment or more")
+        raise ConfigError(f"count is {count}; must be one experiment or more")
     recipes = _varied(as_recipe(recipe, overrides), count, vary or {})
     folder = None if output_folder is None else check_output_folder(output_folder)
     digits = max(3, len(str(count - 1)))
@@ -128,7 +128,7 @@ def _varied(recipe: Recipe, count: int, vary: Mapping[str, Sequence[Any]]) -> li
     """One checked recipe for each experiment."""
     for name, values in vary.items():
         if isinstance(values, str) or len(values) == 0:
-            raise ConfigError(f"vary {name}: {values!r} is no list; the rule is a list of one value or more")
+            raise ConfigError(f"vary {name}: {values!r} is no list; must be a list of one value or more")
     tree = recipe.model_dump(mode="json")
     recipes = []
     for i in range(count):

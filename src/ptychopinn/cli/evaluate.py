@@ -99,7 +99,7 @@ def parse_region(text: str) -> tuple[int, int, int, int]:
     except ValueError:
         y0 = y1 = x0 = x1 = 0
     if not (y0 < y1 and x0 < x1):
-        raise ConfigError(f"--region {text!r}: the rule is y0,y1,x0,x1 with y0 < y1 and x0 < x1, as in 36,203,36,203")
+        raise ConfigError(f"--region {text!r}: must be y0,y1,x0,x1 with y0 < y1 and x0 < x1, as in 36,203,36,203")
     return y0, y1, x0, x1
 
 

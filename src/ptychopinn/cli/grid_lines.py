@@ -109,7 +109,7 @@ def parse_seeds(text: str) -> list[int]:
     try:
         return [int(part) for part in text.split(",")]
     except ValueError:
-        raise ConfigError(f"--seeds {text!r}: the rule is whole numbers between commas, as in 0,1,2") from None
+        raise ConfigError(f"--seeds {text!r}: must be whole numbers between commas, as in 0,1,2") from None
 
 
 def grid_lines_config(items: Sequence[str]) -> "GridLinesConfig":
@@ -130,7 +130,7 @@ def grid_lines_config(items: Sequence[str]) -> "GridLinesConfig":
     for item in items:
         key, equals, value = item.partition("=")
         if not equals:
-            raise ConfigError(f"--data {item}: the rule is KEY=VALUE, as in set_phi=true")
+            raise ConfigError(f"--data {item}: must be KEY=VALUE, as in set_phi=true")
         try:
             tree[key.strip()] = yaml.safe_load(value)
         except yaml.YAMLError:

@@ -83,5 +83,5 @@ def _values(item: str) -> tuple[str, list[Any]]:
     except yaml.YAMLError:
         values = None
     if not isinstance(values, list) or not values or not name:
-        raise ConfigError(f"--vary {item}: the rule is KEY=[A,B], as in probe_kind=[disk,gaussian]")
+        raise ConfigError(f"--vary {item}: must be KEY=[A,B], as in probe_kind=[disk,gaussian]")
     return name, values

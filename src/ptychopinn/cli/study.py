@@ -96,7 +96,7 @@ def parse_sizes(text: str) -> list[int]:
     try:
         return [int(part) for part in text.split(",")]
     except ValueError:
-        raise ConfigError(f"--sizes {text!r}: the rule is whole numbers between commas, as in 64,128,256") from None
+        raise ConfigError(f"--sizes {text!r}: must be whole numbers between commas, as in 64,128,256") from None
 
 
 def parse_recipes(files: list[Path]) -> dict[str, Path]:

@@ -162,7 +162,7 @@ class DataConfig(Section):
         for name in ("bounds_y", "bounds_x"):
             low, high = getattr(self, name)
             if not 0 <= low < high <= 1:
-                raise ValueError(f"{name} is [{low:g}, {high:g}]; the rule is 0 <= low < high <= 1, parts of the scan")
+                raise ValueError(f"{name} is [{low:g}, {high:g}]; must be 0 <= low < high <= 1, parts of the scan")
         region = self.detector_region
         if region is not None and not (0 <= region[0] < region[1] and region[1] - region[0] == region[3] - region[2]):
             raise ValueError(

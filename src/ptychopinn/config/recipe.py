@@ -147,7 +147,7 @@ class Recipe(Section):
         for item in overrides:
             key, equals, value = item.partition("=")
             if not equals or not key.strip():
-                raise ConfigError(f"override {item!r}: the rule is section.key=value, as in training.epochs=40")
+                raise ConfigError(f"override {item!r}: must be section.key=value, as in training.epochs=40")
             _set_dotted(tree, key.strip(), _parse_value(value, item))
         return type(self).from_mapping(tree, "override")
 

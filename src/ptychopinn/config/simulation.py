@@ -124,7 +124,7 @@ class SimulationConfig(Section):
         low, high = OBJECT_SIDES_PX
         numbers = [side for side in sides if isinstance(side, int | float) and low <= side <= high]
         if len(sides) != 2 or len(numbers) != 2 or any(side != int(side) for side in numbers):
-            raise ValueError(f"the rule is a whole number from {low} to {high}, or two of them, [rows, columns]")
+            raise ValueError(f"must be a whole number from {low} to {high}, or two of them, [rows, columns]")
         return value
 
     @model_validator(mode="after")

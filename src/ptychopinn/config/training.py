@@ -79,5 +79,5 @@ class TrainingConfig(Section):
     @classmethod
     def _check_betas(cls, betas: tuple[float, float]) -> tuple[float, float]:
         if not all(0 <= beta < 1 for beta in betas):
-            raise ValueError(f"betas are {list(betas)}; the rule is 0 <= beta < 1 for both")
+            raise ValueError(f"betas are {list(betas)}; must be 0 <= beta < 1 for both")
         return betas

@@ -35,21 +35,21 @@ def checked_patterns(values: Any, where: str) -> NDArray[Any]:
     patterns = np.asarray(values)
     if patterns.dtype.kind == "c":
         raise ScanError(
-            f"{where}: the patterns are complex; the rule is amplitude or counts, save their absolute value instead"
+            f"{where}: the patterns are complex; must be amplitude or counts, save their absolute value instead"
         )
     if patterns.dtype.kind not in "uif":
         raise ScanError(
-            f"{where}: the patterns have type {patterns.dtype}; the rule is integers or floats, "
+            f"{where}: the patterns have type {patterns.dtype}; must be integers or floats, "
             "convert them with numpy.asarray(patterns, dtype=numpy.float32)"
         )
     if patterns.ndim != 3 or 0 in patterns.shape:
         raise ScanError(
-            f"{where}: the patterns have shape {patterns.shape}; the rule is (N, H, W) with at least one "
+            f"{where}: the patterns have shape {patterns.shape}; must be (N, H, W) with at least one "
             "pattern, reshape them"
         )
     if patterns.shape[1] != patterns.shape[2]:
         raise ScanError(
-            f"{where}: the patterns are {patterns.shape[1]} x {patterns.shape[2]} pixels; the rule is square patterns: "
+            f"{where}: the patterns are {patterns.shape[1]} x {patterns.shape[2]} pixels; must be square: "
             f"give --crop {min(patterns.shape[1:])} (data.crop) or --pad {max(patterns.shape[1:])} (data.pad)"
         )
     return np.ascontiguousarray(patterns, dtype=patterns.dtype.newbyteorder("="))
@@ -59,10 +59,10 @@ def checked_positions(values: Any, n: int, name: str, where: str) -> NDArray[np.
     """(n, 2) float64, finite; `name` is what messages call them."""
     positions = _converted(values, np.float64, name, where)
     if positions.ndim != 2 or positions.shape[1] != 2:
-        raise ScanError(f"{where}: the {name} have shape {positions.shape}; the rule is (N, 2), each one (y, x)")
+        raise ScanError(f"{where}: the {name} have shape {positions.shape}; must be (N, 2), each one (y, x)")
     if len(positions) != n:
         raise ScanError(
-            f"{where}: there are {n} patterns but {len(positions)} {name}; the rule is one for each pattern, "
+            f"{where}: there are {n} patterns but {len(positions)} {name}; there must be one for each pattern, "
             "give --drop-frames unpaired (data.drop_frames=unpaired) to drop what has no partner at the end"
         )
     _refuse_unknown_positions(positions, name, where)
@@ -110,7 +110,7 @@ def _refuse_unknown_positions(positions: NDArray[np.float64], name: str, where: 
         raise ScanError(
             f"{where}: the {name} hold {len(patterns)} NaN or infinite value{'s' if len(patterns) > 1 else ''} "
             f"({shown}{', ...' if len(patterns) > 8 else ''}), the first at index "
-            f"{(int(patterns[0]), int(axes[0]))}; the rule is finite numbers, correct or drop them"
+            f"{(int(patterns[0]), int(axes[0]))}; must be finite numbers, correct or drop them"
         )
 
 
@@ -128,12 +128,12 @@ def checked_probe(values: Any, size: int, where: str) -> NDArray[np.complex64]:
         probe = probe[None]
     if probe.ndim != 3 or 0 in probe.shape:
         raise ScanError(
-            f"{where}: the probe has shape {np.shape(values)}; the rule is (H, W), (H, W, 1) or (M, H, W) for M modes"
+            f"{where}: the probe has shape {np.shape(values)}; must be (H, W), (H, W, 1) or (M, H, W) for M modes"
         )
     if probe.shape[1:] != (size, size):
         raise ScanError(
             f"{where}: the probe is {probe.shape[1]} x {probe.shape[2]} pixels but the patterns are {size} "
-            f"x {size}; the rule is the same size, crop or pad one of them"
+            f"x {size}; must be the same size, crop or pad one of them"
         )
     _refuse_non_finite(probe, "probe", where)
     if not probe.any():
@@ -147,7 +147,7 @@ def checked_object(values: Any, where: str) -> NDArray[np.complex64] | None:
         return None
     guess = _converted(values, np.complex64, "object guess", where)
     if guess.ndim != 2 or 0 in guess.shape:
-        raise ScanError(f"{where}: the object guess has shape {guess.shape}; the rule is (Y, X), one layer")
+        raise ScanError(f"{where}: the object guess has shape {guess.shape}; must be (Y, X), one layer")
     _refuse_non_finite(guess, "object guess", where)
     return guess
 
@@ -159,7 +159,7 @@ def checked_labels(values: Any, shape: tuple[int, ...], where: str) -> NDArray[n
     labels = _converted(values, np.complex64, "ground-truth patches", where)
     if labels.shape != shape:
         raise ScanError(
-            f"{where}: the ground-truth patches have shape {labels.shape}; the rule is that of the patterns, {shape}"
+            f"{where}: the ground-truth patches have shape {labels.shape}; must be that of the patterns, {shape}"
         )
     _refuse_non_finite(labels, "ground-truth patches", where)
     return labels
@@ -172,12 +172,12 @@ def checked_bad_pixels(values: Any, shape: tuple[int, ...], where: str) -> NDArr
     bad = _converted(values, np.bool_, "bad_pixels", where)
     if bad.shape not in (shape, shape[1:]):
         raise ScanError(
-            f"{where}: bad_pixels has shape {bad.shape}; the rule is {shape[1:]} for all patterns together "
+            f"{where}: bad_pixels has shape {bad.shape}; must be {shape[1:]} for all patterns together "
             f"or {shape} for each"
         )
     if bad.all():
         raise ScanError(
-            f"{where}: bad_pixels marks every pixel; the rule is True where nothing was measured, give --invert-mask "
+            f"{where}: bad_pixels marks every pixel; must be True where nothing was measured, give --invert-mask "
             "(data.invert_mask=true) if the mask of the file is True where something was"
         )
     return bad
@@ -192,7 +192,7 @@ def checked_scan_index(values: Any, n: int, where: str) -> NDArray[np.int64] | N
     if index.shape != (n,) or not np.array_equal(index, given):
         raise ScanError(
             f"{where}: scan_index has shape {given.shape} and type {given.dtype}; "
-            f"the rule is one whole number for each of the {n} patterns"
+            f"must be one whole number for each of the {n} patterns"
         )
     return index
 
@@ -202,7 +202,7 @@ def _converted(values: Any, dtype: DTypeLike, name: str, where: str) -> NDArray[
     array = np.asarray(values)
     if array.dtype.kind not in "buifc" or (array.dtype.kind == "c" and np.dtype(dtype).kind != "c"):
         raise ScanError(
-            f"{where}: the {name} have type {array.dtype}; the rule is {np.dtype(dtype)}, convert them before saving"
+            f"{where}: the {name} have type {array.dtype}; must be {np.dtype(dtype)}, convert them before saving"
         )
     with np.errstate(over="ignore", invalid="ignore"):
         return np.ascontiguousarray(array, dtype=dtype)
@@ -214,7 +214,7 @@ def _refuse_non_finite(array: NDArray[Any], name: str, where: str) -> None:
         first = tuple(int(step) for step in np.argwhere(wrong)[0])
         raise ScanError(
             f"{where}: the {name} hold {int(wrong.sum())} NaN or infinite values, the first at index "
-            f"{first}; the rule is finite numbers, correct or drop them"
+            f"{first}; must be finite numbers, correct or drop them"
         )
 
 
@@ -230,14 +230,14 @@ def checked_values(
     broken = np.flatnonzero(~np.isfinite(summary.smallest) | ~np.isfinite(summary.largest))
     if len(broken):
         raise ScanError(
-            f"{where}: NaN or infinite values in {_frames(broken, len(patterns))}; the rule is finite "
+            f"{where}: NaN or infinite values in {_frames(broken, len(patterns))}; must be finite "
             "numbers, mark dead pixels in bad_pixels or drop those patterns"
         )
     negative = np.flatnonzero(summary.smallest < 0)
     if len(negative):
         raise ScanError(
             f"{where}: negative values (down to {summary.smallest.min():g}) in "
-            f"{_frames(negative, len(patterns))}; the rule is zero or more, mark masked pixels in "
+            f"{_frames(negative, len(patterns))}; must be zero or more, mark masked pixels in "
             "bad_pixels or clip the background"
         )
     dark = np.flatnonzero(summary.largest <= 0)
@@ -247,8 +247,8 @@ def checked_values(
         )
     if len(dark):
         raise ScanError(
-            f"{where}: no counts at all in {_frames(dark, len(patterns))}; the rule is that every pattern "
-            "saw the beam, give --drop-frames dark (data.drop_frames=dark) to drop them together with their positions"
+            f"{where}: no counts at all in {_frames(dark, len(patterns))}; every pattern must "
+            "see the beam; give --drop-frames dark (data.drop_frames=dark) to drop them together with their positions"
         )
     return _without_bad_values(patterns, bad), summary
 

@@ -84,14 +84,14 @@ def check_one_image(scan: Scan, propagation: str = "far_field") -> None:
         raise ScanError(
             f"{scan.source}: scan_index names {len(objects)} objects ({', '.join(map(str, objects[:4]))}"
             f"{', ...' if len(objects) > 4 else ''}), which would be mixed on one canvas; "
-            "the rule is one object, so select one: scan.select(scan.scan_index == i)"
+            "all patterns must be of one object, so select one: scan.select(scan.scan_index == i)"
         )
     windows = Frame.of_positions(scan.positions_px, scan.pattern_size, margin=0)
     guess = Frame.of_scan(scan, windows)
     if not guess.overlaps(windows):
         raise ScanError(
             f"{scan.source}: no pattern lies on objectGuess, {_span(guess)}, as all are in {_span(windows)}; "
-            "the rule is positions in the frame of objectGuess, so shift them, or drop objectGuess"
+            "positions must be in the frame of objectGuess, so shift them, or drop objectGuess"
         )
 
 

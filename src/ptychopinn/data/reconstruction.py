@@ -70,7 +70,7 @@ class Reconstruction:
         )
         for name, array, fits, rule in rules:
             if not fits:
-                raise ScanError(f"reconstruction: {name} has shape {array.shape}; the rule is {rule}")
+                raise ScanError(f"reconstruction: {name} has shape {array.shape}; must be {rule}")
 
     @property
     def amplitude(self) -> NDArray[np.float32]:

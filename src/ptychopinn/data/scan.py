@@ -184,7 +184,7 @@ def checked_scan(scan: Scan) -> Scan:
     """
     where = scan.source
     if scan.domain not in ("amplitude", "counts"):
-        raise ScanError(f"{where}: domain is {scan.domain!r}; the rule is 'amplitude' or 'counts'")
+        raise ScanError(f"{where}: domain is {scan.domain!r}; must be 'amplitude' or 'counts'")
     patterns = checks.checked_patterns(scan.patterns, where)
     positions = checks.checked_positions(scan.positions_px, len(patterns), "positions", where)
     checks.check_extent(positions, patterns.shape, where)

@@ -66,6 +66,6 @@ def weight_of(layer: Any) -> Tensor:
     if rows != 2 * columns - 1 or layer.bias is not None:
         raise ValueError(
             f"the library's layer keeps {rows} x {columns} waves{'' if layer.bias is None else ' and has a bias'}; "
-            "the rule is n_modes=(2m + 1, 2m + 1) and bias=False"
+            "must be n_modes=(2m + 1, 2m + 1) and bias=False"
         )
     return weight

@@ -45,7 +45,7 @@ def checked_mask(mask: NDArray[Any] | None, shape: tuple[int, ...], name: str = 
         return np.ones(shape, dtype=bool)
     array = np.asarray(mask)
     if array.dtype != np.bool_:
-        raise ValueError(f"{name} has type {array.dtype}; the rule is boolean, True where a pixel counts")
+        raise ValueError(f"{name} has type {array.dtype}; must be boolean, True where a pixel counts")
     if array.shape != shape:
         raise ValueError(f"{name} has shape {array.shape} but the images {shape}; give it in their frame")
     if not array.any():
@@ -56,7 +56,7 @@ def checked_mask(mask: NDArray[Any] | None, shape: tuple[int, ...], name: str = 
 def _checked_image(array: NDArray[Any], name: str) -> NDArray[Any]:
     values = np.asarray(array)
     if values.ndim != 2 or values.size == 0:
-        raise ValueError(f"{name} has shape {values.shape}; the rule is one image (Y, X); select a slice")
+        raise ValueError(f"{name} has shape {values.shape}; must be one image (Y, X); select a slice")
     values = values.astype(np.complex128 if np.iscomplexobj(values) else np.float64)
     bad = int(values.size - np.isfinite(values).sum())
     if bad:

@@ -37,7 +37,7 @@ class Split:
             return np.exp(1j * self.phase) * self.ramp
         if part == "phase":
             return self.amplitude * self.ramp
-        raise ValueError(f"part is {part!r}; the rule is 'amplitude' or 'phase'")
+        raise ValueError(f"part is {part!r}; must be 'amplitude' or 'phase'")
 
 
 def split_object(object_: NDArray[Any], weight: NDArray[Any]) -> Split:

@@ -45,7 +45,7 @@ class FRCCurve:
             root = np.sqrt(self.pixels_per_ring)
             return (0.2071 + 1.9102 / root) / (1.2071 + 0.9102 / root)
         if isinstance(threshold, str) or not 0 < threshold < 1:
-            raise ValueError(f'threshold is {threshold!r}; the rule is a number between 0 and 1 or "half_bit"')
+            raise ValueError(f'threshold is {threshold!r}; must be a number between 0 and 1 or "half_bit"')
         return np.full_like(self.correlation, threshold)
 
     def outcome(self, threshold: Threshold, first_ring: int = FIRST_RING) -> Outcome:

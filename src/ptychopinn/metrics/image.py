@@ -51,7 +51,7 @@ def psnr(image: NDArray[Any], reference: NDArray[Any], *, peak: float, mask: NDA
     20.0
     """
     if not (np.isfinite(peak) and peak > 0):
-        raise ValueError(f"peak is {peak}; the rule is a positive number, such as 1 for amplitudes")
+        raise ValueError(f"peak is {peak}; must be a positive number, such as 1 for amplitudes")
     error = mse(image, reference, mask=mask)
     return float("inf") if error == 0 else float(10 * np.log10(peak**2 / error))
 
@@ -152,7 +152,7 @@ def _smallest_side(scales: int) -> int:
 
 def _check_range(data_range: float) -> None:
     if not (np.isfinite(data_range) and data_range > 0):
-        raise ValueError(f"data_range is {data_range}; the rule is positive, largest minus smallest")
+        raise ValueError(f"data_range is {data_range}; must be positive, largest minus smallest")
 
 
 def _differences(image: NDArray[Any], reference: NDArray[Any], mask: NDArray[np.bool_] | None) -> NDArray[np.float64]:

@@ -112,5 +112,5 @@ def _counting(
 def _boolean(mask: NDArray[Any]) -> NDArray[np.bool_]:
     array = np.asarray(mask)
     if array.dtype != np.bool_:
-        raise ValueError(f"mask has type {array.dtype}; the rule is boolean, True where a pixel was measured")
+        raise ValueError(f"mask has type {array.dtype}; must be boolean, True where a pixel was measured")
     return array

@@ -47,7 +47,7 @@ def checked_region(region: Region, mask: NDArray[np.bool_]) -> Region:
     """
     y0, y1, x0, x1 = (int(edge) for edge in region)
     if not (0 <= y0 <= y1 <= mask.shape[0] and 0 <= x0 <= x1 <= mask.shape[1]):
-        raise ValueError(f"region {tuple(region)} leaves the frame {mask.shape}; the rule is (y0, y1, x0, x1)")
+        raise ValueError(f"region {tuple(region)} leaves the frame {mask.shape}; must be (y0, y1, x0, x1)")
     if min(y1 - y0, x1 - x0) < MIN_SIDE_PX:
         raise ValueError(
             f"region {(y0, y1, x0, x1)} is {y1 - y0} x {x1 - x0} px; scores need {MIN_SIDE_PX} px on each "

@@ -91,7 +91,7 @@ def score(
 ) -> Scored:
     """As `compare`, with the aligned reconstruction and the ring correlation beside the report."""
     if pixel_size_m is not None and not (math.isfinite(pixel_size_m) and pixel_size_m > 0):
-        raise ValueError(f"pixel_size_m is {pixel_size_m}; the rule is a positive length in metres, or None")
+        raise ValueError(f"pixel_size_m is {pixel_size_m}; must be a positive length in metres, or None")
     moving, target = checked_pair(reconstruction, reference, names=("reconstruction", "reference"))
     covered = checked_mask(mask, moving.shape)
     box = covered_region(covered) if region is None else checked_region(region, covered)

@@ -40,7 +40,7 @@ def extract_patches(
     if canvas.shape[:-2] != positions_px.shape[:-2]:
         raise ValueError(
             f"canvases have leading axes {tuple(canvas.shape[:-2])} and positions "
-            f"{tuple(positions_px.shape[:-2])}; the rule is the same leading axes, so expand one of them"
+            f"{tuple(positions_px.shape[:-2])}; both must have the same leading axes, so expand one of them"
         )
     shape = (canvas.shape[-2], canvas.shape[-1])
     _check_on_host(positions_px, size, shape)

@@ -37,7 +37,7 @@ def load_object(path: Path) -> tuple[NDArray[np.complex64], NDArray[np.float64]]
         object_ = object_[0]
     if object_.ndim != 2 or object_.dtype.kind != "c" or not np.isfinite(object_).all():
         raise ScanError(
-            f"{path}: the object is {object_.dtype} of shape {object_.shape}; the rule is complex, finite, (Y, X); "
+            f"{path}: the object is {object_.dtype} of shape {object_.shape}; must be complex, finite, (Y, X); "
             "for a picture of grey values set simulation.object_kind=image"
         )
     origin = arrays.get("origin_px", np.zeros(2)) if "object" in arrays else np.zeros(2)
@@ -62,7 +62,7 @@ def load_probe(path: Path, size: int | None = None) -> NDArray[np.complex64]:
     probe = probe[None] if probe.ndim == 2 else probe
     if probe.ndim != 3 or probe.dtype.kind != "c" or not np.isfinite(probe).all() or not probe.any():
         raise ScanError(
-            f"{path}: the probe is {probe.dtype} of shape {probe.shape}; the rule is complex, finite, not all zero, "
+            f"{path}: the probe is {probe.dtype} of shape {probe.shape}; must be complex, finite, not all zero, "
             "(H, W) or (M, H, W)"
         )
     if size is not None and probe.shape[1:] != (size, size):
@@ -92,7 +92,7 @@ def load_positions(path: Path, size: int) -> NDArray[np.float64]:
     else:
         positions = _first(arrays, ("positions_px",), path)
     if positions.ndim != 2 or positions.shape[1] != 2 or len(positions) == 0 or positions.dtype.kind not in "iuf":
-        raise ScanError(f"{path}: the positions have shape {positions.shape}; the rule is (N, 2), (y, x), real numbers")
+        raise ScanError(f"{path}: the positions have shape {positions.shape}; must be (N, 2), (y, x), real numbers")
     if not np.isfinite(positions).all():
         raise ScanError(f"{path}: some positions are NaN or infinite; drop them")
     return positions.astype(np.float64)
@@ -114,7 +114,7 @@ def load_picture(path: Path, shape: tuple[int, int]) -> NDArray[np.float64]:
     picture = _picture(path)
     if picture.ndim != 2 or min(picture.shape) < 2 or picture.dtype.kind not in "biuf":
         raise ScanError(
-            f"{path}: the picture is {picture.dtype} of shape {picture.shape}; the rule is real grey values, (Y, X); "
+            f"{path}: the picture is {picture.dtype} of shape {picture.shape}; must be real grey values, (Y, X); "
             "for a complex object set simulation.object_kind=file"
         )
     picture = picture.astype(np.float64)

@@ -155,7 +155,7 @@ def _pipeline_text(scale_mode: str, size: int, sigma: float, pipeline: str | Non
             )
         return pipeline
     if sigma < 0:
-        raise ConfigError(f"the smoothing sigma of the probe is {sigma}; the rule is 0 px or more")
+        raise ConfigError(f"the smoothing sigma of the probe is {sigma}; must be 0 px or more")
     smoothing = [f"smooth:{sigma:g}"] if sigma else []
     if scale_mode == "pad_preserve":
         return "|".join([*smoothing, f"pad:{size}"])
@@ -174,7 +174,7 @@ def _parsed(part: str) -> tuple[_Step, float]:
     if step is None or value < 0 or (value == 0 and step.argument == "target_N"):
         raise ConfigError(
             f"Unsupported parameter syntax {text!r} in probe transform pipeline, at {part!r}; "
-            f"the rule is {', '.join(f'{known}:<{each.argument}>' for known, each in _STEPS.items())}, joined by |"
+            f"must be {', '.join(f'{known}:<{each.argument}>' for known, each in _STEPS.items())}, joined by |"
         )
     return step, value
 

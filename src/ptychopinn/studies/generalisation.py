@@ -102,7 +102,7 @@ def study_generalisation(
     parts = _parts(as_scan(scan, first), None if test_scan is None else as_scan(test_scan, first), region)
     wanted = _checked_sizes(sizes, len(parts[0]), named)
     if trials < 1:
-        raise ConfigError(f"trials is {trials}; the rule is one or more")
+        raise ConfigError(f"trials is {trials}; must be one or more")
     folder = None if output is None else check_output_folder(output)
     setting = _Setting(*parts, choice, folder, on_epoch)
     made: list[Trial] = []
@@ -195,7 +195,7 @@ def _checked_sizes(sizes: Sequence[int], most: int, recipes: Mapping[str, Recipe
     least = max(recipe.data.group_size for recipe in recipes.values())
     if not wanted or wanted[0] < least or wanted[-1] > most:
         raise ConfigError(
-            f"sizes are {wanted}; the rule is from {least} patterns, a group, to {most}, what there is to train on"
+            f"sizes are {wanted}; must be from {least} patterns, a group, to {most}, what there is to train on"
         )
     return wanted
 

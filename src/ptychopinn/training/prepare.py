@@ -127,7 +127,7 @@ def _check_together(scans: Sequence[Scan], recipe: Recipe) -> None:
     positions = recipe.model.positions.trainable
     if positions and (len(scans) > 1 or recipe.training.mirror):
         raise ConfigError(
-            "model.positions.trainable fits the positions of one scan, as it was recorded; the rule is one scan and "
+            "model.positions.trainable fits the positions of one scan, as it was recorded; this needs one scan and "
             "training.mirror=false, so set model.positions.trainable=false or change these"
         )
     fitted = recipe.model.probe.trainable or recipe.model.intensity_scale == "trainable"

@@ -116,7 +116,7 @@ def test_what_is_no_grid_lines_file_is_refused(data: GridLinesData, tmp_path: Pa
     arrays = file_arrays(data.test)
     cases: dict[str, tuple[Arrays, str]] = {
         "lacks": ({"diffraction": arrays["diffraction"]}, "lacks YY_full, probe_simulated"),
-        "shape": (arrays | {"probe_simulated": np.ones((8, 8))}, "do not fit; the rule is"),
+        "shape": (arrays | {"probe_simulated": np.ones((8, 8))}, "do not fit; must be"),
         "groups": (arrays | {"diffraction": arrays["diffraction"][1:]}, "groups of patterns, but its coordinates"),
         "unplaced": ({k: v for k, v in arrays.items() if k != "coords_offsets"}, "neither coords_offsets nor"),
         "twice": (arrays | {"Y_I": np.repeat(arrays["Y_I"][:1], len(arrays["Y_I"]), 0)}, "show only 1 of"),

@@ -87,7 +87,7 @@ def save_recon_artifact(
     """
     image = np.squeeze(np.asarray(recon))
     if image.ndim != 2 or not np.iscomplexobj(image):
-        raise ScanError(f"{label}: {image.dtype} {np.shape(recon)} is no image; the rule is one complex array (Y, X)")
+        raise ScanError(f"{label}: {image.dtype} {np.shape(recon)} is no image; must be one complex array (Y, X)")
     image = image.astype(np.complex64)
     known = np.ones(image.shape, dtype=bool) if covered is None else covered
     inner = image[margin_px : image.shape[0] - margin_px, margin_px : image.shape[1] - margin_px]

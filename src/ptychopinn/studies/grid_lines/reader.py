@@ -156,7 +156,7 @@ def _layout(arrays: Arrays, settings: dict[str, Any], split: SplitName, source: 
     size, channels = arrays["diffraction"].shape[2:]
     gridsize = isqrt(channels)
     if gridsize**2 != channels:
-        raise ScanError(f"{source}: {channels} patterns in a group; the rule is gridsize^2, write the data again")
+        raise ScanError(f"{source}: {channels} patterns in a group; must be gridsize^2, write the data again")
     if "coords_offsets" in arrays:
         rows = arrays["coords_offsets"][:, 0, 0]
         starts = np.unique(rows[:, 0])
@@ -185,7 +185,7 @@ def _load(path: Path, split: SplitName | None) -> tuple[Arrays, dict[str, Any], 
             }
             missing = [key for key in _NEEDED if key not in names]
             if missing:
-                raise ScanError(f"{path}: lacks {', '.join(missing)}; the rule is a file written by grid_lines_sim")
+                raise ScanError(f"{path}: lacks {', '.join(missing)}; the file must be written by grid_lines_sim")
             arrays = {key: archive[name] for key, name in names.items()}
             settings = _settings(archive)
     except FileNotFoundError:
@@ -226,6 +226,6 @@ def _check_shapes(arrays: Arrays, path: Path) -> None:
     fits = len(patterns) == 4 and patterns[1] == patterns[2] and probe == patterns[1:3]
     if not fits or len(objects) != 4 or objects[1] != objects[2] or objects[3] != 1:
         raise ScanError(
-            f"{path}: diffraction {patterns}, YY_full {objects} and probe_simulated {probe} do not fit; the rule is "
+            f"{path}: diffraction {patterns}, YY_full {objects} and probe_simulated {probe} do not fit; must be "
             "(B, N, N, C), (n, Y, Y, 1) and (N, N)"
         )

@@ -162,11 +162,11 @@ def _check_plan(architectures: Sequence[str], seeds: Sequence[int], overrides: S
     unknown = [name for name in architectures if name not in known]
     if unknown or not architectures:
         raise ConfigError(
-            f"architectures are {', '.join(architectures) or 'none'}; the rule is one or more of {', '.join(known)}"
+            f"architectures are {', '.join(architectures) or 'none'}; must be one or more of {', '.join(known)}"
         )
     if len(set(architectures)) < len(architectures) or not seeds or len(set(seeds)) < len(seeds) or min(seeds) < 0:
         raise ConfigError(
-            f"architectures {list(architectures)}, seeds {list(seeds)}: the rule is one of each or more, none twice, "
+            f"architectures {list(architectures)}, seeds {list(seeds)}: must be one of each or more, none twice, "
             "seeds of 0 or above"
         )
     for item in overrides:
