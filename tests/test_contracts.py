@@ -1,5 +1,6 @@
 """The walls of the house: who imports whom, and what an import may cost."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -52,3 +53,27 @@ def test_every_module_under_src_is_small_enough_to_read() -> None:
     lengths = {path: len(path.read_text().splitlines()) for path in (ROOT / "src").rglob("*.py")}
 
     assert max(lengths.values()) < 500, max(lengths, key=lambda path: lengths[path])
+
+
+OPENERS = {
+    r"h5py\.File\(": {"data/io/door.py", "data/io/hdf5_references.py", "data/io/stored.py"},
+    r"\bnp\.load\(|numpy\.load\(|np\.memmap\(|open_memmap\(|np\.fromfile\(": set(),
+    r"\bZipFile\(": {"data/io/door.py", "bundle/archive.py", "bundle/checkpoint.py"},
+    r"torch\.load\(": {"bundle/checkpoint.py"},
+    r"pickle\.loads?\(|dill|joblib|yaml\.unsafe_load|allow_pickle=True": set(),
+    r"\w\[\(\)\]": {"data/io/hdf5.py"},
+}
+"""How files are opened, and the modules of the package that may do so: `data.io.door` for those of users. It checks all
+references to other files before `data.io.stored` opens those that virtual datasets take values from."""
+
+
+@pytest.mark.parametrize("pattern", OPENERS)
+def test_files_are_opened_at_one_place(pattern: str) -> None:
+    package = ROOT / "src" / "ptychopinn"
+    found = {
+        path.relative_to(package).as_posix() if path.is_relative_to(package) else str(path)
+        for path in (ROOT / "src").rglob("*.py")
+        if any(re.search(pattern, line) and "manifest.dill" not in line for line in path.read_text().splitlines())
+    }
+
+    assert found == OPENERS[pattern]

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ptychopinn.data.io import atomic_path
+from ptychopinn.data.io.door import open_npz
 from ptychopinn.errors import OutputError, ScanError
 
 KEY = "_metadata"
@@ -45,18 +46,15 @@ class MetadataManager:
             FileNotFoundError: no such file.
             ScanError: arrays of Python objects, which are never unpickled, or metadata that are no JSON object.
         """
-        try:
-            with np.load(file_path, allow_pickle=False) as archive:
-                arrays = {key: archive[key] for key in archive.files}
-        except ValueError as error:
-            raise ScanError(
-                f"{file_path}: cannot be read without unpickling ({error}); save its arrays as numbers or text"
-            ) from None
+        if not Path(file_path).exists():
+            raise FileNotFoundError(f"{file_path}: no such file; give the path of an NPZ file")
+        with open_npz(file_path) as archive:
+            arrays = {key: archive[key] for key in archive.files}
         if KEY not in arrays:
             return arrays, None
         try:
             metadata = json.loads(str(arrays.pop(KEY)))
-        except ValueError:
+        except (ValueError, RecursionError):
             metadata = None
         if not isinstance(metadata, dict):
             raise ScanError(f"{file_path}: {KEY} is no JSON object; correct it or drop the key")

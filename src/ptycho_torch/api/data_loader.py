@@ -1,7 +1,6 @@
 """Scans as the high-level API hands them around."""
 
 import logging
-import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from ptycho_torch.api.config_manager import ConfigManager
 from ptycho_torch.api.task_log import CLIENT, client_log
 from ptychopinn.data import Scan, read_scan
+from ptychopinn.data.io.door import zip_names
 from ptychopinn.data.io.rules import position_offset_px
 from ptychopinn.errors import ScanError
 
@@ -125,11 +125,8 @@ def scan_files(place: Path) -> list[Path]:
 
 def _may_be_scan(file: Path) -> bool:
     """Whether a file holds patterns, or cannot be opened, which is left to the reader."""
-    try:
-        with zipfile.ZipFile(file) as archive:
-            found = bool({"diff3d.npy", "diffraction.npy"} & set(archive.namelist()))
-    except (OSError, zipfile.BadZipFile):
-        return True
+    names = zip_names(file)
+    found = names is None or bool({"diff3d.npy", "diffraction.npy"} & set(names))
     if not found:
         logger.info("%s: holds no patterns and is left out", file)
     return found

@@ -8,13 +8,12 @@ import numpy as np
 import torch
 
 from ptychopinn.bundle import load_bundle, load_state_strictly, save_bundle
+from ptychopinn.bundle.fits import check_fits, empty_model
 from ptychopinn.config import Recipe
 from ptychopinn.errors import BundleError
-from ptychopinn.models import PatchModel, TrainedModel, build_model
+from ptychopinn.models import PatchModel, TrainedModel
 
 BUNDLE_NAME = "wts.h5.zip"
-SHIFTS = "shifts.raw"
-"""Where the weights hold fitted positions."""
 UNSEEN = "bad_pixels"
 """Entry of the bundle's dictionary: (H, W), True where training had no measurement."""
 
@@ -52,10 +51,7 @@ def restored_network(recipe: Recipe, state: Mapping[str, torch.Tensor], where: s
     Raises:
         BundleError: the weights do not fit the recipe; the message begins with `where`.
     """
-    if "probe_parts" not in state:
-        raise BundleError(f"{where}: holds no probe among its weights; train the model again")
-    network = build_model(recipe, torch.zeros(state["probe_parts"].shape[:-1], dtype=torch.complex64))
-    if SHIFTS in state:
-        network.fit_positions(len(state[SHIFTS]))
+    check_fits(recipe, state, where)
+    network = empty_model(recipe, state)
     load_state_strictly(network, state, where)
     return network.eval()

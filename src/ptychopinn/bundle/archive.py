@@ -11,14 +11,18 @@ from hashlib import sha256
 from pathlib import Path
 
 from ptychopinn.bundle.manifest import KNOWN, MANIFEST, REQUIRED, FileEntry, Manifest, parse_manifest
-from ptychopinn.errors import BundleError
+from ptychopinn.data.io.door import check_regular_file
+from ptychopinn.data.io.memory import check_memory
+from ptychopinn.errors import BundleError, ScanError, shown
 
 MAX_MEMBERS = 64
 MAX_JSON_BYTES = 8 * 2**20
 """Largest manifest, recipe or parameter file that is read."""
-MAX_EXPANSION = 200
-"""A compressed member may not grow by more than this, once it is past `FREE_BYTES`."""
+MAX_EXPANSION = 8
+"""A compressed member may not grow by more than this, once it is past `FREE_BYTES`. Weights in float32 shrink to 0.9 of
+their size; this package stores them uncompressed."""
 FREE_BYTES = 64 * 2**20
+"""Unpacked bytes that are accepted from a member of any size."""
 
 _DAMAGE = (
     zipfile.BadZipFile,
@@ -49,6 +53,7 @@ def read_archive(path: Path) -> tuple[Manifest, dict[str, bytes]]:
     where = str(path)
     with _opened(path) as archive:
         members = _checked_names(archive, where)
+        check_memory(sum(info.file_size for info in members.values()), f"{where}: the bundle")
         manifest = parse_manifest(_read_manifest(archive, members, where), where)
         _check_listing(manifest, members, where)
         data = {name: _read_member(archive, members[name], entry, where) for name, entry in manifest.files.items()}
@@ -59,6 +64,8 @@ def read_archive(path: Path) -> tuple[Manifest, dict[str, bytes]]:
 def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
     """The open archive; whatever zipfile finds wrong with it becomes one sentence."""
     try:
+        if path.exists() and not path.is_dir():
+            check_regular_file(path, "give a wts.h5.zip or the folder that holds one")
         with _packed(path) if path.is_dir() else path.open("rb") as stream:
             if stream.read(4) != b"PK\x03\x04":
                 raise BundleError(f"{path}: is not a zip file, so it is no model bundle; give a wts.h5.zip")
@@ -68,8 +75,10 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
         raise BundleError(f"{path}: no such model bundle; give a wts.h5.zip or the folder that holds one") from None
     except BundleError:
         raise
+    except ScanError as error:
+        raise BundleError(str(error)) from None
     except _DAMAGE as error:
-        reason = "its end is missing" if "not a zip file" in str(error) else str(error)
+        reason = "its end is missing" if "not a zip file" in str(error) else shown(error)
         raise BundleError(f"{path}: is truncated or damaged ({reason}); copy it again or train again") from None
     except OSError as error:
         raise BundleError(f"{path}: cannot be read ({error.strerror or error})") from None
@@ -98,9 +107,9 @@ def _checked_names(archive: zipfile.ZipFile, where: str) -> dict[str, zipfile.Zi
     for info in infos:
         for broken, rule in _RULES:
             if broken(info):
-                raise BundleError(f"{where}: member {info.filename!r} {rule}; the archive is refused")
+                raise BundleError(f"{where}: member {shown(info.filename)!r} {rule}; the archive is refused")
         if info.filename in members:
-            raise BundleError(f"{where}: member {info.filename!r} is there twice; the archive is refused")
+            raise BundleError(f"{where}: member {shown(info.filename)!r} is there twice; the archive is refused")
         members[info.filename] = info
     return members
 
@@ -157,7 +166,7 @@ def _check_listing(manifest: Manifest, members: Mapping[str, zipfile.ZipInfo], w
     )
     for names, complaint in problems:
         if names:
-            raise BundleError(f"{where}: {complaint} {', '.join(sorted(names))}; the archive is refused")
+            raise BundleError(f"{where}: {complaint} {shown(', '.join(sorted(names)))}; the archive is refused")
 
 
 def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, entry: FileEntry, where: str) -> bytes:

@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 
+from ptychopinn.data.io.door import check_regular_file
+from ptychopinn.data.io.memory import check_memory
 from ptychopinn.errors import BundleError
 
 UNREADABLE = (RuntimeError, LookupError, TypeError, EOFError, OSError, ValueError, AttributeError)
@@ -26,6 +28,8 @@ def read_checkpoint(path: Path, expected: str, way_out: str) -> dict[str, Any]:
         BundleError: the file is damaged, no checkpoint, holds Python objects, or declares more data than it has.
     """
     try:
+        check_regular_file(path, "give a .ckpt file")
+        check_memory(path.stat().st_size, f"{path}: the checkpoint")
         with zipfile.ZipFile(path) as archive:
             if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
                 raise zipfile.BadZipFile("a member is compressed, which those of a checkpoint are not")

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ptychopinn.errors import BundleError
+from ptychopinn.errors import BundleError, shown
 
 FORMAT = "ptychopinn-bundle"
 FORMAT_VERSION = "1.0"
@@ -74,7 +74,7 @@ def parse_manifest(data: bytes, where: str) -> Manifest:
     backend = tree.get("backend")
     if backend != BACKEND:
         raise BundleError(
-            f"{where}: the bundle's backend is {backend!r} but only '{BACKEND}' bundles are read here; "
+            f"{where}: the bundle's backend is {shown(repr(backend))} but only '{BACKEND}' bundles are read here; "
             "load it with the backend that wrote it"
         )
     try:
@@ -82,7 +82,7 @@ def parse_manifest(data: bytes, where: str) -> Manifest:
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(step) for step in first["loc"])
-        raise BundleError(f"{where}: {MANIFEST} is damaged at {key} ({first['msg'].lower()})") from None
+        raise BundleError(f"{where}: {MANIFEST} is damaged at {shown(key)} ({shown(first['msg'].lower())})") from None
 
 
 def parse_json(data: bytes, where: str, member: str) -> Any:
@@ -94,7 +94,7 @@ def parse_json(data: bytes, where: str, member: str) -> Any:
     try:
         return json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise BundleError(f"{where}: {member} is not valid JSON ({error}); the bundle is damaged") from None
+        raise BundleError(f"{where}: {member} is not valid JSON ({shown(error)}); the bundle is damaged") from None
 
 
 def _describe(data: bytes) -> FileEntry:
@@ -108,7 +108,7 @@ def _checked_version(value: Any, writer: Any, where: str) -> str:
     ours = FORMAT_VERSION.partition(".")[0]
     if int(major) > int(ours):
         raise BundleError(
-            f"{where}: format_version {value} (written by ptychopinn {writer}) is newer than {ours}.x, "
+            f"{where}: format_version {shown(value)} (written by ptychopinn {shown(writer)}) is newer than {ours}.x, "
             "the newest that is read here; upgrade ptychopinn"
         )
     return str(value)

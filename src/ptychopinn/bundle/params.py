@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ptychopinn.errors import BundleError
+from ptychopinn.errors import BundleError, shown
 
 REFERENCE = "$array"
 PREFIX = "params/"
@@ -108,5 +108,5 @@ def _decode(value: Any, arrays: dict[str, NDArray[Any]], where: str) -> Any:
         return {key: _decode(item, arrays, where) for key, item in value.items()}
     name = value[REFERENCE]
     if not isinstance(name, str) or name not in arrays:
-        raise BundleError(f"{where}: refers to array {name!r}, which is not there; the bundle is damaged")
+        raise BundleError(f"{where}: refers to array {shown(name)!r}, which is not there; the bundle is damaged")
     return arrays.pop(name)

@@ -24,7 +24,7 @@ from ptychopinn.bundle.params import PREFIX, join_params, split_params
 from ptychopinn.bundle.tensors import pack_arrays, pack_tensors, unpack_arrays, unpack_tensors
 from ptychopinn.config import Recipe
 from ptychopinn.data.io.atomic import atomic_path
-from ptychopinn.errors import BundleError, ConfigError
+from ptychopinn.errors import BundleError, ConfigError, shown
 
 BUNDLE_NAME = "wts.h5.zip"
 """What a bundle is called inside a run's output folder."""
@@ -133,7 +133,7 @@ def load_bundle(path: str | Path) -> Bundle:
     optimizer = members.get(OPTIMIZER)
     return Bundle(
         recipe=_read_recipe(members[RECIPE], manifest, file),
-        state=unpack_tensors(members[WEIGHTS], f"{file}: {WEIGHTS}"),
+        state=_finite(unpack_tensors(members[WEIGHTS], f"{file}: {WEIGHTS}"), file),
         probe=_taken_probe(arrays, file),
         manifest=manifest,
         arrays=arrays,
@@ -173,8 +173,8 @@ def _read_recipe(data: bytes, manifest: Manifest, file: Path) -> Recipe:
         return Recipe.from_mapping(tree, RECIPE)
     except ConfigError as error:
         raise BundleError(
-            f"{file}: was written by ptychopinn {manifest.package_version} and its recipe does not fit "
-            f"this version ({error}); load it with the version that wrote it"
+            f"{file}: was written by ptychopinn {shown(manifest.package_version)} and its recipe does not fit "
+            f"this version ({shown(error)}); load it with the version that wrote it"
         ) from None
 
 
@@ -182,4 +182,19 @@ def _taken_probe(arrays: dict[str, NDArray[Any]], file: Path) -> NDArray[np.comp
     probe = arrays.pop(PROBE, None)
     if probe is None or probe.ndim != 3 or probe.dtype != np.complex64:
         raise BundleError(f"{file}: {ARRAYS} holds no complex probe of shape (M, H, W); the bundle is damaged")
+    if probe.size == 0 or not np.isfinite(probe).all() or not probe.any():
+        raise BundleError(
+            f"{file}: its probe must have modes and pixels, finite and not all 0, got {probe.shape}; train again"
+        )
     return probe
+
+
+def _finite(state: dict[str, torch.Tensor], file: Path) -> dict[str, torch.Tensor]:
+    """The weights, none of which is NaN or infinite."""
+    broken = [name for name, value in state.items() if value.is_floating_point() and not value.isfinite().all()]
+    if broken:
+        raise BundleError(
+            f"{file}: the weights must be finite numbers, got NaN or infinity in {shown(', '.join(broken))}; train the "
+            "model again"
+        )
+    return state

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
-from ptychopinn.errors import BundleError
+from ptychopinn.errors import BundleError, shown
 
 SHOWN = 12
 """Names listed in a message before the rest is counted."""
@@ -16,7 +16,16 @@ def load_state_strictly(module: torch.nn.Module, state: Mapping[str, torch.Tenso
     Raises:
         BundleError: lists the missing, the unexpected and the wrongly shaped weights.
     """
-    own = module.state_dict()
+    check_shapes(module.state_dict(), state, where)
+    module.load_state_dict(dict(state), strict=True)
+
+
+def check_shapes(own: Mapping[str, torch.Tensor], state: Mapping[str, torch.Tensor], where: str) -> None:
+    """Compare names and shapes of weights with those of a model.
+
+    Raises:
+        BundleError: lists the missing, the unexpected and the wrongly shaped weights.
+    """
     misfits = [
         f"{name} ({_shape(state[name])} instead of {_shape(own[name])})"
         for name in own
@@ -33,7 +42,6 @@ def load_state_strictly(module: torch.nn.Module, state: Mapping[str, torch.Tenso
             f"{where}: the weights do not fit the model of the recipe; {'; '.join(found)}; "
             "use the recipe and the weights of one bundle"
         )
-    module.load_state_dict(dict(state), strict=True)
 
 
 def _shape(tensor: torch.Tensor) -> str:
@@ -43,4 +51,4 @@ def _shape(tensor: torch.Tensor) -> str:
 
 def _shortened(names: Sequence[str]) -> str:
     rest = len(names) - SHOWN
-    return ", ".join(names[:SHOWN]) + (f" and {rest} more" if rest > 0 else "")
+    return ", ".join(shown(name) for name in names[:SHOWN]) + (f" and {rest} more" if rest > 0 else "")

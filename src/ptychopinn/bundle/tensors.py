@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 
-from ptychopinn.errors import BundleError
+from ptychopinn.errors import BundleError, shown
 
 MARK = ":complex"
 
@@ -96,11 +96,13 @@ def _check_name(name: str) -> None:
 
 def _check_pairs(shape: tuple[int, ...], is_float: bool, key: str, where: str) -> None:
     if not is_float or not shape or shape[-1] != 2:
-        raise BundleError(f"{where}: {key} does not end in an axis of real and imaginary parts; the bundle is damaged")
+        raise BundleError(
+            f"{where}: {shown(key)} does not end in an axis of real and imaginary parts; the bundle is damaged"
+        )
 
 
 def _parsed(load: Callable[[bytes], dict[str, Any]], data: bytes, where: str) -> dict[str, Any]:
     try:
         return load(data)
     except (SafetensorError, KeyError, ValueError, TypeError) as error:
-        raise BundleError(f"{where}: is no valid safetensors data ({error}); the bundle is damaged") from None
+        raise BundleError(f"{where}: is no valid safetensors data ({shown(error)}); the bundle is damaged") from None

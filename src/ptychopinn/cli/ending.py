@@ -6,10 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ptychopinn.cli.console import errors
-from ptychopinn.errors import PtychoPINNError
-
-LONGEST_MESSAGE = 1000
-"""Characters of an error that are shown; text from a file can be of any length."""
+from ptychopinn.errors import PtychoPINNError, one_line
 
 
 def exit_code(work: Callable[[], Any], interrupted: Callable[[], str] = lambda: "Interrupted.") -> int:
@@ -31,16 +28,6 @@ def exit_code(work: Callable[[], Any], interrupted: Callable[[], str] = lambda: 
         errors.print(interrupted(), highlight=False, soft_wrap=True)
         return 130
     return 0
-
-
-def one_line(text: str) -> str:
-    """Text on one line, without control characters, of limited length.
-
-    >>> one_line("first\\nsecond \\x1b[2J")
-    'first second [2J'
-    """
-    plain = " ".join("".join(c if c.isprintable() else " " if c.isspace() else "" for c in text).split())
-    return plain if len(plain) <= LONGEST_MESSAGE else f"{plain[: LONGEST_MESSAGE - 4]} ..."
 
 
 def print_error(text: str) -> None:

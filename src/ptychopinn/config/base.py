@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping
 from difflib import get_close_matches
+from reprlib import Repr
 from typing import Any, ClassVar, Self, TypeGuard
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
@@ -10,6 +11,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from ptychopinn.errors import ConfigError
 
 logger = logging.getLogger("ptychopinn.config")
+_SHORT = Repr()
+_SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother = 3, 200, 200
+"""Shows values of a recipe in messages; they may be of any size."""
 
 
 class Section(BaseModel):
@@ -73,7 +77,7 @@ def explain(error: ValidationError, section: type[Section], where: str) -> str:
             parts.append(f"unknown key {path}{_near(path, section)}")
         else:
             message = item["msg"].removeprefix("Value error, ")
-            shown = "{...}" if isinstance(item["input"], dict | BaseModel) else repr(item["input"])
+            shown = "{...}" if isinstance(item["input"], dict | BaseModel) else _SHORT.repr(item["input"])
             parts.append((f"{path} = {shown}: " if path else "") + message[:1].lower() + message[1:])
     return f"{where}: {'; '.join(parts)}"
 

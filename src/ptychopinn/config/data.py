@@ -114,7 +114,7 @@ class DataConfig(Section):
     order."""
     n_groups: int | None = Field(default=None, ge=1)
     """Number of groups in total. Null makes `groups_per_pattern` groups around every pattern."""
-    groups_per_pattern: int = Field(default=1, ge=1)
+    groups_per_pattern: int = Field(default=1, ge=1, le=10_000)
     """Number of different groups around every pattern. Values above 1 need more candidates than group_size - 1: raise
     `neighbors`."""
     cache: bool = False

@@ -31,15 +31,15 @@ class GeneratorConfig(Section):
     grouping: Literal["single", "stacked"] = "single"
     """`single`: the network sees one pattern at a time. `stacked`: it sees the G patterns of a group as input
     channels."""
-    width: int = Field(default=8, ge=1)
+    width: int = Field(default=8, ge=1, le=4096)
     """Number of channels at full resolution; it doubles at every level. Raise it if the image stays blurred at high
     dose."""
     levels: int = Field(default=3, ge=1, le=7)
     """Number of times that the encoder halves the resolution. No effect on the encoders of `fno` and `ffno`, which keep
     it."""
-    blocks: int = Field(default=4, ge=1)
+    blocks: int = Field(default=4, ge=1, le=256)
     """Number of consecutive blocks in bottlenecks and in encoders that keep the resolution."""
-    spectral_modes: int = Field(default=12, ge=1)
+    spectral_modes: int = Field(default=12, ge=1, le=4096)
     """Highest spatial frequency that a spectral convolution keeps, cycles per patch; it is halved at every level."""
     spectral: Literal["own", "neuraloperator"] = "own"
     """Implementation of the two-dimensional spectral convolutions; both use the same weights. `neuraloperator` needs
@@ -47,7 +47,7 @@ class GeneratorConfig(Section):
     stages: int | None = Field(default=None, ge=0, le=16)
     """Number of unrolled stages. Each runs the iterative solver on the merged object and then the network. 0 applies
     the network once to each pattern. Null means 1 for the architecture `unrolled` and 0 for the others."""
-    physics_steps: int = Field(default=12, ge=1)
+    physics_steps: int = Field(default=12, ge=1, le=10_000)
     """Number of solver steps in each stage during training."""
 
     @field_validator("input", mode="before")
@@ -73,7 +73,7 @@ class ProbeConfig(Section):
 
     trainable: bool = False
     """Fit the probe modes together with the network. Use it if the probe is known only roughly."""
-    modes: int | None = Field(default=None, ge=1)
+    modes: int | None = Field(default=None, ge=1, le=256)
     """Number of incoherent modes: the first ones of the file, completed by orthogonal modes made from it. Null uses
     those of the file. Try 3 for partial coherence or vibration."""
     mask_radius: float | None = Field(default=None, gt=0, le=1)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from ptychopinn.config.base import Section, explain, is_section
 from ptychopinn.config.data import DataConfig
@@ -22,19 +22,19 @@ from ptychopinn.errors import ConfigError
 class FittedStatistics(Section):
     """Values that training measured; reconstruction uses them unchanged."""
 
-    pattern_size: int
+    pattern_size: int = Field(ge=1, le=65536)
     """Rows (and columns) of the training patterns, px."""
     input_mean: float
     """Mean that is subtracted from the network's input."""
-    input_deviation: float
+    input_deviation: float = Field(gt=0)
     """Standard deviation by which the input is divided."""
-    mean_count: float
+    mean_count: float = Field(ge=0)
     """Mean photons per measured pixel of the training patterns. The Poisson loss is divided by it."""
-    intensity_scale: float
+    intensity_scale: float = Field(gt=0)
     """Factor on the probe that converts model units to sqrt(photons), for the training scan."""
-    n_patterns: int
+    n_patterns: int = Field(ge=0)
     """Number of training patterns."""
-    scale_correction: float = 1.0
+    scale_correction: float = Field(default=1.0, gt=0)
     """Intensity scale at the end of training relative to its start."""
 
 
@@ -171,18 +171,49 @@ def read_yaml(path: str | Path, kind: str = "file") -> Mapping[str, Any]:
         ConfigError: no such file, or one that is no mapping in YAML.
     """
     path = Path(path)
+    if path.exists() and not path.is_file():
+        raise ConfigError(f"{path}: cannot be read as a {kind} (no regular file); give a YAML text file")
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open(encoding="utf-8") as file:
+            text = file.read(LONGEST_YAML + 1)
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such {kind}; give the path of a YAML file to --config") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read as a {kind} ({error}); give a YAML text file") from None
+    if len(text) > LONGEST_YAML:
+        raise ConfigError(f"{path}: must have {LONGEST_YAML} characters at most; give a {kind} in YAML")
     return _parse_yaml(text, str(path))
+
+
+LONGEST_YAML = 2**20
+"""Characters of a file of settings; all settings with their defaults take 6000."""
+
+
+class _Loader(yaml.SafeLoader):
+    """Plain values only: no aliases, of which a few nested ones stand for a billion values."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        """A node that is no alias."""
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("aliases (*name) are not read; write the values out")
+        return super().compose_node(parent, index)
+
+
+def _values(text: str) -> Any:
+    """The values of a YAML text.
+
+    Raises:
+        YAMLError: no valid YAML, an alias, or deeper than any recipe.
+    """
+    try:
+        return yaml.load(text, _Loader)
+    except (ValueError, RecursionError, OverflowError) as error:
+        raise yaml.YAMLError(str(error)) from None
 
 
 def _parse_yaml(text: str, where: str) -> Mapping[str, Any]:
     try:
-        tree = yaml.safe_load(text)
+        tree = _values(text)
     except yaml.YAMLError as error:
         raise ConfigError(f"{where}: is not valid YAML ({' '.join(str(error).split())})") from None
     if tree is None:
@@ -194,7 +225,7 @@ def _parse_yaml(text: str, where: str) -> Mapping[str, Any]:
 
 def _parse_value(text: str, item: str) -> Any:
     try:
-        value = yaml.safe_load(text)
+        value = _values(text)
     except yaml.YAMLError:
         raise ConfigError(f"override {item!r}: the value is not valid YAML; quote it") from None
     if isinstance(value, str) and not text.lstrip().startswith(("'", '"')):  # YAML 1.1 reads 1e-3 as text

@@ -19,7 +19,7 @@ class ReconstructionConfig(Section):
     window_px: int | None = Field(default=None, ge=1)
     """Side of that central window, px. Null uses half the pattern size. Pixels that no window covers use the whole
     patches."""
-    physics_steps: int | None = Field(default=60, ge=1)
+    physics_steps: int | None = Field(default=60, ge=1, le=10_000)
     """Number of solver steps over the whole scan in the first stage of an unrolled network. Null uses as many as in
     training. Fewer steps leave low frequencies of the phase unfinished."""
     min_coverage: float = Field(default=1e-2, gt=0, lt=1)

@@ -16,7 +16,7 @@ class RefineConfig(Section):
         "material": "single_material",
     }
 
-    iterations: int = Field(default=0, ge=0)
+    iterations: int = Field(default=0, ge=0, le=100_000)
     """Number of passes over all patterns. 0 does not refine; without a model 0 stands for 50. The step size follows
     this number, so a longer run stopped early is worse than a short one."""
     loss: str = "poisson"
@@ -73,7 +73,7 @@ class RefineConfig(Section):
     the power of each mode unique. It has no effect on a single mode."""
     constraints: tuple[str, ...] = ()
     """Further constraints by name, of installed packages. They are applied in this order after each iteration."""
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, lt=2**32)
     """Seed of the order of the patterns."""
 
     @field_validator("penalties")

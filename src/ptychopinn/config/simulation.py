@@ -105,7 +105,7 @@ class SimulationConfig(Section):
     labels: bool = False
     """Also store the object patch of every pattern, for supervised training."""
 
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, lt=2**32)
     """Seed of object, positions, position errors and counts. The probe does not depend on it."""
     device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
     """Where patterns are computed: `auto`, `cpu`, `cuda`, `cuda:1`. The same seed draws different counts on a CPU and

@@ -10,7 +10,7 @@ from ptychopinn.config.base import Section
 class TrainingConfig(Section):
     """Length, optimiser, schedule and bookkeeping of a training."""
 
-    epochs: int | None = Field(default=None, ge=1)
+    epochs: int | None = Field(default=None, ge=1, le=1_000_000)
     """Number of passes over the training patterns. Null uses 60, or more for small scans, so that there are at least
     900 steps."""
     patterns_per_step: int = Field(default=32, ge=1)
@@ -58,11 +58,11 @@ class TrainingConfig(Section):
     early_stop_patience: int | None = Field(default=None, ge=1)
     """Stop after this number of epochs without a lower validation loss, and use the best weights. Null never stops
     early."""
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, lt=2**32)
     """Seed of the initial weights, the groups and their order."""
     device: str = "auto"
     """Where training runs: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`. `auto` uses a GPU if there is one."""
-    devices: int = Field(default=1, ge=1)
+    devices: int = Field(default=1, ge=1, le=1024)
     """Number of devices that share every step, with one process each."""
     deterministic: bool = False
     """Use deterministic algorithms on a GPU where they exist. CPU results are always reproducible."""
@@ -72,7 +72,7 @@ class TrainingConfig(Section):
     """Floating-point format of the network. The forward model always uses float32."""
     compile: bool = False
     """Compile the network with torch.compile."""
-    threads: int | None = Field(default=None, ge=1)
+    threads: int | None = Field(default=None, ge=1, le=1024)
     """Number of CPU threads. Null uses the default of torch."""
 
     @field_validator("betas")

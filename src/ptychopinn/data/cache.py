@@ -3,8 +3,6 @@
 import hashlib
 import json
 import logging
-import zipfile
-import zlib
 from math import isqrt
 from pathlib import Path
 
@@ -14,7 +12,8 @@ from numpy.typing import NDArray
 from ptychopinn.config import DataConfig
 from ptychopinn.data.grouping import Groups, make_groups
 from ptychopinn.data.io.atomic import atomic_path
-from ptychopinn.errors import OutputError
+from ptychopinn.data.io.door import open_npz
+from ptychopinn.errors import OutputError, ScanError
 
 logger = logging.getLogger("ptychopinn.data")
 
@@ -98,21 +97,14 @@ def _content_hash(
 
 def _stored(path: Path, key: str, n: int, group_size: int) -> NDArray[np.int64] | None:
     """The table of the file, if it is sound and belongs to this content."""
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            stored_key, index = str(archive["key"]), archive["index"]
-    except FileNotFoundError:
+    if not path.exists():
         return None
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        EOFError,
-        TypeError,
-        AttributeError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
+    try:
+        with open_npz(path) as archive:
+            if not {"key", "index"} <= set(archive.files):
+                raise ScanError(f"{path}: holds no table of groups; delete it")
+            stored_key, index = str(archive["key"]), archive["index"]
+    except ScanError as error:
         logger.warning("%s: damaged cache of groups (%s); made anew", path, error)
         return None
     sound = index.dtype == np.int64 and index.ndim == 2 and index.shape[1] == group_size and index.size

@@ -1,15 +1,14 @@
 """Objects, pictures, probes and positions from files. Nothing is ever unpickled."""
 
 import json
-import zipfile
-import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ptychopinn.data.io.door import first_bytes, open_npz, read_npy
 from ptychopinn.data.io.rules import position_offset_px
 from ptychopinn.errors import ScanError
 
@@ -149,29 +148,21 @@ def _picture(path: Path) -> NDArray[Any]:
 
 
 def _start(path: Path, what: str) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(6)
-    except OSError as error:
-        raise ScanError(f"{path}: cannot be opened ({error.strerror}); give {what}") from None
+    return first_bytes(path, 6, f"give {what}")
 
 
 def _arrays(path: Path, keys: tuple[str, ...], what: str) -> Mapping[str, NDArray[Any]]:
     """The members of these names of an NPZ file, or the array of an NPY file."""
-    if not _start(path, what).startswith((_ZIP, _NPY)):
+    start = _start(path, what)
+    if start.startswith(_NPY):
+        return {_ALONE: read_npy(path)}
+    if not start.startswith(_ZIP):
         raise ScanError(f"{path}: is neither NPZ nor NPY; give {what}")
-    try:
-        opened = np.load(path, allow_pickle=False)
-        if isinstance(opened, np.ndarray):
-            return {_ALONE: opened}
-        with opened as archive:
-            return {key: np.asarray(archive[key]) for key in keys if key in archive.files} | _signature(archive.files)
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise ScanError(f"{path}: cannot be read ({reason}); give {what}, made of plain numbers") from None
+    with open_npz(path) as archive:
+        return {key: archive[key] for key in keys if key in archive.files} | _signature(archive.files)
 
 
-def _signature(files: list[str]) -> dict[str, NDArray[Any]]:
+def _signature(files: Sequence[str]) -> dict[str, NDArray[Any]]:
     """Remembers that the file is an export whose positions mean the geometric centre, as `read_scan` has it."""
     exported = "diff3d" in files and "bad_pixels" in files and "_metadata" not in files
     return {"exported": np.asarray(True)} if exported else {}

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from ptychopinn.data import read_scan, write_scan
+from ptychopinn.data.io.door import open_hdf5
 from ptychopinn.data.io.frames import Frames
-from ptychopinn.data.io.hdf5 import finite_number, open_hdf5, walk
+from ptychopinn.data.io.hdf5 import finite_number, walk
 from ptychopinn.errors import ScanError
 
 DATA = "entry_1/instrument_1/detector_1/data"

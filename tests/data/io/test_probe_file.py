@@ -47,7 +47,7 @@ def test_what_is_no_probe(scan_of, write_hdf5, tmp_path) -> None:
         (tmp_path / "real.npy", r"holds float64 \(4, 4\); the rule is a complex probe"),
         (tmp_path / "other.npz", "holds no probe .looked for probeGuess and probe"),
         (tmp_path / "text.npz", "no probe can be read from it"),
-        (tmp_path / "objects.npy", "no probe can be read from it"),
+        (tmp_path / "objects.npy", "cannot be read as an NPY file .it holds Python objects, which are never unpickled"),
         (tmp_path / "absent.npy", "no such file"),
         (hdf5, "holds no probe"),
     ):

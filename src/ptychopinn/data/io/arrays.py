@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ptychopinn.data.adjust import LENGTHS_M
+from ptychopinn.data.io.door import check_regular_file, read_npy
 from ptychopinn.errors import ConfigError, ScanError
 
 PATTERN_SUFFIXES = (".npy", ".tif", ".tiff", ".txt", ".lst")
@@ -89,11 +90,12 @@ def _stacked(files: Sequence[Path], path: Path) -> NDArray[Any]:
 
 def _one_file(path: Path) -> NDArray[Any]:
     try:
+        check_regular_file(path, "give the path of an array")
         if path.suffix.lower() in _TIFF:
             return np.asarray(_tiff(path))
-        return np.asarray(np.load(path, allow_pickle=False))
-    except FileNotFoundError:
-        raise ScanError(f"{path}: no such file; give the path of an array") from None
+        return read_npy(path)
+    except ScanError:
+        raise
     except (ValueError, OSError, EOFError, TypeError, MemoryError) as error:
         detail = " ".join(str(error).split())
         raise ScanError(f"{path}: cannot be read as an array ({detail}); give an NPY or TIFF file") from error

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from ptychopinn.data.geometry import EV_J, wavelength_m
 from ptychopinn.data.io.cxi import INVALID
+from ptychopinn.data.io.door import create_hdf5
 from ptychopinn.data.io.entries import geometry_entries
 from ptychopinn.data.io.frames import write_counts
-from ptychopinn.data.io.hdf5 import create_hdf5, write_values
+from ptychopinn.data.io.hdf5 import write_values
 from ptychopinn.data.io.metric_frame import MetricFrame, metric_frame
 from ptychopinn.data.io.nominal import Completed, completed
 from ptychopinn.data.io.own import write_own, write_scan_extras

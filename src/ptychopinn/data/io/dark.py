@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ptychopinn.data.chunks import frame_chunks
-from ptychopinn.data.io.hdf5 import array, find_dataset, place
+from ptychopinn.data.io.hdf5 import array, checked_values, find_dataset, place
 from ptychopinn.data.io.rules import DARK_NAMES
 from ptychopinn.errors import ScanError
 
@@ -110,4 +110,4 @@ def _is_corrected(patterns: NDArray[Any], bad: NDArray[np.bool_] | None, dark: N
 
 def _is_applied(group: h5py.Group) -> bool:
     stored = find_dataset(group, "flatfield_applied", "flat_field_applied")
-    return stored is not None and stored.size == 1 and bool(np.asarray(stored[()]).reshape(-1)[0])
+    return stored is not None and stored.size == 1 and bool(np.asarray(checked_values(stored)).reshape(-1)[0])

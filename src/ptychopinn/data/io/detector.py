@@ -56,7 +56,7 @@ def beam_positions(translation: h5py.Dataset, basis: NDArray[np.float64]) -> NDA
         ScanError: another shape, an unknown unit, or an extent that no stage has.
     """
     moved = array(translation)
-    if moved.ndim > 2:
+    if moved.ndim > 2 and moved.size:
         moved = moved.reshape(-1, moved.shape[-1])
     if moved.ndim != 2 or moved.shape[1] not in (2, 3) or moved.dtype.kind not in "uif":
         raise ScanError(

@@ -1,5 +1,6 @@
 """The geometry among the metadata entries of a file: written beside them, taken out when a file is read."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,6 +24,28 @@ def geometry_entries(geometry: Geometry) -> dict[str, Any]:
         "propagation_reason": geometry.propagation_reason or None,
     }
     return {name: value for name, value in known.items() if value is not None}
+
+
+def plain_json(text: str) -> Any:
+    """The values of a JSON text that can be written and shown again.
+
+    Raises:
+        ValueError: no JSON, half of a surrogate pair, or a whole number that no float holds.
+        RecursionError: far too deep.
+    """
+    values = json.loads(text, parse_int=_int)
+    json.dumps(values, ensure_ascii=False).encode()
+    return values
+
+
+def _int(digits: str) -> int:
+    if len(digits) > _DIGITS:
+        raise ValueError(f"a whole number of {len(digits)} digits")
+    return int(digits)
+
+
+_DIGITS = 300
+"""Of a whole number that a float can still hold."""
 
 
 def split_entries(metadata: Mapping[str, Any], source: str) -> tuple[Geometry, dict[str, Any]]:

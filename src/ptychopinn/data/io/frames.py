@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ptychopinn.data.chunks import frame_chunks
-from ptychopinn.data.io.hdf5 import place
+from ptychopinn.data.io.hdf5 import checked_values, place
+from ptychopinn.data.io.hdf5_sizes import check_dataset
+from ptychopinn.data.io.memory import free_bytes
 from ptychopinn.data.io.stored import check_stored
 from ptychopinn.data.scan import Scan
 from ptychopinn.errors import ScanError
@@ -96,12 +98,17 @@ class Frames:
         """The frames of `rows`, all by default, (n, H, W) in the recorded type; each is read once.
 
         Raises:
-            ScanError: they do not fit into memory, were never written, or stand in a file that is missing.
+            ScanError: they do not fit into memory, declare far more than is stored, were never written, or stand in a
+                file that is missing.
         """
+        count = len(self) if rows is None else len(rows)
         try:
+            if count * self.shape[1] * self.shape[2] * self.dtype.itemsize > free_bytes():
+                raise MemoryError
+            for dataset in self._datasets:
+                check_dataset(dataset)
             return self._gathered(np.arange(len(self)) if rows is None else rows)
         except MemoryError:
-            count = len(self) if rows is None else len(rows)
             raise ScanError(
                 f"{self.place}: {count} frames of {self.shape[1]} x {self.shape[2]} pixels do not fit into memory; "
                 "crop or bin them, or split the file"
@@ -126,7 +133,7 @@ class Frames:
     ) -> None:
         here = np.flatnonzero((rows >= first) & (rows < first + length))
         if dataset.ndim > 3:
-            frames[here] = dataset[()].reshape(length, *self.shape[1:])[rows[here] - first]
+            frames[here] = checked_values(dataset).reshape(length, *self.shape[1:])[rows[here] - first]
             return
         for goal, start, stop in _runs(here, rows[here] - first):
             dataset.read_direct(frames, np.s_[start:stop], np.s_[goal : goal + stop - start])

@@ -1,19 +1,15 @@
-"""Opening HDF5 files and taking single values and arrays out of them; every defect is a ScanError."""
+"""Taking single values and arrays out of HDF5 files; every defect is a ScanError."""
 
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import h5py
-import hdf5plugin  # noqa: F401  registers the filters of detector files
 import numpy as np
 from numpy.typing import NDArray
 
-from ptychopinn.data.io.atomic import atomic_path
-from ptychopinn.data.io.file_state import state_error
+from ptychopinn.data.io.hdf5_sizes import check_dataset
 from ptychopinn.data.io.stored import broken_link, check_stored
 from ptychopinn.errors import ScanError
 
@@ -22,44 +18,6 @@ _MOST_NODES = 20_000
 """Groups and datasets that are looked at in one file, each counted under every name."""
 _COMPLEX_NAMES = (("r", "i"), ("re", "im"), ("real", "imag"))
 _LISTED = 12
-
-
-@contextmanager
-def open_hdf5(path: str | Path) -> Iterator[h5py.File]:
-    """An HDF5 file for reading; what the library reports inside the block becomes a `ScanError`.
-
-    On damaged files it raises nearly anything; so nothing but reading belongs into the block.
-
-    Raises:
-        ScanError: no such file, not HDF5, truncated or damaged, or packed by a filter that is not installed.
-    """
-    try:
-        with h5py.File(path, "r") as file:
-            yield file
-    except FileNotFoundError:
-        raise ScanError(f"{path}: no such file; give the path of an HDF5 file") from None
-    except ScanError:
-        raise
-    except (OSError, RuntimeError, ValueError, TypeError, KeyError, MemoryError) as error:
-        state = state_error(path, error)
-        if state is not None:
-            raise state from error
-        detail = " ".join(str(error).split()) or type(error).__name__
-        raise ScanError(
-            f"{path}: cannot be read as an HDF5 file ({detail}); the file is damaged or not finished "
-            "by its writer, or of another kind: copy or export it again"
-        ) from error
-
-
-@contextmanager
-def create_hdf5(path: str | Path) -> Iterator[h5py.File]:
-    """A new HDF5 file that takes the place of `path` when the block ends well.
-
-    Raises:
-        OutputError: the file cannot be written.
-    """
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
-        yield file
 
 
 def find(group: h5py.Group, path: str) -> Any:
@@ -94,11 +52,21 @@ def array(dataset: h5py.Dataset) -> NDArray[Any]:
     check_stored(dataset)
     parts = _complex_parts(dataset.dtype)
     if parts is not None:
-        values = np.asarray(dataset[()])
+        values = np.asarray(checked_values(dataset))
         return np.asarray(values[parts[0]] + 1j * values[parts[1]])
     if dataset.dtype.kind not in "buifc":
         raise ScanError(f"{place(dataset)} holds {dataset.dtype} values; the rule is numbers, export the file again")
-    return np.asarray(dataset[()])
+    return np.asarray(checked_values(dataset))
+
+
+def checked_values(dataset: h5py.Dataset) -> Any:
+    """All values, after their declared size was compared with what is stored and with the memory that is free.
+
+    Raises:
+        ScanError: it is out of proportion.
+    """
+    check_dataset(dataset)
+    return dataset[()]
 
 
 def is_complex(dataset: h5py.Dataset) -> bool:
@@ -121,7 +89,7 @@ def number(group: h5py.Group, *paths: str) -> float | None:
     dataset = find_dataset(group, *paths)
     if dataset is None:
         return None
-    return finite_number(dataset[()], place(dataset))
+    return finite_number(checked_values(dataset), place(dataset))
 
 
 def finite_number(value: Any, where: str) -> float:
@@ -144,7 +112,7 @@ def text(group: h5py.Group, path: str) -> str | None:
     dataset = find_dataset(group, path)
     if dataset is None or dataset.size != 1 or h5py.check_string_dtype(dataset.dtype) is None:
         return None
-    return as_text(np.asarray(dataset[()]).reshape(-1)[0])
+    return as_text(np.asarray(checked_values(dataset)).reshape(-1)[0])
 
 
 def as_text(value: Any) -> str:

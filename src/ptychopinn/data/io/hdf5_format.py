@@ -7,8 +7,8 @@ from pathlib import Path
 import h5py
 
 from ptychopinn.config import DataConfig
+from ptychopinn.data.io.door import open_hdf5
 from ptychopinn.data.io.formats import Content
-from ptychopinn.data.io.hdf5 import open_hdf5
 from ptychopinn.data.io.hdf5_parts import Hdf5Parts
 from ptychopinn.data.io.parts_format import PartsFormat
 from ptychopinn.data.io.source_file import SourceFile

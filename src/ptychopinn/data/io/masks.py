@@ -10,6 +10,8 @@ from ptychopinn.errors import ScanError
 HAS_SIGNAL = 0x1000
 """The one bit of a CXI mask that is not a defect: the pixel has signal."""
 EVERY_BIT = 0xFFFFFFFF
+_TOO_LARGE = 2.0**53
+"""Floats below it hold every whole number."""
 CXI_BITS = EVERY_BIT & ~HAS_SIGNAL
 """Bits of a CXI mask that mark a bad pixel, as cdtools and ptychodus read it."""
 
@@ -38,7 +40,7 @@ def whole_mask(values: NDArray[Any], where: str) -> NDArray[np.int64]:
     Raises:
         ScanError: other values.
     """
-    if values.dtype.kind == "f" and np.isfinite(values).all() and np.array_equal(values, np.rint(values)):
+    if values.dtype.kind == "f" and (np.abs(values) < _TOO_LARGE).all() and np.array_equal(values, np.rint(values)):
         values = values.astype(np.int64)
     if values.dtype.kind not in "bui":
         raise ScanError(
@@ -51,7 +53,7 @@ def fitted_mask(bad: NDArray[np.bool_], frames: tuple[int, ...] | None) -> NDArr
     """A mask as (H, W) or (N, H, W), from one with axes of one or the axes of a raster; others as they are."""
     if bad.ndim > 2 and bad.shape[-1] == 1 and (frames is None or frames[-1] != 1):
         bad = bad[..., 0]
-    if bad.ndim < 3:
+    if bad.ndim < 3 or bad.size == 0:
         return bad
     flat = bad.reshape(-1, *bad.shape[-2:])
     return flat[0] if len(flat) == 1 and (frames is None or frames[0] != 1) else flat

@@ -1,16 +1,15 @@
 """The NPZ format: scans and reconstructions as NumPy arrays."""
 
-import zipfile
 from pathlib import Path
 from typing import Any, ClassVar, final
 
-import numpy as np
 from numpy.typing import NDArray
 
+from ptychopinn.data.io.door import open_npz, read_npy
 from ptychopinn.data.io.formats import Content, FileFormat, Reading
 from ptychopinn.data.io.npz_reconstruction import read_npz_reconstruction, write_npz_reconstruction
 from ptychopinn.data.io.npz_scan import read_npz, write_npz
-from ptychopinn.data.io.source_file import SourceFile
+from ptychopinn.data.io.source_file import SourceFile, container_of
 from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.data.scan import Scan
 from ptychopinn.errors import ScanError
@@ -70,15 +69,12 @@ def read_numpy_probe(path: Path) -> NDArray[Any]:
 
 
 def _probe_array(path: Path) -> NDArray[Any]:
-    try:
-        opened = np.load(path, allow_pickle=False)
-        if isinstance(opened, np.ndarray):
-            return opened
-        with opened as archive:
-            found = [archive[key] for key in _PROBE_KEYS if key in archive.files]
-    except (zipfile.BadZipFile, ValueError, OSError, EOFError) as error:
-        detail = " ".join(str(error).split())
-        raise ScanError(f"{path}: no probe can be read from it ({detail}); give an NPZ, NPY or HDF5 file") from error
-    if not found:
-        raise ScanError(f"{path}: holds no probe (looked for {' and '.join(_PROBE_KEYS)}); give a file that does")
-    return np.asarray(found[0])
+    if container_of(path) == "npy":
+        return read_npy(path)
+    if container_of(path) != "zip":
+        raise ScanError(f"{path}: no probe can be read from it; give an NPZ, NPY or HDF5 file")
+    with open_npz(path) as archive:
+        found = next((key for key in _PROBE_KEYS if key in archive.files), None)
+        if found is None:
+            raise ScanError(f"{path}: holds no probe (looked for {' and '.join(_PROBE_KEYS)}); give a file that does")
+        return archive[found]

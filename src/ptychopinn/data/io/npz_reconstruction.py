@@ -1,8 +1,6 @@
 """Reconstructions in NPZ files. Reading never unpickles."""
 
 import json
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ptychopinn.data.io.atomic import atomic_path
-from ptychopinn.data.io.entries import geometry_entries, split_entries
+from ptychopinn.data.io.door import open_npz
+from ptychopinn.data.io.entries import geometry_entries, plain_json, split_entries
 from ptychopinn.data.reconstruction import RESULT_NAME, Reconstruction
 from ptychopinn.errors import ScanError
 
 _NEEDED = ("object", "coverage", "origin_px", "positions_px", "probe")
+_READ = (*_NEEDED, "pixel_size_m", "_metadata")
 
 
 def write_npz_reconstruction(image: Reconstruction, path: Path) -> Path:
@@ -64,18 +64,15 @@ def read_npz_reconstruction(path: Path) -> Reconstruction:
 
 
 def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, KeyError) as error:
-        raise ScanError(f"{path}: cannot be read as a reconstruction ({error}); reconstruct again") from None
+    with open_npz(path) as archive:
+        return {name: archive[name] for name in _READ if name in archive.files}
 
 
 def _from_json(text: NDArray[Any] | None) -> dict[str, Any]:
     if text is None:
         return {}
     try:
-        tree = json.loads(str(text.item()))
+        tree = plain_json(str(text.item()))
     except (ValueError, RecursionError):
         raise ScanError("_metadata is not valid JSON; reconstruct again") from None
     if not isinstance(tree, dict):

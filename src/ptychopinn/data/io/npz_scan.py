@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,10 @@ from ptychopinn.config import DataConfig
 from ptychopinn.data.adjust import finished_scan, positions_in_px
 from ptychopinn.data.geometry import Geometry, is_square
 from ptychopinn.data.io.atomic import atomic_path
-from ptychopinn.data.io.entries import geometry_entries, split_entries
+from ptychopinn.data.io.door import NpzArrays, ObjectArray, open_npz
+from ptychopinn.data.io.entries import geometry_entries, plain_json, split_entries
 from ptychopinn.data.io.limits import checked_geometry, with_given
 from ptychopinn.data.io.masks import bad_pixels_of
-from ptychopinn.data.io.npz_members import ObjectArray, member, open_npz
 from ptychopinn.data.io.reshape import Reshaped, geometry_with_shape, pixel_after, reshaped
 from ptychopinn.data.io.rules import (
     DARK_NAMES,
@@ -27,7 +27,7 @@ from ptychopinn.data.io.rules import (
 )
 from ptychopinn.data.probe_planes import complex_probe
 from ptychopinn.data.scan import Scan
-from ptychopinn.errors import ScanError
+from ptychopinn.errors import ScanError, shown
 
 logger = logging.getLogger("ptychopinn.data")
 
@@ -193,19 +193,19 @@ def _load(path: Path, needed_probe: bool) -> tuple[Arrays, tuple[str, ...]]:
         keys = (_pattern_key(archive.files, path), *_NEEDED)
         _refuse_missing(archive.files, path)
         _note_unused(archive.files, path)
-        arrays = {key: member(archive, key, path) for key in keys}
+        arrays = {key: archive[key] for key in keys}
         wanted = [key for key in _OPTIONAL if key in archive.files and (needed_probe or key != "probeGuess")]
-        left_out = [key for key in wanted if not _added(arrays, archive, key, path)]
+        left_out = [key for key in wanted if not _added(arrays, archive, key)]
     notes = tuple(_left_out(key) for key in left_out)
     for note in notes:
         logger.warning("%s: %s", path, note)
     return arrays, notes
 
 
-def _added(arrays: Arrays, archive: Any, key: str, path: Path) -> bool:
+def _added(arrays: Arrays, archive: NpzArrays, key: str) -> bool:
     """Read an optional member; False if it holds Python objects, which only a probe may not."""
     try:
-        arrays[key] = member(archive, key, path)
+        arrays[key] = archive[key]
     except ObjectArray:
         if key == "probeGuess":
             raise
@@ -215,26 +215,26 @@ def _added(arrays: Arrays, archive: Any, key: str, path: Path) -> bool:
     return True
 
 
-def _pattern_key(files: list[str], path: Path) -> str:
+def _pattern_key(files: Sequence[str], path: Path) -> str:
     for key in ("diffraction", "diff3d"):
         if key in files:
             return key
     raise ScanError(
         f"{path}: has no patterns, neither diffraction nor diff3d (found: "
-        f"{', '.join(sorted(files)) or 'nothing'}); save them as (N, H, W) under one of these keys"
+        f"{shown(', '.join(sorted(files))) or 'nothing'}); save them as (N, H, W) under one of these keys"
     )
 
 
-def _refuse_missing(files: list[str], path: Path) -> None:
+def _refuse_missing(files: Sequence[str], path: Path) -> None:
     missing = [key for key in _NEEDED if key not in files]
     if missing:
         raise ScanError(
-            f"{path}: {', '.join(missing)} missing (found: {', '.join(sorted(files))}); the rule is "
+            f"{path}: {', '.join(missing)} missing (found: {shown(', '.join(sorted(files)))}); the rule is "
             "patterns with xcoords and ycoords, add what is missing"
         )
 
 
-def _note_unused(files: list[str], path: Path) -> None:
+def _note_unused(files: Sequence[str], path: Path) -> None:
     """Name dark images, backgrounds and masks under other names, which are not part of the format."""
     for key in _OTHER_MASKS:
         if key in files and "bad_pixels" not in files:
@@ -264,8 +264,7 @@ def _metadata(arrays: Arrays, source: str) -> dict[str, Any]:
     if isinstance(text, bytes):
         text = text.decode("utf-8", errors="replace")
     try:
-        metadata = json.loads(text) if isinstance(text, str) else None
-        json.dumps(metadata, ensure_ascii=False).encode()  # refuses lone surrogates, which no file can hold
+        metadata = plain_json(text) if isinstance(text, str) else None
     except (ValueError, RecursionError):
         metadata = None
     if not isinstance(metadata, dict):

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ptychopinn.data.geometry import PixelSize, plain_pixel
-from ptychopinn.data.io.entries import geometry_entries
+from ptychopinn.data.io.entries import geometry_entries, plain_json
 from ptychopinn.data.io.hdf5 import array, find, find_dataset, place, text, write_values
 from ptychopinn.data.io.nominal import Completed
 from ptychopinn.data.scan import Scan
@@ -95,7 +95,7 @@ def read_own(parent: h5py.Group) -> Own | None:
         return None
     told = text(group, "json")
     try:
-        state = json.loads(told or "")
+        state = plain_json(told or "")
         metadata, nominal = dict(state["metadata"]), tuple(str(name) for name in state["nominal"])
         y, x = np.broadcast_to(np.asarray(state["pixel_m"], np.float64), 2).tolist()
         pixel, empty = (float(y), float(x)), bool(state["empty_object"])

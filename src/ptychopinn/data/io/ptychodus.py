@@ -11,7 +11,16 @@ from ptychopinn.config import DataConfig
 from ptychopinn.data.geometry import Geometry, PixelSize
 from ptychopinn.data.io.dark import dark_of
 from ptychopinn.data.io.frames import Frames
-from ptychopinn.data.io.hdf5 import array, as_text, attribute, find_dataset, finite_number, listing, place
+from ptychopinn.data.io.hdf5 import (
+    array,
+    as_text,
+    attribute,
+    checked_values,
+    find_dataset,
+    finite_number,
+    listing,
+    place,
+)
 from ptychopinn.data.io.hdf5_parts import Hdf5Parts
 from ptychopinn.data.io.images import complex_at, object_array, probe_array
 from ptychopinn.data.io.limits import DISTANCE, OBJECT_PIXEL, PHOTON_ENERGY, Limits
@@ -117,7 +126,7 @@ def _geometry(
 
 def _plain(file: h5py.File, name: str) -> float | None:
     stored = find_dataset(file, name)
-    return None if stored is None else finite_number(stored[()], place(stored)) or None
+    return None if stored is None else finite_number(checked_values(stored), place(stored)) or None
 
 
 def _propagation(file: h5py.File) -> dict[str, Any]:

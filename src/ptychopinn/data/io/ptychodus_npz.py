@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from ptychopinn.config import DataConfig
 from ptychopinn.data.geometry import Geometry, PixelSize, is_positive_number
+from ptychopinn.data.io.door import ObjectArray, open_npz
 from ptychopinn.data.io.frames import LoadedFrames
 from ptychopinn.data.io.hdf5_parts import Hdf5Parts
-from ptychopinn.data.io.npz_members import ObjectArray, member, open_npz
 from ptychopinn.data.io.parts_format import PartsFormat
 from ptychopinn.data.io.ptychodus import DIFFRACTION, NEAR_FIELD, PRODUCT, WANTED
 from ptychopinn.data.io.source_file import SourceFile
@@ -103,7 +103,7 @@ def _read(path: Path, keys: tuple[str, ...]) -> tuple[Arrays, str]:
         for key in keys:
             if key in archive.files:
                 try:
-                    arrays[key] = member(archive, key, path)
+                    arrays[key] = archive[key]
                 except ObjectArray:
                     if key not in ("name", "comments"):
                         raise

@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from ptychopinn.data.io.hdf5 import array, as_text, find_dataset, finite_number, place
+from ptychopinn.data.io.hdf5 import array, as_text, checked_values, find_dataset, finite_number, place
 from ptychopinn.data.io.limits import Limits
 from ptychopinn.data.io.stored import check_stored
 from ptychopinn.data.io.units import Quantity, known_units, si_factor
@@ -124,7 +124,7 @@ def agreed(dataset: h5py.Dataset) -> float:
         ScanError: no finite number, or numbers that differ by more than a hundredth.
     """
     check_stored(dataset)
-    stored, where = dataset[()], place(dataset)
+    stored, where = checked_values(dataset), place(dataset)
     values = np.asarray(stored)
     if values.dtype.kind not in "buif" or values.size < 2:
         match = (
@@ -182,7 +182,7 @@ def _is_text(values: NDArray[Any]) -> bool:
 
 def _text_unit(dataset: h5py.Dataset) -> str:
     """The unit in a text such as "1.77 m"; empty for other values."""
-    values = np.asarray(dataset[()])
+    values = np.asarray(checked_values(dataset))
     match = (
         _NUMBER_WITH_UNIT.fullmatch(as_text(values.reshape(-1)[0])) if values.size == 1 and _is_text(values) else None
     )

@@ -1,6 +1,5 @@
 """A file of unknown format: its container, told from the first bytes, and a way to look inside."""
 
-import zipfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -8,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, final
 
-from ptychopinn.errors import ScanError
+from ptychopinn.data.io.door import first_bytes, open_hdf5, zip_names
 
 if TYPE_CHECKING:
     import h5py
@@ -51,11 +50,7 @@ class SourceFile:
         """Names in a ZIP file, NPZ included; empty for other files, None for a ZIP that cannot be read."""
         if self.container != "zip":
             return ()
-        try:
-            with zipfile.ZipFile(self.path) as archive:
-                return tuple(archive.namelist())
-        except (zipfile.BadZipFile, OSError):
-            return None
+        return zip_names(self.path)
 
 
 @contextmanager
@@ -65,12 +60,11 @@ def open_source(path: str | Path) -> Iterator[SourceFile]:
     Raises:
         ScanError: no such file, a folder, a file that may not be read, or a damaged HDF5 file.
     """
-    source = SourceFile(Path(path), _first_bytes(Path(path)))
+    source = SourceFile(Path(path), first_bytes(Path(path), START_BYTES))
     with ExitStack() as files:
         if source.container == "hdf5":
-            from ptychopinn.data.io.hdf5 import open_hdf5
-
-            source = SourceFile(source.path, source.start, files.enter_context(open_hdf5(path)))
+            opened = files.enter_context(open_hdf5(path, announce=False))
+            source = SourceFile(source.path, source.start, opened)
         yield source
 
 
@@ -80,7 +74,7 @@ def container_of(path: str | Path) -> Container:
     Raises:
         ScanError: no such file, a folder, or a file that may not be read.
     """
-    return SourceFile(Path(path), _first_bytes(Path(path))).container
+    return SourceFile(Path(path), first_bytes(Path(path), START_BYTES)).container
 
 
 def _has_user_block(path: Path, start: bytes) -> bool:
@@ -98,15 +92,3 @@ def _has_user_block(path: Path, start: bytes) -> bool:
                 offset *= 2
     except OSError:
         return False
-
-
-def _first_bytes(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(START_BYTES)
-    except FileNotFoundError:
-        raise ScanError(f"{path}: no such file; give the path of a scan") from None
-    except IsADirectoryError:
-        raise ScanError(f"{path}: is a folder; give the path of a scan file") from None
-    except OSError as error:
-        raise ScanError(f"{path}: cannot be opened ({error.strerror}); give a file that you may read") from error

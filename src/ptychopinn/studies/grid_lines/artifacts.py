@@ -1,6 +1,5 @@
 """Images of the grid-lines study: cut to the truth, kept in files, scored and drawn."""
 
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 
 from ptychopinn.data.io import check_output_folder
 from ptychopinn.data.io.atomic import atomic_path
+from ptychopinn.data.io.door import open_npz
 from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.errors import ScanError
 from ptychopinn.metrics.report import Scored, score
@@ -110,11 +110,11 @@ def load_recon_artifact(output_dir: str | Path, label: str) -> tuple[NDArray[np.
         ScanError: no such file, or damaged.
     """
     path = Path(output_dir) / "recons" / label / RECON_NAME
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return archive["with_margin"], archive["covered"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise ScanError(f"{path}: cannot be read ({error}); write it with save_recon_artifact") from None
+    with open_npz(path) as archive:
+        missing = {"with_margin", "covered"} - set(archive.files)
+        if missing:
+            raise ScanError(f"{path}: lacks {', '.join(sorted(missing))}; write it with save_recon_artifact")
+        return archive["with_margin"], archive["covered"]
 
 
 def render_grid_lines_visuals(output_dir: str | Path, order: Sequence[str] | None = None) -> dict[str, Path]:

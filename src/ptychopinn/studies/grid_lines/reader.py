@@ -2,8 +2,7 @@
 
 import json
 import logging
-import zipfile
-import zlib
+from collections.abc import Sequence
 from math import isqrt
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ptychopinn.data.io.door import NpzArrays, open_npz, zip_names
 from ptychopinn.errors import ConfigError, ScanError
 from ptychopinn.studies.grid_lines.data import PAIRED, GridLinesSplit, SplitName, record_amplitudes
 from ptychopinn.studies.grid_lines.layout import GridLayout
@@ -30,11 +30,7 @@ _DARKEST, _LARGEST_COUNT = 2000, 500
 
 def is_grid_lines(path: str | Path) -> bool:
     """Whether a file is an NPZ with the keys of grid-lines data, of one part or of both."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = {name.removesuffix(".npy") for name in archive.namelist()}
-    except (OSError, zipfile.BadZipFile):
-        return False
+    names = {name.removesuffix(".npy") for name in zip_names(Path(path)) or ()}
     return any({f"{part}diffraction", f"{part}YY_full"} <= names for part in ("", "train__", "test__"))
 
 
@@ -174,31 +170,19 @@ def _layout(arrays: Arrays, settings: dict[str, Any], split: SplitName, source: 
 
 def _load(path: Path, split: SplitName | None) -> tuple[Arrays, dict[str, Any], SplitName]:
     """Arrays of one part, all settings of the metadata in one dictionary, and which part it is."""
-    try:
-        opened = np.load(path, allow_pickle=False)
-        if not isinstance(opened, np.lib.npyio.NpzFile):
-            raise ScanError(f"{path}: holds a single array; grid-lines data are NPZ files")
-        with opened as archive:
-            prefix, split = _part(archive.files, split, path)
-            names = {
-                key: name for key in (*_NEEDED, *_OPTIONAL) for name in (key, prefix + key) if name in archive.files
-            }
-            missing = [key for key in _NEEDED if key not in names]
-            if missing:
-                raise ScanError(f"{path}: lacks {', '.join(missing)}; the file must be written by grid_lines_sim")
-            arrays = {key: archive[name] for key, name in names.items()}
-            settings = _settings(archive)
-    except FileNotFoundError:
-        raise ScanError(f"{path}: no such file; give the path of grid-lines data") from None
-    except (zipfile.BadZipFile, zlib.error, ValueError, OSError, EOFError) as error:
-        if isinstance(error, ScanError):
-            raise
-        raise ScanError(f"{path}: cannot be read ({' '.join(str(error).split())}); write the data again") from error
+    with open_npz(path) as archive:
+        prefix, split = _part(archive.files, split, path)
+        names = {key: name for key in (*_NEEDED, *_OPTIONAL) for name in (key, prefix + key) if name in archive.files}
+        missing = [key for key in _NEEDED if key not in names]
+        if missing:
+            raise ScanError(f"{path}: lacks {', '.join(missing)}; the file must be written by grid_lines_sim")
+        arrays = {key: archive[name] for key, name in names.items()}
+        settings = _settings(archive)
     _check_shapes(arrays, path)
     return arrays, settings | {"split": split}, split
 
 
-def _part(files: list[str], split: SplitName | None, path: Path) -> tuple[str, SplitName]:
+def _part(files: Sequence[str], split: SplitName | None, path: Path) -> tuple[str, SplitName]:
     """The prefix of the keys of a part, and its name."""
     if "diffraction" in files:
         return "", split or ("test" if "YY_ground_truth" in files else "train")
@@ -207,12 +191,12 @@ def _part(files: list[str], split: SplitName | None, path: Path) -> tuple[str, S
     return f"{split}__", split
 
 
-def _settings(archive: Any) -> dict[str, Any]:
+def _settings(archive: NpzArrays) -> dict[str, Any]:
     """What the metadata say, flattened; empty where they are pickled, as the earlier system wrote them."""
     found = next((name for name in _TEXTS if name in archive.files), None)
     try:
         metadata = {} if found is None else json.loads(str(archive[found]))
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     if not isinstance(metadata, dict):
         return {}

@@ -1,0 +1,325 @@
+"""The only opener of HDF5, NPZ, NPY and ZIP files of users.
+
+Nothing is unpickled. Pipes, devices and sockets are refused before they are opened. Every size that a file declares is
+compared with what it stores and with the memory that is free before anything is read (`ptychopinn.data.io.memory`).
+HDF5 files are searched for references to other files first (`ptychopinn.data.io.hdf5_references`).
+"""
+
+import io
+import stat
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ptychopinn.data.io.atomic import atomic_path
+from ptychopinn.data.io.file_state import state_error
+from ptychopinn.data.io.memory import check_expansion, check_memory
+from ptychopinn.errors import ScanError, shown
+
+if TYPE_CHECKING:
+    import h5py
+
+MAX_MEMBERS = 20_000
+"""In a ZIP file: more than any NPZ of arrays has; reading the names of a million takes seconds."""
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_NPY = b"\x93NUMPY"
+_HDF5_FAULTS = (OSError, RuntimeError, ValueError, TypeError, LookupError, MemoryError, ArithmeticError)
+
+
+def check_regular_file(path: str | Path, give: str = "give the path of a scan file") -> None:
+    """Refuse everything that is no regular file, without opening it: opening a pipe would wait for a writer.
+
+    Args:
+        path: of the file; links are followed.
+        give: the way out, for the message.
+
+    Raises:
+        ScanError: no such file, a folder, a pipe, a device or a socket.
+    """
+    try:
+        mode = Path(path).stat().st_mode
+    except FileNotFoundError:
+        raise ScanError(f"{path}: no such file; {give}") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ScanError(f"{path}: cannot be opened ({reason}); give a file that you may read") from None
+    if stat.S_ISDIR(mode):
+        raise ScanError(f"{path}: is a folder; {give}")
+    if not stat.S_ISREG(mode):
+        raise ScanError(f"{path}: is a pipe, a device or a socket; the file must be a regular one, {give}")
+
+
+def first_bytes(path: Path, count: int, give: str = "give the path of a scan file") -> bytes:
+    """The first bytes of a file.
+
+    Raises:
+        ScanError: it is no regular file, or may not be read.
+    """
+    check_regular_file(path, give)
+    try:
+        with path.open("rb") as file:
+            return file.read(count)
+    except OSError as error:
+        raise ScanError(f"{path}: cannot be opened ({error.strerror}); give a file that you may read") from error
+
+
+def zip_names(path: Path) -> tuple[str, ...] | None:
+    """The names of the members of a ZIP file; None if it cannot be read as one."""
+    try:
+        check_regular_file(path)
+        with zipfile.ZipFile(path) as archive:
+            return tuple(archive.namelist())
+    except Exception:  # of a damaged archive zipfile raises nearly anything
+        return None
+
+
+class ObjectArray(ScanError):
+    """A member that only unpickling could read, which is never done."""
+
+
+@final
+class NpzArrays:
+    """The arrays of an open NPZ file by name; each is checked when it is asked for."""
+
+    def __init__(self, path: Path, archive: zipfile.ZipFile) -> None:
+        self.path = path
+        self._archive = archive
+        self._members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+        self.files = tuple(self._members)
+
+    def header(self, key: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
+        """Shape and type of an array, without its values.
+
+        Raises:
+            ScanError: the member is no array of NumPy, or is damaged.
+        """
+        with self._reading(key) as stream:
+            shape, dtype, _ = _read_header(stream)
+        return shape, dtype
+
+    def __getitem__(self, key: str) -> NDArray[Any]:
+        """An array.
+
+        Raises:
+            ObjectArray: it holds Python objects.
+            ScanError: the member is no array of NumPy, is damaged, or is too large.
+        """
+        info, where = self._members[key], f"{self.path}: {shown(key)}"
+        with self._reading(key) as stream:
+            shape, dtype, start = _read_header(stream)
+        if dtype.hasobject:
+            other = ", or give another probe by --probe FILE" if key == "probeGuess" else ""
+            raise ObjectArray(
+                f"{where} is an object array, which is never unpickled; convert it where it was made, with "
+                f"{shown(key)} = numpy.stack({shown(key)}.tolist()) and a plain number type, and save the file again{other}"
+            )
+        _check_size(shape, dtype, info.file_size - start, info.compress_size, where)
+        with self._reading(key) as stream:
+            return np.asarray(np.lib.format.read_array(stream, allow_pickle=False))
+
+    @contextmanager
+    def _reading(self, key: str) -> Iterator[IO[bytes]]:
+        info = self._members[key]
+        try:
+            if info.flag_bits & 1:
+                raise ValueError("it is encrypted")
+            if info.compress_type not in _METHODS:
+                raise ValueError("it is compressed by another method than deflate")
+            with self._archive.open(info) as stream:
+                yield stream
+        except MemoryError:
+            raise ScanError(f"{self.path}: {shown(key)} does not fit into memory; split the file") from None
+        except Exception as error:  # damaged members raise nearly anything
+            raise ScanError(
+                f"{self.path}: the member {shown(key)} cannot be read ({_reason(error)}); the file is damaged or not "
+                "finished by its writer, or of another kind: copy or export it again"
+            ) from error
+
+
+@contextmanager
+def open_npz(path: str | Path) -> Iterator[NpzArrays]:
+    """An NPZ file for reading.
+
+    Raises:
+        ScanError: no such file, no regular file, a single array, or no NPZ file.
+    """
+    path = Path(path)
+    if first_bytes(path, len(_NPY)) == _NPY:
+        raise ScanError(f"{path}: holds a single array; the rule is an NPZ file, write it with numpy.savez")
+    try:
+        archive = zipfile.ZipFile(path)
+        arrays = NpzArrays(path, archive)
+    except Exception as error:
+        raise ScanError(
+            f"{path}: cannot be read as an NPZ file ({_reason(error)}); the file is damaged or not finished by its "
+            "writer, or of another kind: copy or export it again"
+        ) from error
+    with archive:
+        if len(arrays.files) > MAX_MEMBERS:
+            raise ScanError(f"{path}: holds {len(arrays.files)} members; an NPZ file must have {MAX_MEMBERS} at most")
+        yield arrays
+
+
+def read_npy(path: str | Path) -> NDArray[Any]:
+    """The array of an NPY file.
+
+    Raises:
+        ScanError: no such file, no regular file, no NPY file, Python objects, or more values than are stored.
+    """
+    path = Path(path)
+    check_regular_file(path)
+    try:
+        with path.open("rb") as stream:
+            shape, dtype, start = _read_header(stream)
+            if dtype.hasobject:
+                raise ValueError("it holds Python objects, which are never unpickled")
+            stored = path.stat().st_size - start
+            _check_size(shape, dtype, stored, stored, str(path))
+            stream.seek(0)
+            return np.asarray(np.lib.format.read_array(stream, allow_pickle=False))
+    except ScanError:
+        raise
+    except Exception as error:
+        raise ScanError(
+            f"{path}: cannot be read as an NPY file ({_reason(error)}); write it again with numpy.save"
+        ) from error
+
+
+@contextmanager
+def open_hdf5(path: str | Path, *, announce: bool = True) -> Iterator["h5py.File"]:
+    """An HDF5 file for reading; what the library reports inside the block becomes a `ScanError`.
+
+    On damaged files it raises nearly anything; so nothing but reading belongs into the block.
+
+    Args:
+        path: of the file.
+        announce: name in the log the other files that links and virtual datasets lead to.
+
+    Raises:
+        ScanError: no such file, no regular file, not HDF5, truncated or damaged, packed by a filter that is not
+            installed, or one that refers to files outside its folder.
+    """
+    import h5py
+    import hdf5plugin  # noqa: F401  registers the filters of detector files
+
+    from ptychopinn.data.io.hdf5_references import check_references
+
+    check_regular_file(path, "give the path of an HDF5 file")
+    try:
+        with h5py.File(path, "r") as file:
+            check_references(file, announce=announce)
+            yield file
+    except ScanError:
+        raise
+    except _HDF5_FAULTS as error:
+        state = state_error(path, error)
+        if state is not None:
+            raise state from error
+        raise ScanError(
+            f"{path}: cannot be read as an HDF5 file ({_reason(error)}); the file is damaged or not finished by "
+            "its writer, or of another kind: copy or export it again"
+        ) from error
+
+
+@contextmanager
+def create_hdf5(path: str | Path) -> Iterator["h5py.File"]:
+    """A new HDF5 file that takes the place of `path` when the block ends well.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    import h5py
+
+    with atomic_path(path) as temporary, _Output(temporary) as stream:
+        try:
+            with h5py.File(stream, "w") as file:
+                yield file
+        finally:
+            stream.report()
+
+
+@final
+class _Output(io.FileIO):
+    """A file that the HDF5 library writes to; what the disk refuses is kept for `report` and the rest is dropped.
+
+    The library cannot close a file whose last bytes find no room: it would report the fault once more while the
+    interpreter ends.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "r+")
+        self._failed: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        """All bytes, or after a failure none."""
+        view = memoryview(data).cast("B")
+        done = 0
+        try:
+            while self._failed is None and done < len(view):
+                done += super().write(view[done:])
+        except OSError as error:
+            self._failed = error
+        return len(view)
+
+    def truncate(self, size: int | None = None) -> int:
+        """Set the length, unless something failed before."""
+        try:
+            return super().truncate(size) if self._failed is None else size or 0
+        except OSError as error:
+            self._failed = error
+            return size or 0
+
+    def report(self) -> None:
+        """Raise what the disk refused."""
+        if self._failed is not None:
+            raise self._failed
+
+
+def _read_header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any], int]:
+    """Shape, type and the number of bytes before the values, of an array in NumPy's format."""
+    counting = _Counting(stream)
+    version = np.lib.format.read_magic(counting)
+    if version not in ((1, 0), (2, 0)):
+        raise ValueError(f"version {version} of the NPY format is for names that are not ASCII")
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read(counting)
+    if any(type(length) is not int or length < 0 for length in shape):
+        raise ValueError(f"its shape is {shape}")
+    return shape, dtype, counting.count
+
+
+class _Counting:
+    """A stream that counts what is read from it."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self.count = 0
+
+    def read(self, size: int = -1, /) -> bytes:
+        data = self._stream.read(size)
+        self.count += len(data)
+        return data
+
+
+def _check_size(shape: tuple[int, ...], dtype: np.dtype[Any], available: int, stored: int, where: str) -> None:
+    """Compare what a header declares with the bytes behind it."""
+    declared = dtype.itemsize
+    for length in shape:
+        declared *= length
+    if declared > available:
+        check_memory(declared, where)
+        raise ScanError(
+            f"{where} must hold {declared} bytes by its shape {shape}, got {max(available, 0)}; the file is damaged, "
+            "copy or export it again"
+        )
+    check_expansion(declared, stored, where)
+    check_memory(declared, where)
+
+
+def _reason(error: BaseException) -> str:
+    return shown(error) or type(error).__name__

@@ -1,0 +1,240 @@
+"""What an HDF5 file refers to outside itself: external raw storage, links and virtual datasets.
+
+The library follows all three without asking, into any file that the user may read, and recurses without end into a
+virtual dataset that is its own source. So references are looked at, without being followed, before anything else is
+read.
+"""
+
+import logging
+import os
+import re
+from collections.abc import Iterator
+from glob import escape, glob
+from pathlib import Path
+from typing import Any, final
+
+import h5py
+from h5py import h5d, h5f, h5g, h5i, h5l, h5o
+
+from ptychopinn.data.io.child import survives
+from ptychopinn.errors import ScanError, shown
+
+logger = logging.getLogger("ptychopinn.data")
+
+DEEPEST = 64
+"""Groups within groups; the deepest standard layout (NeXus) has about 10."""
+MOST_OBJECTS = 50_000
+"""Links of all files together that are looked at: about 1 s of work."""
+MOST_FILES = 4096
+"""Files that one file may lead to; a detector writes one for every 100 to 1000 frames."""
+DEEPEST_VIRTUAL = 16
+"""Virtual datasets made of virtual datasets."""
+_NAMED = 5
+_BROKEN = (OSError, RuntimeError, ValueError, KeyError, TypeError)
+
+Identity = tuple[int, int, int]
+"""Device, inode and address of an object."""
+
+
+def check_references(file: h5py.File, *, announce: bool) -> None:
+    """Refuse a file that refers to what lies outside its folder, or in circles.
+
+    Raises:
+        ScanError: external raw storage; a link or virtual dataset that leads to a file outside the folder of this one,
+            or to a pipe or device; a virtual dataset that is its own source; far too many or too deep groups.
+    """
+    search = _Search(Path(os.path.abspath(file.filename)))
+    search.file(file.id, search.main)
+    if search.virtual and not survives(lambda: _touch(file, search.virtual)):
+        raise ScanError(
+            f"{search.main}: the HDF5 library fails on a virtual dataset of it ({', '.join(search.virtual[:_NAMED])}); "
+            "write the data into one file"
+        )
+    others = [str(path) for path in search.others]
+    if others and announce:
+        rest = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
+        logger.info("%s: links lead to %s%s", search.main, ", ".join(others[:_NAMED]), rest)
+
+
+def source_bytes(dataset: h5py.Dataset) -> int:
+    """Bytes of the files that a virtual dataset takes its values from: more than it can store."""
+    main = Path(dataset.file.filename)
+    names = {source.file_name for source in dataset.virtual_sources()}
+    found = {path for name in names for path in ([main] if name == "." else _expanded(name, main))}
+    return sum(path.stat().st_size for path in found if path.is_file())
+
+
+@final
+class _Search:
+    """One pass over a file and all files that it leads to."""
+
+    def __init__(self, main: Path) -> None:
+        self.main = main
+        self.others: list[Path] = []
+        self.virtual: list[str] = []
+        self._folders = {Path(os.path.realpath(main.parent)), Path(os.path.realpath(main)).parent}
+        self._files: set[tuple[int, int]] = set()
+        self._heights: dict[Identity, int] = {}
+        self._count = 0
+
+    def file(self, file: h5f.FileID, path: Path) -> None:
+        """Everything in one file, and in those that it leads to."""
+        about = path.stat()
+        if (about.st_dev, about.st_ino) in self._files:
+            return
+        self._files.add((about.st_dev, about.st_ino))
+        if len(self._files) > MOST_FILES:
+            raise ScanError(f"{self.main}: leads to more than {MOST_FILES} files; read a part of them")
+        seen = set()
+        groups = [(h5g.open(file, b"/"), 0)]
+        while groups:
+            group, depth = groups.pop()
+            if depth > DEEPEST:
+                raise self._refused(group, f"lies more than {DEEPEST} groups deep", "write the data nearer to the top")
+            for name in self._names(group, path):
+                item = _opened(group, name)
+                address = None if item is None else h5o.get_info(item).addr
+                if item is None or address in seen:
+                    continue
+                seen.add(address)
+                if isinstance(item, h5g.GroupID):
+                    groups.append((item, depth + 1))
+                elif isinstance(item, h5d.DatasetID):
+                    self._dataset(item, path)
+
+    def _names(self, group: h5g.GroupID, path: Path) -> Iterator[bytes]:
+        """The members of a group that lie in the same file; links to others are checked on the way."""
+        for name in group:
+            self._count += 1
+            if self._count > MOST_OBJECTS:
+                raise ScanError(f"{self.main}: holds more than {MOST_OBJECTS} links; write the scan into its own file")
+            kind = group.links.get_info(name).type
+            if kind == h5l.TYPE_EXTERNAL:
+                for other in self._leads_to(os.fsdecode(group.links.get_val(name)[0]), path):
+                    with h5py.File(other, "r") as opened:
+                        self.file(opened.id, other)
+            elif kind == h5l.TYPE_HARD:
+                yield name
+
+    def _dataset(self, dataset: h5d.DatasetID, path: Path) -> None:
+        settings = dataset.get_create_plist()
+        if settings.get_external_count():
+            raise self._refused(
+                dataset,
+                f"takes its bytes from another file ({shown(os.fsdecode(settings.get_external(0)[0]))})",
+                "copy the values into the file",
+            )
+        if settings.get_layout() == h5d.VIRTUAL:
+            if path == self.main:
+                self.virtual.append(_name(dataset))
+            self._sources(dataset, settings, path, ())
+
+    def _sources(self, dataset: h5d.DatasetID, settings: Any, path: Path, chain: tuple[Identity, ...]) -> int:
+        """How many virtual datasets stand above each other from this one down; all of their sources are checked."""
+        about = path.stat()
+        me = about.st_dev, about.st_ino, h5o.get_info(dataset).addr
+        if me in chain:
+            raise self._refused(dataset, "is a virtual dataset that is its own source", "write its values instead")
+        if me in self._heights:
+            return self._heights[me]
+        pairs = {
+            (settings.get_virtual_filename(index), settings.get_virtual_dsetname(index))
+            for index in range(settings.get_virtual_count())
+        }
+        height = 1
+        for name in sorted({name for name, _ in pairs}):
+            below = [inner for outer, inner in pairs if outer == name]
+            if name == ".":
+                height = max(height, 1 + self._below(h5i.get_file_id(dataset), path, below, (*chain, me)))
+                continue
+            for other in self._leads_to(name, path):
+                with h5py.File(other, "r") as opened:
+                    self.file(opened.id, other)
+                    height = max(height, 1 + self._below(opened.id, other, below, (*chain, me)))
+        if height > DEEPEST_VIRTUAL or len(chain) > DEEPEST_VIRTUAL:
+            raise self._refused(dataset, "is made of too many virtual datasets", "write its values instead")
+        self._heights[me] = height
+        return height
+
+    def _below(self, file: h5f.FileID, path: Path, names: list[str], chain: tuple[Identity, ...]) -> int:
+        """The largest height of the virtual datasets among the sources."""
+        height = 0
+        for name in (number for one in names for number in _numbered(file, one)):
+            source = _opened(file, os.fsencode(name))
+            if isinstance(source, h5d.DatasetID):
+                settings = source.get_create_plist()
+                if settings.get_layout() == h5d.VIRTUAL:
+                    height = max(height, self._sources(source, settings, path, chain))
+        return height
+
+    def _leads_to(self, name: str, path: Path) -> list[Path]:
+        """The files that a name in a file stands for, checked; none that is missing or no HDF5 file."""
+        found = []
+        for other in _expanded(name, path):
+            real = Path(os.path.realpath(other))
+            if not any(real.is_relative_to(folder) for folder in self._folders):
+                raise ScanError(
+                    f"{self.main}: leads to {shown(name)}, which lies outside the folder of the file; links must stay "
+                    "in that folder or below it, copy the other file there"
+                )
+            if real.exists() and not real.is_file():
+                raise ScanError(f"{self.main}: leads to {shown(name)}, which must be a regular file; remove the link")
+            if real.is_file() and h5py.is_hdf5(real):
+                found.append(real)
+                if real not in self.others and real != Path(os.path.realpath(self.main)):
+                    self.others.append(real)
+        return found
+
+    def _refused(self, item: h5g.GroupID | h5d.DatasetID, what: str, way_out: str) -> ScanError:
+        return ScanError(f"{self.main}: {shown(_name(item))} {what}, which is refused; {way_out}")
+
+
+def _touch(file: h5py.File, names: list[str]) -> None:
+    """Read a value of each dataset."""
+    for name in names[:DEEPEST]:
+        dataset = file[name]
+        if dataset.size:
+            dataset[(0,) * dataset.ndim]
+
+
+def _opened(place: h5g.GroupID | h5f.FileID, name: bytes) -> Any:
+    """An object, or none where it cannot be opened, so that nobody can read it."""
+    try:
+        return h5o.open(place, name)
+    except _BROKEN:
+        return None
+
+
+def _name(item: h5g.GroupID | h5d.DatasetID) -> str:
+    return os.fsdecode(h5i.get_name(item) or b"")
+
+
+def _numbered(file: h5f.FileID, name: str) -> Iterator[str]:
+    """The datasets that a name stands for: `%b` counts from 0."""
+    if "%b" not in name:
+        yield name
+        return
+    for number in range(MOST_FILES):
+        one = name.replace("%b", str(number))
+        if _opened(file, os.fsencode(one)) is None:
+            return
+        yield one
+
+
+def _expanded(name: str, path: Path) -> list[Path]:
+    """The files that exist where the library looks for a name in the file `path`; `%b` stands for numbers."""
+    folders = [*_prefixes(path), path.parent, Path.cwd(), Path(os.path.realpath(path)).parent]
+    places = [Path(name)] if os.path.isabs(name) else []
+    places += [folder / (os.path.basename(name) if places else name) for folder in folders]
+    if "%b" in name:
+        patterns = [re.sub(r"%b", "[0-9]*", escape(str(place))) for place in places]
+        return [Path(found) for pattern in patterns for found in sorted(glob(pattern))]
+    existing = [place for place in places if os.path.lexists(place)]
+    usable = (index for index, place in enumerate(existing) if place.is_file() and h5py.is_hdf5(place))
+    return existing[: next(usable, len(existing)) + 1]
+
+
+def _prefixes(path: Path) -> list[Path]:
+    """Folders that the user names for the library."""
+    given = [os.environ.get(name, "") for name in ("HDF5_EXT_PREFIX", "HDF5_VDS_PREFIX")]
+    return [Path(one.replace("${ORIGIN}", str(path.parent))) for text in given for one in text.split(":") if one]
