@@ -58,7 +58,7 @@ def test_no_file_and_a_folder(tmp_path, reader) -> None:
 
 def test_a_single_array_given_to_the_npz_reader(tmp_path) -> None:
     np.save(tmp_path / "a.npy", np.ones(3))
-    with pytest.raises(ScanError, match=r"holds a single array; the rule is an NPZ file"):
+    with pytest.raises(ScanError, match=r"holds a single array; must be an NPZ file"):
         read_npz(tmp_path / "a.npy")
 
 
@@ -118,12 +118,12 @@ def test_unreadable_metadata_make_no_client_export(arrays, save) -> None:
 
 
 CONTENT = [
-    ({"diffraction": np.ones((16, 16))}, r"diffraction has shape \(16, 16\); the rule is \(N, H, W\)"),
+    ({"diffraction": np.ones((16, 16))}, r"diffraction has shape \(16, 16\); must be \(N, H, W\)"),
     (
         {"diffraction": np.ones((9, 16, 16))},
-        r"\(9, 16, 16\) do not fit 12 positions; the rule is one position for",
+        r"\(9, 16, 16\) do not fit 12 positions; must be one position for",
     ),
-    ({"diffraction": np.ones((12, 16, 14))}, r"16 x 14 pixels; the rule is square"),
+    ({"diffraction": np.ones((12, 16, 14))}, r"16 x 14 pixels; must be square"),
     ({"diffraction": np.ones((12, 16, 16), complex)}, r"patterns are complex"),
     ({"xcoords": np.ones(11)}, r"xcoords is float64 \(11,\) and ycoords is float64 \(12,\)"),
     ({"xcoords": np.ones((6, 2)), "ycoords": np.ones((6, 2))}, r"two lists of real numbers"),
@@ -137,7 +137,7 @@ CONTENT = [
         {"_metadata": np.array(json.dumps({"measurement_domain": "intensity"}))},
         r"measurement_domain = 'intensity'",
     ),
-    ({"_metadata": np.array(json.dumps({"axis_order": "nchw"}))}, r"axis_order = 'nchw'; the rule is 'nhw'"),
+    ({"_metadata": np.array(json.dumps({"axis_order": "nchw"}))}, r"axis_order = 'nchw'; must be 'nhw'"),
     ({"_metadata": np.array(json.dumps({"position_origin": "corner"}))}, r"position_origin = 'corner'"),
     ({"_metadata": np.array(json.dumps({"pixel_size_m": "26 nm"}))}, r"pixel_size_m = '26 nm'; .*in metres"),
 ]

@@ -45,11 +45,11 @@ def test_arrays_of_the_right_type_are_not_copied() -> None:
     ("changes", "part"),
     [
         ({"object_": np.ones(5)}, "object has shape"),
-        ({"coverage": np.ones((7, 5))}, r"coverage has shape \(7, 5\); the rule is \(5, 7\)"),
+        ({"coverage": np.ones((7, 5))}, r"coverage has shape \(7, 5\); must be \(5, 7\)"),
         ({"origin_px": (1, 2, 3)}, "origin_px"),
         ({"positions_px": np.ones(4)}, "positions_px"),
         ({"positions_px": np.ones((4, 3))}, "positions_px"),
-        ({"probe": np.ones((4, 4))}, r"probe has shape \(4, 4\); the rule is \(M, H, W\)"),
+        ({"probe": np.ones((4, 4))}, r"probe has shape \(4, 4\); must be \(M, H, W\)"),
     ],
 )
 def test_shapes_that_do_not_fit_are_refused(changes: dict, part: str) -> None:

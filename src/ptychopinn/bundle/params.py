@@ -95,7 +95,7 @@ def _join(path: str, key: str) -> str:
 
 def _checked_key(key: Any, path: str) -> str:
     if not isinstance(key, str) or key == REFERENCE:
-        raise BundleError(f"params: key {key!r} in {path or 'the dictionary'}: the rule is text other than {REFERENCE}")
+        raise BundleError(f"params: key {key!r} in {path or 'the dictionary'}: must be text other than {REFERENCE}")
     return key
 
 

@@ -146,7 +146,7 @@ def load_bundle(path: str | Path) -> Bundle:
 def _checked_probe(probe: NDArray[Any]) -> NDArray[np.complex64]:
     value = np.asarray(probe)
     if value.ndim != 3 or value.dtype.kind not in "fc":
-        raise BundleError(f"probe has shape {value.shape} and type {value.dtype}; the rule is complex (M, H, W)")
+        raise BundleError(f"probe has shape {value.shape} and type {value.dtype}; must be complex (M, H, W)")
     return value.astype(np.complex64)
 
 

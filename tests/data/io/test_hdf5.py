@@ -122,7 +122,7 @@ def test_a_soft_link_that_leads_nowhere_is_a_missing_part(scan_of, cxi_of, write
 
 
 def test_text_for_patterns(scan_of, cxi_of, write_hdf5) -> None:
-    with pytest.raises(ScanError, match="the rule is frames as"):
+    with pytest.raises(ScanError, match="must be frames as"):
         read_scan(write_hdf5(cxi_of(scan_of()) | {DATA: np.array([[[b"a"]]])}))
 
 
@@ -183,7 +183,7 @@ def test_frames_of_two_sizes(write_hdf5) -> None:
 
 @pytest.mark.parametrize("value", [np.inf, np.array([]), "wide", 1j])
 def test_what_is_no_number(value) -> None:
-    with pytest.raises(ScanError, match=r"here is .*; the rule is a finite number"):
+    with pytest.raises(ScanError, match=r"here is .*; must be a finite number"):
         finite_number(value, "here")
 
 

@@ -122,7 +122,7 @@ def test_models_refuse_it_and_say_why_and_the_way_out(scan_of) -> None:
 
 def test_a_word_that_does_not_exist(scan_of, tmp_path) -> None:
     path = write_scan(scan_of(metadata={"propagation": "middle"}), tmp_path / "scan.cxi")
-    with pytest.raises(ScanError, match="propagation = 'middle'; the rule is 'far_field' or 'near_field'"):
+    with pytest.raises(ScanError, match="propagation = 'middle'; must be 'far_field' or 'near_field'"):
         read_scan(path)
 
 

@@ -44,7 +44,7 @@ def test_what_is_no_probe(scan_of, write_hdf5, tmp_path) -> None:
     np.save(tmp_path / "objects.npy", np.array([object()], dtype=object), allow_pickle=True)
     hdf5 = write_hdf5({"patterns": scan_of().patterns})
     for path, message in (
-        (tmp_path / "real.npy", r"holds float64 \(4, 4\); the rule is a complex probe"),
+        (tmp_path / "real.npy", r"holds float64 \(4, 4\); must be a complex probe"),
         (tmp_path / "other.npz", "holds no probe .looked for probeGuess and probe"),
         (tmp_path / "text.npz", "no probe can be read from it"),
         (tmp_path / "objects.npy", "cannot be read as an NPY file .it holds Python objects, which are never unpickled"),

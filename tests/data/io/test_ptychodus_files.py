@@ -301,10 +301,10 @@ def test_ptychodus_reads_our_cxi_scan(scan: Scan, tmp_path: Path) -> None:
     [
         ({"probe_position_x_m": np.ones(5)}, r"probe_position_x_m is float64 \(5,\) and probe_position_y_m is"),
         ({"probe_position_indexes": np.arange(3)}, r"14 positions but 3 numbers for them"),
-        ({"probe_position_indexes": np.ones(14)}, r"the rule is one whole number for each pattern"),
+        ({"probe_position_indexes": np.ones(14)}, r"must be one whole number for each pattern"),
         ({"bad_pixels": np.full((16, 16), 0.5)}, r"bad_pixels must hold whole numbers, .* got float64 values"),
         ({"patterns": None}, r"holds no patterns"),
-        ({"probe": np.ones((16, 16), "S1")}, r"probe holds \|S1 values; the rule is numbers"),
+        ({"probe": np.ones((16, 16), "S1")}, r"probe holds \|S1 values; must be numbers"),
     ],
 )
 def test_defects_are_one_clear_error(scan: Scan, write_hdf5, change, message) -> None:

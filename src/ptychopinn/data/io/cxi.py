@@ -270,7 +270,7 @@ def _object_centre(entry: h5py.Group, basis: NDArray[np.float64]) -> tuple[float
     stored = find_dataset(entry, "image_2/image_center")
     centre = np.zeros(3) if stored is None else values_of(stored, "length").reshape(-1)
     if stored is not None and centre.shape != (3,):
-        raise ScanError(f"{place(stored)}: image_center has shape {centre.shape}; the rule is x y z in metres")
+        raise ScanError(f"{place(stored)}: image_center has shape {centre.shape}; must be x y z in metres")
     y, x = directions(basis) @ centre
     return float(y), float(x)
 

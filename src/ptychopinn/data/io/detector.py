@@ -34,7 +34,7 @@ def detector_basis(detector: Any) -> NDArray[np.float64]:
     basis = basis.T if basis.shape == (3, 2) else basis
     if basis.shape != (2, 3) or not np.isfinite(basis).all() or not np.linalg.norm(basis, axis=1).all():
         raise ScanError(
-            f"{place(stored)} is {basis.tolist()}; the rule is one step along rows and one along columns, as (3, 2), "
+            f"{place(stored)} is {basis.tolist()}; must be one step along rows and one along columns, as (3, 2), "
             "correct it or drop it"
         )
     return basis
@@ -60,7 +60,7 @@ def beam_positions(translation: h5py.Dataset, basis: NDArray[np.float64]) -> NDA
         moved = moved.reshape(-1, moved.shape[-1])
     if moved.ndim != 2 or moved.shape[1] not in (2, 3) or moved.dtype.kind not in "uif":
         raise ScanError(
-            f"{place(translation)} has shape {moved.shape} and type {moved.dtype}; the rule is (N, 3), x y z in metres"
+            f"{place(translation)} has shape {moved.shape} and type {moved.dtype}; must be (N, 3), x y z in metres"
         )
     along = directions(basis)[:, : moved.shape[1]]
     moved = np.asarray(moved, np.float64) * scale_of(translation, "length", columns=along.any(axis=0))

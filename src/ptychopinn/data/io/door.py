@@ -150,7 +150,7 @@ def open_npz(path: str | Path) -> Iterator[NpzArrays]:
     """
     path = Path(path)
     if first_bytes(path, len(_NPY)) == _NPY:
-        raise ScanError(f"{path}: holds a single array; the rule is an NPZ file, write it with numpy.savez")
+        raise ScanError(f"{path}: holds a single array; must be an NPZ file, write it with numpy.savez")
     try:
         archive = zipfile.ZipFile(path)
         arrays = NpzArrays(path, archive)

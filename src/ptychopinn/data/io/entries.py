@@ -65,7 +65,7 @@ def split_entries(metadata: Mapping[str, Any], source: str) -> tuple[Geometry, d
     propagation = metadata.get("propagation")
     if propagation not in (None, "far_field", "near_field"):
         raise ScanError(
-            f"{source}: the metadata say propagation = {propagation!r}; the rule is 'far_field' or 'near_field'"
+            f"{source}: the metadata say propagation = {propagation!r}; must be 'far_field' or 'near_field'"
         )
     energy, wavelength = numbers.get("energy_eV"), numbers.get("wavelength_m")
     if energy is None and wavelength is not None:

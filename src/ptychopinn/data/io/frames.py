@@ -181,14 +181,14 @@ def _runs(goals: NDArray[np.int64], rows: NDArray[np.int64]) -> Iterator[tuple[i
 def _check_frames(dataset: h5py.Dataset, first: h5py.Dataset) -> None:
     if dataset.dtype.kind not in "uif" or dataset.ndim < 3 or 0 in dataset.shape:
         raise ScanError(
-            f"{place(dataset)} has shape {dataset.shape} and type {dataset.dtype}; the rule is frames as (N, H, W), "
+            f"{place(dataset)} has shape {dataset.shape} and type {dataset.dtype}; must be frames as (N, H, W), "
             "or (rows, columns, H, W) of a raster, of real numbers"
         )
     if _frame_shape(dataset)[1] != _frame_shape(first)[1]:
         raise ScanError(
             f"{place(dataset)} holds frames of {_frame_shape(dataset)[1]} pixels, but {first.name} of "
             f"{_frame_shape(first)[1]}; "
-            "the rule is one size"
+            "all must have one size"
         )
 
 

@@ -55,7 +55,7 @@ def array(dataset: h5py.Dataset) -> NDArray[Any]:
         values = np.asarray(checked_values(dataset))
         return np.asarray(values[parts[0]] + 1j * values[parts[1]])
     if dataset.dtype.kind not in "buifc":
-        raise ScanError(f"{place(dataset)} holds {dataset.dtype} values; the rule is numbers, export the file again")
+        raise ScanError(f"{place(dataset)} holds {dataset.dtype} values; must be numbers, export the file again")
     return np.asarray(checked_values(dataset))
 
 
@@ -103,7 +103,7 @@ def finite_number(value: Any, where: str) -> float:
         values = _parsed(values)
     if values.dtype.kind not in "buif" or values.size == 0 or not np.isfinite(values).all():
         shown = values.item() if values.size == 1 else f"{values.dtype} {values.shape}"
-        raise ScanError(f"{where} is {shown!r}; the rule is a finite number, correct the file")
+        raise ScanError(f"{where} is {shown!r}; must be a finite number, correct the file")
     return float(values.mean(dtype=np.float64))
 
 

@@ -47,7 +47,7 @@ def probe_array(probe: NDArray[Any] | None, where: str) -> NDArray[Any] | None:
             logger.warning("%s: only the first of %d coherent (OPR) modes is used", where, len(probe))
         probe = probe[0]
     if probe.ndim not in (2, 3):
-        raise ScanError(f"{where} has shape {probe.shape}; the rule is (H, W) or (M, H, W)")
+        raise ScanError(f"{where} has shape {probe.shape}; must be (H, W) or (M, H, W)")
     return probe
 
 
@@ -62,5 +62,5 @@ def object_array(stored: h5py.Dataset | None) -> NDArray[Any] | None:
     object_ = array(stored)
     layers = object_.shape[:-2]
     if object_.ndim < 2 or any(length != 1 for length in layers) or 0 in object_.shape:
-        raise ScanError(f"{place(stored)} has shape {object_.shape}; the rule is one layer, (Y, X)")
+        raise ScanError(f"{place(stored)} has shape {object_.shape}; must be one layer, (Y, X)")
     return object_.reshape(object_.shape[-2:])

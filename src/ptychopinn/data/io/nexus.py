@@ -404,7 +404,7 @@ def _in_eV(energy: h5py.Dataset) -> float | None:
     value = agreed(energy)
     if value != 0 and _JOULES_BELOW <= value < _EV_ABOVE:
         raise ScanError(
-            f"{place(energy)} is {value} without a unit; the rule is an attribute units (J, eV, keV): add it, or give "
+            f"{place(energy)} is {value} without a unit; must be an attribute units (J, eV, keV): add it, or give "
             f"{PHOTON_ENERGY.option}"
         )
     factor, assumed = (1 / EV_J, "J") if value < _JOULES_BELOW else (1.0, "eV")
@@ -417,7 +417,7 @@ def _distance(detector: h5py.Group | None) -> float | None:
         return None
     value = number_of(stored, DISTANCE, "length")
     if value is None:
-        raise ScanError(f"{place(stored)} is 0; the rule is a length, correct it, or give {DISTANCE.option}")
+        raise ScanError(f"{place(stored)} is 0; must be a length, correct it, or give {DISTANCE.option}")
     return abs(value)
 
 
@@ -425,7 +425,7 @@ def _pixel(detector: h5py.Group | None, basis: NDArray[np.float64]) -> PixelSize
     for name in ("y_pixel_size", "x_pixel_size"):
         stored = None if detector is None else find_dataset(detector, name)
         if stored is not None and stored.dtype.kind in "iuf" and not np.asarray(stored[()]).any():
-            raise ScanError(f"{place(stored)} is 0; the rule is a length, correct it")
+            raise ScanError(f"{place(stored)} is 0; must be a length, correct it")
     return detector_pixel(detector, basis)
 
 

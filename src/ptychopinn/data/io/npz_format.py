@@ -64,7 +64,7 @@ def read_numpy_probe(path: Path) -> NDArray[Any]:
     """
     probe = _probe_array(path)
     if probe.dtype.kind != "c" or probe.ndim not in (2, 3):
-        raise ScanError(f"{path}: holds {probe.dtype} {probe.shape}; the rule is a complex probe, (H, W) or (M, H, W)")
+        raise ScanError(f"{path}: holds {probe.dtype} {probe.shape}; must be a complex probe, (H, W) or (M, H, W)")
     return probe
 
 

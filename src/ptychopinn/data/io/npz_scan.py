@@ -229,7 +229,7 @@ def _refuse_missing(files: Sequence[str], path: Path) -> None:
     missing = [key for key in _NEEDED if key not in files]
     if missing:
         raise ScanError(
-            f"{path}: {', '.join(missing)} missing (found: {shown(', '.join(sorted(files)))}); the rule is "
+            f"{path}: {', '.join(missing)} missing (found: {shown(', '.join(sorted(files)))}); must be "
             "patterns with xcoords and ycoords, add what is missing"
         )
 
@@ -278,7 +278,7 @@ def _columns(arrays: Arrays, x_key: str, y_key: str, source: str) -> NDArray[np.
     if x.ndim != 1 or x.shape != y.shape or x.dtype.kind not in "uif" or y.dtype.kind not in "uif":
         raise ScanError(
             f"{source}: {x_key} is {x.dtype} {x.shape} and {y_key} is {y.dtype} {y.shape}; "
-            "the rule is two lists of real numbers of the same length"
+            "must be two lists of real numbers of the same length"
         )
     return np.stack([y, x], axis=1).astype(np.float64)
 
@@ -314,7 +314,7 @@ def _scan_axis_first(
     if patterns.ndim > 3 and int(np.prod(patterns.shape[:-2])) == n:
         patterns = patterns.reshape(n, *patterns.shape[-2:])
     if patterns.ndim != 3:
-        raise ScanError(f"{source}: {key} has shape {patterns.shape}; the rule is (N, H, W), reshape it")
+        raise ScanError(f"{source}: {key} has shape {patterns.shape}; must be (N, H, W), reshape it")
     if "unpaired" in options.drop_frames and options.axis_order == "auto" and n not in patterns.shape:
         return patterns
     known = options.axis_order == "auto" and _is_client_export(arrays) and patterns.shape[0] == n
@@ -338,6 +338,6 @@ def _pixel_size(metadata: dict[str, Any], source: str) -> float | None:
     if isinstance(size, bool) or not isinstance(size, int | float) or not 0 < size < 1:
         shown = repr(size) if isinstance(size, float | str) else "a number of many digits or another kind of value"
         raise ScanError(
-            f"{source}: the metadata say pixel_size_m = {shown}; the rule is a positive length in metres, below 1"
+            f"{source}: the metadata say pixel_size_m = {shown}; must be a positive length in metres, below 1"
         )
     return float(size)

@@ -105,5 +105,5 @@ def read_own(parent: h5py.Group) -> Own | None:
     arrays = {name: array(dataset) for name, dataset in found.items()}
     origin = arrays.pop("origin_px", np.zeros(2))
     if origin.shape != (2,) or origin.dtype.kind not in "iuf":
-        raise ScanError(f"{place(group)}: origin_px is {origin!r}; the rule is (y, x), delete the group")
+        raise ScanError(f"{place(group)}: origin_px is {origin!r}; must be (y, x), delete the group")
     return Own(origin.astype(np.float64), metadata, pixel, nominal, empty, arrays)

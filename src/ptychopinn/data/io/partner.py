@@ -106,7 +106,7 @@ def _index(parts: Hdf5Parts, index: NDArray[np.int64] | None, n: int, name: str)
     if index is None:
         return np.arange(n)
     if len(index) != n:
-        raise ScanError(f"{parts.source}: there are {n} {name} but {len(index)} numbers for them; the rule is one each")
+        raise ScanError(f"{parts.source}: there are {n} {name} but {len(index)} numbers for them; must be one each")
     return index
 
 

@@ -158,7 +158,7 @@ def _columns(file: h5py.File, x_name: str, y_name: str) -> NDArray[np.float64] |
     if y.ndim != 1 or y.shape != x.shape or y.dtype.kind not in "uif" or x.dtype.kind not in "uif":
         raise ScanError(
             f"{file.filename}: {x_name} is {x.dtype} {x.shape} and {y_name} is {y.dtype} {y.shape}; "
-            "the rule is two lists of real numbers of the same length"
+            "must be two lists of real numbers of the same length"
         )
     return np.stack([y, x], axis=1).astype(np.float64)
 
@@ -169,9 +169,7 @@ def _whole(stored: h5py.Dataset | None) -> NDArray[np.int64] | None:
     index = array(stored)
     index = index.reshape(-1) if index.ndim > 1 and index.size == max(index.shape) else index
     if index.ndim != 1 or index.dtype.kind not in "ui":
-        raise ScanError(
-            f"{place(stored)} is {index.dtype} {index.shape}; the rule is one whole number for each pattern"
-        )
+        raise ScanError(f"{place(stored)} is {index.dtype} {index.shape}; must be one whole number for each pattern")
     return index.astype(np.int64)
 
 

@@ -87,7 +87,7 @@ def number_of(
     value, unit = agreed(dataset), "".join(_units(dataset)[:1]) or _text_unit(dataset)
     if positive and value < 0:
         name = str(dataset.name).rpartition("/")[2]
-        raise ScanError(f"{place(dataset)}: {name} is {value}; the rule is a positive number, correct it")
+        raise ScanError(f"{place(dataset)}: {name} is {value}; must be a positive number, correct it")
     factor = _factor(unit, quantity, place(dataset)) if unit else default
     if value == 0:
         return None

@@ -69,7 +69,7 @@ def decide_domain(
     if stated is not None:
         if stated not in ("amplitude", "counts"):
             raise ScanError(
-                f"{source}: the metadata say measurement_domain = {stated!r}; the rule is 'amplitude' or "
+                f"{source}: the metadata say measurement_domain = {stated!r}; must be 'amplitude' or "
                 "'counts', correct the file or give the domain explicitly"
             )
         return stated, "stated in the metadata"
@@ -99,7 +99,7 @@ def decide_axis_order(
     stated = metadata.get("axis_order")
     if stated is not None:
         if stated not in ("nhw", "hwn"):
-            raise ScanError(f"{source}: the metadata say axis_order = {stated!r}; the rule is 'nhw' or 'hwn'")
+            raise ScanError(f"{source}: the metadata say axis_order = {stated!r}; must be 'nhw' or 'hwn'")
         return stated
     first, last = shape[0] == n_positions, shape[-1] == n_positions
     if first and last:
@@ -109,7 +109,7 @@ def decide_axis_order(
         )
     if not first and not last:
         raise ScanError(
-            f"{source}: patterns of shape {shape} do not fit {n_positions} positions; the rule is one "
+            f"{source}: patterns of shape {shape} do not fit {n_positions} positions; must be one "
             "position for each pattern, along the first axis (or the last one, in old files)"
         )
     return "nhw" if first else "hwn"
@@ -144,7 +144,7 @@ def position_offset_px(
     if origin is None:
         origin = "centre" if client_export else "element"
     if origin not in ("element", "centre"):
-        raise ScanError(f"{source}: the metadata say position_origin = {origin!r}; the rule is 'element' or 'centre'")
+        raise ScanError(f"{source}: the metadata say position_origin = {origin!r}; must be 'element' or 'centre'")
     return pattern_size // 2 - (pattern_size - 1) / 2 if origin == "centre" else 0.0
 
 
