@@ -107,7 +107,7 @@ def test_an_energy_that_may_be_anything(write) -> None:
     path = write()
     with h5py.File(path, "a") as file:
         del file[light].attrs["units"]
-    with pytest.raises(ScanError, match=r"is 8\.8 without a unit; must be an attribute units"):
+    with pytest.raises(ScanError, match=r"is 8\.8 without a unit; the attribute units"):
         read_scan(path)
 
 

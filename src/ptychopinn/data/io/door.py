@@ -116,7 +116,7 @@ class NpzArrays:
             other = ", or give another probe by --probe FILE" if key == "probeGuess" else ""
             raise ObjectArray(
                 f"{where} is an object array, which is never unpickled; convert it where it was made, with "
-                f"{shown(key)} = numpy.stack({shown(key)}.tolist()) and a plain number type, and save the file again{other}"
+                f"{shown(key)} = numpy.stack({shown(key)}.tolist()) and a plain number type, and save it again{other}"
             )
         _check_size(shape, dtype, info.file_size - start, info.compress_size, where)
         with self._reading(key) as stream:
