@@ -18,6 +18,7 @@ from ptychopinn.data.io.hdf5 import (
     array,
     as_text,
     attribute,
+    checked_values,
     find,
     find_dataset,
     is_complex,
@@ -424,7 +425,7 @@ def _distance(detector: h5py.Group | None) -> float | None:
 def _pixel(detector: h5py.Group | None, basis: NDArray[np.float64]) -> PixelSize | None:
     for name in ("y_pixel_size", "x_pixel_size"):
         stored = None if detector is None else find_dataset(detector, name)
-        if stored is not None and stored.dtype.kind in "iuf" and not np.asarray(stored[()]).any():
+        if stored is not None and stored.dtype.kind in "iuf" and not np.asarray(checked_values(stored)).any():
             raise ScanError(f"{place(stored)} is 0; must be a length, correct it")
     return detector_pixel(detector, basis)
 
