@@ -23,14 +23,11 @@ def illuminate_and_diffract(
     """Noisy amplitudes of an object: X = sqrt(Poisson((s A)^2)) / s, with A = |F[O P]|.
 
     Args:
-        Y_I: (B, H, W, C), amplitude of the object.
-        Y_phi: the same shape, its phase, rad.
+        Y_I: (B, H, W, C), amplitude of the object; `Y_phi` is its phase, rad.
         probe: (H, W), (H, W, 1) or (modes, H, W) complex; modes add as intensities.
-        intensity_scale: s; by default the one that gives `params.cfg["nphotons"]` photons per pattern.
-        seed: of the counts.
+        intensity_scale: s; by default that of `scale_nphotons`. `seed` fixes the counts.
 
-    Returns:
-        `(X, |O P|, Y_phi, s)`.
+    Returns `(X, |O P|, Y_phi, s)`.
     """
     modulus, phase = (torch.from_numpy(np.moveaxis(np.asarray(part, np.float32), -1, 1)) for part in (Y_I, Y_phi))
     object_, modes = torch.polar(modulus, phase), torch.from_numpy(as_modes(np.asarray(probe)))

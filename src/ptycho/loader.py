@@ -15,9 +15,7 @@ from ptychopinn.errors import ScanError
 class PtychoDataContainer:
     """Groups of patterns in the layout of the TensorFlow contract; arrays are made when they are first asked for.
 
-    Args:
-        dataset: the dictionary of `RawData.generate_grouped_data`.
-        probe: (H, W) or (modes, H, W) complex.
+    `dataset` is the dictionary of `RawData.generate_grouped_data`, `probe` (H, W) or (modes, H, W) complex.
     """
 
     def __init__(self, dataset: Mapping[str, Any], probe: NDArray[Any]) -> None:
@@ -86,17 +84,10 @@ class PtychoDataContainer:
 def load(
     cb: Callable[[], Any], probeGuess: NDArray[Any], which: str | None = None, create_split: bool = False
 ) -> PtychoDataContainer:
-    """The container of a dictionary of groups.
+    """The container of the dictionary of groups that `cb` makes; `probeGuess` as `probe` there.
 
     With `create_split`, `cb` makes the dictionary and the fraction of it that is for training; `which` is `train` for
-    the first groups or `test` for the others.
-
-    Args:
-        cb: makes the dictionary.
-        probeGuess: (H, W), (H, W, 1) or (modes, H, W) complex.
-
-    Raises:
-        ValueError: a split without a part.
+    the first groups or `test` for the others, and a `ValueError` follows from another word.
     """
     if not create_split:
         return PtychoDataContainer(cb(), probeGuess)

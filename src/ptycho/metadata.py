@@ -23,8 +23,7 @@ class MetadataManager:
     def save_with_metadata(file_path: str | Path, data_dict: Mapping[str, Any], metadata: Mapping[str, Any]) -> Path:
         """Write arrays and metadata whole or not at all; returns the path.
 
-        Raises:
-            OutputError: metadata that JSON cannot hold, arrays of Python objects, or a file that cannot be written.
+        An `OutputError` for metadata that JSON cannot hold, arrays of Python objects, or a file that cannot be written.
         """
         arrays = {key: np.asarray(value) for key, value in data_dict.items()}
         objects = [key for key, array in arrays.items() if array.dtype.hasobject]

@@ -37,11 +37,7 @@ def central_stitch(config: ReconstructionConfig, window_px: int) -> Reconstructi
 
 
 class TrainedModel:
-    """Predicts object patches from diffraction patterns.
-
-    Args:
-        trained: the model of the core; it is only read.
-    """
+    """Predicts object patches from diffraction patterns by a model of the core, which is only read."""
 
     def __init__(self, trained: CoreModel) -> None:
         self.trained = trained
@@ -63,8 +59,7 @@ class TrainedModel:
 
         Args:
             inputs: `X * intensity_scale` (B, H, W, C), sqrt(photons), and the local offsets (B, 1, 2, C).
-            batch_size: patterns predicted at once; the recipe's by default.
-            verbose: without effect.
+            batch_size: patterns predicted at once; the recipe's by default. `verbose` has no effect.
 
         Raises:
             ValueError: another pattern or group size than in training, or shapes that do not fit.

@@ -184,16 +184,12 @@ class RawData:
 
         Args:
             N: rows (and columns) of the patterns.
-            K: nearest neighbours from which a group is drawn; raised to what a group needs.
-            nsamples: groups for each pattern; 1 is the whole scan.
+            K: nearest neighbours from which a group is drawn, also named `neighbor_count`; raised to what it needs.
             dataset_path: file of the data. Groups of the whole scan are kept beside it for the next time.
             seed: of the draws; with `n_groups`, None goes on with numpy's global stream.
             sequential_sampling: take the first patterns instead of drawing.
             gridsize: a group holds gridsize^2 patterns; `params.cfg["gridsize"]` by default.
-            enable_oversampling: with `n_groups`, allow more groups than patterns.
-            neighbor_pool_size: with oversampling, takes the place of K.
-            n_groups: groups in all.
-            neighbor_count: another name of K.
+            enable_oversampling: with `n_groups`, allow more groups than patterns; `neighbor_pool_size` then replaces K.
 
         Returns:
             `diffraction` (n, N, N, C), integers in their type, else float32; `X_full` float32, amplitudes whose mean

@@ -36,10 +36,8 @@ def center_channels(channels: NDArray[Any], offsets_xy: NDArray[Any]) -> NDArray
 def extract_patches_position(imgs: NDArray[Any], offsets_xy: NDArray[Any], jitter: float = 0.0) -> NDArray[Any]:
     """Windows of `params.cfg["N"]` px of canvases (B, Y, X, 1) at their centre minus the offsets (B, 1, 2, C).
 
-    Returns (B * C, N, N, 1), the channels of one canvas after each other; `jitter` has no effect.
-
-    Raises:
-        ValueError: a window leaves its canvas.
+    Returns (B * C, N, N, 1), the channels of one canvas after each other; `jitter` has no effect. A `ValueError` where
+    a window leaves its canvas.
     """
     canvas, size = _groups_first(imgs)[:, 0], int(params.get("N"))
     try:
@@ -94,12 +92,8 @@ def reassemble_position(obj_tensor: NDArray[Any], global_offsets: NDArray[Any], 
     `ptychopinn.physics.legacy.shift_and_sum`.
 
     Args:
-        obj_tensor: (B, N, N, C) complex.
-        global_offsets: (B, 1, 2, 1) or (B, 1, 1, 2) for one channel, (B, 1, 2, C) for C, (x, y), px.
-        M: side of the window of each patch, px.
-
-    Raises:
-        ValueError: shapes that do not fit.
+        obj_tensor: (B, N, N, C) complex, of which the central M px count.
+        global_offsets: (B, 1, 2, C), or (B, 1, 1, 2) for one channel, (x, y), px; else a `ValueError`.
     """
     table = carried_by(global_offsets, Table)
     if table is not None:
@@ -144,13 +138,9 @@ def _merged_sums(channels: NDArray[Any], offsets_xy: NDArray[Any]) -> tuple[Tens
     return legacy.merged_sums(_groups_first(channels), _yx(offsets_xy).float(), int(params.get("padded_size")))
 
 
-def _tensor(values: NDArray[Any]) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(values))
-
-
 def _groups_first(images: NDArray[Any]) -> Tensor:
     """(B, H, W, C) to (B, C, H, W)."""
-    return _tensor(np.moveaxis(np.asarray(images), -1, 1))
+    return torch.from_numpy(np.ascontiguousarray(np.moveaxis(np.asarray(images), -1, 1)))
 
 
 def _channels_last(images: Tensor) -> NDArray[Any]:
@@ -163,7 +153,7 @@ def _yx(offsets: NDArray[Any]) -> Tensor:
     if pairs.ndim != 4 or pairs.shape[1] != 1 or 2 not in pairs.shape[2:]:
         raise ValueError(f"offsets must have shape (B, 1, 2, C), or (B, 1, 1, 2), got {pairs.shape}")
     pairs = pairs[:, 0] if pairs.shape[2] == 1 else pairs[:, 0].transpose(0, 2, 1)
-    return _tensor(pairs[..., ::-1])
+    return torch.from_numpy(np.ascontiguousarray(pairs[..., ::-1]))
 
 
 def _middle(images: NDArray[Any], size: int) -> NDArray[Any]:

@@ -70,9 +70,6 @@ def _train(
     """Train into the output folder, and read the scan that will be reconstructed; `config.model.N` is filled in.
 
     The bundle is written again with what clients find in `ptycho.params.cfg`.
-
-    Raises:
-        PtychoPINNError: a file, a setting or the folder cannot be used; nothing has been written then.
     """
     from ptycho.config.to_recipe import recipe_of, warn_ignored
     from ptycho.model import TrainedModel

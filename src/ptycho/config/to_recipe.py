@@ -24,15 +24,12 @@ def recipe_of(
     *,
     n_patterns: int | None = None,
 ) -> Recipe:
-    """The recipe that a configuration means.
+    """The recipe that a configuration means; `ConfigError` where a value breaks a rule or cannot be followed.
 
     Args:
         config: of a training run, or of a reconstruction (whose training section is the default).
         execution: hardware, arithmetic and bookkeeping; the defaults of the recipe without it.
         n_patterns: patterns in the scan, where known; then no more of them, or groups, are asked for than it has.
-
-    Raises:
-        ConfigError: a value breaks a rule, or asks for what is not there.
 
     >>> recipe = recipe_of(TrainingConfig(ModelConfig(gridsize=2), batch_size=8, nepochs=3))
     >>> recipe.data.group_size, recipe.training.patterns_per_step, recipe.training.epochs
