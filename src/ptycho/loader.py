@@ -96,11 +96,7 @@ def load(
         raise ValueError(f"which must be 'train' or 'test' with create_split, got {which!r}")
     first = int(len(dataset["coords_offsets"]) * fraction)
     rows = slice(None, first) if which == "train" else slice(first, None)
-    return PtychoDataContainer(_selected(dataset, rows), probeGuess)
-
-
-def _selected(dataset: Mapping[str, Any], rows: slice) -> GroupedData:
-    whole = dict(dataset)
+    whole, table = dict(dataset), dataset.table if isinstance(dataset, GroupedData) else None
     entries = {key: value if value is None or key == "objectGuess" else value[rows] for key, value in whole.items()}
-    table = dataset.table if isinstance(dataset, GroupedData) else None
-    return GroupedData(entries, None if table is None else Table(table.scan, table.index[rows]))
+    part = None if table is None else Table(table.scan, table.index[rows])
+    return PtychoDataContainer(GroupedData(entries, part), probeGuess)

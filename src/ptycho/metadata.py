@@ -41,9 +41,7 @@ class MetadataManager:
     def load_with_metadata(file_path: str | Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any] | None]:
         """The arrays, and the metadata or None.
 
-        Raises:
-            FileNotFoundError: no such file.
-            ScanError: arrays of Python objects, which are never unpickled, or metadata that are no JSON object.
+        A `ScanError` for arrays of Python objects, which are never unpickled, or metadata that are no JSON object.
         """
         if not Path(file_path).exists():
             raise FileNotFoundError(f"{file_path}: no such file; give the path of an NPZ file")

@@ -81,8 +81,7 @@ class Options:
     def parse(self, argv: Sequence[str]) -> dict[str, Any]:
         """Destination -> value of every option that was given; `--help` ends the process.
 
-        Raises:
-            ConfigError: an unknown option, a bad value or a missing value, with the way out.
+        A `ConfigError` for an unknown option, a bad value or a missing value has the way out.
         """
         found, extra = self._parser.parse_known_args([self._spelled(word) for word in argv])
         if extra:

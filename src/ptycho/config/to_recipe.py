@@ -45,7 +45,10 @@ def recipe_of(
         **mask_radius(model.probe_mask, model.probe_mask_diameter, model.N),
     }
     if isinstance(known, TrainingConfig):
-        values |= _losses(known) | known.betas()
+        only_mae = known.torch_loss_mode == "mae"
+        values |= known.betas()
+        values["model.loss.poisson_weight"] = 0.0 if only_mae else known.nll_weight
+        values["model.loss.amplitude_mae_weight"] = (known.mae_weight or 1.0) if only_mae else known.mae_weight
         values["training.patterns_per_step"] = known.batch_size * model.gridsize**2
     return Recipe.from_dotted(values, "ptycho.config")
 
@@ -88,12 +91,4 @@ def _grouping(config: TrainingConfig | InferenceConfig, model: ModelConfig, n_pa
         "data.neighbors": max(pool, group_size - 1),
         "data.n_patterns": used,
         "data.n_groups": group_count(config.n_groups, available, model.gridsize**2, config.enable_oversampling),
-    }
-
-
-def _losses(config: TrainingConfig) -> dict[str, float]:
-    only_mae = config.torch_loss_mode == "mae"
-    return {
-        "model.loss.poisson_weight": 0.0 if only_mae else config.nll_weight,
-        "model.loss.amplitude_mae_weight": (config.mae_weight or 1.0) if only_mae else config.mae_weight,
     }

@@ -70,7 +70,10 @@ def train_cdi_model(
     update_legacy_dict(params.cfg, config)
     backend = training_backend(None, config.backend)
     scan = scan_of(train_data)
-    config = _with_pattern_size(config, scan.pattern_size)
+    if config.model.N not in (0, scan.pattern_size):
+        logger.warning("model.N is %d, but the patterns are %d px, which counts", config.model.N, scan.pattern_size)
+    config, model = copy(config), copy(config.model)
+    config.model, model.N, params.cfg["N"] = model, scan.pattern_size, scan.pattern_size
     warn_ignored(config, torch_execution_config)
     recipe = recipe_of(config, torch_execution_config, n_patterns=len(scan))
     recipe = recipe.changed(reconstruction=central_stitch(recipe.reconstruction, M))
@@ -114,10 +117,8 @@ def reassemble_cdi_image(
 def save_outputs(amplitude: Image | None, phase: Image | None, results: Results, output_prefix: str | Path) -> None:
     """Write `reconstruction.npz`, `reconstruction.png` and `history.png`, as far as there is something to write.
 
-    Amplitude and phase, (Y, X) or None, count where `results` hold no reconstruction. The folder is made if need be.
-
-    Raises:
-        OutputError: the folder cannot be written.
+    Amplitude and phase, (Y, X) or None, count where `results` hold no reconstruction. The folder is made if need be; an
+    `OutputError` where it cannot be written.
     """
     folder = check_output_folder(output_prefix)
     history, image = results.get("history"), results.get("reconstruction")
@@ -159,16 +160,6 @@ def scan_of(data: Any) -> Scan:
     if not isinstance(scan, Scan):
         raise TypeError(f"a {type(data).__name__} is no data to work on; give RawData or a data container")
     return scan
-
-
-def _with_pattern_size(config: TrainingConfig, size: int) -> TrainingConfig:
-    """A copy of the settings for patterns of that size."""
-    if config.model.N not in (0, size):
-        logger.warning("model.N is %d, but the patterns are %d px, which counts", config.model.N, size)
-    own = copy(config)
-    own.model = copy(config.model)
-    own.model.N = params.cfg["N"] = size
-    return own
 
 
 def _container(data: Any, config: TrainingConfig | InferenceConfig) -> Any:
