@@ -55,10 +55,8 @@ def given_values(options: Options, argv: Sequence[str]) -> Values:
 
 def training_settings(values: Values) -> tuple[TrainingConfig, PyTorchExecutionConfig]:
     """The configs of a training run."""
-    model = ModelConfig(**_section(values, "model"))
-    return TrainingConfig(model=model, **_own(values, TrainingConfig)), PyTorchExecutionConfig(
-        **_section(values, "torch")
-    )
+    model, own = ModelConfig(**_section(values, "model")), _own(values, TrainingConfig)
+    return TrainingConfig(model=model, **own), PyTorchExecutionConfig(**_section(values, "torch"))
 
 
 def inference_settings(values: Values) -> tuple[InferenceConfig, PyTorchExecutionConfig]:

@@ -72,8 +72,9 @@ def train_cdi_model(
     scan = scan_of(train_data)
     if config.model.N not in (0, scan.pattern_size):
         logger.warning("model.N is %d, but the patterns are %d px, which counts", config.model.N, scan.pattern_size)
-    config, model = copy(config), copy(config.model)
-    config.model, model.N, params.cfg["N"] = model, scan.pattern_size, scan.pattern_size
+    config = copy(config)
+    config.model = copy(config.model)
+    config.model.N = params.cfg["N"] = scan.pattern_size
     warn_ignored(config, torch_execution_config)
     recipe = recipe_of(config, torch_execution_config, n_patterns=len(scan))
     recipe = recipe.changed(reconstruction=central_stitch(recipe.reconstruction, M))
