@@ -19,18 +19,22 @@ logger = logging.getLogger("ptychopinn.ptycho")
 
 def group_arrays(scan: Scan, index: NDArray[np.int64]) -> GroupedData:
     """The documented dictionary for a table (n, C) of patterns of a scan; large entries are made when asked for."""
-    nominal = scan.positions_px if scan.nominal_positions_px is None else scan.nominal_positions_px
     integer = scan.patterns.dtype.kind in "ui"
     entries = {
         "diffraction": partial(_gather, scan.patterns, index, scan.patterns.dtype if integer else np.float32),
-        "X_full": partial(_normalised_amplitudes, scan, index),
+        "X_full": lambda: _gather(scan.amplitudes() * np.float32(amplitude_factor(scan, index)), index, np.float32),
         "Y": partial(_ground_truth, scan, index),
         "objectGuess": scan.object_guess,
         "nn_indices": index,
         **_coordinates(scan.positions_px, index, "coords"),
-        **_coordinates(nominal, index, "coords_start"),
+        **_coordinates(nominal_positions(scan), index, "coords_start"),
     }
     return GroupedData(entries, Table(scan, index))
+
+
+def nominal_positions(scan: Scan) -> NDArray[np.float64]:
+    """(N, 2), (y, x), px; the positions themselves where none were recorded apart."""
+    return scan.positions_px if scan.nominal_positions_px is None else scan.nominal_positions_px
 
 
 def amplitude_factor(scan: Scan, index: NDArray[np.int64] | slice = slice(None)) -> float:
@@ -65,10 +69,6 @@ def whole_scan(
 def _gather(values: NDArray[Any], index: NDArray[np.int64], dtype: Any) -> NDArray[Any]:
     """(n, H, W, C) of (N, H, W)."""
     return np.moveaxis(values[index].astype(dtype, copy=False), 1, -1)
-
-
-def _normalised_amplitudes(scan: Scan, index: NDArray[np.int64]) -> NDArray[np.float32]:
-    return _gather(scan.amplitudes() * np.float32(amplitude_factor(scan, index)), index, np.float32)
 
 
 def _ground_truth(scan: Scan, index: NDArray[np.int64]) -> NDArray[np.complex64] | None:

@@ -29,15 +29,10 @@ def only_pytorch() -> Iterator[None]:
 
 
 def requested_backend(given: str | None = None, configured: str = DEFAULT) -> str | None:
-    """The backend that was asked for, or None.
+    """The backend that was asked for, or None; a `ConfigError` for a name that is no backend has the place of it.
 
-    Args:
-        given: what the caller names; wins over all else.
-        configured: the field `backend` of a config; its default asks for nothing, so that the variable governs
-            clients whose settings have no such field.
-
-    Raises:
-        ConfigError: a name that is no backend; the message has the place where it was given.
+    `given` is what the caller names; `configured`, the field `backend` of a config, asks for nothing at its default, so
+    that the variable governs clients whose settings have no such field.
     """
     if _pinned.get():
         return "pytorch"

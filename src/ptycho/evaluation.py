@@ -7,15 +7,9 @@ from numpy.typing import NDArray
 
 
 def eval_reconstruction(amplitude: NDArray[Any], phase: NDArray[Any], ground_truth: NDArray[Any]) -> dict[str, Any]:
-    """Compare a reconstruction with the known object, after registration and removal of global phase and ramp.
+    """Compare amplitude and phase (rad) with the known complex object by `ptychopinn.metrics.compare`.
 
-    Args:
-        amplitude: (Y, X), or (Y, X, 1), as the others.
-        phase: rad.
-        ground_truth: complex, in the same frame.
-
-    Returns:
-        MAE, MSE, PSNR, SSIM, MS-SSIM and FRC of `ptychopinn.metrics.compare`, each with its peak or threshold named.
+    All three are (Y, X) or (Y, X, 1), in one frame.
     """
     from ptychopinn.metrics import compare
 

@@ -15,9 +15,7 @@ from ptychopinn.errors import ScanError
 class PtychoDataContainer:
     """Groups of patterns in the layout of the TensorFlow contract; arrays are made when they are first asked for.
 
-    Args:
-        dataset: the dictionary of `RawData.generate_grouped_data`.
-        probe: (H, W) or (modes, H, W) complex.
+    `dataset` is the dictionary of `RawData.generate_grouped_data`, `probe` (H, W) or (modes, H, W) complex.
     """
 
     def __init__(self, dataset: Mapping[str, Any], probe: NDArray[Any]) -> None:
@@ -86,17 +84,10 @@ class PtychoDataContainer:
 def load(
     cb: Callable[[], Any], probeGuess: NDArray[Any], which: str | None = None, create_split: bool = False
 ) -> PtychoDataContainer:
-    """The container of a dictionary of groups.
+    """The container of the dictionary of groups that `cb` makes; `probeGuess` as `probe` there.
 
     With `create_split`, `cb` makes the dictionary and the fraction of it that is for training; `which` is `train` for
-    the first groups or `test` for the others.
-
-    Args:
-        cb: makes the dictionary.
-        probeGuess: (H, W), (H, W, 1) or (modes, H, W) complex.
-
-    Raises:
-        ValueError: a split without a part.
+    the first groups or `test` for the others, and a `ValueError` follows from another word.
     """
     if not create_split:
         return PtychoDataContainer(cb(), probeGuess)
@@ -105,11 +96,7 @@ def load(
         raise ValueError(f"which must be 'train' or 'test' with create_split, got {which!r}")
     first = int(len(dataset["coords_offsets"]) * fraction)
     rows = slice(None, first) if which == "train" else slice(first, None)
-    return PtychoDataContainer(_selected(dataset, rows), probeGuess)
-
-
-def _selected(dataset: Mapping[str, Any], rows: slice) -> GroupedData:
-    whole = dict(dataset)
+    whole, table = dict(dataset), dataset.table if isinstance(dataset, GroupedData) else None
     entries = {key: value if value is None or key == "objectGuess" else value[rows] for key, value in whole.items()}
-    table = dataset.table if isinstance(dataset, GroupedData) else None
-    return GroupedData(entries, None if table is None else Table(table.scan, table.index[rows]))
+    part = None if table is None else Table(table.scan, table.index[rows])
+    return PtychoDataContainer(GroupedData(entries, part), probeGuess)

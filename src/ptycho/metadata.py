@@ -23,8 +23,7 @@ class MetadataManager:
     def save_with_metadata(file_path: str | Path, data_dict: Mapping[str, Any], metadata: Mapping[str, Any]) -> Path:
         """Write arrays and metadata whole or not at all; returns the path.
 
-        Raises:
-            OutputError: metadata that JSON cannot hold, arrays of Python objects, or a file that cannot be written.
+        An `OutputError` for metadata that JSON cannot hold, arrays of Python objects, or a file that cannot be written.
         """
         arrays = {key: np.asarray(value) for key, value in data_dict.items()}
         objects = [key for key, array in arrays.items() if array.dtype.hasobject]
@@ -42,9 +41,7 @@ class MetadataManager:
     def load_with_metadata(file_path: str | Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any] | None]:
         """The arrays, and the metadata or None.
 
-        Raises:
-            FileNotFoundError: no such file.
-            ScanError: arrays of Python objects, which are never unpickled, or metadata that are no JSON object.
+        A `ScanError` for arrays of Python objects, which are never unpickled, or metadata that are no JSON object.
         """
         if not Path(file_path).exists():
             raise FileNotFoundError(f"{file_path}: no such file; give the path of an NPZ file")

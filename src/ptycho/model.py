@@ -36,16 +36,11 @@ def central_stitch(config: ReconstructionConfig, window_px: int) -> Reconstructi
     return config.changed(weight="central", window_px=int(window_px))
 
 
+@dataclass(eq=False, repr=False)
 class TrainedModel:
-    """Predicts object patches from diffraction patterns.
+    """Predicts object patches from diffraction patterns by a model of the core, which is only read."""
 
-    Args:
-        trained: the model of the core; it is only read.
-    """
-
-    def __init__(self, trained: CoreModel) -> None:
-        self.trained = trained
-
+    trained: CoreModel
     network = property(lambda self: self.trained.network, doc="The trained module of the core.")
 
     @property
@@ -63,11 +58,9 @@ class TrainedModel:
 
         Args:
             inputs: `X * intensity_scale` (B, H, W, C), sqrt(photons), and the local offsets (B, 1, 2, C).
-            batch_size: patterns predicted at once; the recipe's by default.
-            verbose: without effect.
+            batch_size: patterns predicted at once; the recipe's by default. `verbose` has no effect.
 
-        Raises:
-            ValueError: another pattern or group size than in training, or shapes that do not fit.
+        A `ValueError` for another pattern or group size than in training, or shapes that do not fit.
         """
         X, local_offsets = inputs
         table = carried_by(X, Table)

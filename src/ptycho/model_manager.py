@@ -24,12 +24,9 @@ logger = logging.getLogger("ptychopinn.ptycho")
 def save(output_path: str | Path) -> Path:
     """Write the model of this process as `wts.h5.zip`, with `recipe.yaml` and `history.csv`; returns its path.
 
-    Raises:
-        BundleError: no model was trained or loaded yet.
-        OutputError: the folder, which is made if need be, cannot be written.
+    A `BundleError` without a model; an `OutputError` where the folder, which is made if need be, cannot be written.
     """
-    model = session.held()
-    folder = check_output_folder(output_path)
+    model, folder = session.held(), check_output_folder(output_path)
     path = save_trained_model(model, folder / BUNDLE_NAME)
     write_text_atomically(folder / "recipe.yaml", model.recipe.to_yaml())
     if session.history:
@@ -51,10 +48,7 @@ def save_trained_model(model: TrainedModel, path: Path) -> Path:
 
 
 def load_trained_model(path: str | Path, backend: str | None = None) -> TrainedModel:
-    """Load a model, make it that of the process, and restore `params.cfg` as it was saved with it.
-
-    Arguments and errors are those of `ptycho.workflows.components.load_inference_bundle_with_backend`.
-    """
+    """As `ptycho.workflows.components.load_inference_bundle_with_backend`; the model becomes that of the process."""
     bundle = load_bundle(_existing(Path(path)))
     loading_backend(bundle.manifest.backend, backend)
     model = TrainedModel(load_model(path))
@@ -76,10 +70,8 @@ class ModelManager:
     ) -> Path:
         """Write models that share one network to `base_path` + ".zip", such as `outputs/wts.h5` + ".zip".
 
-        `scale` becomes `intensity_scale` of the saved dictionary; `custom_objects` have no effect.
-
-        Raises:
-            BundleError: no model, or models with different networks.
+        `scale` becomes `intensity_scale` of the saved dictionary; `custom_objects` have no effect. A `BundleError` for
+        no model, or models with different networks.
         """
         if len({id(model.network) for model in models.values()}) != 1:
             raise BundleError(f"{base_path}: a bundle holds one network under several names; save others apart")

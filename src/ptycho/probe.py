@@ -16,11 +16,8 @@ def set_probe_guess(X_train: Any = None, probe_guess: NDArray[Any] | None = None
     """Set the probe with which the next patterns are reconstructed.
 
     A probe that was fitted in training wins over it. `params.cfg["probe"]` gets the probe divided by
-    `probe_scale * mean(|mask * probe|)`.
-
-    Args:
-        X_train: without effect.
-        probe_guess: (H, W), (H, W, 1) or (modes, H, W) complex, sqrt(photons); None goes back to the scan's own.
+    `probe_scale * mean(|mask * probe|)`. `X_train` has no effect; `probe_guess` is (H, W), (H, W, 1) or (modes, H, W)
+    complex, sqrt(photons), or None for the scan's own.
     """
     session.probe = None if probe_guess is None else as_modes(np.asarray(probe_guess))
     params.cfg["probe"] = None if session.probe is None else _normalised(session.probe)

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ptycho import params
 from ptycho._carried import GroupedData
-from ptycho._groups import group_arrays, whole_scan
+from ptycho._groups import group_arrays, nominal_positions, whole_scan
 from ptychopinn.data import Scan, legacy_groups, read_scan
 from ptychopinn.data.io.entries import geometry_entries
 from ptychopinn.data.io.npz_scan import write_npz
@@ -26,16 +26,14 @@ DomainChoice = Literal["auto", "amplitude", "counts"]
 class RawData:
     """One scan; the attributes have the names of the NPZ file, and are described below.
 
-    Positions mean patch element (N//2, N//2). Patterns stay in their recorded type, (N, H, W).
+    Positions mean patch element (N//2, N//2). Patterns stay in their recorded type, (N, H, W). A `ScanError` where the
+    arrays make no scan.
 
     Args:
         probeGuess: (H, W), (H, W, 1) or (modes, H, W) complex.
         scan_index: all 0 by default; the nominal positions are the positions by default.
         domain: what `diff3d` holds, amplitudes or counts; `auto` decides by the evidence, as for files.
         bad_pixels: (H, W) or (N, H, W) bool, True where nothing was measured.
-
-    Raises:
-        ScanError: arrays that make no scan.
     """
 
     def __init__(
@@ -131,8 +129,8 @@ class RawData:
 
     xcoords = property(lambda self: self.scan.positions_px[:, 1], doc="(N,), columns in the object frame, px.")
     ycoords = property(lambda self: self.scan.positions_px[:, 0], doc="(N,), rows in the object frame, px.")
-    xcoords_start = property(lambda self: self._nominal[:, 1], doc="(N,), nominal columns, px.")
-    ycoords_start = property(lambda self: self._nominal[:, 0], doc="(N,), nominal rows, px.")
+    xcoords_start = property(lambda self: nominal_positions(self.scan)[:, 1], doc="(N,), nominal columns, px.")
+    ycoords_start = property(lambda self: nominal_positions(self.scan)[:, 0], doc="(N,), nominal rows, px.")
     diff3d = property(lambda self: self.scan.patterns, doc="(N, H, W), as recorded: of the domain `scan.domain`.")
     objectGuess = property(lambda self: self.scan.object_guess, doc="(Y, X) complex64, where there is one.")
     Y = property(lambda self: self.scan.truth_patches, doc="(N, H, W) complex64, ground-truth patches, if any.")
@@ -151,11 +149,6 @@ class RawData:
     def scan_index(self) -> NDArray[np.int64]:
         """(N,), which object a pattern belongs to."""
         return np.zeros(len(self.scan), np.int64) if self.scan.scan_index is None else self.scan.scan_index
-
-    @property
-    def _nominal(self) -> NDArray[np.float64]:
-        nominal = self.scan.nominal_positions_px
-        return self.scan.positions_px if nominal is None else nominal
 
     def __len__(self) -> int:
         return len(self.scan)
@@ -184,16 +177,12 @@ class RawData:
 
         Args:
             N: rows (and columns) of the patterns.
-            K: nearest neighbours from which a group is drawn; raised to what a group needs.
-            nsamples: groups for each pattern; 1 is the whole scan.
+            K: nearest neighbours from which a group is drawn, also named `neighbor_count`; raised to what it needs.
             dataset_path: file of the data. Groups of the whole scan are kept beside it for the next time.
             seed: of the draws; with `n_groups`, None goes on with numpy's global stream.
             sequential_sampling: take the first patterns instead of drawing.
             gridsize: a group holds gridsize^2 patterns; `params.cfg["gridsize"]` by default.
-            enable_oversampling: with `n_groups`, allow more groups than patterns.
-            neighbor_pool_size: with oversampling, takes the place of K.
-            n_groups: groups in all.
-            neighbor_count: another name of K.
+            enable_oversampling: with `n_groups`, allow more groups than patterns; `neighbor_pool_size` then replaces K.
 
         Returns:
             `diffraction` (n, N, N, C), integers in their type, else float32; `X_full` float32, amplitudes whose mean

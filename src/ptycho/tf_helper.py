@@ -30,18 +30,16 @@ def translate(imgs: NDArray[Any], offsets: NDArray[Any]) -> NDArray[Any]:
 
 def center_channels(channels: NDArray[Any], offsets_xy: NDArray[Any]) -> NDArray[Any]:
     """Every channel (B, H, W, C) moved by minus its offset, so that what the group shares lies in one place."""
-    return _channels_last(physics.bilinear_shift(_groups_first(channels), -_yx(offsets_xy).float()))
+    return channels_last(physics.bilinear_shift(groups_first(channels), -_yx(offsets_xy).float()))
 
 
 def extract_patches_position(imgs: NDArray[Any], offsets_xy: NDArray[Any], jitter: float = 0.0) -> NDArray[Any]:
     """Windows of `params.cfg["N"]` px of canvases (B, Y, X, 1) at their centre minus the offsets (B, 1, 2, C).
 
-    Returns (B * C, N, N, 1), the channels of one canvas after each other; `jitter` has no effect.
-
-    Raises:
-        ValueError: a window leaves its canvas.
+    Returns (B * C, N, N, 1), the channels of one canvas after each other; `jitter` has no effect. A `ValueError` where
+    a window leaves its canvas.
     """
-    canvas, size = _groups_first(imgs)[:, 0], int(params.get("N"))
+    canvas, size = groups_first(imgs)[:, 0], int(params.get("N"))
     try:
         patches = physics.extract_patches(canvas, canvas.shape[-1] // 2 - _yx(offsets_xy), (size, size))
     except PtychoPINNError as error:
@@ -77,7 +75,7 @@ def pad_and_diffract(input: NDArray[Any], h: int, w: int, pad: bool = True) -> t
     if pad:
         waves = np.pad(waves, ((0, 0), (h // 4, h // 4), (w // 4, w // 4), (0, 0)))
     factor = np.float32(np.sqrt(waves.shape[1] * waves.shape[2] / (h * w)))
-    return waves, _channels_last(physics.DiffractionModel().propagator(_groups_first(waves)).abs()) * factor
+    return waves, channels_last(physics.DiffractionModel().propagator(groups_first(waves)).abs()) * factor
 
 
 def shift_and_sum(obj_tensor: NDArray[Any], global_offsets: NDArray[Any], M: int = 20) -> NDArray[np.complex64]:
@@ -94,12 +92,8 @@ def reassemble_position(obj_tensor: NDArray[Any], global_offsets: NDArray[Any], 
     `ptychopinn.physics.legacy.shift_and_sum`.
 
     Args:
-        obj_tensor: (B, N, N, C) complex.
-        global_offsets: (B, 1, 2, 1) or (B, 1, 1, 2) for one channel, (B, 1, 2, C) for C, (x, y), px.
-        M: side of the window of each patch, px.
-
-    Raises:
-        ValueError: shapes that do not fit.
+        obj_tensor: (B, N, N, C) complex, of which the central M px count.
+        global_offsets: (B, 1, 2, C), or (B, 1, 1, 2) for one channel, (x, y), px; else a `ValueError`.
     """
     table = carried_by(global_offsets, Table)
     if table is not None:
@@ -130,7 +124,7 @@ def _of_the_scan(table: Table) -> Prediction:
 
 
 def _shifted_sums(obj_tensor: NDArray[Any], global_offsets: NDArray[Any], M: int) -> tuple[Tensor, Tensor]:
-    patches = _groups_first(_middle(np.asarray(obj_tensor), M)).to(torch.complex64)
+    patches = groups_first(_middle(np.asarray(obj_tensor), M)).to(torch.complex64)
     offsets = _yx(global_offsets)
     if offsets.shape[:2] != patches.shape[:2]:
         raise ValueError(
@@ -141,19 +135,16 @@ def _shifted_sums(obj_tensor: NDArray[Any], global_offsets: NDArray[Any], M: int
 
 
 def _merged_sums(channels: NDArray[Any], offsets_xy: NDArray[Any]) -> tuple[Tensor, Tensor]:
-    return legacy.merged_sums(_groups_first(channels), _yx(offsets_xy).float(), int(params.get("padded_size")))
+    return legacy.merged_sums(groups_first(channels), _yx(offsets_xy).float(), int(params.get("padded_size")))
 
 
-def _tensor(values: NDArray[Any]) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(values))
-
-
-def _groups_first(images: NDArray[Any]) -> Tensor:
+def groups_first(images: NDArray[Any]) -> Tensor:
     """(B, H, W, C) to (B, C, H, W)."""
-    return _tensor(np.moveaxis(np.asarray(images), -1, 1))
+    return torch.from_numpy(np.ascontiguousarray(np.moveaxis(np.asarray(images), -1, 1)))
 
 
-def _channels_last(images: Tensor) -> NDArray[Any]:
+def channels_last(images: Tensor) -> NDArray[Any]:
+    """(B, C, H, W) to (B, H, W, C)."""
     return np.moveaxis(images.numpy(), 1, -1)
 
 
@@ -163,7 +154,7 @@ def _yx(offsets: NDArray[Any]) -> Tensor:
     if pairs.ndim != 4 or pairs.shape[1] != 1 or 2 not in pairs.shape[2:]:
         raise ValueError(f"offsets must have shape (B, 1, 2, C), or (B, 1, 1, 2), got {pairs.shape}")
     pairs = pairs[:, 0] if pairs.shape[2] == 1 else pairs[:, 0].transpose(0, 2, 1)
-    return _tensor(pairs[..., ::-1])
+    return torch.from_numpy(np.ascontiguousarray(pairs[..., ::-1]))
 
 
 def _middle(images: NDArray[Any], size: int) -> NDArray[Any]:

@@ -11,30 +11,21 @@ from ptycho_torch.config_params import DataConfig, InferenceConfig, ModelConfig,
 
 logger = logging.getLogger("ptychopinn-torch")
 
-_NO_PLACE = {
-    "n_subsample": None,
-    "enable_oversampling": False,
-    "neighbor_pool_size": None,
-    "probe_trainable": False,
-    "sequential_sampling": False,
-    "realspace_mae_weight": 0.0,
-    "realspace_weight": 0.0,
-}
-"""Fields of the older settings for which the four have no field, and the values that lose nothing."""
+_NO_PLACE = (
+    *("n_subsample", "enable_oversampling", "neighbor_pool_size", "probe_trainable", "sequential_sampling"),
+    *("realspace_mae_weight", "realspace_weight"),
+)
+"""Fields of the older settings for which the four have no field; their defaults lose nothing."""
 
 
 def torch_configs(config: LegacyTrainingConfig, execution: PyTorchExecutionConfig | None = None) -> dict[str, Any]:
     """The four configurations `data_config`, `model_config`, `training_config`, `inference_config`.
 
-    Args:
-        config: model and training run.
-        execution: hardware and bookkeeping; their defaults without it.
-
     >>> configs = torch_configs(LegacyTrainingConfig(LegacyModelConfig(gridsize=3), nepochs=2))
     >>> configs["data_config"].C, configs["training_config"].epochs
     (9, 2)
     """
-    lost = [name for name, harmless in _NO_PLACE.items() if getattr(config, name) != harmless]
+    lost = [name for name in _NO_PLACE if getattr(config, name) != getattr(LegacyTrainingConfig, name)]
     if {config.nll_weight, config.mae_weight} != {0.0, 1.0}:
         lost.append("the ratio of nll_weight and mae_weight")
     if lost:

@@ -50,18 +50,13 @@ def reassemble_patches_position_real(
     weighting: Literal["central_mask", "uniform", "probe"] = "central_mask",
     probe: Tensor | None = None,
 ) -> Tensor:
-    """Merge the patches (B, C, H, W) of each group on a canvas (B, Y, Y) about the group's centre.
+    """Merge the complex patches (B, C, H, W) of each group on a canvas (B, Y, Y) about the group's centre.
 
     Args:
-        patches: complex.
         offsets: (B, C, 1, 2), `coords_relative`: group centre minus position.
         padded_size: Y; what lies beyond is lost, unlike in `ptychopinn.physics.merge_group`, which refuses.
         weighting: the central half, divided by its sum + 0.001 (`central_mask`) or by its sum (`uniform`); or the
-            intensity of `probe`.
-        probe: (H, W) or (M, H, W), for the weighting `probe`.
-
-    Raises:
-        ValueError: the weighting `probe` without a probe.
+            intensity of `probe`, (H, W) or (M, H, W), without which there is a `ValueError`.
     """
     epsilon = 1e-3 if weighting == "central_mask" else 1e-20
     merged, total = merge_shifted(patches, _weight(patches, weighting, probe), -_pairs(offsets), padded_size, epsilon)

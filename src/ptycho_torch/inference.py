@@ -17,7 +17,7 @@ def main(
     output_dir: str | Path | None = None,
     device: str | None = None,
 ) -> NDArray[np.complex64]:
-    """Reconstruct a scan by a saved model.
+    """The object (Y, X) of a scan by a saved model.
 
     Args:
         model_path: the checkpoint, or the folder of its run.
@@ -25,14 +25,13 @@ def main(
         output_dir: folder for `reconstruction.npz` and `reconstruction.png`; nothing is written without it.
         device: instead of that of the settings.
 
-    Returns:
-        The object (Y, X).
-
-    Raises:
-        FileNotFoundError: no such model or scan.
-        ValueError: the model does not fit the scan, or one of them cannot be read.
+    A `FileNotFoundError` for no such model or scan; a `ValueError` where they do not fit or cannot be read.
     """
-    model = PtychoModel.load(_checkpoint(Path(model_path)))
+    place = Path(model_path)
+    checkpoint = find_best_checkpoint(place) if place.is_dir() else place
+    if checkpoint is None:
+        raise FileNotFoundError(f"{place}: holds no checkpoint; give a .ckpt file, or the folder of a training run")
+    model = PtychoModel.load(checkpoint)
     manager = ConfigManager.from_loaded_model(model)
     if device is not None:
         manager.update(device=device)
@@ -43,12 +42,3 @@ def main(
         result.save(folder)
         save_figure(figure_reconstruction(result, None), folder / "reconstruction.png")
     return result.object_
-
-
-def _checkpoint(place: Path) -> Path:
-    if not place.is_dir():
-        return place
-    found = find_best_checkpoint(place)
-    if found is None:
-        raise FileNotFoundError(f"{place}: holds no checkpoint; give a .ckpt file, or the folder of a training run")
-    return found

@@ -12,7 +12,6 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from ptycho_torch.api.config_manager import ConfigManager
-from ptycho_torch.api.devices import on_usable_device
 from ptycho_torch.api.model import PtychoModel
 from ptycho_torch.model import loss_names
 from ptycho_torch.to_recipe import as_dicts, warn_ignored
@@ -31,8 +30,7 @@ _ORDER = (MODEL_NAME, "checkpoints/best.ckpt", "checkpoints/last.ckpt")
 def find_best_checkpoint(run_dir: str | Path) -> Path | None:
     """The trained model of a run; of a run that did not end, the epoch with the lowest validation loss; else None.
 
-    Args:
-        run_dir: folder of the run, or one that holds folders `run_<timestamp>`, of which the newest counts.
+    `run_dir` is the folder of the run, or holds folders `run_<timestamp>`, of which the newest counts.
     """
     folder = Path(run_dir)
     for place in (folder, *sorted(folder.glob("run_*"), reverse=True)):
@@ -52,7 +50,7 @@ def fit_client(
     """Train a client's model on scans, and write all that a run leaves into the folder, if there is one."""
     warn_ignored(*manager.four)
     with RunLog() as log:
-        recipe = on_usable_device(manager.recipe(min(map(len, scans))), manager.training_config.device)
+        recipe = manager.on_usable_device(manager.recipe(min(map(len, scans))))
         start, folder = begin(scans, output_dir, recipe, log)
         module = partial(ClientTrainingModule, configs=as_dicts(*manager.four))
         result = fit_prepared(_with_validation(start), folder, callbacks=tuple(callbacks), module_type=module)
@@ -66,12 +64,7 @@ def fit_client(
 
 
 class ClientTrainingModule(TrainingModule):
-    """Logs the loss under the client's name too, and keeps the client's configurations in every checkpoint.
-
-    Args:
-        core: arguments of the core's module: model, optimiser, mean count, recipe.
-        configs: the client's four configurations, plain values.
-    """
+    """The core's module, which also logs the loss under the client's name and keeps the client's four `configs`."""
 
     def __init__(self, *core: Any, configs: Mapping[str, Any]) -> None:
         super().__init__(*core)

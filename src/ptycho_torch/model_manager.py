@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import copy
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +13,11 @@ import numpy as np
 from ptycho import params
 from ptycho.backend import only_pytorch
 from ptycho.config.config import update_legacy_dict
-from ptycho_torch.needs_torch import import_with_torch
+from ptychopinn.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from types import ModuleType
 
     from torch import Tensor
 
@@ -23,12 +25,20 @@ if TYPE_CHECKING:
     from ptycho.model import TrainedModel
 
 
-class TorchModel:
-    """A trained network behind `predict`, with tensors in the layout of the PyTorch workflows.
+PIP_LINE = "pip install torch==2.13.0"
 
-    Args:
-        trained: the same model in the layout of the TensorFlow contract.
-    """
+
+def import_with_torch(name: str) -> ModuleType:
+    """A module that needs PyTorch; a `MissingExtraError`, which is an `ImportError`, where that is not installed."""
+    try:
+        import_module("torch")
+    except ImportError as error:
+        raise MissingExtraError(f"ptycho_torch needs PyTorch, which cannot be imported here; {PIP_LINE}") from error
+    return import_module(name)
+
+
+class TorchModel:
+    """`ptycho.model.TrainedModel` with tensors in the layout of the PyTorch workflows."""
 
     def __init__(self, trained: TrainedModel) -> None:
         self.trained = trained
@@ -44,8 +54,7 @@ class TorchModel:
                 arrays.
             batch_size: patterns predicted at once; the recipe's by default.
 
-        Raises:
-            ValueError: another pattern size than in training, or shapes that do not fit.
+        A `ValueError` for another pattern size than in training, or shapes that do not fit.
         """
         torch = import_with_torch("torch")
         images, offsets = (torch.as_tensor(value).detach().cpu().numpy() for value in inputs)
@@ -58,16 +67,13 @@ class TorchModel:
 
 
 def save_torch_bundle(models: Mapping[str, Any], base_path: str | Path, config: TrainingConfig) -> Path:
-    """Write a trained model as `base_path` + ".zip", and return that path.
+    """Write a trained model by `ptycho.model_manager.ModelManager.save_multiple_models`, and return the path.
 
     Args:
-        models: name -> the model, as the workflows, `load_torch_bundle` or a trained `PtychoPINN_Lightning` give it.
+        models: name -> the model, as the workflows, `load_torch_bundle` or a trained `PtychoPINN_Lightning` give it;
+            a `TypeError` for anything else.
         base_path: such as `outputs/wts.h5`, or a folder, which gets `wts.h5.zip`.
         config: is copied into `ptycho.params.cfg`, which travels with the model.
-
-    Raises:
-        BundleError: no model, or models with different networks.
-        TypeError: something that is no trained model.
     """
     manager = import_with_torch("ptycho.model_manager")
     trained = {name: _trained(model) for name, model in models.items()}
@@ -79,11 +85,8 @@ def save_torch_bundle(models: Mapping[str, Any], base_path: str | Path, config: 
 def load_torch_bundle(base_path: str | Path) -> tuple[dict[str, TorchModel], dict[str, Any]]:
     """The model of `base_path` + ".zip" under each of its names, and a copy of `ptycho.params.cfg`.
 
-    What was saved with the model replaces the same entries there.
-
-    Raises:
-        FileNotFoundError: no such file.
-        BundleError: it is no bundle of this system.
+    What was saved with the model replaces the same entries there. A `FileNotFoundError` for no such file, a
+    `BundleError` for one that is no bundle of this system.
     """
     manager = import_with_torch("ptycho.model_manager")
     with only_pytorch():

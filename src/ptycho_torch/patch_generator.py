@@ -14,13 +14,9 @@ from ptychopinn.data.neighbors import find_candidates
 def get_neighbor_indices(
     xcoords: NDArray[Any], ycoords: NDArray[Any], data_config: Any, K: int | None = None
 ) -> NDArray[np.int64]:
-    """(N, K): neighbours of every scan point (x, y), best first, by the rule of the settings; short rows end in -1.
+    """(N, K): neighbours of every scan point (x, y), px, best first, by the rule of the settings; short rows end in -1.
 
-    Args:
-        xcoords: (N,) px.
-        ycoords: (N,) px.
-        data_config: a `DataConfig`, or a mapping of its fields.
-        K: neighbours wanted; that of the settings without it.
+    `data_config` is a `DataConfig`, or a mapping of its fields; its K holds where none is given.
     """
     config, positions = _core(data_config, xcoords, ycoords)
     return find_candidates(positions, config, K or config.neighbors or config.group_size - 1).index
@@ -31,8 +27,7 @@ def group_coords(
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Indices (n, C) and coordinates (n, C, 1, 2) of groups of C scan points, a seed point first in each.
 
-    Raises:
-        ValueError: too few points, or too few neighbours within reach.
+    A `ValueError` for too few points, or too few neighbours within reach.
     """
     config, positions = _core(data_config, xcoords, ycoords, len(xcoords))
     seed = recipe_of(data_config, {}, {}, {}).training.seed

@@ -17,7 +17,7 @@ def main(
     existing_config: Sequence[Any] | None = None,
     output_dir: str | Path | None = None,
 ) -> Path:
-    """Train on the scans of a folder.
+    """Train on the scans of a folder; returns the checkpoint of the trained model.
 
     Args:
         ptycho_dir: folder with `*.npz`, or one such file; by default `train_data_file` or the first of
@@ -27,12 +27,8 @@ def main(
         existing_config: the configurations (data, model, training, inference, datagen), of which later ones may lack.
         output_dir: the run makes its folder in it; `output_dir` of the settings, where that was changed, without it.
 
-    Returns:
-        The checkpoint of the trained model.
-
-    Raises:
-        ValueError: settings or scans that cannot be used, or one of the folders was not named.
-        FileNotFoundError: there are no scans, or no such file of settings.
+    A `ValueError` for settings or scans that cannot be used, or where one of the folders was not named; a
+    `FileNotFoundError` where there are no scans, or no such file of settings.
     """
     manager = ConfigManager(*(existing_config or ()))
     if config_path is not None:

@@ -8,8 +8,8 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import pytest
 
 from ptycho.commands import inference, train
+from ptycho.commands.flags import members, read_value
 from ptycho.commands.settings import given_values, training_settings
-from ptycho.commands.values import members, read_value
 from ptycho.config.config import InferenceConfig, ModelConfig, PyTorchExecutionConfig, TrainingConfig
 from ptychopinn.errors import ConfigError
 

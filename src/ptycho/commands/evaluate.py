@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ptycho.commands.flags import Flag, Options
-from ptycho.commands.session import finish
+from ptycho.commands.session import command
 from ptycho.commands.settings import QUIET, given_values, needed
 
 _TRUTH = "A scan with objectGuess, or another reconstruction.npz."
@@ -24,12 +24,9 @@ OPTIONS = Options(
 )
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Entry point of the command; returns its exit code."""
-    return finish(_work, argv)
-
-
-def _work(argv: Sequence[str]) -> None:
+@command
+def main(argv: Sequence[str]) -> None:
+    """Do what the words say; as an entry point it returns the exit code."""
     from ptychopinn.api.evaluate import evaluate
     from ptychopinn.cli.evaluate import parse_region
     from ptychopinn.cli.summary import show_metrics, show_path

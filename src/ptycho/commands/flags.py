@@ -1,14 +1,14 @@
-"""Flags of a command: made from the fields of dataclasses, spelled with dashes or underscores."""
+"""Flags of a command: made from the fields of dataclasses, spelled with dashes or underscores, and their values."""
 
 import argparse
 import logging
+import types
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, fields
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal, NoReturn, get_args, get_origin, get_type_hints
+from typing import Any, Literal, NoReturn, Union, get_args, get_origin, get_type_hints
 
-from ptycho.commands.values import members, read_value
 from ptycho.config.arrival import Arrival, marks
 from ptychopinn.errors import ConfigError
 
@@ -17,23 +17,20 @@ logger = logging.getLogger("ptychopinn")
 
 @dataclass(frozen=True)
 class Flag:
-    """One option of a command.
-
-    Args:
-        name: as shown, without the leading dashes.
-        dest: what it sets: a field, or one of the model or of the execution settings as `model.` or `torch.` and field.
-        kind: type of the value; one that may be true or false needs no value.
-        note: its line in `--help`.
-        others: further spellings.
-        replaced_by: for an old spelling, what to write instead.
-    """
+    """One option of a command."""
 
     name: str
+    """As shown, without the leading dashes."""
     dest: str
+    """What it sets: a field, or one of the model or of the execution settings as `model.` or `torch.` and field."""
     kind: Any = str
+    """Type of the value; one that may be true or false needs no value."""
     note: str = ""
+    """Its line in `--help`."""
     others: tuple[str, ...] = ()
+    """Further spellings."""
     replaced_by: str = ""
+    """For an old spelling, what to write instead."""
 
 
 def field_flags(
@@ -62,14 +59,7 @@ def field_flags(
 
 
 class Options:
-    """The options of one command.
-
-    Args:
-        prog: name of the command.
-        description: what it does.
-        example: a line that works.
-        groups: title -> flags.
-    """
+    """The options of one command; `groups` is title -> flags, `example` a line that works."""
 
     def __init__(self, prog: str, description: str, example: str, groups: Mapping[str, Sequence[Flag]]) -> None:
         self._parser = _Parser(
@@ -91,8 +81,7 @@ class Options:
     def parse(self, argv: Sequence[str]) -> dict[str, Any]:
         """Destination -> value of every option that was given; `--help` ends the process.
 
-        Raises:
-            ConfigError: an unknown option, a bad value or a missing value, with the way out.
+        A `ConfigError` for an unknown option, a bad value or a missing value has the way out.
         """
         found, extra = self._parser.parse_known_args([self._spelled(word) for word in argv])
         if extra:
@@ -140,7 +129,6 @@ class Options:
             group.add_argument(f"--no_{dest}", dest=dest, action="store_const", const="false", help=argparse.SUPPRESS)
 
     def _spelled(self, word: str) -> str:
-        """An option as it was registered, whatever its dashes and underscores."""
         if not word.startswith("--"):
             return word
         name, equals, value = word[2:].partition("=")
@@ -175,12 +163,77 @@ def _default_of(field: "Field[Any]") -> str:
     return f" (default {str(field.default).lower() if isinstance(field.default, bool) else field.default})"
 
 
+_TRUE_OR_FALSE = dict.fromkeys(("true", "yes", "on", "1"), True) | dict.fromkeys(("false", "no", "off", "0"), False)
+_KINDS: dict[Any, tuple[str, str]] = {
+    bool: ("true or false", "true|false"),
+    int: ("a whole number", "N"),
+    float: ("a number", "X"),
+    str: ("text", "TEXT"),
+    Path: ("a path", "PATH"),
+    types.NoneType: ("none", ""),
+}
+"""Type -> its name in messages, and what stands for its value in the help."""
+
+
+def read_value(kind: Any, text: str) -> Any:
+    """The value that a text stands for; a `ConfigError` with the type in words where it is no such value.
+
+    Args:
+        kind: `bool`, `int`, `float`, `str`, `Path`, a `Literal`, a list of one of them, or a union of these.
+        text: as typed; lists are separated by commas, and `none` is None where that is allowed.
+
+    >>> read_value(int | None, "none"), read_value(float, "1e9"), read_value(list[int] | None, "3,5")
+    (None, 1000000000.0, [3, 5])
+    """
+    for one in members(kind):
+        try:
+            return _parsed(one, text.strip())
+        except (ValueError, KeyError):
+            continue
+    raise ConfigError(f"{text!r} is not {describe(kind)}")
+
+
+def describe(kind: Any) -> str:
+    """A type in words.
+
+    >>> describe(int | None), describe(bool | Literal["warn"])
+    ('a whole number or none', 'true or false, or warn')
+    """
+    words = [_KINDS[one][0] if one in _KINDS else _in_words(one) for one in members(kind)]
+    return (", or " if any(" or " in word for word in words) else " or ").join(words)
+
+
+def members(kind: Any) -> tuple[Any, ...]:
+    """The members of a union, with text last because it takes anything; another type alone."""
+    parts = get_args(kind) if get_origin(kind) in (Union, types.UnionType) else (kind,)
+    return tuple(sorted(parts, key=lambda part: part is str))
+
+
+def _parsed(kind: Any, text: str) -> Any:
+    if kind is types.NoneType:
+        return {"none": None, "null": None}[text.lower()]
+    if get_origin(kind) is Literal:
+        return {str(choice).lower(): choice for choice in get_args(kind)}[text.lower()]
+    if get_origin(kind) is list:
+        return [_parsed(get_args(kind)[0], part.strip()) for part in text.strip("[]").split(",") if part.strip()]
+    if kind is bool:
+        return _TRUE_OR_FALSE[text.lower()]
+    if kind is int and not float(text).is_integer():
+        raise ValueError(text)
+    return int(float(text) if "e" in text.lower() else text) if kind is int else kind(text)
+
+
+def _in_words(kind: Any) -> str:
+    if get_origin(kind) is Literal:
+        choices = [str(choice) for choice in get_args(kind)]
+        return choices[0] if len(choices) == 1 else f"one of {', '.join(choices)}"
+    return f"{_KINDS[get_args(kind)[0]][0]}s, separated by commas".removeprefix("a ")
+
+
 def _metavar(kind: Any) -> str:
-    return "|".join(_METAVARS.get(part) or _choices(part) for part in members(kind) if part is not type(None))
+    parts = (part for part in members(kind) if part is not types.NoneType)
+    return "|".join(_KINDS[part][1] if part in _KINDS else _choices(part) for part in parts)
 
 
 def _choices(kind: Any) -> str:
     return "|".join(map(str, get_args(kind))) if get_origin(kind) is Literal else "A,B,..."
-
-
-_METAVARS: dict[Any, str] = {bool: "true|false", int: "N", float: "X", str: "TEXT", Path: "PATH"}

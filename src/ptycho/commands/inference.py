@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ptycho.backend import loading_backend
 from ptycho.commands import settings
 from ptycho.commands.flags import Options, field_flags
-from ptycho.commands.session import finish, progress, save_amplitude_and_phase
+from ptycho.commands.session import command, progress, save_amplitude_and_phase
 from ptycho.config.config import InferenceConfig
 from ptychopinn.cli.console import set_verbosity
 
@@ -36,12 +36,9 @@ OPTIONS = Options(
 )
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Entry point of the command; returns its exit code."""
-    return finish(_work, argv)
-
-
-def _work(argv: Sequence[str]) -> None:
+@command
+def main(argv: Sequence[str]) -> None:
+    """Do what the words say; as an entry point it returns the exit code."""
     values = settings.given_values(OPTIONS, argv)
     settings.needed(values, "model_path", "--model_path", "the folder of a trained model")
     settings.needed(values, "test_data_file", "--test_data", "the scan to reconstruct")

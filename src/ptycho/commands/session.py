@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Sequence
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,10 +16,15 @@ if TYPE_CHECKING:
     from ptychopinn.data.reconstruction import Reconstruction
 
 
-def finish(work: Callable[[Sequence[str]], None], argv: Sequence[str] | None) -> int:
-    """Run a command on words, by default those of the process; returns its exit code."""
-    set_verbosity(False)
-    return exit_code(lambda: work(sys.argv[1:] if argv is None else argv))
+def command(work: Callable[[Sequence[str]], None]) -> Callable[..., int]:
+    """An entry point of what a command does with words, by default those of the process; it returns the exit code."""
+
+    @wraps(work)
+    def main(argv: Sequence[str] | None = None) -> int:
+        set_verbosity(False)
+        return exit_code(lambda: work(sys.argv[1:] if argv is None else argv))
+
+    return main
 
 
 def progress(quiet: bool) -> "ProgressDisplay":

@@ -55,13 +55,14 @@ def given_values(options: Options, argv: Sequence[str]) -> Values:
 
 def training_settings(values: Values) -> tuple[TrainingConfig, PyTorchExecutionConfig]:
     """The configs of a training run."""
-    model = ModelConfig(**_section(values, "model"))
-    return TrainingConfig(model=model, **_own(values, TrainingConfig)), _execution(values)
+    model, own = ModelConfig(**_section(values, "model")), _own(values, TrainingConfig)
+    return TrainingConfig(model=model, **own), PyTorchExecutionConfig(**_section(values, "torch"))
 
 
 def inference_settings(values: Values) -> tuple[InferenceConfig, PyTorchExecutionConfig]:
     """The configs of a reconstruction; the model's own settings are those of the archive."""
-    return InferenceConfig(model=ModelConfig(), **_own(values, InferenceConfig)), _execution(values)
+    config = InferenceConfig(model=ModelConfig(), **_own(values, InferenceConfig))
+    return config, PyTorchExecutionConfig(**_section(values, "torch"))
 
 
 def stitching(execution: PyTorchExecutionConfig) -> list[str]:
@@ -80,10 +81,6 @@ def needed(values: Values, dest: str, flag: str, what: str) -> Any:
     if values.get(dest) is None:
         raise ConfigError(f"{flag} is missing; it names {what}")
     return values[dest]
-
-
-def _execution(values: Values) -> PyTorchExecutionConfig:
-    return PyTorchExecutionConfig(**_section(values, "torch"))
 
 
 def _own(values: Values, kind: type[TrainingConfig | InferenceConfig]) -> Values:

@@ -8,7 +8,7 @@ from ptycho import params
 from ptycho.backend import training_backend
 from ptycho.commands import settings
 from ptycho.commands.flags import Flag, Options, field_flags
-from ptycho.commands.session import finish, progress, save_amplitude_and_phase
+from ptycho.commands.session import command, progress, save_amplitude_and_phase
 from ptycho.config.config import ModelConfig, PyTorchExecutionConfig, TrainingConfig, update_legacy_dict
 from ptychopinn.errors import ConfigError, ScanError
 
@@ -34,12 +34,9 @@ OPTIONS = Options(
 )
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Entry point of the command; returns its exit code."""
-    return finish(_work, argv)
-
-
-def _work(argv: Sequence[str]) -> None:
+@command
+def main(argv: Sequence[str]) -> None:
+    """Do what the words say; as an entry point it returns the exit code."""
     values = settings.given_values(OPTIONS, argv)
     settings.needed(values, "train_data_file", "--train_data_file", "the scan to train on")
     training_backend(values.get("backend"))
@@ -70,9 +67,6 @@ def _train(
     """Train into the output folder, and read the scan that will be reconstructed; `config.model.N` is filled in.
 
     The bundle is written again with what clients find in `ptycho.params.cfg`.
-
-    Raises:
-        PtychoPINNError: a file, a setting or the folder cannot be used; nothing has been written then.
     """
     from ptycho.config.to_recipe import recipe_of, warn_ignored
     from ptycho.model import TrainedModel

@@ -46,16 +46,12 @@ def check(config: Any) -> None:
 
 
 def one_of(name: str, value: object, allowed: tuple[str, ...]) -> str:
-    """The allowed spelling of a text, whatever its case.
+    """The allowed spelling of a text, whatever its case; a `ConfigError` where it is not one of them.
 
     >>> one_of("scheduler", "exponential", ("Default", "Exponential"))
     'Exponential'
-
-    Raises:
-        ConfigError: not one of them.
     """
-    spelling = {item.casefold(): item for item in allowed}
-    found = spelling.get(str(value).casefold())
+    found = {item.casefold(): item for item in allowed}.get(str(value).casefold())
     if found is None:
         raise ConfigError(f"Invalid {name} {value!r}. Expected one of {list(allowed)}.")
     return found

@@ -31,8 +31,6 @@ _PATIENCE = sets(
 _RATE = sets("training.learning_rate", "without execution settings the default of 0.002 holds")
 _CLIP = sets("training.gradient_clip", "where given, instead of the training setting", leaves=(None,))
 _SCHEDULE = jointly("training.scheduler", how="instead of the training setting, unless it is `Default`")
-_BATCH = sets("reconstruction.batch_size", leaves=(None,))
-_WINDOW = sets("reconstruction.window_px", "0 leaves the central 20 px", leaves=(0,))
 _DETERMINISTIC = sets("training.deterministic", "`warn` is true: it never ends a run", bool)
 _CHECKPOINTS = nowhere("the best epoch and the last one are kept, by the validation loss, in the output folder")
 _NO_FIGURES = nowhere("figures are drawn after training, by `reconstruct`")
@@ -42,11 +40,7 @@ _COUNT = Check("a positive integer or 'auto'", lambda count: count == "auto" or 
 
 @dataclass
 class PyTorchExecutionConfig:
-    """Hardware, arithmetic, optimiser and bookkeeping of a PyTorch run.
-
-    Raises:
-        ConfigError: at construction; names the field, what it must be, and its value.
-    """
+    """Hardware, arithmetic, optimiser and bookkeeping of a PyTorch run; values are checked at construction."""
 
     accelerator: Annotated[str, shared.DEVICE, _ACCELERATOR] = "auto"
     devices: Annotated[int | Literal["auto"], shared.DEVICES, _COUNT] = 1
@@ -87,8 +81,8 @@ class PyTorchExecutionConfig:
     spectral_bottleneck_share_weights: Annotated[bool, OTHER_NETWORK] = True
     spectral_bottleneck_gate_init: Annotated[float, OTHER_NETWORK] = 0.1
     spectral_bottleneck_gate_mode: Annotated[Literal["shared", "per_block"], OTHER_NETWORK] = "shared"
-    inference_batch_size: Annotated[int | None, _BATCH, POSITIVE] = None
-    middle_trim: Annotated[int, _WINDOW] = 0
+    inference_batch_size: Annotated[int | None, sets("reconstruction.batch_size", leaves=(None,)), POSITIVE] = None
+    middle_trim: Annotated[int, sets("reconstruction.window_px", "0 leaves the central 20 px", leaves=(0,))] = 0
     pad_eval: Annotated[bool, shared.WHOLE_CANVAS] = False
 
     def __post_init__(self) -> None:

@@ -160,10 +160,8 @@ def merged_together(patterns: int, available: int | None) -> int:
 def group_count(n_groups: int | None, n_patterns: int | None, group_size: int, oversampling: bool) -> int | None:
     """Groups that a scan of `n_patterns` patterns can give, as legacy PtychoPINN counts them.
 
-    Single patterns are never repeated. Larger groups may be more than the patterns only with oversampling.
-
-    Raises:
-        ConfigError: more groups than patterns without oversampling.
+    Single patterns are never repeated. Larger groups may be more than the patterns only with oversampling, else there
+    is a `ConfigError`.
     """
     if n_groups is None or n_patterns is None or n_groups <= n_patterns:
         return n_groups

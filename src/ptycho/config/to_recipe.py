@@ -24,15 +24,12 @@ def recipe_of(
     *,
     n_patterns: int | None = None,
 ) -> Recipe:
-    """The recipe that a configuration means.
+    """The recipe that a configuration means; `ConfigError` where a value breaks a rule or cannot be followed.
 
     Args:
         config: of a training run, or of a reconstruction (whose training section is the default).
         execution: hardware, arithmetic and bookkeeping; the defaults of the recipe without it.
         n_patterns: patterns in the scan, where known; then no more of them, or groups, are asked for than it has.
-
-    Raises:
-        ConfigError: a value breaks a rule, or asks for what is not there.
 
     >>> recipe = recipe_of(TrainingConfig(ModelConfig(gridsize=2), batch_size=8, nepochs=3))
     >>> recipe.data.group_size, recipe.training.patterns_per_step, recipe.training.epochs
@@ -48,7 +45,10 @@ def recipe_of(
         **mask_radius(model.probe_mask, model.probe_mask_diameter, model.N),
     }
     if isinstance(known, TrainingConfig):
-        values |= _losses(known) | known.betas()
+        only_mae = known.torch_loss_mode == "mae"
+        values |= known.betas()
+        values["model.loss.poisson_weight"] = 0.0 if only_mae else known.nll_weight
+        values["model.loss.amplitude_mae_weight"] = (known.mae_weight or 1.0) if only_mae else known.mae_weight
         values["training.patterns_per_step"] = known.batch_size * model.gridsize**2
     return Recipe.from_dotted(values, "ptycho.config")
 
@@ -91,12 +91,4 @@ def _grouping(config: TrainingConfig | InferenceConfig, model: ModelConfig, n_pa
         "data.neighbors": max(pool, group_size - 1),
         "data.n_patterns": used,
         "data.n_groups": group_count(config.n_groups, available, model.gridsize**2, config.enable_oversampling),
-    }
-
-
-def _losses(config: TrainingConfig) -> dict[str, float]:
-    only_mae = config.torch_loss_mode == "mae"
-    return {
-        "model.loss.poisson_weight": 0.0 if only_mae else config.nll_weight,
-        "model.loss.amplitude_mae_weight": (config.mae_weight or 1.0) if only_mae else config.mae_weight,
     }

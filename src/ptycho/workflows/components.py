@@ -28,7 +28,7 @@ WINDOW_PX = 20
 """`M`: side of the central window that clients stitch, px."""
 
 Results = dict[str, Any]
-"""`history` (column -> one number per epoch), `train_container`, `test_container`, `backend`."""
+"""`history` (column -> one number per epoch), `train_container`, `test_container`, `backend`; or `reconstruction`."""
 Image = NDArray[np.float32]
 
 
@@ -44,23 +44,12 @@ def run_cdi_example(
     *,
     torch_execution_config: PyTorchExecutionConfig | None = None,
 ) -> tuple[Image | None, Image | None, Results]:
-    """Train on one scan, then, if asked for, reconstruct another one; for the axes and M see `reassemble_cdi_image`.
+    """Train on one scan and, with `do_stitching`, reconstruct another one as `reassemble_cdi_image` does.
 
     The model stays with the process: `ptycho.model_manager.save` writes it, `reassemble_cdi_image` uses it. No file is
-    written.
-
-    Args:
-        train_data: `RawData`, a container, or anything with a `scan`.
-        test_data: the same, or None; it takes no part in the training.
-        config: settings; the pattern size is that of the data.
-        do_stitching: reconstruct `test_data`.
-        torch_execution_config: how PyTorch runs.
-
-    Returns:
-        Amplitude and phase, each (Y, X) or None, and `Results`; with stitching also `reconstruction`.
-
-    Raises:
-        PtychoPINNError: data, settings or backend cannot be used.
+    written. The data are `RawData`, containers, or anything with a `scan`; their pattern size counts, not that of
+    `config`. Returns amplitude and phase, each (Y, X) or None, and `Results`; a `PtychoPINNError` where data, settings
+    or backend cannot be used.
     """
     results = train_cdi_model(train_data, test_data, config, M=M, torch_execution_config=torch_execution_config)
     if not do_stitching or test_data is None:
@@ -81,7 +70,11 @@ def train_cdi_model(
     update_legacy_dict(params.cfg, config)
     backend = training_backend(None, config.backend)
     scan = scan_of(train_data)
-    config = _with_pattern_size(config, scan.pattern_size)
+    if config.model.N not in (0, scan.pattern_size):
+        logger.warning("model.N is %d, but the patterns are %d px, which counts", config.model.N, scan.pattern_size)
+    config = copy(config)
+    config.model = copy(config.model)
+    config.model.N = params.cfg["N"] = scan.pattern_size
     warn_ignored(config, torch_execution_config)
     recipe = recipe_of(config, torch_execution_config, n_patterns=len(scan))
     recipe = recipe.changed(reconstruction=central_stitch(recipe.reconstruction, M))
@@ -105,25 +98,14 @@ def reassemble_cdi_image(
     M: int = WINDOW_PX,
     coord_scale: float = 1,
 ) -> tuple[Image, Image, Results]:
-    """Reconstruct a scan with the model of this process.
+    """Reconstruct a scan, given as to `run_cdi_example`, with the model of this process.
 
-    The switches correct positions that were recorded in other axes than the patterns; with any of them the image has
-    a frame of its own instead of the frame of `objectGuess`.
+    The switches of `ptychopinn.reconstruction.orientation.Orientation` correct positions that were recorded in other
+    axes than the patterns; with any of them the image has a frame of its own instead of the frame of `objectGuess`.
+    The central M px of each patch are stitched.
 
-    Args:
-        test_data: `RawData`, a container, or anything with a `scan`.
-        config: settings.
-        flip_x: the columns of the positions count the other way.
-        flip_y: so do the rows.
-        transpose: rows and columns of the patterns are interchanged; the image is in the axes of the positions.
-        M: side of the central window of each patch that is stitched, px.
-        coord_scale: factor on the positions.
-
-    Returns:
-        Amplitude and phase (Y, X), phase in rad, and the results `reconstruction`, `test_container`, `backend`.
-
-    Raises:
-        PtychoPINNError: there is no model, or data that it cannot reconstruct.
+    Returns amplitude and phase (Y, X), phase in rad, and the results `reconstruction`, `test_container`, `backend`. A
+    `PtychoPINNError` where there is no model, or data that it cannot reconstruct.
     """
     update_legacy_dict(params.cfg, config)
     model, axes = session.held(), Orientation(flip_y, flip_x, transpose, coord_scale)
@@ -136,16 +118,16 @@ def reassemble_cdi_image(
 def save_outputs(amplitude: Image | None, phase: Image | None, results: Results, output_prefix: str | Path) -> None:
     """Write `reconstruction.npz`, `reconstruction.png` and `history.png`, as far as there is something to write.
 
-    Amplitude and phase, (Y, X) or None, count where `results` hold no reconstruction. The folder is made if need be.
-
-    Raises:
-        OutputError: the folder cannot be written.
+    Amplitude and phase, (Y, X) or None, count where `results` hold no reconstruction. The folder is made if need be; an
+    `OutputError` where it cannot be written.
     """
     folder = check_output_folder(output_prefix)
-    history = results.get("history")
-    image = results.get("reconstruction")
+    history, image = results.get("history"), results.get("reconstruction")
     if image is None and amplitude is not None and phase is not None:
-        image = _bare_reconstruction(amplitude, phase)
+        object_, probe = np.asarray(amplitude) * np.exp(1j * np.asarray(phase)), np.ones((1, 1, 1), np.complex64)
+        image = Reconstruction(
+            object_, np.ones(object_.shape, np.float32), np.zeros(2, np.int64), np.empty((0, 2)), probe
+        )
     if image is not None:
         image.save(folder / "reconstruction.npz")
         save_figure(figure_reconstruction(image, history), folder / "reconstruction.png")
@@ -161,14 +143,9 @@ def load_inference_bundle(model_dir: str | Path) -> tuple[TrainedModel, dict[str
 def load_inference_bundle_with_backend(
     model_dir: str | Path, backend: str | None = None
 ) -> tuple[TrainedModel, dict[str, Any]]:
-    """Load a model; what was saved with it replaces the same entries of `params.cfg`.
+    """Load a model and the settings saved with it, which replace the same entries of `params.cfg`; both are returned.
 
-    Args:
-        model_dir: folder with `wts.h5.zip`, or with its unpacked members.
-        backend: asked for; that of the archive by default.
-
-    Returns:
-        The model, with `predict`, and the restored dictionary.
+    `model_dir` holds `wts.h5.zip`, or its unpacked members.
 
     Raises:
         FileNotFoundError: neither is there.
@@ -186,16 +163,6 @@ def scan_of(data: Any) -> Scan:
     return scan
 
 
-def _with_pattern_size(config: TrainingConfig, size: int) -> TrainingConfig:
-    """A copy of the settings for patterns of that size."""
-    if config.model.N not in (0, size):
-        logger.warning("model.N is %d, but the patterns are %d px, which counts", config.model.N, size)
-    own = copy(config)
-    own.model = copy(config.model)
-    own.model.N = params.cfg["N"] = size
-    return own
-
-
 def _container(data: Any, config: TrainingConfig | InferenceConfig) -> Any:
     """The data as a container with the groups of the settings; containers stay what they are."""
     if not isinstance(data, RawData | Scan):
@@ -211,10 +178,3 @@ def _container(data: Any, config: TrainingConfig | InferenceConfig) -> Any:
         neighbor_pool_size=config.neighbor_pool_size,
     )
     return load(lambda: groups, raw.probeGuess)
-
-
-def _bare_reconstruction(amplitude: Image, phase: Image) -> Reconstruction:
-    """An image of which nothing else is known."""
-    object_ = np.asarray(amplitude) * np.exp(1j * np.asarray(phase))
-    probe = np.ones((1, 1, 1), np.complex64)
-    return Reconstruction(object_, np.ones(object_.shape, np.float32), np.zeros(2, np.int64), np.empty((0, 2)), probe)

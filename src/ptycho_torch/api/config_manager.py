@@ -1,14 +1,17 @@
 """The five configurations of a run, held together."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, Protocol
 
+from ptycho_torch.api.task_log import CLIENT
 from ptycho_torch.config_params import DataConfig, DatagenConfig, InferenceConfig, ModelConfig, TrainingConfig
 from ptycho_torch.plain_configs import KINDS, Four
 from ptycho_torch.to_recipe import recipe_of
 from ptychopinn.config import Recipe
 
+logger = logging.getLogger(CLIENT)
 SECTIONS = (*KINDS, "datagen_config")
 """Attributes of a manager."""
 ARCHITECTURE = {
@@ -53,6 +56,16 @@ class ConfigManager:
         """What the configurations mean, see `ptycho_torch.to_recipe`."""
         return recipe_of(*self.four, n_patterns=n_patterns)
 
+    def on_usable_device(self, recipe: Recipe) -> Recipe:
+        """A recipe on the CPU, with a warning, where the settings want CUDA and it is not there."""
+        import torch
+
+        wanted = self.training_config.device
+        if not wanted.casefold().startswith(("cuda", "gpu")) or torch.cuda.is_available():
+            return recipe
+        logger.warning("device %s is not available here: the CPU is used; set the device to cpu to say so", wanted)
+        return recipe.changed(training=recipe.training.changed(device="cpu", devices=1))
+
     @property
     def four(self) -> Four:
         """All but the simulation's, in the order in which they are always given."""
@@ -62,11 +75,8 @@ class ConfigManager:
         """Change fields by name, or those of one configuration by a mapping.
 
         `update(N=64)` finds the configuration that has the field; `update(training_config={"batch_size": 8})` names it,
-        which is needed where two have it; a configuration object takes the place of the old one.
-
-        Raises:
-            TypeError: no configuration has such a field.
-            ValueError: several have it.
+        which is needed where two have it (`ValueError`); a configuration object takes the place of the old one. A
+        `TypeError` where no configuration has such a field.
         """
         for name, value in changes.items():
             if name not in SECTIONS:
@@ -86,11 +96,7 @@ class ConfigManager:
         }
 
     def validate_arch_compatibility(self, ptycho_model: Configured) -> None:
-        """Check that these configurations describe the network of a model.
-
-        Raises:
-            ValueError: which fields differ, with both values.
-        """
+        """A `ValueError` lists the fields by which these configurations describe another network than the model's."""
         differing = [
             f"{section}.{name} (here {ours!r}, model {theirs!r})"
             for section, names in ARCHITECTURE.items()

@@ -30,13 +30,10 @@ class DataloaderFormats(Enum):
 
 
 class PtychoDataLoader:
-    """The scans of a folder, in the order of their names; they may have different probes and objects.
+    """The scans of a folder, in the order of their names, or of one file; they may have different probes and objects.
 
-    Args:
-        data_dir: a folder with one or more scans as `*.npz`, or one such file.
-        config_manager: settings of the run; `data_config.N` takes the size of the patterns.
-        data_format: without effect.
-        output_dir: each training makes a folder `run_<timestamp>` in it; nothing is written without it.
+    `config_manager.data_config.N` takes the size of the patterns; `data_format` has no effect. Each training makes a
+    folder `run_<timestamp>` in `output_dir`; nothing is written without it.
 
     Raises:
         FileNotFoundError: no `*.npz` there.
@@ -55,7 +52,14 @@ class PtychoDataLoader:
         self.output_dir = None if output_dir is None else Path(output_dir) / f"run_{datetime.now():%Y%m%d_%H%M%S_%f}"
         with client_log():
             self.scans = [read_scan(path, config_manager.recipe().data) for path in scan_files(Path(data_dir))]
-        self._take_size(config_manager)
+        sizes = {scan.pattern_size: scan.source for scan in self.scans}
+        if len(sizes) > 1:
+            named = ", ".join(f"{source} has {size} px" for size, source in sizes.items())
+            raise ScanError(f"the files hold patterns of different sizes ({named}); put one size in a folder")
+        size, given = self.pattern_size, config_manager.data_config.N
+        if given != size:
+            logger.warning("N is %d, but the patterns have %d px: N is taken from them", given, size)
+            config_manager.data_config.N = size
 
     @classmethod
     def from_np(
@@ -75,13 +79,11 @@ class PtychoDataLoader:
             diff_patterns: (N, H, W) counts, in any real type.
             probe: (H, W) or (M, H, W) complex.
             positions: (N, 2), (y, x), object pixels, of the geometric centre of each patch.
-            config_manager: settings of the run.
             bad_pixels: (H, W) or (N, H, W), True where nothing was measured.
         """
         loader = cls.__new__(cls)
-        loader.config_manager = config_manager
+        loader.config_manager, loader.output_dir = config_manager, None
         loader.data_format = DataloaderFormats.LIGHTNING_ONLY_MODULE
-        loader.output_dir = None
         with client_log():
             loader.scans = [_scan_of(diff_patterns, probe, positions, bad_pixels)]
         return loader
@@ -100,17 +102,6 @@ class PtychoDataLoader:
 
         manager = self.config_manager
         return batches_of(self.scans, manager.data_config, manager.training_config.batch_size)
-
-    def _take_size(self, config_manager: ConfigManager) -> None:
-        """Take the size from the patterns, whatever the setting is."""
-        sizes = {scan.pattern_size: scan.source for scan in self.scans}
-        if len(sizes) > 1:
-            named = ", ".join(f"{source} has {size} px" for size, source in sizes.items())
-            raise ScanError(f"the files hold patterns of different sizes ({named}); put one size in a folder")
-        size, given = self.pattern_size, config_manager.data_config.N
-        if given != size:
-            logger.warning("N is %d, but the patterns have %d px: N is taken from them", given, size)
-            config_manager.data_config.N = size
 
 
 def scan_files(place: Path) -> list[Path]:

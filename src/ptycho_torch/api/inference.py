@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from ptycho_torch.api.config_manager import ConfigManager
 from ptycho_torch.api.data_loader import PtychoDataLoader
-from ptycho_torch.api.devices import on_usable_device
 from ptycho_torch.api.model import PtychoModel, trained_model
 from ptycho_torch.api.task_log import CLIENT, client_log
 from ptychopinn.config import Recipe
@@ -23,12 +22,7 @@ logger = logging.getLogger(f"{CLIENT}.inference")
 
 
 class InferenceEngine:
-    """Turns patterns into an image by a trained model.
-
-    Args:
-        config_manager: its `inference_config` and the device of its `training_config` are used.
-        ptycho_model: trained or loaded.
-    """
+    """Turns patterns into an image by a model, with the `inference_config` and the device of the `config_manager`."""
 
     def __init__(self, config_manager: ConfigManager, ptycho_model: PtychoModel) -> None:
         self.config_manager = config_manager
@@ -66,7 +60,7 @@ class InferenceEngine:
         trained = self.ptycho_model.module().recipe
         training = trained.training.changed(device=wanted.training.device)
         recipe = trained.changed(reconstruction=wanted.reconstruction, training=training)
-        return on_usable_device(recipe, self.config_manager.training_config.device)
+        return self.config_manager.on_usable_device(recipe)
 
     def _scan(self, data_loader: PtychoDataLoader) -> Scan:
         number, scans = self.config_manager.inference_config.experiment_number, data_loader.scans

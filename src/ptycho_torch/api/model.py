@@ -1,5 +1,6 @@
 """A model with its configurations: new, loaded, saved."""
 
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -13,21 +14,15 @@ if TYPE_CHECKING:
     from ptychopinn.models import TrainedModel
 
 
+@dataclass(eq=False, repr=False)
 class PtychoModel:
     """Configurations, and the network module that belongs to them in `model`, which may be assigned."""
 
-    def __init__(
-        self,
-        model_config: ModelConfig,
-        data_config: DataConfig,
-        training_config: TrainingConfig,
-        inference_config: InferenceConfig,
-    ) -> None:
-        self.model_config = model_config
-        self.data_config = data_config
-        self.training_config = training_config
-        self.inference_config = inference_config
-        self.model: PtychoPINN_Lightning | None = None
+    model_config: ModelConfig
+    data_config: DataConfig
+    training_config: TrainingConfig
+    inference_config: InferenceConfig
+    model: "PtychoPINN_Lightning | None" = field(default=None, init=False)
 
     @classmethod
     def _new_model(cls, model: type["PtychoPINN_Lightning"], config_manager: ConfigManager) -> "PtychoModel":
@@ -47,12 +42,7 @@ class PtychoModel:
 
     @classmethod
     def load(cls, checkpoint_path: str | Path) -> "PtychoModel":
-        """The model of a checkpoint.
-
-        Raises:
-            FileNotFoundError: no such file.
-            ValueError: it is no checkpoint; the message names the file.
-        """
+        """The model of a checkpoint; `FileNotFoundError` for no such file, `ValueError` for one of another kind."""
         from ptycho_torch.model import PtychoPINN_Lightning
 
         module = PtychoPINN_Lightning.load_from_checkpoint(checkpoint_path)

@@ -46,14 +46,12 @@ def from_simulation(
         nphotons: mean counts of a pattern; without it the probe is in sqrt(photons).
         scan_index: (N,), which object a pattern belongs to.
         beamstop_diameter: px, of a disk about the zero frequency that records nothing; it makes `bad_pixels`.
-        poisson_noise: draw counts; else expected counts are recorded.
-        labels: whether to add labels.
-        seed: fixes the counts.
+        poisson_noise: draw counts, which `seed` fixes; else expected counts are recorded.
 
-    Raises:
-        PtychoPINNError: a file that cannot be used, or a patch that leaves the object.
+    A `PtychoPINNError` for a file that cannot be used, or a patch that leaves the object.
     """
-    probe, object_ = _probe(probeGuess), _object(objectGuess)
+    read = simulation.load_object(Path(objectGuess))[0] if isinstance(objectGuess, str | Path) else objectGuess
+    probe, object_ = _probe(probeGuess), np.asarray(read, np.complex64)
     positions = np.stack([np.asarray(ycoords, np.float64), np.asarray(xcoords, np.float64)], axis=1)
     if nphotons is not None:
         probe = simulation.calibrated_probe(object_, probe, positions, nphotons)
@@ -73,14 +71,12 @@ def simulate_multiple_experiments(
     """Simulate `objects_per_probe` objects of one class with each probe, at random positions.
 
     Args:
-        datagen_config: object class and size, probe files, patterns per object, beam stop. Without probe files a zone
-            plate is drawn.
+        datagen_config: what to simulate; without probe files a zone plate is drawn.
         data_config: `nphotons`, the mean counts of a pattern, and `N`, the size of a drawn probe.
         output_dir: where `experiment_000.npz`, `experiment_001.npz`, ... are written; made if need be.
         seed: experiment i has seed + i.
 
-    Raises:
-        PtychoPINNError: an unknown object class, an unusable probe file, or an object smaller than a patch.
+    A `PtychoPINNError` for an unknown object class, an unusable probe file, or an object smaller than a patch.
     """
     settings, data = datagen_config or DatagenConfig(), data_config or DataConfig()
     folder = None if output_dir is None else check_output_folder(output_dir)
@@ -120,9 +116,3 @@ def _experiment(settings: DatagenConfig, probe: NDArray[np.complex64], nphotons:
 def _probe(source: ArraySource) -> NDArray[np.complex64]:
     """(modes, H, W)."""
     return simulation.load_probe(Path(source)) if isinstance(source, str | Path) else as_modes(np.asarray(source))
-
-
-def _object(source: ArraySource) -> NDArray[np.complex64]:
-    return (
-        simulation.load_object(Path(source))[0] if isinstance(source, str | Path) else np.asarray(source, np.complex64)
-    )

@@ -1,9 +1,3 @@
 """The `cnn` architecture by its legacy name."""
 
-from ptycho_torch.generators.base import RegisteredGenerator
-
-
-class CnnGenerator(RegisteredGenerator):
-    """The U-Net of `ptychopinn.generators.cnn`."""
-
-    name = "cnn"
+from ptycho_torch.generators.registry import CnnGenerator as CnnGenerator

@@ -2,7 +2,8 @@
 
 from torch import Tensor, nn
 
-from ptycho_torch.generators.base import RegisteredGenerator
+from ptycho_torch.generators.registry import FnoGenerator as FnoGenerator
+from ptycho_torch.generators.registry import HybridGenerator as HybridGenerator
 from ptychopinn.config import GeneratorConfig
 from ptychopinn.generators import resolve
 from ptychopinn.generators.fourier import PtychoBlock as PtychoBlock
@@ -10,27 +11,10 @@ from ptychopinn.generators.fourier import SpatialLifter as SpatialLifter
 from ptychopinn.generators.library import HAS_NEURALOPERATOR as HAS_NEURALOPERATOR
 
 
-class FnoGenerator(RegisteredGenerator):
-    """The architecture `fno` of the core."""
-
-    name = "fno"
-
-
-class HybridGenerator(RegisteredGenerator):
-    """The architecture `hybrid` of the core."""
-
-    name = "hybrid"
-
-
 class _FourierNetwork(nn.Module):
-    """(B, C, H, W) to (B, C', H, W), an architecture of the core with the legacy defaults.
+    """(B, in_channels, H, W) to (B, out_channels, H, W), an architecture of the core with the legacy defaults.
 
-    Args:
-        in_channels: C.
-        out_channels: C'.
-        hidden_channels: channels at full resolution.
-        n_blocks: PtychoBlocks in a row.
-        modes: highest frequency of the spectral convolutions, cycles per image.
+    `hidden_channels` holds at full resolution; `modes` is the highest spectral frequency, cycles per image.
     """
 
     architecture: str

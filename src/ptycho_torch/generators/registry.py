@@ -1,10 +1,63 @@
-"""From a training configuration to its generator; `ptychopinn.generators.registry` holds the only dictionary."""
+"""The architectures of the core's registry, as legacy scripts ask for them."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import torch
 
 from ptycho.config.config import TrainingConfig
-from ptycho_torch.generators.base import RegisteredGenerator
-from ptycho_torch.generators.cnn import CnnGenerator
-from ptycho_torch.generators.fno import FnoGenerator, HybridGenerator
+from ptycho_torch.model import PtychoPINN_Lightning
+from ptycho_torch.plain_configs import KINDS
 from ptychopinn.generators.registry import resolve
+from ptychopinn.models import build_model
+
+
+class RegisteredGenerator:
+    """Builds the trainable module of the architecture that a training configuration names."""
+
+    def __init__(self, config: TrainingConfig) -> None:
+        self.config = config
+
+    @property
+    def name(self) -> str:
+        """Name in the registry of the core."""
+        return self.config.model.architecture
+
+    def build_model(self, pt_configs: Mapping[str, Any]) -> PtychoPINN_Lightning:
+        """A module with initial weights, for patterns of `data_config.N` px; the beam is even until it is set.
+
+        `module.network` is the model of the core: `losses(batch, mean_count)` trains it. Batches of
+        `ScanTensors.with_probe` have a beam of their own.
+
+        Args:
+            pt_configs: `data_config`, `model_config`, `training_config`, `inference_config` of
+                `ptycho_torch.config_params`; the architecture is this one, whatever that of `model_config` is.
+        """
+        configs = {name: pt_configs[name] for name in KINDS}
+        configs["model_config"] = replace(configs["model_config"], architecture=self.name)
+        module = PtychoPINN_Lightning(**configs)
+        size = configs["data_config"].N
+        module.take(build_model(module.recipe, torch.ones(1, size, size, dtype=torch.complex64)), module.recipe)
+        return module
+
+
+class CnnGenerator(RegisteredGenerator):
+    """The U-Net of `ptychopinn.generators.cnn`."""
+
+    name = "cnn"
+
+
+class FnoGenerator(RegisteredGenerator):
+    """The architecture `fno` of the core."""
+
+    name = "fno"
+
+
+class HybridGenerator(RegisteredGenerator):
+    """The architecture `hybrid` of the core."""
+
+    name = "hybrid"
 
 
 def resolve_generator(config: TrainingConfig) -> RegisteredGenerator:

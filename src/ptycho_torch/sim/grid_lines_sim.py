@@ -21,19 +21,14 @@ def grid_lines_sim(
     Args:
         config: what to make; or its fields one by one, which win over it.
         probe: (H, H) complex; wins over the file that the configuration names.
-        output_dir: folder below which `datasets/N{N}/gs{gridsize}/{train,test}.npz` are written; by default that of the
-            configuration, and nothing is written without one.
+        output_dir: instead of that of the configuration; nothing is written without one.
 
     Returns:
         For both parts, with `_train` and `_test` behind the name: `X` amplitudes, `Y_I`, `Y_phi` (B, N, N, C) float32;
         `coords_nominal`, `coords_true` [x, y] and `coords_offsets` [y, x], (B, 1, 2, C) float32; `YY_full`
         (n, Y, X, 1) complex64. Once: `YY_ground_truth` complex64 and `norm_Y_I` of the test part, `probeGuess`,
         `probe_simulated` (N, N) complex64, `intensity_scale`, `metadata`, and `train_npz`, `test_npz` where files
-        were written.
-
-    Raises:
-        ValueError: settings that break a rule, or a probe that cannot be used.
-        OutputError: a file cannot be written.
+        were written. A `ValueError` for settings that break a rule, or a probe that cannot be used.
     """
     given = {} if config is None else config.model_dump()
     asked = GridLinesConfig.model_validate(given | settings)

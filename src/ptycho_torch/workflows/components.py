@@ -11,8 +11,13 @@ from typing import TYPE_CHECKING, Any
 from ptycho import params
 from ptycho.backend import only_pytorch
 from ptycho_torch.data_container_bridge import PtychoDataContainerTorch
-from ptycho_torch.model_manager import TorchModel, for_pytorch, load_torch_bundle, save_torch_bundle
-from ptycho_torch.needs_torch import import_with_torch
+from ptycho_torch.model_manager import (
+    TorchModel,
+    for_pytorch,
+    import_with_torch,
+    load_torch_bundle,
+    save_torch_bundle,
+)
 from ptychopinn.errors import BundleError
 
 if TYPE_CHECKING:
@@ -44,15 +49,10 @@ def run_cdi_example_torch(
     *,
     execution_config: PyTorchExecutionConfig | None = None,
 ) -> tuple[NDArray[np.float32] | None, NDArray[np.float32] | None, dict[str, Any]]:
-    """Train on one scan, then, if asked for, reconstruct another one.
+    """As `ptycho.workflows.components.run_cdi_example`, always by PyTorch; an `ImportError` where that is missing.
 
-    Where `config.output_dir` differs from its default, `wts.h5.zip`, `recipe.yaml` and `history.csv` go into it; else
-    nothing is written.
-
-    The arguments are those of `ptycho.workflows.components.run_cdi_example`; the backend is always PyTorch.
-
-    So are results and errors, but the containers are `PtychoDataContainerTorch`, and `models` holds the model. Without
-    PyTorch there is an `ImportError`.
+    Where `config.output_dir` differs from its default, `wts.h5.zip`, `recipe.yaml` and `history.csv` go into it. The
+    containers are `PtychoDataContainerTorch`, and `models` holds the model.
     """
     shared = import_with_torch(_SHARED)
     older = (train_data, test_data, for_pytorch(config), flip_x, flip_y, transpose, M, do_stitching)
