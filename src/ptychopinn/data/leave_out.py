@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 DARK_FRACTION = 0.05
 """Fraction of the median photons below which the beam was off. The beam of a synchrotron varies by a few percent; a
 shutter that closes early lets a fraction of any size through, so that doubling it changes little."""
+FARTHEST_PX = 1e9
+"""Positions beyond it count as this far away: squares of distances must not overflow."""
 FAR_STEPS = 20.0
 """Median steps between an outlying position and all others. A scan has no gap of this size within itself; a lost
 encoder value is usually hundreds of steps away."""
@@ -60,6 +62,7 @@ def outlying(positions_px: NDArray[np.float64], pattern_size: int) -> NDArray[np
     none = np.zeros(n, dtype=bool)
     if n < 4 or not np.isfinite(positions_px).all():
         return none
+    positions_px = np.clip(positions_px, -FARTHEST_PX, FARTHEST_PX)
     places = np.unique(positions_px, axis=0)
     if len(places) < 3:
         return none
