@@ -29,4 +29,4 @@ for name, scan in (("first", first), ("second", second)):
     made = ptychopinn.reconstruct(scan, trained.paths["model"], options.output / name)
     seconds = time.perf_counter() - started
     report = made.metrics["reference"]  # a simulated scan contains its object, so the image can be scored
-    print(f"{name}: {seconds:.1f} s, phase PSNR {report['psnr_phase']:.1f} dB, figure {made.paths['picture']}")
+    print(f"{name}: {seconds:.1f} s, phase PSNR {report['psnr_phase']:.1f} dB, figure {made.paths['figure']}")

@@ -38,4 +38,4 @@ loss = np.array(result.trained.history["train_loss"])
 print(f"loss: {loss[0]:.4f} after the first epoch, {loss[-1]:.4f} after the last of {len(loss)}")
 
 # 5. The figure shows all of this.
-print(f"figure: {result.paths['picture']}")
+print(f"figure: {result.paths['figure']}")

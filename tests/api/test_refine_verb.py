@@ -35,7 +35,7 @@ def test_the_solver_alone_explains_the_patterns(scan: Scan, tmp_path: Path) -> N
     assert len(entry["deviance_of_iterations"]) == 20
     assert entry["deviance_of_iterations"][-1] < 0.1 * entry["deviance_of_iterations"][0]
     assert made.metrics["timings"]["refine_s"] > 0
-    assert set(made.paths) == {"reconstruction", "picture", "metrics", "log"}
+    assert set(made.paths) == {"reconstruction", "figure", "picture", "metrics", "log"}
     saved = ptychopinn.Reconstruction.load(tmp_path)
     np.testing.assert_array_equal(saved.object_, made.reconstruction.object_)
     assert saved.metadata["refine"]["iterations"] == 20

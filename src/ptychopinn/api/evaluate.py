@@ -52,7 +52,7 @@ class Evaluation:
     frc: FRCCurve
     """Ring correlation on the region."""
     paths: dict[str, Path]
-    """`metrics`, `picture` and `frc`; empty when nothing was written."""
+    """`metrics`, `figure` (also as `picture`) and `frc`; empty when nothing was written."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Evaluations:
     frc: dict[str, FRCCurve]
     """By name: ring correlation on the region."""
     paths: dict[str, Path]
-    """`metrics`, `picture` and `frc`; empty when nothing was written."""
+    """`metrics`, `figure` (also as `picture`) and `frc`; empty when nothing was written."""
 
 
 def evaluate(
@@ -106,7 +106,7 @@ def evaluate(
     if output is not None:
         folder = check_output_folder(output)
         paths["metrics"] = _write_json(folder, {"reference": compared.report})
-        paths["picture"] = compared.save_picture(folder / "evaluation.png", image)
+        paths["figure"] = paths["picture"] = compared.save_figure(folder / "evaluation.png", image)
         pixel = compared.report["pixel_size_m"]
         paths["frc"] = save_figure(figure_frc({"reconstruction": scored.frc}, pixel_size_m=pixel), folder / "frc.png")
     return Evaluation(compared.report, compared.aligned, scored.frc, paths)
@@ -157,14 +157,14 @@ def evaluate_several(
 
 @dataclass(frozen=True)
 class Comparison:
-    """A report, and the reference as the picture shows it."""
+    """A report, and the reference as the figure shows it."""
 
     report: dict[str, Any]
     aligned: NDArray[np.complex64]
     """(Y, X) the reference, moved onto the reconstruction."""
 
-    def save_picture(self, path: Path, image: Reconstruction, history: History | None = None) -> Path:
-        """Write the picture of a reconstruction with reference and error."""
+    def save_figure(self, path: Path, image: Reconstruction, history: History | None = None) -> Path:
+        """Write the figure of a reconstruction with reference and error."""
         names = {"phase PSNR (dB)": "psnr_phase", "amplitude PSNR (dB)": "psnr_amplitude"}
         errors = {name: self.report[key] for name, key in names.items() if self.report[key] is not None}
         return save_figure(figure_reconstruction(image, history, self.aligned, errors), path)
@@ -277,10 +277,12 @@ def _common_region(images: Mapping[str, Reconstruction]) -> Region:
 def _write_several(folder: Path, result: Evaluations) -> dict[str, Path]:
     sizes = [report["pixel_size_m"] for report in result.reports.values() if report["pixel_size_m"] is not None]
     pixel = sizes[0] if sizes else None
-    picture = figure_comparison(result.images, result.reference, reports=result.reports, pixel_size_m=pixel)
+    figure = figure_comparison(result.images, result.reference, reports=result.reports, pixel_size_m=pixel)
+    saved = save_figure(figure, folder / "evaluation.png")
     return {
         "metrics": _write_json(folder, {"reconstructions": result.reports}),
-        "picture": save_figure(picture, folder / "evaluation.png"),
+        "figure": saved,
+        "picture": saved,
         "frc": save_figure(figure_frc(result.frc, pixel_size_m=pixel), folder / "frc.png"),
     }
 

@@ -29,7 +29,7 @@ class Reconstructed:
     metrics: dict[str, Any]
     """What `metrics.json` holds."""
     paths: dict[str, Path]
-    """`reconstruction`, `picture`, `metrics`, `log`; empty when nothing was written."""
+    """`reconstruction`, `figure` (also as `picture`), `metrics`, `log`; empty when nothing was written."""
     collapse: Collapse | None = None
     """Contrast and coverage of the image, and whether it is flat where the patterns are not."""
 
@@ -64,7 +64,9 @@ def finish(made: Made, job: Job) -> Reconstructed:
     if job.folder is not None:
         started = time.perf_counter()
         paths["reconstruction"] = made.image.save(job.folder / "reconstruction.npz")
-        paths["picture"] = _save_figure(job.folder / "reconstruction.png", made.image, job.history, comparison)
+        paths["figure"] = paths["picture"] = _save_figure(
+            job.folder / "reconstruction.png", made.image, job.history, comparison
+        )
         timings["write_s"] = timings.get("write_s", 0.0) + time.perf_counter() - started
         paths["metrics"] = write_text_atomically(job.folder / "metrics.json", json.dumps(metrics, indent=2))
     return Reconstructed(made.image, metrics, paths, collapse)
@@ -72,5 +74,5 @@ def finish(made: Made, job: Job) -> Reconstructed:
 
 def _save_figure(path: Path, image: Reconstruction, history: History | None, comparison: Comparison | None) -> Path:
     if comparison is not None:
-        return comparison.save_picture(path, image, history)
+        return comparison.save_figure(path, image, history)
     return save_figure(figure_reconstruction(image, history), path)

@@ -41,7 +41,7 @@ class Trained:
     seconds: float
     """Time of the training itself."""
     paths: dict[str, Path]
-    """`model`, `recipe`, `history`, `history_picture`, `checkpoints`, `metrics`, `log`; empty without output."""
+    """`model`, `recipe`, `history`, `history_figure` (also as `history_picture`), `checkpoints`, `metrics`, `log`; empty without output."""
     collapse: Collapse | None = None
     """Contrast and coverage of the image of the training scan, and whether it is flat where the patterns are not."""
 
@@ -161,10 +161,12 @@ def check_unused(folder: Path) -> None:
 
 def write_training(result: Fit, folder: Path) -> dict[str, Path]:
     """The files of a training run."""
+    figure = save_figure(figure_history(result.history), folder / "history.png")
     written = {
         "model": save_model(folder / BUNDLE_NAME, result.trained),
         "recipe": write_text_atomically(folder / "recipe.yaml", result.recipe.to_yaml()),
-        "history_picture": save_figure(figure_history(result.history), folder / "history.png"),
+        "history_figure": figure,
+        "history_picture": figure,
         "checkpoints": folder / "checkpoints",
     }
     table = folder / "history.csv"

@@ -81,7 +81,7 @@ def evaluate(
         several = evaluate_several(images, reference, output, region=box, overrides=overrides, pixel_size_m=pixel)
         show_reports(several.reports)
         paths = several.paths
-    show_path("picture", paths.get("picture"))
+    show_path("figure", paths.get("figure"))
     show_path("ring correlation", paths.get("frc"))
 
 

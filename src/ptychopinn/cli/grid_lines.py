@@ -70,9 +70,9 @@ def grid_lines(
 
 
 def show_study(done: "GridLinesStudy") -> None:
-    """The table, and where the pictures are."""
+    """The table, and where the figures are."""
     results.print(done.paths["text"].read_text(encoding="utf-8"), highlight=False, markup=False, soft_wrap=True)
-    show_path("picture", done.paths["compare"])
+    show_path("figure", done.paths["compare"])
     show_path("ring correlation", done.paths["frc"])
 
 

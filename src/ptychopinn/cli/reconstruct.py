@@ -89,7 +89,7 @@ def reconstruct(
             on_iteration=shown.on_iteration,
         )
     show_metrics(result.metrics)
-    show_path("picture", result.paths["picture"])
+    show_path("figure", result.paths["figure"])
 
 
 _CHOICES: tuple[Literal["auto", "scan", "model"], ...] = ("auto", "scan", "model")

@@ -46,4 +46,4 @@ def run(
         )
     show_metrics(result.reconstructed.metrics)
     show_path("model", result.paths["model"])
-    show_path("picture", result.paths["picture"])
+    show_path("figure", result.paths["figure"])

@@ -81,7 +81,7 @@ def generalisation(
             on_epoch=shown.on_epoch,
         )
     results.print(done.paths["text"].read_text(encoding="utf-8"), highlight=False, markup=False, soft_wrap=True)
-    show_path("picture", done.paths["picture"])
+    show_path("figure", done.paths["figure"])
 
 
 def parse_sizes(text: str) -> list[int]:

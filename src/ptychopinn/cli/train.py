@@ -47,4 +47,4 @@ def train(
     results.print(f"trained {epochs} epochs in {trained.seconds:.1f} s", highlight=False)
     warn_if_collapsed(trained.collapse.message if trained.collapse else None)
     show_path("model", trained.paths["model"])
-    show_path("picture", trained.paths["history_picture"])
+    show_path("figure", trained.paths["history_figure"])

@@ -16,7 +16,7 @@ History = Mapping[str, Sequence[float]]
 LOG_RATIO = 4.0
 """A positive loss that spans more than this factor is drawn on a logarithmic axis."""
 SETTLED = 0.1
-"""On a linear axis the first part of the run may leave the picture, so that the rest can be read."""
+"""On a linear axis the first part of the run may leave the figure, so that the rest can be read."""
 
 
 def draw_loss(ax: Axes, history: History, *, title: str = "Loss") -> Axes:

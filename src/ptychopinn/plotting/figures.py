@@ -1,4 +1,4 @@
-"""Whole pictures: a reconstruction at one glance, and the course of a training run."""
+"""Whole figures: a reconstruction at one glance, and the course of a training run."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -93,7 +93,7 @@ def figure_reconstruction(
     errors: Mapping[str, float] | None = None,
     title: str | None = None,
 ) -> Figure:
-    """The picture that a person looks at first.
+    """The figure that a person looks at first.
 
     Amplitude, phase, coverage, probe and loss; below them reference and error where there is a reference.
 

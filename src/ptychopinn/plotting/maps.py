@@ -179,7 +179,7 @@ def robust_limits(values: NDArray[Any], coverage: NDArray[Any], smallest: float 
 
 
 def centred_phase(object_: NDArray[Any], coverage: NDArray[Any]) -> NDArray[Any]:
-    """Phase in (-pi, pi] less the phase of the weighted mean, so that the picture does not wrap."""
+    """Phase in (-pi, pi] less the phase of the weighted mean, so that the figure does not wrap."""
     return np.angle(object_ * np.exp(-1j * mean_phase(object_, coverage)))
 
 

@@ -43,7 +43,7 @@ class Generalisation:
     trials: tuple[Trial, ...]
     """By recipe, number of patterns and trial."""
     paths: dict[str, Path]
-    """`trials`, `table`, `text`, `picture`, `environment`; empty when nothing was written."""
+    """`trials`, `table`, `text`, `figure` (also as `picture`), `environment`; empty when nothing was written."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Tables and picture of a generalisation study."""
+"""Tables and figure of a generalisation study."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -26,17 +26,19 @@ _PANELS = ("psnr_phase", "psnr_amplitude", "ssim_phase", "ssim_amplitude", "cont
 def write_tables(
     folder: Path, trials: Sequence[Trial], stated: Mapping[str, str], facts: dict[str, str | int]
 ) -> dict[str, Path]:
-    """`trials.csv` with a line for each trial, `table.csv` and `table.md` with one for each size, and the picture.
+    """`trials.csv` with a line for each trial, `table.csv` and `table.md` with one for each size, and the figure.
 
     Raises:
         OutputError: a file cannot be written.
     """
     rows = grouped(trials)
+    figure = save_figure(_figure(trials), folder / "generalisation.png")
     return {
         "trials": write_csv(folder / "trials.csv", [_trial_row(trial) for trial in trials]),
         "table": write_csv(folder / "table.csv", [_table_row(row) for row in rows]),
         "text": write_text_atomically(folder / "table.md", as_markdown(rows, stated, facts)),
-        "picture": save_figure(_picture(trials), folder / "generalisation.png"),
+        "figure": figure,
+        "picture": figure,
     }
 
 
@@ -83,7 +85,7 @@ def _table_row(row: Sequence[Trial]) -> dict[str, Any]:
     return columns | spread_columns("train_s", spread_of([trial.train_s for trial in row]))
 
 
-def _picture(trials: Sequence[Trial]) -> Any:
+def _figure(trials: Sequence[Trial]) -> Any:
     labels = {key: label for key, label, _ in _COLUMNS}
     panels: dict[str, dict[str, dict[float, list[float]]]] = {}
     for key in _PANELS:
