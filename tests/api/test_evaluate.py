@@ -44,6 +44,7 @@ def test_files_of_one_reconstruction(scan: Scan, truth: NDArray, tmp_path: Path)
     result = ptychopinn.evaluate(image_of(scan, truth), scan, tmp_path)
     assert {name: path.name for name, path in result.paths.items()} == {
         "metrics": "metrics.json",
+        "figure": "evaluation.png",
         "picture": "evaluation.png",
         "frc": "frc.png",
     }

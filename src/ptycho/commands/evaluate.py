@@ -38,5 +38,5 @@ def main(argv: Sequence[str]) -> None:
     result = evaluate(reconstruction, truth, values.get("output_dir"), region=region)
     if not values.get("quiet", False):
         show_metrics({"reference": result.report})
-        show_path("picture", result.paths.get("picture"))
+        show_path("figure", result.paths.get("figure"))
         show_path("resolution", result.paths.get("frc"))

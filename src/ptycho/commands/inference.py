@@ -72,7 +72,7 @@ def main(argv: Sequence[str]) -> None:
     show_metrics(made.metrics)
     show_path("amplitude", amplitude)
     show_path("phase", phase)
-    show_path("picture", made.paths["picture"])
+    show_path("figure", made.paths["figure"])
 
 
 def _scan(config: InferenceConfig) -> "Path | Scan":

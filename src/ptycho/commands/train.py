@@ -58,7 +58,7 @@ def main(argv: Sequence[str]) -> None:
     if made is not None:
         show_metrics(made.metrics)
     show_path("model", trained.paths["model"])
-    show_path("picture", trained.paths["history_picture"] if made is None else made.paths["picture"])
+    show_path("figure", trained.paths["history_figure"] if made is None else made.paths["figure"])
 
 
 def _train(

@@ -64,9 +64,8 @@ def finish(made: Made, job: Job) -> Reconstructed:
     if job.folder is not None:
         started = time.perf_counter()
         paths["reconstruction"] = made.image.save(job.folder / "reconstruction.npz")
-        paths["figure"] = paths["picture"] = _save_figure(
-            job.folder / "reconstruction.png", made.image, job.history, comparison
-        )
+        figure = _save_figure(job.folder / "reconstruction.png", made.image, job.history, comparison)
+        paths |= {"figure": figure, "picture": figure}
         timings["write_s"] = timings.get("write_s", 0.0) + time.perf_counter() - started
         paths["metrics"] = write_text_atomically(job.folder / "metrics.json", json.dumps(metrics, indent=2))
     return Reconstructed(made.image, metrics, paths, collapse)

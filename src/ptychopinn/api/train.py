@@ -41,7 +41,8 @@ class Trained:
     seconds: float
     """Time of the training itself."""
     paths: dict[str, Path]
-    """`model`, `recipe`, `history`, `history_figure` (also as `history_picture`), `checkpoints`, `metrics`, `log`; empty without output."""
+    """`model`, `recipe`, `history`, `history_figure` (also as `history_picture`), `checkpoints`, `metrics`, `log`;
+    empty without output."""
     collapse: Collapse | None = None
     """Contrast and coverage of the image of the training scan, and whether it is flat where the patterns are not."""
 
