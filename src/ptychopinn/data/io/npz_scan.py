@@ -229,8 +229,8 @@ def _refuse_missing(files: Sequence[str], path: Path) -> None:
     missing = [key for key in _NEEDED if key not in files]
     if missing:
         raise ScanError(
-            f"{path}: {', '.join(missing)} missing (found: {shown(', '.join(sorted(files)))}); must be "
-            "patterns with xcoords and ycoords, add what is missing"
+            f"{path}: {', '.join(missing)} missing (found: {shown(', '.join(sorted(files)))}); a scan "
+            "must have patterns, xcoords and ycoords, add what is missing"
         )
 
 
