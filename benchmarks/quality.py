@@ -162,7 +162,7 @@ def measured(plan: Plan, name: str, choice: str, seed: int) -> Trial:
     def run() -> dict[str, Any]:
         scan = ptychopinn.read_scan(file)
         before = time.process_time()
-        made = ptychopinn.run(scan, folder, recipe)
+        made = ptychopinn.run(scan, folder, recipe, overwrite=True)
         cpu_s = time.process_time() - before
         evaluation = ptychopinn.evaluate(made.reconstruction, scan, folder / "scored", region=REGIONS[name])
         metrics = made.reconstructed.metrics
@@ -353,7 +353,7 @@ def halves(plan: Plan, name: str, choice: str, seed: int) -> list[tuple[str, flo
     y0, y1, _, x1 = REGIONS[name]
     region = (y0, y1, int(np.ceil(columns[~left].min())), x1)
     trained_on_all = plan.run_folder(name, choice.partition("=")[0], seed)
-    trained = ptychopinn.train(scan.select(left), trained_on_all / "left", plan.recipe(choice, seed))
+    trained = ptychopinn.train(scan.select(left), trained_on_all / "left", plan.recipe(choice, seed), overwrite=True)
     other = ptychopinn.reconstruct(scan.select(~left), trained.paths["model"], trained_on_all / "right")
     both = ptychopinn.reconstruct(scan, trained_on_all, trained_on_all / "whole")
     return [

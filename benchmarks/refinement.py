@@ -95,7 +95,9 @@ class Start:
         folder = self.output / f"network_seed{self.seed}"
         if not (folder / "wts.h5.zip").exists():
             scan = self.scan("synth_dev_1e4", "probeInitial")
-            ptychopinn.train(scan, folder, overrides=[*NETWORK, *self.overrides, f"training.seed={self.seed}"])
+            ptychopinn.train(
+                scan, folder, overwrite=True, overrides=[*NETWORK, *self.overrides, f"training.seed={self.seed}"]
+            )
         return folder / "wts.h5.zip"
 
     def refined(self, scan: Scan, iterations: int) -> Reconstructed:

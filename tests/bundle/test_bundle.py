@@ -114,8 +114,8 @@ def test_params_come_back_with_their_arrays(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "part"),
     [
-        ({"probe": np.ones((8, 8), complex)}, r"rule is complex \(M, H, W\)"),
-        ({"probe": np.ones((1, 8, 8), int)}, "rule is complex"),
+        ({"probe": np.ones((8, 8), complex)}, r"must be complex \(M, H, W\)"),
+        ({"probe": np.ones((1, 8, 8), int)}, "must be complex"),
         ({"arrays": {"probe": np.ones(2)}}, "'probe' is reserved"),
         ({"arrays": {"params/x": np.ones(2)}}, "'params/x' is reserved"),
         ({"arrays": {"text": np.array(["a"])}}, "numbers and booleans only"),

@@ -216,14 +216,14 @@ def broken(folder: Path) -> dict[str, Path]:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("pickled.npz", "made of plain numbers"),
+        ("pickled.npz", "never unpickled"),
         ("text.png", "is neither NPZ nor NPY"),
         ("real.npy", "set simulation.object_kind=image"),
         ("nan.npy", "must be complex, finite"),
         ("none.npz", "holds none of object, objectGuess"),
         ("cut.npz", "cannot be read"),
-        ("missing.npz", "No such file"),
-        ("folder", "cannot be opened"),
+        ("missing.npz", "no such file"),
+        ("folder", "is a folder"),
     ],
 )
 def test_a_file_without_an_object_is_refused(tmp_path: Path, name: str, message: str) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from ptychopinn.data.chunks import frame_chunks
-from ptychopinn.data.masks import has_own_masks
+from ptychopinn.data.masks import has_own_masks, masks_of
 from ptychopinn.data.probe_planes import complex_probe
 from ptychopinn.errors import ScanError
 
@@ -270,7 +270,7 @@ def _refuse_inverted(
         return
     hidden = 0.0
     for run, frames in frame_chunks(patterns):
-        values = np.where(bad[run] if bad.ndim == 3 else bad, frames, 0)
+        values = np.where(masks_of(bad, run), frames, 0)
         values = np.where(_is_fill(values), 0, values).astype(np.float64)
         hidden += float((values if counts else np.square(values)).sum())
     measured = float(np.nan_to_num(summary.mean_intensity).sum()) * len(patterns)

@@ -13,6 +13,7 @@ from scipy.spatial import KDTree
 
 from ptychopinn.config.data import DroppedKind as Kind
 from ptychopinn.data.chunks import frame_chunks
+from ptychopinn.data.masks import masks_of
 from ptychopinn.data.pixel_faults import times_at_ceiling
 from ptychopinn.errors import ScanError
 
@@ -109,8 +110,7 @@ def _truncated(scan: "Scan", n: int) -> "Scan":
         for name in ("patterns", "positions_px", "nominal_positions_px", "truth_patches", "scan_index")
         if (value := getattr(scan, name)) is not None
     }
-    bad = scan.bad_pixels
-    return replace(scan, **rows, bad_pixels=bad[:n] if bad is not None and bad.ndim == 3 else bad)
+    return replace(scan, **rows, bad_pixels=masks_of(scan.bad_pixels, slice(n)))
 
 
 def _dropped(scan: "Scan", kind: Kind, wrong: NDArray[np.bool_]) -> "Scan":

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
 from ptychopinn.data.chunks import frame_chunks
+from ptychopinn.data.masks import masks_of
 
 OVERLAP = 0.7
 """Linear overlap of neighbouring beams, 1 - step / diameter, where the patterns do not tell the diameter. Scans are
@@ -143,7 +144,7 @@ def _pairs(
         values = np.sqrt(np.clip(np.nan_to_num(values), 0, None)) if counts else np.nan_to_num(values)
         if bad_pixels is None:
             return np.asarray(values)
-        return np.where(bad_pixels[index] if bad_pixels.ndim == 3 else bad_pixels, 0, values)
+        return np.where(masks_of(bad_pixels, index), 0, values)
 
     if len(chosen):
         one, other = amplitudes(chosen), amplitudes(partner)

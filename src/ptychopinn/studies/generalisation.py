@@ -148,7 +148,7 @@ def _trial(setting: _Setting, name: str, recipe: Recipe, size: int, number: int)
         return Trial(name, size, seed, **before)
     chosen = choose_patterns(setting.train_scan.positions_px, size, setting.choice, np.random.default_rng(seed))
     started = time.perf_counter()
-    trained = train(setting.train_scan.select(chosen), folder, recipe, on_epoch=setting.on_epoch)
+    trained = train(setting.train_scan.select(chosen), folder, recipe, overwrite=True, on_epoch=setting.on_epoch)
     image = reconstruct(setting.test_scan, trained, folder, device=recipe.training.device).reconstruction
     report = evaluate(image, setting.test_scan, region=setting.region).report
     made: dict[str, Any] = {"report": report, "train_s": trained.seconds, "total_s": time.perf_counter() - started}

@@ -208,7 +208,7 @@ def test_an_untrained_model_says_so(measured, settings) -> None:
     ("change", "message"),
     [
         ({"positions": np.zeros((5, 2))}, "48 patterns but 5 positions"),
-        ({"diff_patterns": np.ones((48, 16, 12))}, "square patterns"),
+        ({"diff_patterns": np.ones((48, 16, 12))}, "must be square"),
         ({"probe": np.ones((2, 8, 8), complex)}, "8 x 8 pixels but the patterns are 16"),
     ],
 )

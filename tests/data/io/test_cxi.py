@@ -168,7 +168,6 @@ def test_options_apply(scan_of, cxi_of, write_hdf5) -> None:
 DEFECTS = [
     ({f"{DETECTOR}/data": None}, r"no patterns \(looked for data_1/data or .*--diffraction"),
     ({TRANSLATION: None}, r"no positions \(looked for sample_1/geometry_1/translation .*found: .*illumination"),
-    ({"entry_1/instrument_1/source_1/illumination": None}, r"no probe .*--probe, or add the illumination"),
     ({f"{DETECTOR}/distance": None}, r"object pixel is not known, as energy, distance or detector pixel is missing"),
     ({"entry_1/instrument_1/source_1/energy": None}, r"energy, distance or detector pixel is missing"),
     ({f"{DETECTOR}/distance": -1.0}, r"distance is -1.0; must be a positive number"),

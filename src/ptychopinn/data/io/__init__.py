@@ -51,9 +51,9 @@ def read_scan(
     path = Path(path)
     chosen = format_of(path)
     if not chosen.takes_parts and diffraction is not None:
-        raise ScanError(f"{path}: an {chosen.name} scan holds its own patterns; drop --diffraction")
+        raise ScanError(f"{path}: scans in the format {chosen.name} hold their own patterns; drop --diffraction")
     if not chosen.takes_probe and probe is not None:
-        raise ScanError(f"{path}: an {chosen.name} scan holds its own probe; drop --probe")
+        raise ScanError(f"{path}: scans in the format {chosen.name} hold their own probe; drop --probe")
     other = None if probe is None else read_probe(probe)
     patterns = None if diffraction is None else Path(diffraction)
     scan = chosen.read_scan(path, Reading(options, patterns, other, propagation))

@@ -405,7 +405,7 @@ def _in_eV(energy: h5py.Dataset) -> float | None:
     value = agreed(energy)
     if value != 0 and _JOULES_BELOW <= value < _EV_ABOVE:
         raise ScanError(
-            f"{place(energy)} is {value} without a unit; must be an attribute units (J, eV, keV): add it, or give "
+            f"{place(energy)} is {value} without a unit; the attribute units (J, eV, keV) is missing: add it, or give "
             f"{PHOTON_ENERGY.option}"
         )
     factor, assumed = (1 / EV_J, "J") if value < _JOULES_BELOW else (1.0, "eV")

@@ -224,7 +224,7 @@ def _run(setting: _Setting, row: str, recipe: Recipe, seed: int) -> Trial:
     stated = {"recipe": recipe.model_dump(mode="json"), "data": setting.data}
 
     def image(folder: Path) -> tuple[Reconstruction, float]:
-        trained = train(scans_of(setting.train), folder, recipe, on_epoch=setting.on_epoch)
+        trained = train(scans_of(setting.train), folder, recipe, overwrite=True, on_epoch=setting.on_epoch)
         made = reconstruct(scans_of(setting.test)[0], trained, folder, device=recipe.training.device)
         return made.reconstruction, trained.seconds
 
