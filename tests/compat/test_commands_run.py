@@ -97,7 +97,7 @@ def test_inference_writes_image_pictures_and_metrics(
             assert Path("recon", name).read_bytes().startswith(PNG)
     shown = capsys.readouterr()
     assert "phase PSNR" in shown.out
-    assert "picture: recon/reconstruction.png" in shown.out
+    assert "figure: recon/reconstruction.png" in shown.out
     assert "reconstructing 121/121" in shown.err
 
 

@@ -41,8 +41,9 @@ def test_everything_is_put_back_after_an_error() -> None:
 
 
 def test_a_training_and_a_reconstruction_name_backend_device_and_scale(
-    measured, settings, train, tmp_path: Path, caplog, capfd
+    measured, settings, train, tmp_path: Path, caplog, capfd, monkeypatch
 ) -> None:
+    monkeypatch.setattr(logging.getLogger("ptychopinn"), "handlers", [])  # those of a command run in this process
     measured.export(tmp_path / "in" / "a.npz")
     with caplog.at_level(logging.INFO):
         run = train(tmp_path / "in", tmp_path / "out", settings(epochs=1))
