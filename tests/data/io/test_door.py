@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import h5py
@@ -73,6 +74,23 @@ def test_a_link_of_a_linked_file_is_checked_too(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "a" / "two.h5", "w") as file:
         file["l"] = h5py.ExternalLink("../secret.h5", "/x")
     with pytest.raises(ScanError, match="outside the folder"), open_hdf5(tmp_path / "a" / "one.h5"):
+        pass
+
+
+def test_a_file_that_was_sound_is_checked_again_when_it_changes(tmp_path: Path) -> None:
+    path, other = tmp_path / "inner" / "a.h5", tmp_path / "secret.h5"
+    path.parent.mkdir()
+    for one in (path, other):
+        with h5py.File(one, "w") as file:
+            file["x"] = 1
+    for age in (0, 10):
+        os.utime(path, ns=(time.time_ns() - age * 10**9,) * 2)
+        for _ in range(2):
+            with open_hdf5(path) as file:
+                assert file["x"][()] == 1
+    with h5py.File(path, "r+") as file:
+        file["l"] = h5py.ExternalLink("../secret.h5", "/x")
+    with pytest.raises(ScanError, match="outside the folder"), open_hdf5(path):
         pass
 
 

@@ -8,7 +8,10 @@ read.
 import logging
 import os
 import re
+import time
+from collections import deque
 from collections.abc import Iterator
+from functools import cache
 from glob import escape, glob
 from pathlib import Path
 from typing import Any, final
@@ -30,6 +33,9 @@ MOST_FILES = 4096
 DEEPEST_VIRTUAL = 16
 """Virtual datasets made of virtual datasets."""
 _NAMED = 5
+_REMEMBERED = 8
+_SETTLED_NS = 2_000_000_000
+"""Age from which a file that changes once more gets another time stamp on any file system."""
 _BROKEN = (OSError, RuntimeError, ValueError, KeyError, TypeError)
 
 Identity = tuple[int, int, int]
@@ -43,17 +49,31 @@ def check_references(file: h5py.File, *, announce: bool) -> None:
         ScanError: external raw storage; a link or virtual dataset that leads to a file outside the folder of this one,
             or to a pipe or device; a virtual dataset that is its own source; far too many or too deep groups.
     """
-    search = _Search(Path(os.path.abspath(file.filename)))
-    search.file(file.id, search.main)
+    main = Path(os.path.abspath(file.filename))
+    about = main.stat()
+    stamp = about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns
+    if stamp in _self_contained():
+        return
+    search = _Search(main)
+    search.file(file.id, main)
     if search.virtual and not survives(lambda: _touch(file, search.virtual)):
         raise ScanError(
-            f"{search.main}: the HDF5 library fails on a virtual dataset of it ({', '.join(search.virtual[:_NAMED])}); "
+            f"{main}: the HDF5 library fails on a virtual dataset of it ({', '.join(search.virtual[:_NAMED])}); "
             "write the data into one file"
         )
     others = [str(path) for path in search.others]
     if others and announce:
         rest = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
-        logger.info("%s: links lead to %s%s", search.main, ", ".join(others[:_NAMED]), rest)
+        logger.info("%s: links lead to %s%s", main, ", ".join(others[:_NAMED]), rest)
+    is_settled = time.time_ns() - max(about.st_mtime_ns, about.st_ctime_ns) > _SETTLED_NS
+    if is_settled and not search.virtual and not search.leads:
+        _self_contained().append(stamp)
+
+
+@cache
+def _self_contained() -> deque[tuple[int, ...]]:
+    """The states of the last files that refer to nothing: one is opened three times while it is read."""
+    return deque(maxlen=_REMEMBERED)
 
 
 def source_bytes(dataset: h5py.Dataset) -> int:
@@ -72,6 +92,8 @@ class _Search:
         self.main = main
         self.others: list[Path] = []
         self.virtual: list[str] = []
+        self.leads = False
+        """Whether any name of another file was met, whether that file is there or not."""
         self._folders = {Path(os.path.realpath(main.parent)), Path(os.path.realpath(main)).parent}
         self._files: set[tuple[int, int]] = set()
         self._heights: dict[Identity, int] = {}
@@ -169,6 +191,7 @@ class _Search:
 
     def _leads_to(self, name: str, path: Path) -> list[Path]:
         """The files that a name in a file stands for, checked; none that is missing or no HDF5 file."""
+        self.leads = True
         found = []
         for other in _expanded(name, path):
             real = Path(os.path.realpath(other))

@@ -21,6 +21,8 @@ less exactly, and long ones leave less in common.
 """
 MOST_PAIRS = 256
 """Pairs that are compared for the magnification; on the same set 128 to 1024 pairs give 305.1 to 304.3."""
+TOGETHER = 8
+"""Pairs that are transformed at once. Those of 128 px fit into the cache: 64 pairs take 15 ms, and 24 ms at once."""
 FEWEST_PAIRS = 8
 """Pairs below which the first estimate is kept: a straight line with two slopes needs several points on each axis."""
 OUTLIER = 0.3
@@ -129,8 +131,10 @@ def _measured(
         counts = patterns[row].astype(np.float64)
         if usable and bad_pixels is not None:
             counts[masks_of(bad_pixels, row)] = 0
-        blocks = counts[: height * bins, : width * bins].reshape(height, bins, width, bins)
-        frame[:] = blocks.sum(axis=(1, 3))
+        if bins > 1:
+            blocks = counts[: height * bins, : width * bins].reshape(height, bins, width, bins)
+            counts = blocks.sum(axis=(1, 3))
+        frame[:] = counts
     return frames
 
 
@@ -145,6 +149,12 @@ def _shifts_px(a: NDArray[np.float64], b: NDArray[np.float64], subpixel: bool = 
 
     With `subpixel` the peak of the cross-correlation is that of the parabola through it and its neighbours.
     """
+    runs = [slice(start, start + TOGETHER) for start in range(0, len(a), TOGETHER)]
+    return np.concatenate([_shifts_of_run(a[run], b[run], subpixel) for run in runs])
+
+
+def _shifts_of_run(a: NDArray[np.float64], b: NDArray[np.float64], subpixel: bool) -> NDArray[np.float64]:
+    """`_shifts_px` of a few pairs."""
     height, width = a.shape[-2:]
     product = np.fft.rfft2(a) * np.conj(np.fft.rfft2(b))
     correlation = np.fft.irfft2(product, s=(height, width))
