@@ -69,7 +69,7 @@ def test_run_leaves_all_files(finished: tuple[Path, str, str]) -> None:
 
     assert {path.name for path in folder.iterdir()} == FILES
     assert {path.name for path in (folder / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
-    assert out.strip().endswith(f"picture: {folder / 'reconstruction.png'}")
+    assert out.strip().endswith(f"figure: {folder / 'reconstruction.png'}")
 
 
 def test_run_says_how_good_it_is_and_how_far(finished: tuple[Path, str, str]) -> None:
@@ -120,7 +120,7 @@ def test_reconstruct_with_a_saved_model_gives_the_image_of_the_run(
     assert outcome.code == 0, outcome.err
     again = Reconstruction.load(tmp_path / "recon")
     np.testing.assert_allclose(again.object_, Reconstruction.load(folder).object_, atol=1e-5)
-    assert outcome.out.strip().endswith(f"picture: {tmp_path / 'recon' / 'reconstruction.png'}")
+    assert outcome.out.strip().endswith(f"figure: {tmp_path / 'recon' / 'reconstruction.png'}")
 
 
 def test_reconstruct_changes_only_what_training_left_open(

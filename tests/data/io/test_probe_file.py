@@ -33,7 +33,7 @@ def test_an_npz_scan_takes_a_probe_but_no_patterns(scan_of, tmp_path) -> None:
     path = write_scan(scan_of(), tmp_path / "scan.npz")
     np.save(tmp_path / "probe.npy", 2 * scan_of().probe)
     np.testing.assert_array_equal(read_scan(path, probe=tmp_path / "probe.npy").probe, 2 * scan_of().probe)
-    with pytest.raises(ScanError, match="an NPZ scan holds its own patterns; drop --diffraction"):
+    with pytest.raises(ScanError, match="scans in the format NPZ hold their own patterns; drop --diffraction"):
         read_scan(path, diffraction=path)
 
 
