@@ -1,7 +1,8 @@
 """Shapes checked while testing; where the test data lie, and what happens without them; small noise-free scans."""
 
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
 from importlib.util import find_spec
@@ -22,6 +23,15 @@ OPTIONAL = ("ptychi", "neuralop")
 
 _LEFT_OUT = pytest.StashKey[dict[str, dict[str, int]]]()
 """How many tests of which folder were left out, by reason."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def legacy_settings() -> Iterator[None]:
+    """Reset the global dictionary of `ptycho` after each test file: the order of the files must not matter."""
+    yield
+    if legacy := sys.modules.get("ptycho.params"):
+        legacy.cfg.clear()
+        legacy.cfg.update(legacy.DEFAULT_CFG)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
