@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from scipy.special import gammaln
+from scipy.special import gammaln, xlogy
 from scipy.stats import poisson
 from torch import Tensor
 
@@ -13,12 +13,13 @@ from ptychopinn.losses import (
     LIKELIHOOD,
     AmplitudeDifference,
     MeanDeviation,
+    Poisson,
     TotalVariation,
     masked_mean,
     mean_loss,
     realspace_mae,
 )
-from ptychopinn.physics.likelihood import TRAINING_PHOTONS
+from ptychopinn.physics.likelihood import SOLVER_PHOTONS, STEEPEST, TRAINING_PHOTONS
 
 SHAPE = (3, 2, 5, 6)
 Loss = Callable[..., Tensor]
@@ -136,3 +137,20 @@ def test_mean_deviation_is_from_each_images_own_mean() -> None:
     images = torch.tensor([[[1.0, 3.0]], [[10.0, 14.0]]])
     assert float(mean_deviation(images)) == pytest.approx((1 + 2) / 2)
     assert float(mean_deviation(torch.full((2, 3, 3), 1 + 2j))) == 0
+
+
+def test_the_solvers_loss_is_the_quarter_deviance_then_a_line_of_the_amplitude() -> None:
+    expected = torch.tensor([0.0, 1e-3, 0.3, 5.0, 40.0], dtype=torch.float64)[:, None]
+    counts = torch.tensor([0.0, 1.0, 3.0, 44.0, 1000.0], dtype=torch.float64)
+    value, slope = Poisson().value_and_slope(expected, counts)
+    rate, steepest = (expected + SOLVER_PHOTONS).numpy(), STEEPEST
+    k = counts.numpy()
+    limit = np.maximum(rate, k / steepest)
+    likelihood = limit - k + xlogy(k, k) - xlogy(k, limit)
+    line = 2 * (steepest**0.5 - steepest**-0.5) * np.sqrt(k) * (np.sqrt(k / steepest) - np.sqrt(rate))
+    steep = k > steepest * rate
+    assert 0 < steep.sum() < steep.size
+    np.testing.assert_allclose(value.numpy(), (likelihood + np.where(steep, line, 0)) / 2, rtol=1e-12, atol=1e-14)
+    steps = torch.tensor([-1e-6, 1e-6], dtype=torch.float64)[:, None, None] + expected[1:]
+    low, high = Poisson().value(steps, counts)
+    torch.testing.assert_close(slope[1:], (high - low) / 2e-6, rtol=1e-4, atol=1e-6)

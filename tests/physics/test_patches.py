@@ -103,3 +103,15 @@ def test_gradients(whole: bool) -> None:
     at = positions.long() if whole else positions.requires_grad_()
     assert torch.autograd.gradcheck(lambda c, p: extract_patches(c, p, (3, 2)), (image, at))
     assert torch.autograd.gradcheck(lambda w, p: place_patches(w, p, (6, 5)), (windows, at))
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_windows_cut_row_by_row_equal_those_with_a_gradient(size: tuple[int, int]) -> None:
+    """Without a gradient windows are copied as blocks; both ways give the same numbers, overlaps included."""
+    positions = torch.tensor([[9, 14], [10, 15], [9, 14], [12, 11]])
+    recorded = canvas().requires_grad_()
+    patches = extract_patches(recorded, positions, size)
+    assert torch.equal(extract_patches(canvas(), positions, size), patches)
+    placed = place_patches(patches, positions, SHAPE)
+    assert placed.requires_grad
+    torch.testing.assert_close(place_patches(patches.detach(), positions, SHAPE), placed.detach())

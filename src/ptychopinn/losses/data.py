@@ -4,7 +4,6 @@ Training averages `value` over the measured pixels and lets autograd differentia
 loss and takes the slope \(\partial \ell / \partial \lambda\) from the same object.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, final, runtime_checkable
@@ -84,20 +83,18 @@ class Poisson:
     def value_and_slope(self, expected: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
         """Loss of each pixel, and its derivative by `expected`."""
         photons = expected + self.offset_photons
-        ratio = counts / photons
-        if self.steepest is None:
+        ratio, limit = counts / photons, self.steepest
+        if limit is None:
             return self.scale * self._likelihood(photons, counts), self.scale * (1 - ratio)
-        steep = ratio > self.steepest
-        limit = counts / self.steepest
-        slope = math.sqrt(self.steepest) - 1 / math.sqrt(self.steepest)
-        line = (2 * self.scale * slope) * counts.sqrt() * (limit.sqrt() - photons.sqrt())
-        likelihood = self._likelihood(torch.where(steep, limit, photons), counts)
-        value = likelihood * self.scale + torch.where(steep, line, torch.zeros_like(line))
-        return value, torch.where(steep, -slope * ratio.sqrt(), 1 - ratio) * self.scale
+        beyond = (ratio / limit).clamp_min(1).sqrt()  # 1 where the likelihood holds
+        line = (2 * (limit - 1) / limit) * counts * (1 - beyond.reciprocal())
+        value = self._likelihood(torch.maximum(photons, counts / limit), counts) + line
+        return self.scale * value, self.scale * (limit - ratio.clamp_max(limit) - (limit - 1) * beyond)
 
     def _likelihood(self, photons: Tensor, counts: Tensor) -> Tensor:
+        """Unscaled; the clamp makes k log k zero where k is, at less cost than `xlogy`."""
         reference = counts + self.counts_offset_photons if self.counts_offset_photons else counts
-        return photons - reference + torch.xlogy(counts, reference) - torch.xlogy(counts, photons)
+        return photons - reference + counts * (reference / photons).clamp_min(torch.finfo(photons.dtype).tiny).log()
 
 
 LIKELIHOOD = Poisson(TRAINING_PHOTONS, TRAINING_PHOTONS, steepest=None, scale=1.0)

@@ -11,7 +11,9 @@ def intensity(detector_wave: Complex[Tensor, "*batch M H W"]) -> Float[Tensor, "
     >>> intensity(torch.tensor([3j, 4], dtype=torch.complex64).reshape(2, 1, 1)).item()
     25.0
     """
-    return (detector_wave.real.square() + detector_wave.imag.square()).sum(-3)
+    squares = torch.view_as_real(detector_wave.resolve_conj()).square()
+    photons = squares[..., 0] + squares[..., 1]
+    return photons.squeeze(-3) if photons.shape[-3] == 1 else photons.sum(-3)
 
 
 def amplitude(detector_wave: Complex[Tensor, "*batch M H W"]) -> Float[Tensor, "*batch H W"]:

@@ -23,7 +23,8 @@ Gradient and curvature follow as for a position, but counts have a variance of \
 `MODEL_ERROR` times the mean photons for \(\sigma\).
 
 Waves stay in the array order that costs least (`cheapest`): where a wave lies in its array does not change its
-intensity.
+intensity. The code keeps the conjugates of \(\chi\) and of \(\mathcal{F}[\bar O_n \chi_{nm}]\), so that neither probes
+nor patches have to be conjugated.
 """
 
 from dataclasses import dataclass
@@ -34,7 +35,7 @@ from torch import Tensor
 
 from ptychopinn.physics.detection import intensity
 from ptychopinn.physics.forward import DiffractionModel
-from ptychopinn.physics.fourier import frequencies, uncentre_zero_frequency
+from ptychopinn.physics.fourier import frequencies
 from ptychopinn.physics.illumination import exit_wave, exit_wave_to_patches
 from ptychopinn.physics.likelihood import MODEL_ERROR, SMALLEST_AMPLITUDE, SOLVER_PHOTONS, Compare, robust_slope
 from ptychopinn.physics.patches import extract_patches, place_patches
@@ -69,8 +70,8 @@ class Gradients:
     """(M, H, W)."""
     object_power: Tensor
     """(H, W): the summed squared modulus of the patches."""
-    positions: Tensor
-    """(B, 2), per pixel."""
+    positions: Tensor | None
+    """(B, 2), per pixel, where asked for."""
     positions_curvature: Tensor | None
     """(B, 2, 2), per square pixel, where asked for: the expected second derivative by each position."""
     strain: Tensor | None
@@ -87,6 +88,7 @@ def gradients(
     measured: Bool[Tensor, "... H W"] | None = None,
     *,
     loss: Compare,
+    positions: bool = True,
     positions_curvature: bool = False,
     strain: bool = False,
 ) -> Gradients:
@@ -102,6 +104,7 @@ def gradients(
         amplitude: (B, H, W), sqrt(photons), as recorded.
         measured: (B, H, W) or (H, W), False at bad pixels.
         loss: from expected and counted photons to the loss of each pixel and its derivative by the expected ones.
+        positions: also find the gradient of the positions.
         positions_curvature: also find the curvature of the positions, which takes four transforms more.
         strain: also find gradient and curvature by the strain of each patch, which takes five transforms more.
     """
@@ -109,14 +112,13 @@ def gradients(
     shape = (now.object_.shape[-2], now.object_.shape[-1])
     where, rest = model.split(now.positions_px[index])
     patches = extract_patches(now.object_, where, size)
-    phase = uncentre_zero_frequency(shift_phase(rest.to(now.probe.real.dtype), size)).unsqueeze(1)
+    phase = shift_phase(rest.to(now.probe.real.dtype), size, centred=False).unsqueeze(1)
     spectra = _spectrum(now.probe) * phase
     probes = _of_spectrum(spectra)
     seen = _Detector(model, exit_wave(probes, patches), amplitude, measured)
     misfit, slope = seen.compared(loss)
-    back = seen.to_sample(slope.unsqueeze(1) * seen.waves)
-    residual = _spectrum(patches.conj().unsqueeze(1) * back)
-    by_patch = exit_wave_to_patches(probes, back)
+    back = torch.conj_physical(seen.to_sample(slope.unsqueeze(1) * seen.waves))
+    residual = _of_spectrum(exit_wave(back, patches))
     by_strain = by_strain_twice = None
     if strain:
         changes = _strained_patches(now.object_, where, size)
@@ -128,11 +130,11 @@ def gradients(
         by_strain_twice = seen.curvature(moved, variance)
     return Gradients(
         loss=misfit,
-        object_=place_patches(by_patch, where, shape),
+        object_=place_patches(_over_modes(probes * back), where, shape).conj_physical(),
         probe_power=place_patches(intensity(probes), where, shape),
-        probe=_of_spectrum((residual * phase.conj()).sum(0)),
-        object_power=(patches.real.square() + patches.imag.square()).sum(0),
-        positions=_position_gradient(residual, spectra),
+        probe=_of_spectrum((residual * phase).sum(0).conj_physical()),
+        object_power=intensity(patches),
+        positions=_position_gradient(residual, spectra) if positions else None,
         positions_curvature=_position_curvature(seen, spectra, patches) if positions_curvature else None,
         strain=by_strain,
         strain_curvature=by_strain_twice,
@@ -204,6 +206,11 @@ class _Detector:
         return (slope * weight.flatten(1).unsqueeze(1)) @ slope.mT / 2
 
 
+def _over_modes(waves: Tensor) -> Tensor:
+    """(B, H, W): the sum of (B, M, H, W)."""
+    return waves.squeeze(1) if waves.shape[1] == 1 else waves.sum(1)
+
+
 def _spectrum(wave: Tensor) -> Tensor:
     return torch.fft.fft2(wave, norm="ortho")
 
@@ -213,8 +220,8 @@ def _of_spectrum(spectrum: Tensor) -> Tensor:
 
 
 def _position_gradient(residual: Tensor, spectra: Tensor) -> Tensor:
-    """(B, 2) from two spectra (B, M, H, W)."""
-    product = (residual.conj() * spectra).imag.sum(1)
+    """(B, 2) from two spectra (B, M, H, W), the first one conjugated."""
+    product = _over_modes(residual * spectra).imag
     rows, columns = _frequency_axes(product)
     return 4 * torch.pi * torch.stack((product.sum(-1) @ rows, product.sum(-2) @ columns), -1)
 

@@ -45,6 +45,8 @@ def extract_patches(
     shape = (canvas.shape[-2], canvas.shape[-1])
     _check_on_host(positions_px, size, shape)
     if not positions_px.is_floating_point():
+        if canvas.ndim == 2 and _is_plain(canvas):
+            return _cut(canvas, positions_px, size)
         return _gather(canvas, _flat_index(positions_px, size, shape))
     whole, rest_y, rest_x = _split(positions_px, size, canvas.real.dtype)
     window = _gather(canvas, _flat_index(whole, _grown(size), shape))
@@ -67,6 +69,8 @@ def place_patches(
     size = (patches.shape[-2], patches.shape[-1])
     _check_on_host(positions_px, size, shape)
     if not positions_px.is_floating_point():
+        if patches.ndim == 3 and _is_plain(patches):
+            return _added(patches, positions_px, shape)
         return _scatter(patches, _flat_index(positions_px, size, shape), shape)
     whole, rest_y, rest_x = _split(positions_px, size, patches.real.dtype)
     window = _spread(_spread(patches, rest_x, -1), rest_y, -2)
@@ -110,6 +114,26 @@ def _flat_index(
         return index
     canvases = torch.arange(math.prod(lead), device=device).view(*lead, 1, 1, 1)
     return index + canvases * (shape[0] * shape[1])
+
+
+def _is_plain(values: Tensor) -> bool:
+    """Whether windows may be cut or added row by row: on the host, with no gradient to record."""
+    return values.device.type == "cpu" and not (values.requires_grad and torch.is_grad_enabled())
+
+
+def _cut(canvas: Tensor, positions_px: Tensor, size: tuple[int, int]) -> Tensor:
+    """Windows of one canvas (Y, X): copied row by row, a fraction of the time of an index for each element."""
+    first = positions_px.to(torch.int64) - torch.tensor([side // 2 for side in size])
+    return canvas.unfold(0, size[0], 1).unfold(1, size[1], 1)[first[:, 0], first[:, 1]]
+
+
+def _added(patches: Tensor, positions_px: Tensor, shape: tuple[int, int]) -> Tensor:
+    """The adjoint of `_cut`, in the order of the patches, so that the sum is always rounded alike."""
+    height, width = patches.shape[-2:]
+    canvas = torch.zeros(shape, dtype=patches.dtype)
+    for patch, (y, x) in zip(patches.unbind(0), positions_px.tolist(), strict=True):
+        canvas.narrow(0, y - height // 2, height).narrow(1, x - width // 2, width).add_(patch)
+    return canvas
 
 
 def _gather(canvas: Tensor, index: Tensor) -> Tensor:

@@ -29,16 +29,18 @@ def split_position(
     return whole.to(torch.int64), positions_px - whole
 
 
-def shift_phase(shift_px: Float[Tensor, "*batch 2"], size: tuple[int, int]) -> Complex[Tensor, "*batch H W"]:
-    """Spectrum factor exp(-2 pi i f.d) of `size` for shifts d; zero frequency at (H//2, W//2)."""
-    height, width = size
-    dtype = shift_px.dtype
-    rows = _axis_phase(shift_px[..., 0], frequencies(height, device=shift_px.device, dtype=dtype))
-    columns = _axis_phase(shift_px[..., 1], frequencies(width, device=shift_px.device, dtype=dtype))
+def shift_phase(
+    shift_px: Float[Tensor, "*batch 2"], size: tuple[int, int], *, centred: bool = True
+) -> Complex[Tensor, "*batch H W"]:
+    """Spectrum factor exp(-2 pi i f.d) of `size` for shifts d; zero frequency at (H//2, W//2), or else at (0, 0)."""
+    rows, columns = (_axis_phase(shift_px[..., axis], size[axis], centred) for axis in (0, 1))
     return rows.unsqueeze(-1) * columns.unsqueeze(-2)
 
 
-def _axis_phase(shift: Tensor, frequency: Tensor) -> Tensor:
+def _axis_phase(shift: Tensor, size: int, centred: bool) -> Tensor:
+    frequency = frequencies(size, device=shift.device, dtype=shift.dtype)
+    if not centred:
+        frequency = torch.fft.ifftshift(frequency)
     angle = -2 * math.pi * shift.unsqueeze(-1) * frequency
     return torch.polar(torch.ones_like(angle), angle)
 

@@ -90,6 +90,7 @@ class Solver:
             tensors.amplitude[index].to(state.power.dtype),
             tensors.measured_of(index),
             loss=self._loss.value_and_slope,
+            positions=state.stage.positions,
             positions_curvature=state.stage.positions,
             strain=state.stage.distortion,
         )
