@@ -42,7 +42,7 @@ from ptychopinn.api.model_files import load_model
 from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.data.io import write_text_atomically
 from ptychopinn.data.reconstruction import Reconstruction
-from ptychopinn.solver import photons_of
+from ptychopinn.solver import photons_in_batches
 from ptychopinn.studies.environment import environment, hardware_line
 from ptychopinn.studies.finished import read_finished, write_finished
 from ptychopinn.studies.grid_lines.config import GridLinesConfig
@@ -218,7 +218,8 @@ def iterative(plan: Plan, name: str, epochs: int, seed: int) -> Trial:
         image = solve_with_ptychi(scan, scan.probe, epochs=epochs, seed=seed)
         seconds, cpu_s = time.perf_counter() - started, time.process_time() - before
         report = ptychopinn.evaluate(image, scan, region=REGIONS[name]).report
-        data = misfit_of(photons_of(image, ScanTensors(scan)).numpy(), scan)
+        tensors = ScanTensors(scan)
+        data = misfit_of(photons_in_batches(image, tensors), tensors).scores()
         values = {**report, **data, "train_s": seconds, "patterns_per_s": len(scan) / seconds, "cpu_s": cpu_s}
         return {"values": numbers(values), "flat": []}
 

@@ -1,6 +1,7 @@
 """Groups gathered by index, against a plain loop."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -133,3 +134,22 @@ def test_the_scan_itself_is_not_changed(make_scan: MakeScan) -> None:
     before = scan.patterns.copy()
     ScanTensors(scan)
     np.testing.assert_array_equal(scan.patterns, before)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.uint32, np.uint64, np.int32, np.float32, np.float64])
+@pytest.mark.parametrize("domain", ["counts", "amplitude"])
+def test_patterns_stay_as_recorded_and_are_converted_when_selected(scan: Scan, dtype: type, domain: str) -> None:
+    largest = 250 if dtype == np.uint8 else 60_000 if dtype == np.uint16 else 3_000_000_000
+    largest = 2_000_000_000 if dtype == np.int32 else largest
+    values = np.random.default_rng(0).integers(0, largest, scan.patterns.shape).astype(dtype)
+    values.setflags(write=False)
+    bad = np.random.default_rng(1).random(scan.patterns.shape) < 0.1
+    recorded = replace(scan, patterns=values, domain=domain, bad_pixels=bad)
+    tensors, index = ScanTensors(recorded), torch.tensor([[5, 2], [0, 5]])
+    for found, expected in (
+        (tensors.amplitude_of(index), recorded.amplitudes()),
+        (tensors.counts_of(index), recorded.counts()),
+    ):
+        np.testing.assert_allclose(found, np.where(bad, 0, expected)[index.numpy()], rtol=1e-6)
+    np.testing.assert_allclose(tensors.amplitude, np.where(bad, 0, recorded.amplitudes()), rtol=1e-6)
+    assert np.shares_memory(tensors._patterns._values.numpy(), values)

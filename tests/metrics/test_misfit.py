@@ -2,9 +2,12 @@
 
 import numpy as np
 import pytest
+import torch
 from scipy.stats import poisson
 
-from ptychopinn.metrics import amplitude_misfit, expected_poisson_deviance, poisson_deviance_per_pixel
+from ptychopinn.data.masks import masks_of
+from ptychopinn.metrics import Misfit, amplitude_misfit, expected_poisson_deviance, poisson_deviance_per_pixel
+from ptychopinn.metrics.misfit import _exact_deviance, ideal_deviance
 
 
 def test_amplitude_misfit_over_the_mask():
@@ -40,6 +43,45 @@ def test_perfect_model_scores_its_expectation_and_a_wrong_one_does_not():
     floor = expected_poisson_deviance(expected, mask)
     assert poisson_deviance_per_pixel(counts, expected, mask) == pytest.approx(floor, rel=0.02)
     assert poisson_deviance_per_pixel(counts, 1.2 * expected, mask) > 1.1 * floor
+
+
+def test_sums_over_batches_are_the_scores_of_the_whole():
+    rng = np.random.default_rng(1)
+    expected = (rng.gamma(0.3, 20, size=(23, 16, 16)) * 10 ** rng.uniform(-3, 4, size=(23, 1, 1))).astype(np.float32)
+    counts = rng.poisson(1.1 * expected).astype(np.float32)
+    for mask in (None, rng.random((16, 16)) < 0.8, rng.random((23, 16, 16)) < 0.8):
+        misfit = Misfit()
+        for part in (slice(0, 10), slice(10, 23)):
+            measured = None if mask is None else torch.from_numpy(masks_of(mask, part))
+            misfit.add(torch.from_numpy(counts[part]), torch.from_numpy(expected[part]), measured)
+        whole = None if mask is None else np.broadcast_to(mask, counts.shape)
+        assert misfit.scores() == pytest.approx(
+            {
+                "amplitude_misfit": amplitude_misfit(np.sqrt(counts), np.sqrt(expected), whole),
+                "poisson_deviance_per_pixel": poisson_deviance_per_pixel(counts, expected, whole),
+                "poisson_deviance_of_a_perfect_model": expected_poisson_deviance(expected, whole),
+            },
+            rel=1e-6,
+        )
+        for sums in (torch.cat(misfit.deviance_of_patterns, 1).sum(1), misfit.deviance_of_pixels.sum((1, 2))):
+            found, ideal = (sums / misfit.measured.sum()).tolist()
+            assert found == pytest.approx(misfit.scores()["poisson_deviance_per_pixel"], rel=1e-5)
+            assert ideal == pytest.approx(misfit.scores()["poisson_deviance_of_a_perfect_model"], rel=1e-5)
+
+
+def test_a_model_that_is_not_finite_has_no_score():
+    counts = torch.ones(1, 2, 2)
+    for wrong, is_wrong in ((torch.nan, np.isnan), (0.0, np.isinf)):
+        misfit = Misfit()
+        misfit.add(counts, torch.tensor([[[wrong, 1.0], [1.0, 1.0]]]))
+        assert is_wrong(misfit.scores()["poisson_deviance_per_pixel"])
+    with pytest.raises(ValueError, match="no pixel"):
+        Misfit().scores()
+
+
+def test_the_table_of_the_expected_deviance_is_the_exact_sum_to_1e_7():
+    mean = np.concatenate([10 ** np.linspace(-9, 1.47, 3000), np.linspace(0, 29.99, 3000)])
+    np.testing.assert_allclose(ideal_deviance(torch.from_numpy(mean)).numpy(), _exact_deviance(mean), atol=1e-7)
 
 
 def test_unusable_input_is_refused():

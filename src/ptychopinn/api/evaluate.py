@@ -2,13 +2,14 @@
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from ptychopinn.api.references import (
     ImageSource,
@@ -20,16 +21,15 @@ from ptychopinn.api.references import (
     short_names,
 )
 from ptychopinn.data import Scan
+from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.data.io import check_output_folder, write_text_atomically
 from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.errors import ConfigError, ScanError
 from ptychopinn.metrics import (
     FRCCurve,
+    Misfit,
     Scored,
     align,
-    amplitude_misfit,
-    expected_poisson_deviance,
-    poisson_deviance_per_pixel,
     score,
 )
 from ptychopinn.plotting import figure_comparison, figure_frc, figure_reconstruction, save_figure
@@ -188,17 +188,15 @@ def data_misfit(reconstructor: Reconstructor, image: Reconstruction) -> dict[str
     `amplitude_misfit` is the sum of absolute differences of the amplitudes over the sum of the measured ones.
     The Poisson deviance per pixel stands beside its expectation for a perfect model.
     """
-    return misfit_of(reconstructor.expected(image).numpy(), reconstructor.tensors.scan)
+    return misfit_of(reconstructor.expected(image), reconstructor.tensors).scores()
 
 
-def misfit_of(expected: NDArray[np.float32], scan: Scan) -> dict[str, float]:
-    """The same for expected photons (N, H, W)."""
-    measured = None if scan.bad_pixels is None else np.broadcast_to(~scan.bad_pixels, expected.shape)
-    return {
-        "amplitude_misfit": amplitude_misfit(scan.amplitudes(), np.sqrt(expected), measured),
-        "poisson_deviance_per_pixel": poisson_deviance_per_pixel(scan.counts(), expected, measured),
-        "poisson_deviance_of_a_perfect_model": expected_poisson_deviance(expected, measured),
-    }
+def misfit_of(expected: Iterable[tuple[slice, Tensor]], tensors: ScanTensors) -> Misfit:
+    """The same for expected photons (B, H, W), a batch of patterns at a time, with the patterns they belong to."""
+    misfit = Misfit()
+    for part, photons in expected:
+        misfit.add(tensors.counts_of(part), photons, tensors.measured_of(part))
+    return misfit
 
 
 def scanned_region(image: Reconstruction) -> Region:

@@ -19,7 +19,7 @@ from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.errors import ConfigError
 from ptychopinn.models import prepare_probe, scan_scale
 from ptychopinn.physics import DiffractionModel
-from ptychopinn.solver import Refined, check_names, flat_start, photons_of, refine
+from ptychopinn.solver import Refined, check_names, flat_start, photons_in_batches, refine
 
 logger = logging.getLogger("ptychopinn")
 DEFAULT_ITERATIONS = 50
@@ -64,8 +64,8 @@ def refined(start: Reconstruction, tensors: ScanTensors, recipe: Recipe, job: Jo
     )
     logger.info("refined %d patterns %d times in %.2f s", len(tensors), settings.refine.iterations, result.seconds)
     image = result.reconstruction
-    expected = photons_of(image, tensors, model).numpy()
-    metrics = {"data": misfit_of(expected, tensors.scan), "refine": _entry(result, len(tensors))}
+    misfit = misfit_of(photons_in_batches(image, tensors, model), tensors)
+    metrics = {"data": misfit.scores(), "refine": _entry(result, len(tensors))}
     return Made(image, tensors, recipe, metrics, {"refine_s": result.seconds})
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterator
 from copy import copy
 from dataclasses import dataclass
+from typing import Any
+from warnings import catch_warnings, filterwarnings
 
 import numpy as np
 import torch
@@ -55,8 +57,43 @@ class Batch:
         return counts if self.seen is None else (counts - self.seen.square()).clamp_min(0)
 
 
+_SUMMED_TOGETHER = 64
+"""Patterns of which counts are made at once where all are summed."""
+_SIGNED = {np.dtype(np.uint16): np.int16, np.dtype(np.uint32): np.int32, np.dtype(np.uint64): np.int64}
+"""Types whose elements torch cannot select on every device, with the type that has the same bits."""
+
+
+class _Recorded:
+    """Patterns in the type in which they were recorded, on one device; float32 when selected.
+
+    Args:
+        patterns: (N, H, W); on the host their memory is shared, and only read.
+        device: where they live.
+    """
+
+    def __init__(self, patterns: NDArray[Any], device: torch.device) -> None:
+        patterns = np.ascontiguousarray(patterns, patterns.dtype.newbyteorder("="))
+        signed = _SIGNED.get(patterns.dtype)
+        self._wrap = 0.0 if signed is None else 2.0 ** (8 * patterns.dtype.itemsize)
+        self._values = _shared(patterns if signed is None else patterns.view(signed)).to(device)
+
+    def __getitem__(self, index: Tensor | slice) -> Tensor:
+        values = self._values[index].to(torch.float32)
+        return torch.where(values < 0, values + self._wrap, values) if self._wrap else values
+
+
+def _shared(array: NDArray[Any]) -> Tensor:
+    """A tensor in the memory of an array that may be read-only: it is never written to."""
+    with catch_warnings():
+        filterwarnings("ignore", "The given NumPy array is not writable", UserWarning)
+        return torch.from_numpy(array)
+
+
 class ScanTensors:
     """A scan that lives on one device; groups are gathered by index, with no loop over patterns.
+
+    The patterns stay as they were recorded, on the host in the memory of the scan; counts and amplitudes are made of
+    those that a step asks for.
 
     Args:
         scan: what was measured.
@@ -74,11 +111,10 @@ class ScanTensors:
     def __init__(self, scan: Scan, device: torch.device | str = "cpu", labels: NDArray[np.complex64] | None = None):
         self.scan = scan
         self.device = torch.device(device)
-        self.amplitude = torch.from_numpy(scan.amplitudes()).to(self.device)
+        self._patterns = _Recorded(scan.patterns, self.device)
         self.measured: Tensor | None = None
         if scan.bad_pixels is not None and scan.bad_pixels.any():
             self.measured = torch.from_numpy(~scan.bad_pixels).to(self.device)
-            self.amplitude.masked_fill_(~self.measured, 0)  # what a bad pixel holds goes no further
         positions = torch.from_numpy(np.ascontiguousarray(scan.positions_px))
         whole, remainder = split_position(positions)
         self._whole_host = whole.numpy()
@@ -89,7 +125,26 @@ class ScanTensors:
         self.labels = None if labels is None else torch.from_numpy(labels).to(self.device)
 
     def __len__(self) -> int:
-        return len(self.amplitude)
+        return len(self.scan)
+
+    def amplitude_of(self, index: Tensor | slice) -> Patterns:
+        """Amplitudes (..., H, W) of the patterns `index`, sqrt(photons), float32; 0 at bad pixels."""
+        values = self._without_bad(self._patterns[index], index)
+        return values.sqrt() if self.scan.domain == "counts" else values
+
+    def counts_of(self, index: Tensor | slice) -> Patterns:
+        """Counts (..., H, W) of the patterns `index`, photons, float32; 0 at bad pixels."""
+        values = self._without_bad(self._patterns[index], index)
+        return values if self.scan.domain == "counts" else values.square()
+
+    @property
+    def amplitude(self) -> Patterns:
+        """(N, H, W), sqrt(photons): of all patterns, made anew."""
+        return self.amplitude_of(slice(None))
+
+    def slices(self, size: int) -> list[slice]:
+        """All patterns in their order, `size` at a time."""
+        return [slice(start, min(start + size, len(self))) for start in range(0, len(self), size)]
 
     def with_probe(self, probe: Tensor, shifts_px: Tensor | None = None) -> "ScanTensors":
         """The same patterns, which share all memory, with a probe (M, H, W) and shifts (N, 2) of their own."""
@@ -100,7 +155,7 @@ class ScanTensors:
     @property
     def pattern_size(self) -> int:
         """Rows (and columns) of a pattern."""
-        return int(self.amplitude.shape[-1])
+        return self.scan.pattern_size
 
     def mean_counts_per_pattern(self) -> float:
         """Mean over patterns of the summed counts of measured pixels, photons."""
@@ -121,12 +176,18 @@ class ScanTensors:
     def measured_pixels(self) -> float | Tensor:
         """How many pixels of all patterns were measured; a scalar on the device where some were not."""
         if self.measured is None:
-            return self.amplitude.numel()
+            return len(self) * self.pattern_size**2
         return self.measured.sum() * (1 if has_own_masks(self.measured) else len(self))
 
     def _counts_per_pattern(self) -> Tensor:
         """(N,) float64 on the host: photons on measured pixels."""
-        return self.amplitude.square().sum((-2, -1)).cpu().double()
+        sums = [self.counts_of(part).sum((-2, -1)) for part in self.slices(_SUMMED_TOGETHER)]
+        return torch.cat(sums).cpu().double()
+
+    def _without_bad(self, values: Tensor, index: Tensor | slice) -> Tensor:
+        """What a bad pixel holds goes no further."""
+        measured = self.measured_of(index)
+        return values if measured is None else values.masked_fill(~measured, 0)
 
     def gather(self, index: NDArray[np.int64]) -> Batch:
         """The groups of a host index table (B, G); nothing waits for the device."""
@@ -139,7 +200,7 @@ class ScanTensors:
         positions = self.positions_px[rows]
         return Batch(
             index=rows,
-            amplitude=self.amplitude[rows],
+            amplitude=self.amplitude_of(rows),
             measured=self.measured_of(rows),
             whole_px=whole,
             remainder_px=self.remainder_px[rows],

@@ -5,6 +5,7 @@ from ptychopinn.metrics.bands import low_frequency_limit, split_bands
 from ptychopinn.metrics.frc import FRCCurve, fourier_ring_correlation
 from ptychopinn.metrics.image import mae, ms_ssim, ms_ssim_betas, mse, psnr, psnr_255, ssim
 from ptychopinn.metrics.misfit import (
+    Misfit,
     amplitude_misfit,
     expected_poisson_deviance,
     poisson_deviance_per_pixel,
@@ -16,6 +17,7 @@ from ptychopinn.metrics.report import Scored, compare, score
 __all__ = [
     "Alignment",
     "FRCCurve",
+    "Misfit",
     "Scored",
     "align",
     "amplitude_misfit",

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -193,20 +193,19 @@ def predict_patches(
 @torch.inference_mode()
 def expected_counts(
     model: PatchModel, tensors: ScanTensors, reconstruction: Reconstruction, batch_size: int = 64
-) -> Tensor:
-    """Photons (N, H, W), on the CPU, that the stitched object and the model's probe predict."""
+) -> Iterator[tuple[slice, Tensor]]:
+    """Photons (B, H, W) that the stitched object and the model's probe predict, with the patterns they belong to."""
     size = tensors.pattern_size
     windows = Frame.of_positions(tensors.whole_px.cpu().numpy(), size, margin=2)
     object_ = torch.from_numpy(reconstruction.in_frame(windows.origin_px, windows.shape)[0]).to(tensors.device)
     origin = torch.tensor(windows.origin_px, device=tensors.device)
-    expected = []
     alone = np.arange(len(tensors))[:, None]
-    for batch in tensors.batches(alone, batch_size):
+    for part in tensors.slices(batch_size):
+        batch = tensors.gather(alone[part])
         view = model.view(batch)
         positions = scan_positions(model, tensors, batch)[:, 0] - origin
         patches = extract_patches(object_, positions, (size, size))
-        expected.append(model.physics.photons(patches, view.probes[:, 0]).cpu())
-    return torch.cat(expected)
+        yield part, model.physics.photons(patches, view.probes[:, 0])
 
 
 def _wait(device: torch.device) -> None:

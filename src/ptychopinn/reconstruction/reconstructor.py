@@ -1,6 +1,7 @@
 """A trained network made ready for one scan: the way from a `TrainedModel` to patches and an image."""
 
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, final
 
@@ -103,8 +104,12 @@ class Reconstructor:
             config=config if together else None,
         )
 
-    def expected(self, image: Reconstruction) -> Tensor:
-        """Photons (N, H, W), on the CPU, that an image predicts with the probe and the positions that apply here."""
+    def expected(self, image: Reconstruction) -> Iterator[tuple[slice, Tensor]]:
+        """Photons (B, H, W), a batch of patterns at a time, that an image predicts with the probe and positions here.
+
+        Yields:
+            Which patterns, in their order, and their photons on the device of the scan.
+        """
         return expected_counts(self.network, self.tensors, image)
 
 

@@ -1,7 +1,15 @@
 """The iterative solver: steps of object, probe and positions by analytic gradients, with penalties and constraints."""
 
 from ptychopinn.solver.constraints import CONSTRAINTS, Constraint
-from ptychopinn.solver.refine import IterationHook, Refined, check_names, flat_start, photons_of, refine
+from ptychopinn.solver.refine import (
+    IterationHook,
+    Refined,
+    check_names,
+    flat_start,
+    photons_in_batches,
+    photons_of,
+    refine,
+)
 from ptychopinn.solver.state import Stage, State
 
 __all__ = [
@@ -13,6 +21,7 @@ __all__ = [
     "State",
     "check_names",
     "flat_start",
+    "photons_in_batches",
     "photons_of",
     "refine",
 ]

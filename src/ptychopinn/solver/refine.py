@@ -3,7 +3,7 @@
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -123,15 +123,32 @@ def refine(
 
 
 @torch.inference_mode()
-def photons_of(
+def photons_in_batches(
     image: Reconstruction, tensors: ScanTensors, model: DiffractionModel | None = None, batch_size: int = 64
-) -> Tensor:
-    """Photons (N, H, W), on the CPU, that an image predicts with its own probe and positions under a model."""
+) -> Iterator[tuple[slice, Tensor]]:
+    """Photons (B, H, W), on the device of the tensors, that an image predicts with its own probe and positions.
+
+    Args:
+        image: object, probe and positions.
+        tensors: the scan.
+        model: of the patterns; the far field with shifted probes by default.
+        batch_size: patterns at once.
+
+    Yields:
+        Which patterns, in their order, and their photons.
+    """
     frame = Frame.of_positions(image.positions_px, image.probe.shape[-1], margin=2)
     estimate = _estimate(image, frame, tensors.device)
     model = model or DiffractionModel()
-    batches = estimate.positions_px.split(batch_size)
-    return torch.cat([model(estimate.object_, positions, estimate.probe).cpu() for positions in batches])
+    for part in tensors.slices(batch_size):
+        yield part, model(estimate.object_, estimate.positions_px[part], estimate.probe)
+
+
+def photons_of(
+    image: Reconstruction, tensors: ScanTensors, model: DiffractionModel | None = None, batch_size: int = 64
+) -> Tensor:
+    """The same of all patterns, (N, H, W), on the CPU."""
+    return torch.cat([photons.cpu() for _, photons in photons_in_batches(image, tensors, model, batch_size)])
 
 
 def _frame(start: Reconstruction, config: RefineConfig) -> Frame:

@@ -87,7 +87,7 @@ class Solver:
             self._model,
             state.estimate,
             index,
-            tensors.amplitude[index].to(state.power.dtype),
+            tensors.amplitude_of(index).to(state.power.dtype),
             tensors.measured_of(index),
             loss=self._loss.value_and_slope,
             positions=state.stage.positions,

@@ -65,7 +65,7 @@ class _Case:
         for rows in torch.from_numpy(index).to(tensors.device).split(BATCH):
             where, shift = self.model.split(self.positions_px[rows])
             probes = self.model.probes(self.probe, shift)
-            yield _Beams(self.model, tensors.amplitude[rows].square(), tensors.measured_of(rows), probes, where)
+            yield _Beams(self.model, tensors.counts_of(rows), tensors.measured_of(rows), probes, where)
 
     def light(self, index: NDArray[np.int64]) -> Tensor:
         """(Y, X) photons that fell on each pixel."""
@@ -174,7 +174,7 @@ def _tensor(object_: NDArray[np.complexfloating], case: _Case) -> Tensor:
 
 def _counts(tensors: ScanTensors, index: slice) -> tuple[Tensor, Tensor]:
     """Counts (P, H, W) of some patterns, 0 at bad pixels, and 1 where they were measured; double precision."""
-    counts = tensors.amplitude[index].double().square()
+    counts = tensors.counts_of(index).double()
     mask = tensors.measured_of(index)
     if mask is None:
         return counts, torch.ones_like(counts)
