@@ -42,7 +42,7 @@ def scan_scale(recipe: Recipe, tensors: ScanTensors, probe: Tensor) -> tuple[flo
     if visible < _LEAST_VISIBLE and rule != "probe":
         raise ScanError(
             f"{tensors.scan.source}: bad pixels hide {100 * (1 - visible):.3g} % of the probe's photons, "
-            "so that the counts do not tell its scale; give a probe in sqrt(photons) and set "
+            "so that the counts do not determine its scale; give a probe in sqrt(photons) and set "
             "model.intensity_scale=probe"
         )
     pixels = float(tensors.measured_pixels()) / len(tensors)
