@@ -1,5 +1,6 @@
 """Shapes checked while testing; where the test data lie, and what happens without them; small noise-free scans."""
 
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -26,9 +27,13 @@ _LEFT_OUT = pytest.StashKey[dict[str, dict[str, int]]]()
 
 
 @pytest.fixture(scope="module", autouse=True)
-def legacy_settings() -> Iterator[None]:
-    """Reset the global dictionary of `ptycho` after each test file: the order of the files must not matter."""
+def settings_of_the_process() -> Iterator[None]:
+    """Reset the dictionary of `ptycho` and the log after each test file: the order of the files must not matter."""
+    logger = logging.getLogger("ptychopinn")
+    level, handlers = logger.level, list(logger.handlers)
     yield
+    logger.setLevel(level)
+    logger.handlers[:] = handlers
     if legacy := sys.modules.get("ptycho.params"):
         legacy.cfg.clear()
         legacy.cfg.update(legacy.DEFAULT_CFG)

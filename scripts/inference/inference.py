@@ -1,4 +1,4 @@
-"""`ptycho_inference` under the path of the earlier system."""
+"""`ptycho_inference` under the path of legacy PtychoPINN."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The runner of the grid-lines study under the path of the earlier system."""
+"""The runner of the grid-lines study under the path of legacy PtychoPINN."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""`ptycho_train` under the path of the earlier system."""
+"""`ptycho_train` under the path of legacy PtychoPINN."""
 
 import sys
 

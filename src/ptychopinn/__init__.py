@@ -1,7 +1,7 @@
 """Ptychography by physics-informed networks: a scan goes in, a quantitative image comes out.
 
-The verbs `run`, `train`, `reconstruct`, `evaluate`, `simulate`, `info`, `convert` and the nouns below are loaded when
-they are first used, so that `import ptychopinn` and `import ptychopinn.config` stay quick and load no torch.
+The commands `run`, `train`, `reconstruct`, `evaluate`, `simulate`, `info`, `convert` and the nouns below are loaded
+when they are first used, so that `import ptychopinn` and `import ptychopinn.config` stay quick and load no torch.
 
 >>> import ptychopinn
 >>> scan = ptychopinn.simulate(overrides=["simulation.object_size_px=48", "simulation.probe_size_px=16"]).scan

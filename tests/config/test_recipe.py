@@ -78,6 +78,7 @@ REFUSED = {
     "model.loss.poisson_weight=0": "every data term of the loss has weight 0",
     "model.subpixel=nearest": "model.subpixel",
     "model.fresnel_number=0": "model.fresnel_number",
+    "model.background=-1": "model.background",
     "model.intensity_scale=none": "model.intensity_scale",
     "training.epochs=0": "training.epochs",
     "training.epochs=1.5": "training.epochs",

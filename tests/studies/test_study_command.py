@@ -7,7 +7,7 @@ import typer
 from typer.testing import CliRunner
 
 import ptychopinn
-from ptychopinn.cli.app import Verbs
+from ptychopinn.cli.app import Commands
 from ptychopinn.cli.study import study
 from ptychopinn.errors import ConfigError
 
@@ -15,7 +15,7 @@ from ptychopinn.errors import ConfigError
 @pytest.fixture(scope="module")
 def command() -> typer.Typer:
     """A command line that has nothing but this verb."""
-    app = typer.Typer(cls=Verbs, rich_markup_mode="markdown")
+    app = typer.Typer(cls=Commands, rich_markup_mode="markdown")
     app.callback()(lambda: None)
     app.add_typer(study)
     return app

@@ -2,6 +2,7 @@
 
 import csv
 import logging
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -133,6 +134,16 @@ def test_the_hook_is_told_after_every_epoch(scan: Scan, make_recipe: MakeRecipe)
     told: list[tuple[int, int, float]] = []
     result = fit(scan, make_recipe(), tell=lambda done, of, row: told.append((done, of, row["train_loss"])))
     assert told == [(1, 2, result.history["train_loss"][0]), (2, 2, result.history["train_loss"][1])]
+
+
+def test_deterministic_algorithms_are_on_during_the_training_alone(scan: Scan, make_recipe: MakeRecipe) -> None:
+    before = os.environ.get("CUBLAS_WORKSPACE_CONFIG")
+    seen: list[bool] = []
+    recipe = make_recipe("training.epochs=1", "training.deterministic=true")
+    fit(scan, recipe, None, tell=lambda *_: seen.append(torch.are_deterministic_algorithms_enabled()))
+    assert seen == [True]
+    assert not torch.are_deterministic_algorithms_enabled()
+    assert os.environ.get("CUBLAS_WORKSPACE_CONFIG") == before
 
 
 def test_the_seed_decides_the_weights(scan: Scan, make_recipe: MakeRecipe) -> None:

@@ -1,4 +1,4 @@
-"""What every verb accepts: a path or the thing itself."""
+"""What every command accepts: a path or the thing itself."""
 
 import logging
 import sys

@@ -72,7 +72,7 @@ def train(
         overrides: `section.key=value` texts.
         resume: go on from the last checkpoint in `output`, to as many epochs as then or more.
         overwrite: replace an earlier training in `output`, which is refused otherwise.
-        on_epoch: told after every epoch: epochs done, epochs in all, numbers of the epoch.
+        on_epoch: called after every epoch with epochs done, epochs in all and the numbers of the epoch.
 
     Raises:
         PtychoPINNError: the scan, the recipe or the folder cannot be used; nothing has been written then.

@@ -1,4 +1,4 @@
-"""The command line: one file per verb. Torch is imported when a verb runs, so that `--help` is quick."""
+"""The command line: one file per command. Torch is imported when a command runs, so that `--help` is quick."""
 
 from ptychopinn.cli.app import app
 

@@ -1,4 +1,4 @@
-"""The verbs together, and how their errors end."""
+"""The commands together, and how their errors end."""
 
 import sys
 from typing import Annotated, Any
@@ -23,7 +23,7 @@ Start with `ptychopinn info scan.npz`, then `ptychopinn run scan.npz -o out/`.
 No scan at hand? `ptychopinn simulate -o scan.npz` makes one."""
 
 
-class Verbs(TyperGroup):
+class Commands(TyperGroup):
     """Our own errors end with one line and exit code 2, faults of the program with 1, Ctrl-C with 130."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
@@ -42,10 +42,10 @@ class Verbs(TyperGroup):
             raise typer.Exit(code)
 
 
-def _interrupted(verb: str | None) -> str:
-    if verb in ("run", "train"):
+def _interrupted(command: str | None) -> str:
+    if command in ("run", "train"):
         return "Interrupted: give the same command with --resume to go on from the last finished epoch."
-    if verb == "study":
+    if command == "study":
         return "Interrupted: give the same command again; what has finished is not run again."
     return "Interrupted."
 
@@ -58,7 +58,7 @@ def _show_version(wanted: bool) -> None:
 
 app = typer.Typer(
     name="ptychopinn",
-    cls=Verbs,
+    cls=Commands,
     help=HELP,
     no_args_is_help=True,
     add_completion=False,

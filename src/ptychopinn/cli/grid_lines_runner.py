@@ -1,4 +1,4 @@
-"""One architecture of the grid-lines study, by the flags of the earlier system's runner."""
+"""One architecture of the grid-lines study, by the flags of legacy PtychoPINN's runner."""
 
 import argparse
 import logging

@@ -1,4 +1,4 @@
-"""Options that several verbs share."""
+"""Options that several commands share."""
 
 import inspect
 import json
@@ -49,127 +49,6 @@ Threads = Annotated[int | None, typer.Option("--threads", min=1, metavar="N", he
 Verbose = Annotated[
     bool, typer.Option("--verbose", "-v", callback=set_verbosity, help="Say what is done and why, on stderr.")
 ]
-FftShift = Annotated[
-    bool,
-    typer.Option(
-        "--fftshift",
-        help="Move the zero frequency from the corner to the centre.",
-        rich_help_panel=_READING,
-    ),
-]
-Domain = Annotated[
-    Literal["auto", "amplitude", "counts"] | None,
-    typer.Option("--domain", help="What the patterns are.", rich_help_panel=_READING, show_default=False),
-]
-AxisOrder = Annotated[
-    Literal["auto", "nhw", "hwn"] | None,
-    typer.Option("--axis-order", help="Which axis runs over the scan.", rich_help_panel=_READING, show_default=False),
-]
-PositionOrigin = Annotated[
-    Literal["auto", "element", "centre"] | None,
-    typer.Option(
-        "--position-origin",
-        help="What positions point at: patch element (H//2, W//2), or the geometric centre.",
-        rich_help_panel=_READING,
-        show_default=False,
-    ),
-]
-Entry = Annotated[
-    str | None,
-    typer.Option(
-        "--entry", metavar="NAME", help="CXI, NeXus: which entry.", rich_help_panel=_READING, show_default=False
-    ),
-]
-Detector = Annotated[
-    str | None,
-    typer.Option(
-        "--detector", metavar="NAME", help="CXI, NeXus: which detector.", rich_help_panel=_READING, show_default=False
-    ),
-]
-Energy = Annotated[
-    float | None,
-    typer.Option(
-        "--energy-ev",
-        metavar="EV",
-        help="Photon energy in place of that of the file.",
-        rich_help_panel=_READING,
-        show_default=False,
-    ),
-]
-Distance = Annotated[
-    float | None,
-    typer.Option(
-        "--distance",
-        metavar="M",
-        help="Distance of the detector in place of that of the file.",
-        rich_help_panel=_READING,
-        show_default=False,
-    ),
-]
-DetectorPixel = Annotated[
-    float | None,
-    typer.Option(
-        "--detector-pixel",
-        metavar="M",
-        help="Side of a detector pixel in place of that of the file.",
-        rich_help_panel=_READING,
-        show_default=False,
-    ),
-]
-MaskBits = Annotated[
-    int | None,
-    typer.Option(
-        "--mask-bits",
-        metavar="N",
-        help="CXI, NeXus: sum of the mask bits that mark a bad pixel.",
-        rich_help_panel=_READING,
-        show_default=False,
-    ),
-]
-Dark = Annotated[
-    Literal["subtract", "ignore"] | None,
-    typer.Option(
-        "--dark", help="CXI, NeXus: what is done with a dark image.", rich_help_panel=_READING, show_default=False
-    ),
-]
-Crop = Annotated[
-    int | None,
-    typer.Option(
-        "--crop",
-        metavar="N",
-        help="Cut patterns to N x N pixels around the centre.",
-        rich_help_panel=_READING,
-        show_default=False,
-    ),
-]
-Pad = Annotated[
-    int | None,
-    typer.Option(
-        "--pad",
-        metavar="N",
-        help="Extend patterns to N x N pixels that count as not measured.",
-        rich_help_panel=_READING,
-        show_default=False,
-    ),
-]
-Resample = Annotated[
-    bool,
-    typer.Option(
-        "--resample",
-        help="Sum detector pixels that are not square to square ones.",
-        rich_help_panel=_READING,
-    ),
-]
-SourceDistance = Annotated[
-    float | None,
-    typer.Option(
-        "--source-distance",
-        metavar="M",
-        help="Near field in a cone beam: distance from the focus to the sample, in metres.",
-        rich_help_panel=_READING,
-        show_default=False,
-    ),
-]
 
 
 def _reading(kind: Any, name: str, text: str, metavar: str | None = None) -> Any:
@@ -190,21 +69,54 @@ Overrides = Sequence[str]
 """`section.key=value` texts, made of options by `reading_options` or `recipe_options`."""
 
 _READING_OPTIONS: dict[str, tuple[Any, Any]] = {
-    "fftshift": (FftShift, False),
-    "domain": (Domain, None),
-    "axis_order": (AxisOrder, None),
-    "position_origin": (PositionOrigin, None),
-    "entry": (Entry, None),
-    "detector": (Detector, None),
-    "energy_eV": (Energy, None),
-    "distance_m": (Distance, None),
-    "detector_pixel_m": (DetectorPixel, None),
-    "mask_bits": (MaskBits, None),
-    "dark": (Dark, None),
-    "crop": (Crop, None),
-    "pad": (Pad, None),
-    "resample": (Resample, False),
-    "source_distance_m": (SourceDistance, None),
+    "fftshift": (_reading(bool, "--fftshift", "Move the zero frequency from the corner to the centre."), False),
+    "domain": (_reading(Literal["auto", "amplitude", "counts"] | None, "--domain", "What the patterns are."), None),
+    "axis_order": (
+        _reading(Literal["auto", "nhw", "hwn"] | None, "--axis-order", "Which axis runs over the scan."),
+        None,
+    ),
+    "position_origin": (
+        _reading(
+            Literal["auto", "element", "centre"] | None,
+            "--position-origin",
+            "What positions point at: patch element (H//2, W//2), or the geometric centre.",
+        ),
+        None,
+    ),
+    "entry": (_reading(str | None, "--entry", "CXI, NeXus: which entry.", "NAME"), None),
+    "detector": (_reading(str | None, "--detector", "CXI, NeXus: which detector.", "NAME"), None),
+    "energy_eV": (
+        _reading(float | None, "--energy-ev", "Photon energy in place of that of the file.", "EV"),
+        None,
+    ),
+    "distance_m": (
+        _reading(float | None, "--distance", "Distance of the detector in place of that of the file.", "M"),
+        None,
+    ),
+    "detector_pixel_m": (
+        _reading(float | None, "--detector-pixel", "Side of a detector pixel in place of that of the file.", "M"),
+        None,
+    ),
+    "mask_bits": (
+        _reading(int | None, "--mask-bits", "CXI, NeXus: sum of the mask bits that mark a bad pixel.", "N"),
+        None,
+    ),
+    "dark": (
+        _reading(Literal["subtract", "ignore"] | None, "--dark", "CXI, NeXus: what is done with a dark image."),
+        None,
+    ),
+    "crop": (_reading(int | None, "--crop", "Cut patterns to N x N pixels around the centre.", "N"), None),
+    "pad": (_reading(int | None, "--pad", "Extend patterns to N x N pixels that count as not measured.", "N"), None),
+    "resample": (_reading(bool, "--resample", "Sum detector pixels that are not square to square ones."), False),
+    "source_distance_m": (
+        _reading(
+            float | None,
+            "--source-distance",
+            "Near field in a cone beam: distance from the focus to the sample, in metres.",
+            "M",
+        ),
+        None,
+    ),
     "drop_frames": (
         _reading(
             str | None,

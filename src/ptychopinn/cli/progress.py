@@ -1,4 +1,4 @@
-"""How far a verb is: a live bar on a terminal, a plain line now and then elsewhere."""
+"""How far a command is: a live bar on a terminal, a plain line now and then elsewhere."""
 
 import time
 from types import TracebackType

@@ -1,4 +1,4 @@
-"""What a person wants to know when a verb has ended."""
+"""What a person wants to know when a command has ended."""
 
 from collections.abc import Mapping
 from pathlib import Path

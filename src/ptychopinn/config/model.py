@@ -155,6 +155,10 @@ class ModelConfig(Section):
     fresnel_number: float | None = Field(default=None, gt=0)
     """Fresnel number of a pixel, pixel^2 / (wavelength * distance), dimensionless, for `near_field`; in a cone beam
     with the effective pixel and distance. Null takes it from the geometry of the scan."""
+    background: float = Field(default=0.0, ge=0)
+    """Mean photons per pixel, the same in every pixel, that do not come from the sample: air scatter, stray light, dark
+    counts. They are added to the expected photons, also by the simulator. Binning sums them. Give it if the counts of
+    the patterns do not fall to 0 far from the beam."""
     subpixel: Literal["probe", "bilinear"] = "probe"
     """How the fraction of a pixel in a position is applied: `probe` shifts the probe in Fourier space (exact),
     `bilinear` interpolates the object (slightly blurred)."""

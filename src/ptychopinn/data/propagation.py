@@ -1,8 +1,9 @@
-"""Whether the propagator of a recipe and the geometry of a scan fit together."""
+"""Whether the propagator of a recipe and the geometry of a scan fit together, and what the geometry gives it."""
 
 import logging
 
-from ptychopinn.config import Recipe
+from ptychopinn.config import ModelConfig, Recipe
+from ptychopinn.data.geometry import Geometry
 from ptychopinn.data.scan import Scan
 from ptychopinn.errors import ScanError
 
@@ -37,17 +38,28 @@ def check_propagation(scan: Scan, propagation: str) -> None:
     )
 
 
+def of_geometry(model: ModelConfig, geometry: Geometry) -> ModelConfig:
+    """The settings `model` with those values of its propagator that a geometry gives: the Fresnel number of a pixel.
+
+    The one place where the geometry of a scan becomes settings, for training, reconstruction, solver and simulator. The
+    settings stay as they are in the far field, or where the geometry is not known.
+    """
+    known = geometry.fresnel_number
+    return model if model.propagation == "far_field" or known is None else model.changed(fresnel_number=known)
+
+
 def with_geometry(recipe: Recipe, scan: Scan) -> Recipe:
     """The recipe with the Fresnel number of a scan, where its propagator may need one and it states none.
 
     A number that the recipe states is kept; the log warns where that of the scan differs.
     """
-    given, known = recipe.model.fresnel_number, scan.geometry.fresnel_number
-    if recipe.model.propagation == "far_field" or known is None:
+    by_scan = of_geometry(recipe.model, scan.geometry)
+    given, known = recipe.model.fresnel_number, by_scan.fresnel_number
+    if known is None or by_scan is recipe.model:
         return recipe
     if given is None:
         logger.info("%s: the Fresnel number of a pixel is %.4g", scan.source, known)
-        return recipe.changed(model=recipe.model.changed(fresnel_number=known))
+        return recipe.changed(model=by_scan)
     if abs(given - known) > SAME * known:
         logger.warning(
             "%s: the Fresnel number of a pixel is %.4g by the geometry of the scan, but the model uses %.4g",

@@ -126,7 +126,7 @@ class Reconstruction:
     def load(cls, path: str | Path) -> "Reconstruction":
         """Read what `save` wrote, or the object of another program's CXI, product or NeXus file; never unpickles.
 
-        Files of other programs tell no coverage: it is the light that fell on each pixel, and the object keeps its
+        Files of other programs hold no coverage: it is the dose on each pixel, and the object keeps its
         values where that is 0.
 
         Args:

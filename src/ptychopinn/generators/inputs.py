@@ -2,11 +2,11 @@ r"""Three ways to show a pattern to a network, each (..., C, H, W) real and not 
 
 - `amplitude`: the measured amplitude, sqrt(photons).
 - `log_counts`: log(1 + counts).
-- `back_projected`: the measured amplitude with the phase of the probe's own detector wave, propagated back to the
-  sample and divided by the probe. It lives in the same real space as the object, so skip connections carry
-  structure:
+- `back_projected`: the measured amplitude, less the background b of the model, with the phase of the probe's own
+  detector wave, propagated back to the sample and divided by the probe. It lives in the same real space as the object,
+  so skip connections carry structure:
 
-  \[ \psi_m = \mathcal{D}^\dagger\left[ \frac{\sqrt{k}\, D_m}{\sqrt{\sum_m |D_m|^2}} \right], \qquad
+  \[ \psi_m = \mathcal{D}^\dagger\left[ \frac{\sqrt{k - b}\, D_m}{\sqrt{\sum_m |D_m|^2}} \right], \qquad
      L = \frac{\sum_m \psi_m \bar P_m}{\sum_m |P_m|^2 + 0.05 \max \sum_m |P_m|^2} \]
 
   Bad pixels keep the probe's own wave. The network sees (Re L - 1, Im L).
@@ -36,7 +36,7 @@ class Input(NamedTuple):
 
 def back_projected(view: GroupView) -> Tensor:
     """(B, G, 2, H, W): real and imaginary part of the back-projected pattern minus one."""
-    ratio = view.amplitude / view.detector_modulus.clamp_min(FLOOR)
+    ratio = view.physics.without_background(view.amplitude) / view.detector_modulus.clamp_min(FLOOR)
     if view.measured is not None:
         ratio = torch.where(view.measured, ratio, torch.ones_like(ratio))
     exit_waves = view.physics.propagator.adjoint(ratio.unsqueeze(-3) * view.detector_probes)

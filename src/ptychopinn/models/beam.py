@@ -31,20 +31,28 @@ def prepare_probe(probe: NDArray[np.complex64], config: ProbeConfig) -> Tensor:
 def scan_scale(recipe: Recipe, tensors: ScanTensors, probe: Tensor) -> tuple[float, str]:
     """Intensity scale of one scan under a prepared probe, with the reason.
 
-    Counts are compared with those photons of the probe that fall on measured pixels.
+    Counts, less the background of the model, are compared with those photons of the probe that fall on measured pixels.
 
     Raises:
-        ScanError: nearly all of them fall on bad pixels, and the recipe does not trust the probe's own scale.
+        ScanError: nearly all of them fall on bad pixels, or the background explains all counts, and the recipe does not
+            trust the probe's own scale.
     """
     rule = recipe.model.intensity_scale
     visible = visible_part(tensors.measured, probe, DiffractionModel.of(recipe.model))
     if visible < _LEAST_VISIBLE and rule != "probe":
         raise ScanError(
             f"{tensors.scan.source}: bad pixels hide {100 * (1 - visible):.3g} % of the probe's photons, "
-            "so that the counts do not tell its scale; give a probe in sqrt(photons) and set "
+            "so that the counts do not determine its scale; give a probe in sqrt(photons) and set "
             "model.intensity_scale=probe"
         )
-    return intensity_scale(rule, tensors.mean_counts_per_pattern() / max(visible, _LEAST_VISIBLE), probe)
+    pixels = float(tensors.measured_pixels()) / len(tensors)
+    counts = tensors.mean_counts_per_pattern() - pixels * recipe.model.background
+    if counts <= 0 and rule != "probe":
+        raise ScanError(
+            f"{tensors.scan.source}: model.background must be less than the mean count of a pixel, "
+            f"{tensors.mean_counts_per_pattern() / pixels:.4g} photons, got {recipe.model.background:g}; lower it"
+        )
+    return intensity_scale(rule, counts / max(visible, _LEAST_VISIBLE), probe)
 
 
 def visible_part(measured: Tensor | None, probe: Tensor, model: DiffractionModel) -> float:

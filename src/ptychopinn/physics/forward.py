@@ -67,13 +67,13 @@ class DiffractionModel(nn.Module):
         self.register_buffer("background", _as_pattern(background), persistent=False)
 
     @classmethod
-    def of(cls, config: ModelConfig, background: Background = None) -> "DiffractionModel":
+    def of(cls, config: ModelConfig) -> "DiffractionModel":
         """The model that the settings `model` of a recipe describe.
 
         Raises:
             ConfigError: no propagator has the name of `model.propagation`, or it lacks a setting.
         """
-        return cls(config.subpixel, propagator_of(config), background)
+        return cls(config.subpixel, propagator_of(config), config.background or None)
 
     def dimmed(self, fraction: float) -> "DiffractionModel":
         """The same experiment with a part of the background; probes are dimmed by the caller."""
@@ -122,6 +122,12 @@ class DiffractionModel(nn.Module):
         if self.background is None:
             return photons
         return photons + (self.background if order is None else order(self.background)).to(photons)
+
+    def without_background(self, recorded: Float[Tensor, "*batch H W"]) -> Float[Tensor, "*batch H W"]:
+        """Recorded amplitudes, sqrt(photons), of the wave alone: 0 where fewer photons than the background came."""
+        if self.background is None:
+            return recorded
+        return (recorded.square() - self.background.to(recorded)).clamp_min(0).sqrt()
 
     def amplitude(self, detector_wave: Complex[Tensor, "*batch M H W"]) -> Float[Tensor, "*batch H W"]:
         """Root of the expected photons of detector waves, sqrt(photons)."""

@@ -92,7 +92,7 @@ def support_mask(
 def normalise_probe(
     probe: Complex[Tensor, "... H W"], scale: float, mask: Float[Tensor, "H W"] | None = None
 ) -> tuple[Complex[Tensor, "... H W"], float]:
-    """Probe divided by `scale * mean(|mask * probe|)`, as the earlier system has it, and that divisor."""
+    """Probe divided by `scale * mean(|mask * probe|)`, as legacy PtychoPINN has it, and that divisor."""
     masked = probe if mask is None else probe * mask
     divisor = scale * float(masked.abs().mean())
     return probe / divisor, divisor

@@ -36,7 +36,7 @@ def intensity_scale(
 def rms_scale(amplitudes: Float[Tensor, "... H W"], target: float) -> float:
     """Factor that makes the mean over patterns of the summed squared amplitude equal to `target`.
 
-    The earlier system uses (N/2)^2 in TensorFlow and N^2 in PyTorch ("Parseval").
+    Legacy PtychoPINN uses (N/2)^2 in TensorFlow and N^2 in PyTorch ("Parseval").
     """
     mean = amplitudes.to(torch.float64).square().sum((-2, -1)).mean()
     return float((target / mean).sqrt())

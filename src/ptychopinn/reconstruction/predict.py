@@ -58,7 +58,7 @@ def predict_and_stitch(
         groups: (n_groups, G); every pattern in at least one. Patterns that are encoded alone need only groups
             of one.
         config: batch size, weights, coverage threshold.
-        progress: told after every batch, and after every pass of a solver.
+        progress: called after every batch, and after every pass of a solver.
 
     Raises:
         ScanError: the patterns do not make one image; see `check_one_image`.
@@ -68,13 +68,13 @@ def predict_and_stitch(
     stitcher = ScanStitcher(tensors.scan, config, tensors.device)
     predict_s = stitch_s = 0.0
     per_batch = max(1, config.batch_size // groups.shape[1])
-    start, tell = time.perf_counter(), _rising(progress)
+    start, report = time.perf_counter(), _rising(progress)
     patches_of = _patch_source(
         model,
         tensors,
         config.batch_size,
         config.physics_steps,
-        lambda part: tell(int(part * (len(groups) - 1)), len(groups)),
+        lambda part: report(int(part * (len(groups) - 1)), len(groups)),
     )
     predict_s += time.perf_counter() - start
     for number, batch in enumerate(tensors.batches(groups, per_batch)):
@@ -88,7 +88,7 @@ def predict_and_stitch(
         _wait(tensors.device)
         predict_s += middle - start
         stitch_s += time.perf_counter() - middle
-        tell(min((number + 1) * per_batch, len(groups)), len(groups))
+        report(min((number + 1) * per_batch, len(groups)), len(groups))
     start = time.perf_counter()
     result = _result(model, tensors, stitcher)
     stitch_s += time.perf_counter() - start
@@ -100,7 +100,7 @@ def _patch_source(
     tensors: ScanTensors,
     batch_size: int,
     first_steps: int | None = None,
-    tell: Callable[[float], None] | None = None,
+    report: Callable[[float], None] | None = None,
 ) -> Callable[[Batch, GroupView], Tensor]:
     """Patches (B, G, H, W) of a batch: from the network, or from the object of the whole scan if it is unrolled.
 
@@ -109,30 +109,30 @@ def _patch_source(
         tensors: the scan.
         batch_size: patterns that a solver takes at once.
         first_steps: physics steps of its first stage.
-        tell: told the part of its passes that are done.
+        report: called after each of its passes with the part that is done.
     """
     solver = model.generator.scene_solver
     if solver is None:
         return lambda batch, view: model.generator(view)
     passes = solver.passes(first_steps)
     count = iter(range(1, passes + 1))
-    scene = ScanScene(model, tensors, batch_size, None if tell is None else lambda: tell(next(count) / passes))
+    scene = ScanScene(model, tensors, batch_size, None if report is None else lambda: report(next(count) / passes))
     canvas = solver.canvases(scene, first_steps)[-1]
     _wait(tensors.device)
     return lambda batch, view: scene.patches(canvas, batch.index, batch.remainder_px)
 
 
 def _rising(progress: Progress | None) -> Progress:
-    """Tells only what is more than before: the passes of a solver come first, then the batches."""
-    told = 0
+    """Reports only what is more than before: the passes of a solver come first, then the batches."""
+    reported = 0
 
-    def tell(done: int, groups: int) -> None:
-        nonlocal told
-        if progress is not None and done > told:
-            told = done
+    def report(done: int, groups: int) -> None:
+        nonlocal reported
+        if progress is not None and done > reported:
+            reported = done
             progress(done, groups)
 
-    return tell
+    return report
 
 
 def scan_positions(model: PatchModel, tensors: ScanTensors, batch: Batch) -> Tensor:

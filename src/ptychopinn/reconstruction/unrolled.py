@@ -27,7 +27,7 @@ class ScanScene:
         model: gives views and positions; on the device of the tensors.
         tensors: the scan.
         batch_size: patterns taken at once.
-        on_pass: told after every pass over the scan.
+        on_pass: called after every pass over the scan.
     """
 
     def __init__(

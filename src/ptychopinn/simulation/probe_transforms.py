@@ -23,7 +23,7 @@ from ptychopinn.physics import support_mask
 Probe = NDArray[np.complex128]
 
 IDEAL_DISK_RADIUS = 0.1704
-"""Radius of the ideal disk in units of the window: measured on the earlier system's default probe."""
+"""Radius of the ideal disk in units of the window: measured on legacy PtychoPINN's default probe."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +82,7 @@ def prepare_probe(
 
 
 def ideal_disk(size: int) -> NDArray[np.complex64]:
-    """The earlier system's default probe, (N, N): a disk of radius 0.1704 N with an edge smoothed by 1 px, phase 0.
+    """The default probe of legacy PtychoPINN, (N, N): a disk of radius 0.1704 N with an edge smoothed by 1 px, phase 0.
 
     It stands about ((N-1)/2, (N-1)/2) and is 1 inside, 1e-9 outside.
     """
@@ -104,7 +104,7 @@ def pad_extrapolate(probe: Probe, size: float) -> Probe:
     r"""Modulus continued from the edge, and the phase \(a + b r^2\) about the geometric centre, inside as well.
 
     b is the least-squares curvature of the probe's phase, weighted by its power, and a its mean phase on top of that.
-    A phase ramp is dropped, as the earlier system does.
+    A phase ramp is dropped, as in legacy PtychoPINN.
     """
     offset, curvature = _defocus(probe)
     modulus = np.pad(np.abs(probe), _margins(probe, int(size), "pad_extrapolate"), mode="edge")

@@ -1,8 +1,9 @@
 r"""Patterns of any object, probe and positions.
 
-\[ k_n \sim \mathrm{Poisson}\Big( \sum_m \big| \mathcal{F}[P_m(r - \delta_n)\, O(r + y_n)] \big|^2 \Big) \]
+\[ k_n \sim \mathrm{Poisson}\Big( \sum_m \big| \mathcal{D}[P_m(r - \delta_n)\, O(r + y_n)] \big|^2 + b \Big) \]
 
-with the position split into the nearest whole pixel \(y_n\) and a remainder \(\delta_n\).
+with the propagator \(\mathcal{D}\), the background b, and the position split into the nearest whole pixel \(y_n\) and a
+remainder \(\delta_n\).
 """
 
 from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ptychopinn.data.device import choose_device
-from ptychopinn.physics import DiffractionModel, Propagator, check_inside, count_photons, extract_patches
+from ptychopinn.physics import DiffractionModel, check_inside, count_photons, extract_patches
 
 Counts = NDArray[np.uint16 | np.uint32 | np.uint64]
 
@@ -36,7 +37,7 @@ def record_patterns(
     *,
     batch_size: int | None = None,
     device: str = "cpu",
-    propagator: Propagator | None = None,
+    model: DiffractionModel | None = None,
 ) -> Counts | NDArray[np.float32]:
     """Patterns of any object and probe, (N, H, W), photons, zero frequency at (H//2, W//2).
 
@@ -51,7 +52,7 @@ def record_patterns(
             records the expected counts, float32.
         batch_size: patterns computed at once; by default what suits the device.
         device: auto, cpu, cuda, cuda:1. A GPU draws other counts than a CPU, of the same distribution.
-        propagator: sample to detector; far field by default.
+        model: from the sample to expected counts; the far field with shifted probes and no background by default.
 
     Raises:
         PtychoPINNError: a patch leaves the object.
@@ -59,6 +60,7 @@ def record_patterns(
     """
     place = choose_device(device, "simulation.device")
     on_host = place.type == "cpu"
+    model = model or DiffractionModel()
     check_inside(torch.from_numpy(positions_px), probe.shape[-2:], object_.shape[-2:])
     canvas, modes, positions = (torch.from_numpy(array).to(place) for array in (object_, probe, positions_px))
     size = batch_size or max(1, (BATCH_ELEMENTS if on_host else GPU_BATCH_ELEMENTS) // probe.size)
@@ -66,12 +68,10 @@ def record_patterns(
     if rng is None:
         detectors: list[Callable[[Tensor], NDArray[Any]]] = [_as_expected] * len(runs)
     else:
-        detect = _on_host if on_host or _brightest(object_, probe) > BRIGHTEST_ON_GPU else _on_device
+        detect = _on_host if on_host or _brightest(object_, probe, model) > BRIGHTEST_ON_GPU else _on_device
         detectors = [partial(detect, stream) for stream in (rng, *rng.spawn(len(runs) - 1))]
     with ThreadPoolExecutor(torch.get_num_threads() if on_host else 1) as pool:
-        recorded = list(
-            pool.map(partial(_record, DiffractionModel("probe", propagator), canvas, modes, size), runs, detectors)
-        )
+        recorded = list(pool.map(partial(_record, model, canvas, modes, size), runs, detectors))
     return np.concatenate(recorded)  # takes the widest type of the runs
 
 
@@ -119,10 +119,11 @@ def _on_device(rng: np.random.Generator, expected: Tensor) -> Counts:
     return _smallest(count_photons(expected.double(), generator).to(torch.int64).cpu().numpy())
 
 
-def _brightest(object_: NDArray[np.complex64], probe: NDArray[np.complex64]) -> float:
-    """A count that no pixel is expected to exceed: all photons on one."""
+def _brightest(object_: NDArray[np.complex64], probe: NDArray[np.complex64], model: DiffractionModel) -> float:
+    """A count that no pixel is expected to exceed: all photons of the wave on one, and the background."""
     photons = np.square(np.abs(probe.astype(np.complex128))).sum()
-    return float(photons * np.square(np.abs(object_)).max())
+    background = 0.0 if model.background is None else float(model.background.max())
+    return float(photons * np.square(np.abs(object_)).max()) + background
 
 
 def _smallest(counts: NDArray[np.int64]) -> Counts:

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from ptychopinn.config import ModelConfig
 from ptychopinn.config.simulation import SimulationConfig
 from ptychopinn.data.geometry import FieldKind, Geometry
+from ptychopinn.data.propagation import of_geometry
 from ptychopinn.data.scan import Scan
-from ptychopinn.physics import Propagator, propagator_of
+from ptychopinn.physics import DiffractionModel
 from ptychopinn.simulation.detector import draw_defects
 from ptychopinn.simulation.fields import Texture
 from ptychopinn.simulation.files import load_object, load_picture, load_positions, load_probe
@@ -33,8 +34,9 @@ def simulate(config: SimulationConfig, model: ModelConfig | None = None) -> Scan
 
     Args:
         config: object, beam, positions, dose and detector.
-        model: its `propagation` decides how waves reach the detector; the far field by default. For any other the scan
-            states energy, distance and pixel of the configuration, which give the Fresnel number.
+        model: its `propagation` decides how waves reach the detector, and its `background` what is counted beside them;
+            the far field without background by default. For any other propagator the scan states energy, distance and
+            pixel of the configuration, which give the Fresnel number. Positions are always exact, whatever `subpixel`.
 
     Returns:
         A scan in counts with the true probe and, as `object_guess`, the true object, whose element (0, 0) is
@@ -65,8 +67,8 @@ def simulate(config: SimulationConfig, model: ModelConfig | None = None) -> Scan
         position_error_px=config.position_error_px,
         labels=config.labels,
         device=config.device,
-        metadata=_metadata(config),
-        propagator=_propagator(settings, geometry),
+        metadata=_metadata(config) | ({"background": settings.background} if settings.background else {}),
+        model=_forward(settings, geometry),
         geometry=geometry,
         pixel_size_m=pixel_size_m,
     )
@@ -85,7 +87,7 @@ def record_scan(
     labels: bool = False,
     device: str = "auto",
     metadata: Mapping[str, Any] | None = None,
-    propagator: Propagator | None = None,
+    model: DiffractionModel | None = None,
     geometry: Geometry | None = None,
     pixel_size_m: float | None = None,
 ) -> Scan:
@@ -104,7 +106,7 @@ def record_scan(
         labels: add the patch that each pattern saw, at its true position.
         device: where patterns are computed.
         metadata: what else the scan shall say.
-        propagator: sample to detector; far field by default.
+        model: from the sample to expected counts; the far field with shifted probes and no background by default.
         geometry: what the scan states of energy, distance and detector.
         pixel_size_m: of the object.
 
@@ -114,7 +116,7 @@ def record_scan(
     streams = np.random.default_rng(seed).spawn(5)
     size, about = probe.shape[-1], dict(metadata or {})
     rng = streams[COUNTS] if poisson_noise else None
-    patterns = record_patterns(object_, probe, positions_px, rng, device=device, propagator=propagator)
+    patterns = record_patterns(object_, probe, positions_px, rng, device=device, model=model)
     defects = draw_defects(
         size,
         streams[DEFECTS],
@@ -256,8 +258,8 @@ def _geometry(config: SimulationConfig, propagation: str) -> tuple[Geometry, flo
     return geometry, config.pixel_m
 
 
-def _propagator(model: ModelConfig, geometry: Geometry) -> Propagator:
-    return propagator_of(model.changed(fresnel_number=geometry.fresnel_number))
+def _forward(model: ModelConfig, geometry: Geometry) -> DiffractionModel:
+    return DiffractionModel.of(of_geometry(model.changed(subpixel="probe"), geometry))
 
 
 def _metadata(config: SimulationConfig) -> dict[str, object]:

@@ -91,8 +91,8 @@ def study_generalisation(
             from everywhere, which thins the overlap.
         region: rows and columns of the test scan's object frame that are scored; by default what its positions span.
         overrides: `section.key=value` texts for every recipe.
-        on_trial: told after every trial: trials done, trials in all, the trial.
-        on_epoch: told after every epoch of training.
+        on_trial: called after every trial with trials done, trials in all and the trial.
+        on_epoch: called after every epoch of training.
 
     Raises:
         PtychoPINNError: scans, recipes, sizes or folder cannot be used; nothing has been written then.

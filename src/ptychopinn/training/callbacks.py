@@ -27,10 +27,10 @@ History = dict[str, list[float]]
 """Column name -> one number per epoch."""
 
 EpochHook = Callable[[int, int, dict[str, float]], None]
-"""Told after every epoch: epochs done, epochs in all, the numbers of the epoch."""
+"""Called after every epoch with epochs done, epochs in all, the numbers of the epoch."""
 
 Look = Callable[[int, bool], dict[str, float]]
-"""Further numbers of an epoch: told how many epochs are done, and whether it was the last."""
+"""Further numbers of an epoch; called with the number of epochs done, and whether it was the last."""
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):

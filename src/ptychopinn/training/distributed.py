@@ -1,7 +1,7 @@
 """One training in several processes on this machine, each with a device of its own.
 
 Each process takes its share of the groups of every step, and the gradients are averaged, so that the result is that of
-one process up to rounding. What is told after an epoch is told here, in the process that started them: callbacks need
+one process up to rounding. Callbacks are called in the process that started them: they need
 not be picklable.
 """
 
@@ -31,7 +31,7 @@ from ptychopinn.training.prepare import Part, Prepared
 
 @dataclass(frozen=True)
 class EpochState:
-    """What a callback may ask of the trainer when an epoch is told again."""
+    """What a callback may ask of the trainer after an epoch of the other processes."""
 
     callback_metrics: dict[str, float]
     """What was logged, by name."""

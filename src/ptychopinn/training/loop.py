@@ -1,6 +1,7 @@
 """The loop of one process: loaders, callbacks and the Lightning trainer."""
 
 import logging
+import os
 import signal
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -31,6 +32,9 @@ from ptychopinn.training.prepare import Prepared
 from ptychopinn.training.resume import identity_of
 from ptychopinn.training.watch import Watch
 
+_CUBLAS_WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
+"""Variable of the environment that makes matrix products on a GPU deterministic."""
+
 
 def train_here(
     start: Prepared,
@@ -57,7 +61,7 @@ def train_here(
     ours: list[Callback] = [recorder]
     if config.early_stop_patience is not None:
         ours += [best, EarlyStopping(monitor, patience=config.early_stop_patience)]
-    with _quiet_lightning():
+    with _quiet_lightning(), _process_settings_kept():
         if folder is not None:
             ours.append(Checkpoints(folder, monitor, identity_of(start)))
         trainer = _trainer(recipe, folder, start.tensors.device, [*ours, *callbacks])
@@ -133,6 +137,20 @@ def _interrupts_pass() -> Iterator[None]:
             raise
         signal.signal(signal.SIGINT, handler)
         raise KeyboardInterrupt from None
+
+
+@contextmanager
+def _process_settings_kept() -> Iterator[None]:
+    """Put back what Lightning sets for the whole process where `training.deterministic` is true."""
+    enabled = torch.are_deterministic_algorithms_enabled()
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    workspace = os.environ.get(_CUBLAS_WORKSPACE)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(enabled, warn_only=warn_only)
+        if workspace is None:
+            os.environ.pop(_CUBLAS_WORKSPACE, None)
 
 
 @contextmanager

@@ -44,9 +44,9 @@ class GridLinesConfig(Section):
     seed: int = Field(default=42, ge=0)
     """Fixes objects and counts."""
     object_seeds: tuple[int, int] | None = None
-    """Seeds of the training and of the test objects by hand; the earlier system always has 1 and 2."""
+    """Seeds of the training and of the test objects by hand; legacy PtychoPINN always has 1 and 2."""
     shuffle_seed: int | None = Field(default=0, ge=0, le=2**32 - 1)
-    """Fixes the order of the training groups, 0 as in the earlier system; none keeps the order of the scan."""
+    """Fixes the order of the training groups, 0 as in legacy PtychoPINN; none keeps the order of the scan."""
 
     @model_validator(mode="after")
     def _groups_fit(self) -> "GridLinesConfig":

@@ -27,7 +27,7 @@ from ptychopinn.studies.grid_lines.scene import GridScene, draw_scene
 SplitName = Literal["train", "test"]
 
 PAIRED = "coordinates_follow_patterns"
-"""Metadata of files whose coordinates have the order of their patterns; the earlier system's files lack it."""
+"""Metadata of files whose coordinates have the order of their patterns; legacy PtychoPINN's files lack it."""
 PROBE_SCALE = 4.0
 """The probe is divided by this times its mean modulus inside the disk of radius N/4."""
 
@@ -205,7 +205,7 @@ def _prepared(config: GridLinesConfig, probe: NDArray[Any]) -> PreparedProbe:
 
 
 def _metadata(config: GridLinesConfig, prepared: PreparedProbe, source: str, scale: float) -> dict[str, Any]:
-    """What a file says beside its arrays: the earlier system's schema, and what makes the data again.
+    """What a file says beside its arrays: legacy PtychoPINN's schema, and what makes the data again.
 
     Neither the time nor the machine stands in it, so that the same seed gives the same file.
     """

@@ -1,4 +1,4 @@
-"""Grid-lines data as NPZ files with the earlier system's keys, shapes and types.
+"""Grid-lines data as NPZ files with legacy PtychoPINN's keys, shapes and types.
 
 Images are (B, N, N, C), coordinates (B, 1, 2, C) with C = gridsize^2. Pairs are [x, y], but `coords_offsets` holds
 [y, x] of the geometric centres, half a pixel less than our positions for even N.

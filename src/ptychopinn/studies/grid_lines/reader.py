@@ -1,4 +1,4 @@
-"""Reading grid-lines data, our files and those of the earlier system. Nothing is unpickled."""
+"""Reading grid-lines data, our files and those of legacy PtychoPINN. Nothing is unpickled."""
 
 import json
 import logging
@@ -37,7 +37,7 @@ def is_grid_lines(path: str | Path) -> bool:
 def read_grid_lines(path: str | Path, split: SplitName | None = None) -> GridLinesSplit:
     """Read one part of a grid-lines data set.
 
-    In files of the earlier system the order of the coordinates is not that of the patterns, so the windows are found
+    In files of legacy PtychoPINN the order of the coordinates is not that of the patterns, so the windows are found
     from the patterns, and the log says so. What a file does not hold is worked out: the norm from the objects, the
     photon scale from the smallest amplitudes, which are roots of whole counts.
 
@@ -100,7 +100,7 @@ def count_scale(amplitudes: NDArray[np.float32], source: str = "amplitudes") -> 
 def find_order(seen: NDArray[np.float32], expected: NDArray[np.float32], source: str) -> NDArray[np.int64]:
     """For every image seen, the expected one that is nearest to it: (B,), a permutation.
 
-    Training files of the earlier system hold shuffled patterns beside coordinates in another order, and do not say so.
+    Training files of legacy PtychoPINN hold shuffled patterns beside coordinates in another order, and do not say so.
     The objects are in the file too, and every window of them differs from every other one.
 
     Args:
@@ -192,7 +192,7 @@ def _part(files: Sequence[str], split: SplitName | None, path: Path) -> tuple[st
 
 
 def _settings(archive: NpzArrays) -> dict[str, Any]:
-    """What the metadata say, flattened; empty where they are pickled, as the earlier system wrote them."""
+    """What the metadata say, flattened; empty where they are pickled, as legacy PtychoPINN wrote them."""
     found = next((name for name in _TEXTS if name in archive.files), None)
     try:
         metadata = {} if found is None else json.loads(str(archive[found]))

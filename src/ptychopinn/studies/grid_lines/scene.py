@@ -79,7 +79,7 @@ def draw_lines(size: int, random_state: np.random.RandomState) -> NDArray[np.flo
 
     with L, 1 on `LINES` straight lines one pixel wide and 0 elsewhere, on a picture of twice the size, of which the
     middle is kept. The end points (row, column, row, column) of each line are whole parts of four uniform draws. The
-    stream of a legacy `RandomState` is consumed as by the earlier system: 4 draws for each line.
+    stream of a legacy `RandomState` is consumed as by legacy PtychoPINN: 4 draws for each line.
 
     >>> sample = draw_lines(32, np.random.RandomState(1))
     >>> sample.shape, bool(sample.min() > 0), bool(sample.max() < 8)

@@ -130,8 +130,8 @@ def study_grid_lines(
         baseline: whether there is a supervised row, `cnn` trained on the true windows.
         iterative: whether there is a row of pty-chi's LSQML on the test patterns, where pty-chi is installed.
         overrides: `section.key=value` texts.
-        on_run: told after every run: runs done, runs in all, the run.
-        on_epoch: told after every epoch of training.
+        on_run: called after every run with runs done, runs in all and the run.
+        on_epoch: called after every epoch of training.
 
     Raises:
         PtychoPINNError: an architecture nobody registered, a setting that the study makes itself, data or folder that
