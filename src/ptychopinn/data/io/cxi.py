@@ -19,7 +19,6 @@ from ptychopinn.data.io.hdf5 import (
     attribute,
     find,
     find_dataset,
-    listing,
     natural_order,
     place,
     same_item,
@@ -105,7 +104,6 @@ def read_cxi(file: h5py.File, options: DataConfig) -> Hdf5Parts:
         own=own,
         notes=tuple(notes),
         wanted=_WANTED,
-        found=listing(file),
     )
 
 

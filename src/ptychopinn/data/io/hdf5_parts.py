@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from ptychopinn.data.geometry import Geometry, PixelSize, same_pixel
 from ptychopinn.data.io.frames import PatternSource
+from ptychopinn.data.io.hdf5 import listing_at
 from ptychopinn.data.io.own import Own
 from ptychopinn.errors import ScanError
 
@@ -56,12 +57,13 @@ class Hdf5Parts:
     wanted: dict[str, str] = field(default_factory=dict)
     """Where the layout keeps `patterns`, `positions`, `probe` and `object`, for messages."""
     found: str = ""
-    """What the file holds, for messages."""
+    """What the file holds, for messages; of HDF5 files that is listed when a message needs it."""
 
     def missing(self, part: str) -> ScanError:
         """An error that names a part which is not there, and where it was looked for."""
+        found = self.found or listing_at(self.source)
         return ScanError(
-            f"{self.source}: this {self.layout} holds no {part} (looked for {self.wanted[part]}; found: {self.found}); "
+            f"{self.source}: this {self.layout} holds no {part} (looked for {self.wanted[part]}; found: {found}); "
             f"{_WAY_OUT[part]}"
         )
 

@@ -22,7 +22,6 @@ from ptychopinn.data.io.hdf5 import (
     find,
     find_dataset,
     is_complex,
-    listing,
     natural_order,
     place,
     refuse_broken_link,
@@ -129,7 +128,6 @@ def read_nexus(file: h5py.File, options: DataConfig) -> Hdf5Parts:
         own=read_own(entry),
         notes=tuple(notes),
         wanted=_WANTED,
-        found=listing(file),
     )
 
 

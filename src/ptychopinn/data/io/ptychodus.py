@@ -18,7 +18,6 @@ from ptychopinn.data.io.hdf5 import (
     checked_values,
     find_dataset,
     finite_number,
-    listing,
     place,
 )
 from ptychopinn.data.io.hdf5_parts import Hdf5Parts
@@ -80,7 +79,6 @@ def read_ptychodus(file: h5py.File, layout: str, options: DataConfig) -> Hdf5Par
         metadata=_metadata(file),
         own=own,
         wanted=WANTED,
-        found=listing(file),
     )
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ptychopinn.config import DataConfig
 from ptychopinn.data.geometry import Geometry, energy_eV
 from ptychopinn.data.io.frames import Frames
-from ptychopinn.data.io.hdf5 import array, find_dataset, listing, place
+from ptychopinn.data.io.hdf5 import array, find_dataset, place
 from ptychopinn.data.io.hdf5_format import Hdf5Format
 from ptychopinn.data.io.hdf5_parts import Hdf5Parts
 from ptychopinn.data.io.limits import DETECTOR_PIXEL, DISTANCE
@@ -54,7 +54,6 @@ class PtyLab(Hdf5Format):
             beam_m=number_at(file, "entrancePupilDiameter", None),
             geometry=geometry,
             wanted=_WANTED,
-            found=listing(file),
         )
 
 
