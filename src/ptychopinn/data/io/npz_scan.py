@@ -196,10 +196,7 @@ def _load(path: Path, needed_probe: bool) -> tuple[Arrays, tuple[str, ...]]:
         arrays = {key: archive[key] for key in keys}
         wanted = [key for key in _OPTIONAL if key in archive.files and (needed_probe or key != "probeGuess")]
         left_out = [key for key in wanted if not _added(arrays, archive, key)]
-    notes = tuple(_left_out(key) for key in left_out)
-    for note in notes:
-        logger.warning("%s: %s", path, note)
-    return arrays, notes
+    return arrays, tuple(_left_out(key) for key in left_out)
 
 
 def _added(arrays: Arrays, archive: NpzArrays, key: str) -> bool:
