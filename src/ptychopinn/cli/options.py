@@ -128,9 +128,7 @@ MaskBits = Annotated[
 ]
 Dark = Annotated[
     Literal["subtract", "ignore"] | None,
-    typer.Option(
-        "--dark", help="CXI, NeXus: what is done with a dark image.", rich_help_panel=_READING, show_default=False
-    ),
+    typer.Option("--dark", help="What is done with a dark image.", rich_help_panel=_READING, show_default=False),
 ]
 Crop = Annotated[
     int | None,

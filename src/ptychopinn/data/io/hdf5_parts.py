@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ptychopinn.data.geometry import Geometry, PixelSize, same_pixel
+from ptychopinn.data.io.dark import Dark
 from ptychopinn.data.io.frames import PatternSource
 from ptychopinn.data.io.hdf5 import listing_at
 from ptychopinn.data.io.own import Own
@@ -27,7 +28,7 @@ class Hdf5Parts:
     """(N,) number of each frame in the scan, -1 where it was never filled; none where frames count from 0."""
     bad_pixels: NDArray[np.bool_] | None = None
     """(H, W) or (N, H, W)."""
-    dark: tuple[str, NDArray[np.float64]] | None = None
+    dark: Dark | None = None
     """Where the dark image of the detector stands, and its mean, (H, W), counts."""
     positions_m: NDArray[np.float64] | None = None
     """(N, 2), (y, x): where the beam was, growing with row and column; or none where `positions_px` is there."""

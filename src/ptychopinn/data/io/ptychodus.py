@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from ptychopinn.config import DataConfig
 from ptychopinn.data.geometry import Geometry, PixelSize
-from ptychopinn.data.io.dark import dark_of
 from ptychopinn.data.io.frames import Frames
 from ptychopinn.data.io.hdf5 import (
     array,
@@ -20,6 +19,7 @@ from ptychopinn.data.io.hdf5 import (
     finite_number,
     place,
 )
+from ptychopinn.data.io.hdf5_dark import dark_of
 from ptychopinn.data.io.hdf5_parts import Hdf5Parts
 from ptychopinn.data.io.images import complex_at, object_array, probe_array
 from ptychopinn.data.io.limits import DISTANCE, OBJECT_PIXEL, PHOTON_ENERGY, Limits
