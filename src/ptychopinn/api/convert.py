@@ -102,7 +102,7 @@ def content_of(source: Path, diffraction: str | Path | None = None) -> Content:
     Raises:
         ScanError: no such file, a model, or a format that is not known.
     """
-    if source.is_dir():
+    if source.is_dir() and (source / RESULT_NAME).exists():
         return "reconstruction"
     with open_source(source) as file:
         if any(name in (file.members or ()) for name in _MODEL_MEMBERS):

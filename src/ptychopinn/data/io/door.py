@@ -170,6 +170,21 @@ def open_npz(path: str | Path) -> Iterator[NpzArrays]:
         yield arrays
 
 
+def npy_header(path: str | Path) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Shape and type of the array of an NPY file, without its values.
+
+    Raises:
+        ScanError: no such file, no regular file, or no NPY file.
+    """
+    check_regular_file(path)
+    try:
+        with Path(path).open("rb") as stream:
+            header = _read_header(stream)
+    except Exception as error:
+        raise ScanError(f"{path}: cannot be read as an NPY file ({_reason(error)}); write it again") from error
+    return header.shape, header.dtype
+
+
 def read_npy(path: str | Path) -> NDArray[Any]:
     """The array of an NPY file.
 

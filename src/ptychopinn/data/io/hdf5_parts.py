@@ -11,6 +11,7 @@ from ptychopinn.data.io.dark import Dark
 from ptychopinn.data.io.frames import PatternSource
 from ptychopinn.data.io.hdf5 import listing_at
 from ptychopinn.data.io.own import Own
+from ptychopinn.data.scan import Domain
 from ptychopinn.errors import ScanError
 
 
@@ -24,6 +25,8 @@ class Hdf5Parts:
     """Name of the format, for messages."""
     frames: PatternSource | None = None
     """The patterns, still on disk."""
+    domain: Domain = "counts"
+    """What the patterns are."""
     frame_index: NDArray[np.int64] | None = None
     """(N,) number of each frame in the scan, -1 where it was never filled; none where frames count from 0."""
     bad_pixels: NDArray[np.bool_] | None = None

@@ -60,7 +60,7 @@ def read_ptychodus(file: h5py.File, layout: str, options: DataConfig) -> Hdf5Par
     pixel = _object_pixel(file, object_)
     known = None if frames is None else Frames([frames])
     shape = None if known is None else known.shape
-    metres = _columns(file, "probe_position_x_m", "probe_position_y_m")
+    metres = columns_of(file, "probe_position_x_m", "probe_position_y_m", metres=True)
     return Hdf5Parts(
         source=file.filename,
         layout=layout,
@@ -69,7 +69,7 @@ def read_ptychodus(file: h5py.File, layout: str, options: DataConfig) -> Hdf5Par
         bad_pixels=_bad_pixels(file, own, shape, options),
         dark=dark_of([file], shape, options.dark),
         positions_m=metres,
-        positions_px=_columns(file, "probe_position_x_px", "probe_position_y_px"),
+        positions_px=columns_of(file, "probe_position_x_px", "probe_position_y_px", metres=False),
         position_index=_whole(find_dataset(file, "probe_position_indexes")),
         probe=probe_array(*complex_at(file, "probe")),
         object_=object_array(object_),
@@ -143,15 +143,17 @@ def _attribute(item: h5py.HLObject, name: str, limits: Limits | None = None) -> 
     return (number if limits is None or number == 0 else limits.check(number, where, f"{number:.10g}")) or None
 
 
-def _columns(file: h5py.File, x_name: str, y_name: str) -> NDArray[np.float64] | None:
-    """(N, 2), (y, x)."""
+def columns_of(file: h5py.File, x_name: str, y_name: str, metres: bool) -> NDArray[np.float64] | None:
+    """(N, 2), (y, x), from two datasets; none if one is missing.
+
+    Raises:
+        ScanError: not two lists of real numbers of one length, or an unknown unit.
+    """
     names = (y_name, x_name)
     stored = [one for name in names if (one := find_dataset(file, name)) is not None]
     if len(stored) < 2:
         return None
-    y, x = (
-        values_of(one, "length") if name.endswith("_m") else array(one) for one, name in zip(stored, names, strict=True)
-    )
+    y, x = (values_of(one, "length") if metres else array(one) for one in stored)
     y, x = (one.reshape(-1) if one.ndim > 1 and one.size == max(one.shape) else one for one in (y, x))
     if y.ndim != 1 or y.shape != x.shape or y.dtype.kind not in "uif" or x.dtype.kind not in "uif":
         raise ScanError(
