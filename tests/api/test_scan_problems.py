@@ -55,6 +55,22 @@ def test_every_command_says_what_info_says(gap, tmp_path, caplog, command) -> No
     assert all(sentence in log for sentence in known)
 
 
+def test_a_note_of_reading_a_file_is_logged_once(scan, tmp_path, caplog) -> None:
+    """Reading logged it, and the command again."""
+    path = tmp_path / "scan.npz"
+    columns = {"xcoords": scan.positions_px[:, 1], "ycoords": scan.positions_px[:, 0]}
+    np.savez(path, diff3d=scan.patterns, objectGuess=np.array(None), _metadata=np.array({}, dtype=object), **columns)
+    ptychopinn.run(path, tmp_path / "run", overrides=QUICK)
+    log = (tmp_path / "run" / "run.log").read_text()
+    for words in ("There is no probe", "objectGuess is a pickled", "_metadata is a pickled"):
+        assert log.count(words) == 1, log
+        assert caplog.text.count(words) == 1
+        assert any(words in sentence for sentence in metrics(tmp_path / "run"))
+    caplog.clear()
+    ptychopinn.convert(path, tmp_path / "scan.cxi")
+    assert caplog.text.count("There is no probe") == 1
+
+
 def test_frames_left_out_are_listed_in_the_metrics(scan, tmp_path) -> None:
     moved = scan.positions_px.copy()
     moved[5] = 4000

@@ -9,7 +9,7 @@ from typing import Literal
 from ptychopinn.api.array_files import ArrayFiles
 from ptychopinn.config import Recipe
 from ptychopinn.data import Scan, read_scan
-from ptychopinn.data.io import Propagation, check_output_folder, scan_writer
+from ptychopinn.data.io import Propagation, check_output_folder, log_notes, scan_writer
 from ptychopinn.data.io.formats import Content, format_for, sniffed
 from ptychopinn.data.io.source_file import open_source
 from ptychopinn.data.reconstruction import RESULT_NAME, Reconstruction
@@ -91,6 +91,7 @@ def _build(
     write = scan_writer(target)
     options = Recipe().with_overrides(overrides).data
     scan = arrays.scan(source, options, None if probe is None else Path(probe))
+    log_notes(scan)
     check_output_folder(target.parent)
     return Converted("scan", scan, _told(write(scan, target), source, "scan"))
 
@@ -101,7 +102,7 @@ def content_of(source: Path, diffraction: str | Path | None = None) -> Content:
     Raises:
         ScanError: no such file, a model, or a format that is not known.
     """
-    if source.is_dir():
+    if source.is_dir() and (source / RESULT_NAME).exists():
         return "reconstruction"
     with open_source(source) as file:
         if any(name in (file.members or ()) for name in _MODEL_MEMBERS):

@@ -13,7 +13,8 @@ from ptychopinn.api.scan_facts import facts_of
 from ptychopinn.api.scan_info import ScanInfo
 from ptychopinn.api.scan_problems import find_problems
 from ptychopinn.config import Recipe
-from ptychopinn.data import Scan, read_scan
+from ptychopinn.data import Scan
+from ptychopinn.data.io import log_notes, scan_of_file
 from ptychopinn.data.io.atomic import check_regular
 from ptychopinn.data.leave_out import without_unusable
 from ptychopinn.errors import OutputError
@@ -67,16 +68,15 @@ def as_scan(source: ScanSource, recipe: Recipe) -> Scan:
 def warn_of_problems(*scans: Scan) -> None:
     """Log what is wrong with scans, once nothing is refused any more, so that a refusal stays one sentence."""
     for scan in scans:
-        for sentence in scan.notes:
-            logger.warning("%s: %s", scan.source, sentence)
+        log_notes(scan)
 
 
 def opened_scan(source: ScanSource, recipe: Recipe) -> Scan:
     """The same, without a look at what is wrong with it."""
     if isinstance(source, ScanFiles):
-        return read_scan(source.path, recipe.data, diffraction=source.diffraction, probe=source.probe)
+        return scan_of_file(source.path, recipe.data, diffraction=source.diffraction, probe=source.probe)
     if not isinstance(source, Scan):
-        return read_scan(source, recipe.data)
+        return scan_of_file(source, recipe.data)
     return without_unusable(source, recipe.data.drop_frames)
 
 

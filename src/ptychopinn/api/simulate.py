@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ptychopinn.api.inputs import RecipeSource, ScanSource, as_recipe, as_scan
+from ptychopinn.api.inputs import RecipeSource, ScanSource, as_recipe, as_scan, warn_of_problems
 from ptychopinn.config import Recipe
 from ptychopinn.data import Scan, write_scan
 from ptychopinn.data.io.atomic import check_output_folder
@@ -121,6 +121,7 @@ def label_scan(
         raise
     except PtychoPINNError as error:
         raise ScanError(f"{measured.source}: the reconstruction does not cover every pattern: {error}") from None
+    warn_of_problems(measured)
     return _written(labelled, target)
 
 

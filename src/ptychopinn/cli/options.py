@@ -102,7 +102,7 @@ _READING_OPTIONS: dict[str, tuple[Any, Any]] = {
         None,
     ),
     "dark": (
-        _reading(Literal["subtract", "ignore"] | None, "--dark", "CXI, NeXus: what is done with a dark image."),
+        _reading(Literal["subtract", "ignore"] | None, "--dark", "What is done with a dark image."),
         None,
     ),
     "crop": (_reading(int | None, "--crop", "Cut patterns to N x N pixels around the centre.", "N"), None),

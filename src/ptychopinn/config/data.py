@@ -44,8 +44,8 @@ class DataConfig(Section):
     """Sum of the bits of a CXI or NeXus mask that mark a bad pixel, such as 1 for bit 0 only. Null uses every bit but
     0x1000 (has signal) in CXI, every bit in NeXus."""
     dark: Literal["subtract", "ignore"] = "subtract"
-    """What is done with the dark image (`data_dark`) of a CXI or NeXus file: `subtract` its mean from all patterns, or
-    `ignore` it. Set `ignore` if the patterns are corrected already."""
+    """What is done with the dark image (`data_dark`, `dark`) of a CXI, NeXus or NPZ file: `subtract` its mean from all
+    patterns of counts, or `ignore` it. Set `ignore` if the patterns are corrected already."""
     crop: int | None = Field(default=None, ge=2)
     """Cut every pattern to this many pixels along both axes, around the zero frequency. Null keeps all."""
     pad: int | None = Field(default=None, ge=2)

@@ -1,6 +1,5 @@
 """What the settings of `data` change in a scan as it was recorded, before it is checked."""
 
-import logging
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -15,8 +14,6 @@ from ptychopinn.data.pixel_faults import with_masked_pixels
 from ptychopinn.data.scan import Scan, checked_scan
 from ptychopinn.data.start_probe import start_probe
 from ptychopinn.errors import ScanError
-
-logger = logging.getLogger("ptychopinn.data")
 
 LENGTHS_M = {"m": 1.0, "mm": 1e-3, "um": 1e-6, "nm": 1e-9}
 """Units of positions in metres."""
@@ -34,14 +31,11 @@ def finished_scan(scan: Scan, options: DataConfig, diameter_px: float | None = N
     Raises:
         ScanError: the settings do not fit the scan, or it cannot be used.
     """
-    given = scan.notes
     scan = without_unusable(adjusted(scan, options), options.drop_frames)
     if np.ndim(scan.patterns) == 3:
         scan = with_masked_pixels(scan, options.mask_pixels)
     if scan.probe is None:
         scan = _with_start(scan, diameter_px)
-    for note in scan.notes[len(given) :]:
-        logger.warning("%s: %s", scan.source, note)
     return checked_scan(scan)
 
 

@@ -96,11 +96,41 @@ def test_an_image_of_even_illumination_is_named(scan_of, cxi_of, write_hdf5, cap
 
 
 @pytest.mark.parametrize("key", ["background", "data_dark"])
-def test_a_background_of_an_npz_file_is_named(scan_of, tmp_path, caplog, key: str) -> None:
+@pytest.mark.parametrize("shape", [(16, 16), (3, 16, 16), ()])
+def test_a_dark_image_of_an_npz_file_is_subtracted(scan_of, tmp_path, caplog, key: str, shape: tuple[int, ...]) -> None:
+    """As that of a CXI file; it was only named before."""
+    scan = scan_of()
+    path = write_scan(replace(scan, patterns=scan.patterns + 20), tmp_path / "scan.npz")
+    np.savez(path, **dict(np.load(path)), **{key: np.full(shape, 20.0)})
+    found = read_scan(path)
+    np.testing.assert_array_equal(found.patterns, scan.patterns)
+    assert found.domain == "counts"
+    assert f"{key} (mean 20 counts) is subtracted from the patterns" in caplog.text
+    np.testing.assert_array_equal(read_scan(path, dark="ignore").patterns, scan.patterns + 20)
+
+
+def test_a_dark_image_moves_with_the_zero_frequency(scan_of, tmp_path) -> None:
+    scan, dark = scan_of(), np.arange(256.0).reshape(16, 16)
+    raw = np.fft.ifftshift(scan.patterns + dark, axes=(1, 2))
+    path = write_scan(replace(scan, patterns=raw), tmp_path / "scan.npz")
+    np.savez(path, **dict(np.load(path)), dark=np.fft.ifftshift(dark))
+    np.testing.assert_array_equal(read_scan(path, fftshift=True).patterns, scan.patterns)
+
+
+def test_a_dark_image_beside_amplitudes_is_named(scan_of, tmp_path, caplog) -> None:
+    path = write_scan(scan_of(domain="amplitude"), tmp_path / "scan.npz")
+    kept = read_scan(path).patterns
+    np.savez(path, **dict(np.load(path)), dark=np.ones((16, 16)))
+    np.testing.assert_array_equal(read_scan(path).patterns, kept)
+    assert "dark is not subtracted, as the patterns are amplitudes" in caplog.text
+
+
+@pytest.mark.parametrize("dark", [np.ones((8, 8)), np.full((16, 16), np.nan), np.array(["a"])])
+def test_a_dark_image_of_an_npz_file_must_fit(scan_of, tmp_path, dark) -> None:
     path = write_scan(scan_of(), tmp_path / "scan.npz")
-    np.savez(path, **dict(np.load(path)), **{key: np.ones((16, 16))})
-    read_scan(path)
-    assert f"{key} is not subtracted from the patterns" in caplog.text
+    np.savez(path, **dict(np.load(path)), dark=dark)
+    with pytest.raises(ScanError, match=r"dark must be finite and of the size of the patterns, .*--dark ignore"):
+        read_scan(path)
 
 
 def test_a_mask_of_an_npz_file_under_another_name_is_named(scan_of, tmp_path, caplog) -> None:

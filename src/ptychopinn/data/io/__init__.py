@@ -1,5 +1,6 @@
 """Reading and writing scans: a file's format is told from its content when read, from its extension when written."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,8 @@ from ptychopinn.data.io.rules import Propagation
 from ptychopinn.data.scan import Scan
 from ptychopinn.errors import ConfigError, ScanError
 
+logger = logging.getLogger("ptychopinn.data")
+
 
 def read_scan(
     path: str | Path,
@@ -27,6 +30,8 @@ def read_scan(
     **overrides: Any,
 ) -> Scan:
     """Read a scan from a file of any format that the package knows; docs/formats.md lists them.
+
+    What was left out or replaced is logged as warnings, and stands in `Scan.notes`.
 
     Args:
         path: of the file: NPZ, CXI, NeXus, training data, product or diffraction of ptychodus, or a format that an
@@ -48,6 +53,26 @@ def read_scan(
         ConfigError: an override that `DataConfig` does not know or accept.
     """
     options = _with(options or DataConfig(), overrides)
+    scan = scan_of_file(path, options, diffraction=diffraction, probe=probe, propagation=propagation)
+    log_notes(scan)
+    return scan
+
+
+def log_notes(scan: Scan) -> None:
+    """Log as warnings what was left out of a scan or replaced in it."""
+    for note in scan.notes:
+        logger.warning("%s: %s", scan.source, note)
+
+
+def scan_of_file(
+    path: str | Path,
+    options: DataConfig,
+    *,
+    diffraction: str | Path | None = None,
+    probe: str | Path | None = None,
+    propagation: Propagation = "auto",
+) -> Scan:
+    """`read_scan` without the warnings, for callers that report `Scan.notes` themselves."""
     path = Path(path)
     chosen = format_of(path)
     if not chosen.takes_parts and diffraction is not None:
@@ -101,8 +126,10 @@ __all__ = [
     "atomic_path",
     "check_output_folder",
     "extensions",
+    "log_notes",
     "read_probe",
     "read_scan",
+    "scan_of_file",
     "scan_writer",
     "write_scan",
     "write_text_atomically",

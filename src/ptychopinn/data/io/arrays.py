@@ -1,4 +1,4 @@
-"""Patterns and positions in files of their own: NPY, TIFF, lists of frames, CSV."""
+"""Patterns and positions in files of their own: NPY, TIFF, HDF5 stacks, lists of frames, CSV."""
 
 import csv
 import re
@@ -11,10 +11,15 @@ from numpy.typing import NDArray
 
 from ptychopinn.data.adjust import LENGTHS_M
 from ptychopinn.data.io.door import check_regular_file, read_npy
+from ptychopinn.data.io.source_file import container_of
 from ptychopinn.errors import ConfigError, ScanError
 
-PATTERN_SUFFIXES = (".npy", ".tif", ".tiff", ".txt", ".lst")
+LIST_SUFFIXES = (".txt", ".lst")
+"""Of text files with the path of one frame in each line."""
+PATTERN_SUFFIXES = (".npy", ".tif", ".tiff", *LIST_SUFFIXES, ".h5", ".hdf5", ".mat")
 """Of files that `read_patterns` reads, beside folders."""
+PX = "px"
+"""Unit of positions in object pixels."""
 _TIFF = (".tif", ".tiff")
 
 
@@ -22,7 +27,8 @@ def read_patterns(path: str | Path) -> NDArray[Any]:
     """Patterns (N, H, W) from an array, a stack, or one file for each frame.
 
     Args:
-        path: NPY of three axes; a TIFF stack; a folder of NPY or TIFF frames, which are taken in natural order (frame 2
+        path: NPY of three axes; a TIFF stack; HDF5 with one data set of patterns, or `frame_1`, `frame_2` and so on; a
+            folder of NPY or TIFF frames, which are taken in natural order (frame 2
             before frame 10); or a text file with the path of one frame in each line, relative to the text file.
 
     Raises:
@@ -30,11 +36,29 @@ def read_patterns(path: str | Path) -> NDArray[Any]:
     """
     path = Path(path)
     if path.is_dir():
-        return _stacked(sorted((one for one in path.iterdir() if _is_frame(one)), key=_natural), path)
-    if path.suffix.lower() in (".txt", ".lst"):
-        lines = [line.strip() for line in _text(path).splitlines()]
-        return _stacked([path.parent / line for line in lines if line and not line.startswith("#")], path)
+        return _stacked(frames_in(path), path)
+    if path.suffix.lower() in LIST_SUFFIXES:
+        return _stacked(frames_listed(path), path)
+    if container_of(path) == "hdf5":
+        from ptychopinn.data.io.hdf5_stack import read_stack
+
+        return read_stack(path)
     return _three_axes(_one_file(path), path)
+
+
+def frames_in(folder: Path) -> list[Path]:
+    """The NPY and TIFF files of a folder in natural order, without tables of positions."""
+    return sorted((one for one in folder.iterdir() if _is_frame(one) and "positions" not in one.stem), key=_natural)
+
+
+def frames_listed(path: Path) -> list[Path]:
+    """The paths in a text file, one in each line, relative to its folder; lines that begin with # are left out.
+
+    Raises:
+        ScanError: no text.
+    """
+    lines = [line.strip() for line in _text(path).splitlines()]
+    return [path.parent / line for line in lines if line and not line.startswith("#")]
 
 
 def read_positions(path: str | Path, unit: str = "auto") -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -52,17 +76,25 @@ def read_positions(path: str | Path, unit: str = "auto") -> tuple[NDArray[np.flo
         ScanError: no such file, no columns x and y, a cell that is no number, or no unit.
     """
     path = Path(path)
+    x, y = read_table(path)
+    return x[0] * _metres(x[1], unit, path), y[0] * _metres(y[1], unit, path)
+
+
+def read_table(path: Path) -> tuple[tuple[NDArray[np.float64], str], tuple[NDArray[np.float64], str]]:
+    """The columns x and y, each with the unit that the header states (m, mm, um, nm, px), empty without one.
+
+    Raises:
+        ScanError: no such file, no columns x and y, or a cell that is no number.
+    """
     if path.suffix.lower() == ".npy":
         values, names = _one_file(path), ["x", "y"]
         if values.ndim != 2 or values.shape[1] < 2 or values.dtype.kind not in "uif":
             raise ScanError(f"{path}: positions must be real numbers (N, 2), got {values.dtype} {values.shape}")
     else:
         names, values = _table(path)
-    columns = []
-    for axis in ("x", "y"):
-        index, stated = _column(names, axis, path)
-        columns.append(values[:, index].astype(np.float64) * _metres(stated, unit, path))
-    return columns[0], columns[1]
+    found = [_column(names, axis, path) for axis in ("x", "y")]
+    x, y = ((values[:, index].astype(np.float64), unit) for index, unit in found)
+    return x, y
 
 
 def _is_frame(path: Path) -> bool:
@@ -162,7 +194,7 @@ def _column(names: Sequence[str], axis: str, path: Path) -> tuple[int, str]:
         words = re.findall(r"[a-zµμ]+", name.lower())
         if axis in words:
             units = [word.replace("µ", "u").replace("μ", "u") for word in words if word != axis]
-            return index, next((unit for unit in units if unit in LENGTHS_M), "")
+            return index, next((unit for unit in units if unit in (*LENGTHS_M, PX)), "")
     raise ScanError(f"{path}: needs a column {axis}, got {', '.join(names)}; name the columns as in x_um,y_um")
 
 

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from ptychopinn.config import DataConfig
 from ptychopinn.data.geometry import EV_J, Geometry, PixelSize
 from ptychopinn.data.io.choice import Candidate, choices, chosen
-from ptychopinn.data.io.dark import dark_of
 from ptychopinn.data.io.detector import beam_positions, detector_basis, detector_pixel, directions, fitting
 from ptychopinn.data.io.frames import Frames
 from ptychopinn.data.io.hdf5 import (
@@ -19,12 +18,12 @@ from ptychopinn.data.io.hdf5 import (
     attribute,
     find,
     find_dataset,
-    listing,
     natural_order,
     place,
     same_item,
     text,
 )
+from ptychopinn.data.io.hdf5_dark import dark_of
 from ptychopinn.data.io.hdf5_parts import Hdf5Parts
 from ptychopinn.data.io.images import complex_at, object_array, probe_array
 from ptychopinn.data.io.limits import DISTANCE, OBJECT_PIXEL, PHOTON_ENERGY, one_energy, wavelength_limits
@@ -105,7 +104,6 @@ def read_cxi(file: h5py.File, options: DataConfig) -> Hdf5Parts:
         own=own,
         notes=tuple(notes),
         wanted=_WANTED,
-        found=listing(file),
     )
 
 

@@ -6,12 +6,14 @@ HDF5 files are searched for references to other files first (`ptychopinn.data.io
 """
 
 import io
+import math
 import stat
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, final
+from typing import IO, TYPE_CHECKING, Any, Literal, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
 MAX_MEMBERS = 20_000
 """In a ZIP file: more than any NPZ of arrays has; reading the names of a million takes seconds."""
+_BLOCK_BYTES = 1 << 20
+"""Unpacked at once: large enough that the calls cost nothing, small enough for the cache of a processor."""
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _NPY = b"\x93NUMPY"
 _HDF5_FAULTS = (OSError, RuntimeError, ValueError, TypeError, LookupError, MemoryError, ArithmeticError)
@@ -99,8 +103,8 @@ class NpzArrays:
             ScanError: the member is no array of NumPy, or is damaged.
         """
         with self._reading(key) as stream:
-            shape, dtype, _ = _read_header(stream)
-        return shape, dtype
+            header = _read_header(stream)
+        return header.shape, header.dtype
 
     def __getitem__(self, key: str) -> NDArray[Any]:
         """An array.
@@ -111,16 +115,15 @@ class NpzArrays:
         """
         info, where = self._members[key], f"{self.path}: {shown(key)}"
         with self._reading(key) as stream:
-            shape, dtype, start = _read_header(stream)
-        if dtype.hasobject:
-            other = ", or give another probe by --probe FILE" if key == "probeGuess" else ""
-            raise ObjectArray(
-                f"{where} is an object array, which is never unpickled; convert it where it was made, with "
-                f"{shown(key)} = numpy.stack({shown(key)}.tolist()) and a plain number type, and save it again{other}"
-            )
-        _check_size(shape, dtype, info.file_size - start, info.compress_size, where)
-        with self._reading(key) as stream:
-            return np.asarray(np.lib.format.read_array(stream, allow_pickle=False))
+            header = _read_header(stream)
+            if not header.dtype.hasobject:
+                _check_size(header, info.file_size - header.start, info.compress_size, where)
+                return _values(stream, header)
+        other = ", or give another probe by --probe FILE" if key == "probeGuess" else ""
+        raise ObjectArray(
+            f"{where} is an object array, which is never unpickled; convert it where it was made, with "
+            f"{shown(key)} = numpy.stack({shown(key)}.tolist()) and a plain number type, and save it again{other}"
+        )
 
     @contextmanager
     def _reading(self, key: str) -> Iterator[IO[bytes]]:
@@ -132,6 +135,8 @@ class NpzArrays:
                 raise ValueError("it is compressed by another method than deflate")
             with self._archive.open(info) as stream:
                 yield stream
+        except ScanError:
+            raise
         except MemoryError:
             raise ScanError(f"{self.path}: {shown(key)} does not fit into memory; split the file") from None
         except Exception as error:  # damaged members raise nearly anything
@@ -165,6 +170,21 @@ def open_npz(path: str | Path) -> Iterator[NpzArrays]:
         yield arrays
 
 
+def npy_header(path: str | Path) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Shape and type of the array of an NPY file, without its values.
+
+    Raises:
+        ScanError: no such file, no regular file, or no NPY file.
+    """
+    check_regular_file(path)
+    try:
+        with Path(path).open("rb") as stream:
+            header = _read_header(stream)
+    except Exception as error:
+        raise ScanError(f"{path}: cannot be read as an NPY file ({_reason(error)}); write it again") from error
+    return header.shape, header.dtype
+
+
 def read_npy(path: str | Path) -> NDArray[Any]:
     """The array of an NPY file.
 
@@ -175,11 +195,11 @@ def read_npy(path: str | Path) -> NDArray[Any]:
     check_regular_file(path)
     try:
         with path.open("rb") as stream:
-            shape, dtype, start = _read_header(stream)
-            if dtype.hasobject:
+            header = _read_header(stream)
+            if header.dtype.hasobject:
                 raise ValueError("it holds Python objects, which are never unpickled")
-            stored = path.stat().st_size - start
-            _check_size(shape, dtype, stored, stored, str(path))
+            stored = path.stat().st_size - header.start
+            _check_size(header, stored, stored, str(path))
             stream.seek(0)
             return np.asarray(np.lib.format.read_array(stream, allow_pickle=False))
     except ScanError:
@@ -280,17 +300,45 @@ class _Output(io.FileIO):
             raise self._failed
 
 
-def _read_header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any], int]:
-    """Shape, type and the number of bytes before the values, of an array in NumPy's format."""
+@final
+@dataclass(frozen=True)
+class _Header:
+    """What an array in NumPy's format says of itself."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    fortran: bool
+    """Whether the first axis runs fastest."""
+    start: int
+    """Bytes before the values."""
+
+
+def _read_header(stream: IO[bytes]) -> _Header:
     counting = _Counting(stream)
     version = np.lib.format.read_magic(counting)
     if version not in ((1, 0), (2, 0)):
         raise ValueError(f"version {version} of the NPY format is for names that are not ASCII")
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, _, dtype = read(counting)
+    shape, fortran, dtype = read(counting)
     if any(type(length) is not int or length < 0 for length in shape):
         raise ValueError(f"its shape is {shape}")
-    return shape, dtype, counting.count
+    return _Header(shape, dtype, fortran, counting.count)
+
+
+def _values(stream: IO[bytes], header: _Header) -> NDArray[Any]:
+    """The values behind a header. `numpy.lib.format.read_array` would begin with the header again."""
+    size = header.dtype.itemsize * math.prod(header.shape)
+    order: Literal["C", "F"] = "F" if header.fortran else "C"
+    if size == 0:
+        return np.empty(header.shape, header.dtype, order)
+    buffer, filled = np.empty(size, np.uint8), 0
+    while filled < size:
+        block = stream.read(min(_BLOCK_BYTES, size - filled))
+        if not block:
+            raise ValueError(f"it ends after {filled} of {size} bytes")
+        buffer[filled : filled + len(block)] = np.frombuffer(block, np.uint8)
+        filled += len(block)
+    return buffer.view(header.dtype).reshape(header.shape, order=order)
 
 
 class _Counting:
@@ -306,16 +354,14 @@ class _Counting:
         return data
 
 
-def _check_size(shape: tuple[int, ...], dtype: np.dtype[Any], available: int, stored: int, where: str) -> None:
+def _check_size(header: _Header, available: int, stored: int, where: str) -> None:
     """Compare what a header declares with the bytes behind it."""
-    declared = dtype.itemsize
-    for length in shape:
-        declared *= length
+    declared = header.dtype.itemsize * math.prod(header.shape)
     if declared > available:
         check_memory(declared, where)
         raise ScanError(
-            f"{where} must hold {declared} bytes by its shape {shape}, got {max(available, 0)}; the file is damaged, "
-            "copy or export it again"
+            f"{where} must hold {declared} bytes by its shape {header.shape}, got {max(available, 0)}; the file is "
+            "damaged, copy or export it again"
         )
     check_expansion(declared, stored, where)
     check_memory(declared, where)

@@ -127,10 +127,14 @@ _BUILT_IN = {
     "npz": "ptychopinn.data.io.npz_format:Npz",
     "nxcxi_ptycho": "ptychopinn.data.io.hdf5_formats:NXcxiPtycho",
     "cxi": "ptychopinn.data.io.hdf5_formats:Cxi",
+    "ptyrad": "ptychopinn.data.io.ptyrad:PtyRad",
+    "matlab": "ptychopinn.data.io.matlab:Matlab",
     "ptychodus_training": "ptychopinn.data.io.hdf5_formats:PtychodusTraining",
     "ptychodus_product": "ptychopinn.data.io.hdf5_formats:PtychodusProduct",
     "ptychodus_diffraction": "ptychopinn.data.io.hdf5_formats:PtychodusDiffraction",
     "ptylab": "ptychopinn.data.io.ptylab:PtyLab",
+    "fold_slice": "ptychopinn.data.io.fold_slice:FoldSlice",
+    "frames_with_table": "ptychopinn.data.io.frames_with_table:FramesWithTable",
     "nexus": "ptychopinn.data.io.hdf5_formats:Nexus",
 }
 """In the order in which they are asked; by name only, so that a format is imported when a file needs it."""
@@ -252,7 +256,7 @@ def _listed(words: list[str]) -> str:
     return " or ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
-def _building(path: Path) -> str:
+def building_command(path: Path) -> str:
     """The command that makes a scan of a file of patterns."""
     return (
         f"`ptychopinn convert {path.name} scan.npz --positions FILE --energy-kev KEV --distance-m M "
@@ -263,12 +267,18 @@ def _building(path: Path) -> str:
 def _unknown(file: SourceFile, content: Content) -> ScanError:
     """Names what the file is, as far as that can be said, and what to give."""
     path, failed = file.path, "".join(_FORMATS.failures())
+    if path.is_dir():
+        return ScanError(
+            f"{path}: is a folder; give the path of a scan file, or put positions.csv beside the frames in it, or give "
+            f"{building_command(path)}"
+        )
     if file.hdf5 is not None:
         from ptychopinn.data.io.hdf5 import listing
 
         return ScanError(
-            f"{path}: an HDF5 file of a layout that is not known (found: {listing(file.hdf5)}); known are CXI, NeXus "
-            "NXcxi_ptycho and the files of ptychodus; write the scan as NPZ with diff3d, xcoords, ycoords and "
+            f"{path}: an HDF5 file of a layout that is not known (found: {listing(file.hdf5)}); known are CXI, NeXus, "
+            "and the files of ptychodus, PtyLab, PtyRAD, fold_slice and MATLAB; write the scan as NPZ with diff3d, "
+            "xcoords, ycoords and "
             f"probeGuess{failed}"
         )
     if content == "reconstruction":
@@ -282,10 +292,13 @@ def _unknown(file: SourceFile, content: Content) -> ScanError:
     if file.container == "npy":
         return ScanError(
             f"{path}: holds a single array; a scan needs patterns, positions and probe, write them with numpy.savez, "
-            f"or give {_building(path)}"
+            f"put {path.stem}.csv with x_um,y_um beside it, or give {building_command(path)}"
         )
-    if file.start[:4] in (b"II*\0", b"MM\0*"):
-        return ScanError(f"{path}: is a TIFF stack of patterns alone; give {_building(path)}")
+    if file.start[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+        return ScanError(
+            f"{path}: is a TIFF stack of patterns alone; put {path.stem}.csv with x_um,y_um beside it, or give "
+            f"{building_command(path)}"
+        )
     return ScanError(
         f"{path}: is {'empty' if file.container == 'empty' else 'no NPZ or HDF5 file'}; give a scan saved with "
         f"numpy.savez, as CXI or NeXus, or by ptychodus{failed}"

@@ -67,11 +67,40 @@ class LoadedFrames:
         return self._frames if rows is None else self._frames[rows]
 
 
+@final
+class OrientedFrames:
+    """Frames that are transposed or flipped when they are read, by the code of ptypy and PtyLab.
+
+    Args:
+        frames: as they were recorded.
+        code: from 0 to 7; 4 transposes first, 1 flips columns, 2 flips rows, and their sums do both.
+    """
+
+    def __init__(self, frames: PatternSource, code: int) -> None:
+        self._frames, self._code = frames, code
+        n, height, width = frames.shape
+        self.place = frames.place
+        self.shape: tuple[int, int, int] = (n, width, height) if code & 4 else (n, height, width)
+        self.dtype = frames.dtype
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def read(self, rows: NDArray[np.int64] | None = None) -> NDArray[Any]:
+        """The frames of `rows`, all by default."""
+        values = self._frames.read(rows)
+        values = values.swapaxes(-1, -2) if self._code & 4 else values
+        values = values[..., ::-1] if self._code & 1 else values
+        values = values[..., ::-1, :] if self._code & 2 else values
+        return np.ascontiguousarray(values)
+
+
 class Frames:
     """Recorded frames in one or several datasets of open files.
 
     Args:
-        datasets: (n, H, W) each, or (rows, columns, H, W) of a raster, also with axes of one; in scan order.
+        datasets: (n, H, W) each, or (rows, columns, H, W) of a raster, also with axes of one; in scan order. Several
+            may be one frame (H, W) each.
 
     Raises:
         ScanError: no numbers, another number of axes, or datasets of different frame sizes.
@@ -79,7 +108,7 @@ class Frames:
 
     def __init__(self, datasets: Sequence[h5py.Dataset]) -> None:
         for dataset in datasets:
-            _check_frames(dataset, datasets[0])
+            _check_frames(dataset, datasets[0], fewest_axes=3 if len(datasets) == 1 else 2)
         self._datasets = tuple(datasets)
         self._lengths = [int(np.prod(_frame_shape(dataset)[0])) for dataset in datasets]
         rows, columns = _frame_shape(datasets[0])[1]
@@ -135,6 +164,9 @@ class Frames:
         if dataset.ndim > 3:
             frames[here] = checked_values(dataset).reshape(length, *self.shape[1:])[rows[here] - first]
             return
+        if dataset.ndim == 2:
+            frames[here] = checked_values(dataset)
+            return
         for goal, start, stop in _runs(here, rows[here] - first):
             dataset.read_direct(frames, np.s_[start:stop], np.s_[goal : goal + stop - start])
 
@@ -178,8 +210,8 @@ def _runs(goals: NDArray[np.int64], rows: NDArray[np.int64]) -> Iterator[tuple[i
             yield int(part_goals[0]), int(part_rows[0]), int(part_rows[-1]) + 1
 
 
-def _check_frames(dataset: h5py.Dataset, first: h5py.Dataset) -> None:
-    if dataset.dtype.kind not in "uif" or dataset.ndim < 3 or 0 in dataset.shape:
+def _check_frames(dataset: h5py.Dataset, first: h5py.Dataset, fewest_axes: int) -> None:
+    if dataset.dtype.kind not in "uif" or dataset.ndim < fewest_axes or 0 in dataset.shape:
         raise ScanError(
             f"{place(dataset)} has shape {dataset.shape} and type {dataset.dtype}; must be frames as (N, H, W), "
             "or (rows, columns, H, W) of a raster, of real numbers"

@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from ptychopinn.data.io.door import open_hdf5
 from ptychopinn.data.io.hdf5_sizes import check_dataset
 from ptychopinn.data.io.stored import broken_link, check_stored
 from ptychopinn.errors import ScanError
@@ -178,6 +179,12 @@ def listing(file: h5py.File) -> str:
     datasets = (f"{path[1:]} {item.shape}" for path, item in walk(file) if isinstance(item, h5py.Dataset))
     shown = list(islice(datasets, _LISTED + 1))
     return ", ".join(shown[:_LISTED]) + (", ..." if len(shown) > _LISTED else "") or "nothing"
+
+
+def listing_at(path: str) -> str:
+    """What the file at a path holds, in short, for messages."""
+    with open_hdf5(path, announce=False) as file:
+        return listing(file)
 
 
 def write_values(group: h5py.Group, values: Mapping[str, Any]) -> None:

@@ -7,8 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ptychopinn.data.geometry import Geometry, PixelSize, same_pixel
+from ptychopinn.data.io.dark import Dark
 from ptychopinn.data.io.frames import PatternSource
+from ptychopinn.data.io.hdf5 import listing_at
 from ptychopinn.data.io.own import Own
+from ptychopinn.data.scan import Domain
 from ptychopinn.errors import ScanError
 
 
@@ -22,11 +25,13 @@ class Hdf5Parts:
     """Name of the format, for messages."""
     frames: PatternSource | None = None
     """The patterns, still on disk."""
+    domain: Domain = "counts"
+    """What the patterns are."""
     frame_index: NDArray[np.int64] | None = None
     """(N,) number of each frame in the scan, -1 where it was never filled; none where frames count from 0."""
     bad_pixels: NDArray[np.bool_] | None = None
     """(H, W) or (N, H, W)."""
-    dark: tuple[str, NDArray[np.float64]] | None = None
+    dark: Dark | None = None
     """Where the dark image of the detector stands, and its mean, (H, W), counts."""
     positions_m: NDArray[np.float64] | None = None
     """(N, 2), (y, x): where the beam was, growing with row and column; or none where `positions_px` is there."""
@@ -56,12 +61,13 @@ class Hdf5Parts:
     wanted: dict[str, str] = field(default_factory=dict)
     """Where the layout keeps `patterns`, `positions`, `probe` and `object`, for messages."""
     found: str = ""
-    """What the file holds, for messages."""
+    """What the file holds, for messages; of HDF5 files that is listed when a message needs it."""
 
     def missing(self, part: str) -> ScanError:
         """An error that names a part which is not there, and where it was looked for."""
+        found = self.found or listing_at(self.source)
         return ScanError(
-            f"{self.source}: this {self.layout} holds no {part} (looked for {self.wanted[part]}; found: {self.found}); "
+            f"{self.source}: this {self.layout} holds no {part} (looked for {self.wanted[part]}; found: {found}); "
             f"{_WAY_OUT[part]}"
         )
 

@@ -79,7 +79,7 @@ def _with_partner(parts: Hdf5Parts, diffraction: Path | None, opened: Callable[[
 def _scan_of(parts: Hdf5Parts, patterns: NDArray[Any], reading: Reading) -> Scan:
     options = reading.data
     parts = replace(parts, geometry=with_given(parts.geometry, options))
-    domain, why = _domain(options)
+    domain, why = _domain(parts, options)
     bad = parts.bad_pixels if parts.bad_pixels is not None and parts.bad_pixels.any() else None
     if parts.dark is not None and domain == "counts":
         patterns = without_dark(patterns, bad, parts.dark)
@@ -133,9 +133,9 @@ _TEXTS = ("title", "comment", "experiment_description")
 """Our own files repeat in them what our own metadata say."""
 
 
-def _domain(options: DataConfig) -> tuple[Domain, str]:
+def _domain(parts: Hdf5Parts, options: DataConfig) -> tuple[Domain, str]:
     if options.domain == "auto":
-        return "counts", "its format holds counts"
+        return parts.domain, f"its format holds {parts.domain}"
     return options.domain, "given explicitly"
 
 

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from ptychopinn.config import DataConfig
 from ptychopinn.data.geometry import EV_J, Geometry, PixelSize
 from ptychopinn.data.io.choice import Candidate, choices, chosen
-from ptychopinn.data.io.dark import dark_of
 from ptychopinn.data.io.detector import beam_positions, detector_basis, detector_pixel, fitting
 from ptychopinn.data.io.frames import Frames
 from ptychopinn.data.io.hdf5 import (
@@ -22,7 +21,6 @@ from ptychopinn.data.io.hdf5 import (
     find,
     find_dataset,
     is_complex,
-    listing,
     natural_order,
     place,
     refuse_broken_link,
@@ -30,6 +28,7 @@ from ptychopinn.data.io.hdf5 import (
     text,
     walk,
 )
+from ptychopinn.data.io.hdf5_dark import dark_of
 from ptychopinn.data.io.hdf5_parts import Hdf5Parts
 from ptychopinn.data.io.images import complex_at, object_array, probe_array
 from ptychopinn.data.io.limits import DISTANCE, PHOTON_ENERGY, one_energy, wavelength_limits
@@ -129,7 +128,6 @@ def read_nexus(file: h5py.File, options: DataConfig) -> Hdf5Parts:
         own=read_own(entry),
         notes=tuple(notes),
         wanted=_WANTED,
-        found=listing(file),
     )
 
 

@@ -13,13 +13,13 @@ from ptychopinn.config import DataConfig
 from ptychopinn.data.adjust import finished_scan, positions_in_px
 from ptychopinn.data.geometry import Geometry, is_square
 from ptychopinn.data.io.atomic import atomic_path
+from ptychopinn.data.io.dark import DARK_NAMES, WHITE_NAMES, Dark, mean_dark, without_dark
 from ptychopinn.data.io.door import NpzArrays, ObjectArray, open_npz
 from ptychopinn.data.io.entries import geometry_entries, plain_json, split_entries
 from ptychopinn.data.io.limits import checked_geometry, with_given
 from ptychopinn.data.io.masks import bad_pixels_of
 from ptychopinn.data.io.reshape import Reshaped, geometry_with_shape, pixel_after, reshaped
 from ptychopinn.data.io.rules import (
-    DARK_NAMES,
     decide_axis_order,
     decide_domain,
     position_offset_px,
@@ -84,10 +84,12 @@ def read_npz(path: str | Path, options: DataConfig | None = None, probe: NDArray
     patterns = _scan_axis_first(arrays, len(xy), options, metadata, source)
     bad = arrays.get("bad_pixels")
     bad = None if bad is None else bad_pixels_of(bad, f"{source}: bad_pixels", patterns.shape)
-    if options.fftshift:
-        patterns, bad, metadata = zero_frequency_centred(patterns, bad, metadata)
     usable_bad = bad if bad is not None and bad.shape in (patterns.shape, patterns.shape[1:]) else None
     domain, reason = decide_domain(patterns, usable_bad, options.domain, metadata, source, _is_client_export(arrays))
+    dark = _dark(arrays, patterns.shape, domain, options, source)
+    patterns = patterns if dark is None else without_dark(patterns, usable_bad, dark)
+    if options.fftshift:
+        patterns, bad, metadata = zero_frequency_centred(patterns, bad, metadata)
     offset = position_offset_px(
         patterns.shape[-1], options.position_origin, metadata, _is_client_export(arrays), source
     )
@@ -194,12 +196,11 @@ def _load(path: Path, needed_probe: bool) -> tuple[Arrays, tuple[str, ...]]:
         _refuse_missing(archive.files, path)
         _note_unused(archive.files, path)
         arrays = {key: archive[key] for key in keys}
-        wanted = [key for key in _OPTIONAL if key in archive.files and (needed_probe or key != "probeGuess")]
+        dark = next((key for key in DARK_NAMES if key in archive.files), None)
+        optional = _OPTIONAL if dark is None else (*_OPTIONAL, dark)
+        wanted = [key for key in optional if key in archive.files and (needed_probe or key != "probeGuess")]
         left_out = [key for key in wanted if not _added(arrays, archive, key)]
-    notes = tuple(_left_out(key) for key in left_out)
-    for note in notes:
-        logger.warning("%s: %s", path, note)
-    return arrays, notes
+    return arrays, tuple(_left_out(key) for key in left_out)
 
 
 def _added(arrays: Arrays, archive: NpzArrays, key: str) -> bool:
@@ -235,17 +236,34 @@ def _refuse_missing(files: Sequence[str], path: Path) -> None:
 
 
 def _note_unused(files: Sequence[str], path: Path) -> None:
-    """Name dark images, backgrounds and masks under other names, which are not part of the format."""
+    """Name masks under other names and images of an even illumination, which are not used."""
     for key in _OTHER_MASKS:
         if key in files and "bad_pixels" not in files:
             logger.warning(
                 "%s: %s is not used; a mask is called bad_pixels, True where nothing was measured", path, key
             )
-    for key in DARK_NAMES:
+    for key in WHITE_NAMES:
         if key in files:
-            logger.warning(
-                "%s: %s is not subtracted from the patterns; subtract it before saving if it must be", path, key
-            )
+            logger.warning("%s: %s is not applied: patterns are read as they were recorded", path, key)
+
+
+def _dark(arrays: Arrays, frames: tuple[int, ...], domain: str, options: DataConfig, source: str) -> Dark | None:
+    """The dark image to be subtracted from counts, in the axis order of the patterns; none without one."""
+    key = next((one for one in DARK_NAMES if one in arrays), None)
+    if key is None:
+        return None
+    where = f"{source}: {key}"
+    if options.dark == "ignore":
+        logger.warning("%s is ignored, as asked for", where)
+        return None
+    if domain != "counts":
+        logger.warning(
+            "%s is not subtracted, as the patterns are amplitudes; save counts, as diff3d, if it must be", where
+        )
+        return None
+    values = arrays[key]
+    frames_last = values.ndim == 3 and values.shape[1:] != frames[1:] and values.shape[:2] == frames[1:]
+    return where, mean_dark(np.moveaxis(values, -1, 0) if frames_last else values, frames, where)
 
 
 def _still_fitting(arrays: Arrays, shape: Reshaped, source: str) -> Arrays:

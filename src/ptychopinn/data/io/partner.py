@@ -13,6 +13,8 @@ from ptychopinn.errors import ScanError
 logger = logging.getLogger("ptychopinn.data")
 
 _PRODUCT, _DIFFRACTION = "product", "diffraction"
+_SUFFIXES = "_para", "_dp"
+"""Ends of the names of the two files of fold_slice and of training data of ptychodus."""
 
 
 def partner_beside(parts: Hdf5Parts) -> Path | None:
@@ -20,10 +22,14 @@ def partner_beside(parts: Hdf5Parts) -> Path | None:
 
     `product` in the name becomes `diffraction` or the other way round, and the plain names that ptychodus
     gives are tried: `product.h5`, `diffraction.h5`, and with `.cxi`. A file that neither ptychodus wrote nor
-    such a name belongs to has no partner.
+    such a name belongs to has no partner. `NAME_dp` and `NAME_para` belong together too.
     """
     mine, other = (_DIFFRACTION, _PRODUCT) if parts.frames is not None else (_PRODUCT, _DIFFRACTION)
     path = Path(parts.source)
+    end, other_end = reversed(_SUFFIXES) if parts.frames is not None else _SUFFIXES
+    if path.stem.endswith(end):
+        beside = path.with_name(path.stem.removesuffix(end) + other_end + path.suffix)
+        return beside if beside.is_file() else None
     if mine not in path.name and not parts.layout.startswith("ptychodus"):
         return None
     names = [path.name.replace(mine, other), *(f"{other}{suffix}" for suffix in (path.suffix, ".h5", ".cxi"))]
@@ -43,6 +49,7 @@ def joined(product: Hdf5Parts, diffraction: Hdf5Parts) -> Hdf5Parts:
     return replace(
         product,
         frames=diffraction.frames,
+        domain=diffraction.domain,
         frame_index=diffraction.frame_index,
         bad_pixels=diffraction.bad_pixels,
         dark=diffraction.dark,

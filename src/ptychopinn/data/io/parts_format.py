@@ -55,7 +55,10 @@ class PartsFormat(FileFormat):
         return ("scan", "reconstruction") if holds_patterns else ("reconstruction", "scan")
 
     def read_scan(self, path: Path, reading: Reading) -> Any:
-        return read_hdf5_scan(path, reading, parts_at)
+        def parts_of(one: Path, files: ExitStack, options: DataConfig) -> Hdf5Parts:
+            return self.noted_parts(one, files, options) if one == path else parts_at(one, files, options)
+
+        return read_hdf5_scan(path, reading, parts_of)
 
     def read_reconstruction(self, path: Path) -> Reconstruction:
         with ExitStack() as files:

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from ptychopinn.config import DataConfig
 from ptychopinn.data.geometry import Geometry, PixelSize
-from ptychopinn.data.io.dark import dark_of
 from ptychopinn.data.io.frames import Frames
 from ptychopinn.data.io.hdf5 import (
     array,
@@ -18,9 +17,9 @@ from ptychopinn.data.io.hdf5 import (
     checked_values,
     find_dataset,
     finite_number,
-    listing,
     place,
 )
+from ptychopinn.data.io.hdf5_dark import dark_of
 from ptychopinn.data.io.hdf5_parts import Hdf5Parts
 from ptychopinn.data.io.images import complex_at, object_array, probe_array
 from ptychopinn.data.io.limits import DISTANCE, OBJECT_PIXEL, PHOTON_ENERGY, Limits
@@ -61,7 +60,7 @@ def read_ptychodus(file: h5py.File, layout: str, options: DataConfig) -> Hdf5Par
     pixel = _object_pixel(file, object_)
     known = None if frames is None else Frames([frames])
     shape = None if known is None else known.shape
-    metres = _columns(file, "probe_position_x_m", "probe_position_y_m")
+    metres = columns_of(file, "probe_position_x_m", "probe_position_y_m", metres=True)
     return Hdf5Parts(
         source=file.filename,
         layout=layout,
@@ -70,7 +69,7 @@ def read_ptychodus(file: h5py.File, layout: str, options: DataConfig) -> Hdf5Par
         bad_pixels=_bad_pixels(file, own, shape, options),
         dark=dark_of([file], shape, options.dark),
         positions_m=metres,
-        positions_px=_columns(file, "probe_position_x_px", "probe_position_y_px"),
+        positions_px=columns_of(file, "probe_position_x_px", "probe_position_y_px", metres=False),
         position_index=_whole(find_dataset(file, "probe_position_indexes")),
         probe=probe_array(*complex_at(file, "probe")),
         object_=object_array(object_),
@@ -80,7 +79,6 @@ def read_ptychodus(file: h5py.File, layout: str, options: DataConfig) -> Hdf5Par
         metadata=_metadata(file),
         own=own,
         wanted=WANTED,
-        found=listing(file),
     )
 
 
@@ -145,15 +143,17 @@ def _attribute(item: h5py.HLObject, name: str, limits: Limits | None = None) -> 
     return (number if limits is None or number == 0 else limits.check(number, where, f"{number:.10g}")) or None
 
 
-def _columns(file: h5py.File, x_name: str, y_name: str) -> NDArray[np.float64] | None:
-    """(N, 2), (y, x)."""
+def columns_of(file: h5py.File, x_name: str, y_name: str, metres: bool) -> NDArray[np.float64] | None:
+    """(N, 2), (y, x), from two datasets; none if one is missing.
+
+    Raises:
+        ScanError: not two lists of real numbers of one length, or an unknown unit.
+    """
     names = (y_name, x_name)
     stored = [one for name in names if (one := find_dataset(file, name)) is not None]
     if len(stored) < 2:
         return None
-    y, x = (
-        values_of(one, "length") if name.endswith("_m") else array(one) for one, name in zip(stored, names, strict=True)
-    )
+    y, x = (values_of(one, "length") if metres else array(one) for one in stored)
     y, x = (one.reshape(-1) if one.ndim > 1 and one.size == max(one.shape) else one for one in (y, x))
     if y.ndim != 1 or y.shape != x.shape or y.dtype.kind not in "uif" or x.dtype.kind not in "uif":
         raise ScanError(

@@ -19,21 +19,6 @@ PositionOrigin = Literal["element", "centre"]
 Propagation = Literal["auto", "far_field", "near_field"]
 """What the user says about the way from the sample to the detector."""
 
-DARK_NAMES = (
-    "data_dark",
-    "dark",
-    "darks",
-    "dark_field",
-    "darkfield",
-    "dark_frame",
-    "dark_frames",
-    "dark_image",
-    "background",
-    "data_background",
-    "backgrounds",
-)
-"""Names of dark images in CXI, NeXus and the files of other programs."""
-
 LARGEST_AMBIGUOUS_COUNT = 10
 """Whole numbers no larger than this may as well be amplitudes of a weak pattern."""
 

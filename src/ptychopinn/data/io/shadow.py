@@ -52,11 +52,11 @@ def shadow_of(patterns: NDArray[Any], bad_pixels: NDArray[np.bool_] | None, part
     some = np.unique(np.linspace(0, len(patterns) - 1, PAIRS).astype(np.int64))
     nearest = _nearest(positions, some)
     bins = -(-patterns.shape[-1] // LARGEST_IMAGE_PX)
-    frames = _measured(patterns, bad_pixels, np.concatenate([some, nearest]), bins)
-    mean = frames.mean(axis=0)
+    frames = _measured(patterns, bad_pixels, np.concatenate([some, nearest]), bins, np.float32)
+    mean = frames.mean(axis=0, dtype=np.float64)
     if not np.isfinite(mean).all() or not mean.sum() > 0:
         return None
-    frames -= mean
+    frames -= mean.astype(np.float32)
     image = _shifts_px(frames[: len(some)], frames[len(some) :]) * pixel * bins
     beam = positions[some] - positions[nearest]
     return _regression(image, beam, 4 * _rms_width_px(mean) * float(np.mean(pixel)) * bins)
@@ -80,7 +80,7 @@ def refined(shadow: Shadow, patterns: NDArray[Any], bad_pixels: NDArray[np.bool_
         return shadow
     some = np.unique(np.linspace(0, len(patterns) - 1, 2 * PAIRS).astype(np.int64))
     bins = -(-patterns.shape[-1] // LARGEST_IMAGE_PX)
-    frames, pixel = _contrast(_measured(patterns, bad_pixels, some, bins)), np.asarray(detector) * bins
+    frames, pixel = _contrast(_measured(patterns, bad_pixels, some, bins, np.float64)), np.asarray(detector) * bins
     one, other = _pairs(positions[some], FARTHEST * frames.shape[-1] * float(pixel.min()) / shadow.magnification)
     if len(one) < FEWEST_PAIRS:
         return shadow
@@ -121,14 +121,18 @@ def _pairs(positions: NDArray[np.float64], farthest_m: float) -> tuple[NDArray[n
 
 
 def _measured(
-    patterns: NDArray[Any], bad_pixels: NDArray[np.bool_] | None, rows: NDArray[np.int64], bins: int
-) -> NDArray[np.float64]:
+    patterns: NDArray[Any],
+    bad_pixels: NDArray[np.bool_] | None,
+    rows: NDArray[np.int64],
+    bins: int,
+    dtype: type[np.floating[Any]],
+) -> NDArray[Any]:
     """Some of the patterns, zero at bad pixels where the mask fits, sums of `bins` x `bins` pixels."""
     usable = bad_pixels is not None and bad_pixels.shape in (patterns.shape, patterns.shape[1:])
     height, width = (length // bins for length in patterns.shape[1:])
-    frames = np.empty((len(rows), height, width))
+    frames = np.empty((len(rows), height, width), dtype)
     for frame, row in zip(frames, rows, strict=True):
-        counts = patterns[row].astype(np.float64)
+        counts = patterns[row].astype(dtype)
         if usable and bad_pixels is not None:
             counts[masks_of(bad_pixels, row)] = 0
         if bins > 1:
@@ -144,7 +148,7 @@ def _nearest(positions: NDArray[np.float64], some: NDArray[np.int64]) -> NDArray
     return np.where(apart > 0, apart, np.inf).argmin(axis=1)
 
 
-def _shifts_px(a: NDArray[np.float64], b: NDArray[np.float64], subpixel: bool = False) -> NDArray[np.float64]:
+def _shifts_px(a: NDArray[Any], b: NDArray[Any], subpixel: bool = False) -> NDArray[np.float64]:
     """(P, 2), (y, x): by how much each of `a` has to be moved back to lie on its partner in `b`.
 
     With `subpixel` the peak of the cross-correlation is that of the parabola through it and its neighbours.
@@ -153,7 +157,7 @@ def _shifts_px(a: NDArray[np.float64], b: NDArray[np.float64], subpixel: bool = 
     return np.concatenate([_shifts_of_run(a[run], b[run], subpixel) for run in runs])
 
 
-def _shifts_of_run(a: NDArray[np.float64], b: NDArray[np.float64], subpixel: bool) -> NDArray[np.float64]:
+def _shifts_of_run(a: NDArray[Any], b: NDArray[Any], subpixel: bool) -> NDArray[np.float64]:
     """`_shifts_px` of a few pairs."""
     height, width = a.shape[-2:]
     product = np.fft.rfft2(a) * np.conj(np.fft.rfft2(b))

@@ -40,6 +40,8 @@ class SourceFile:
     @cached_property
     def container(self) -> Container:
         """The container that the first bytes announce, or those behind a user block."""
+        if self.path.is_dir():
+            return "other"
         known = next((kind for beginning, kind in _BEGINNINGS if self.start.startswith(beginning)), None)
         if known is None and (self.hdf5 is not None or _has_user_block(self.path, self.start)):
             return "hdf5"
@@ -55,11 +57,14 @@ class SourceFile:
 
 @contextmanager
 def open_source(path: str | Path) -> Iterator[SourceFile]:
-    """A file to be looked at; an HDF5 file is open inside the block.
+    """A file, or a folder of frames, to be looked at; an HDF5 file is open inside the block.
 
     Raises:
-        ScanError: no such file, a folder, a file that may not be read, or a damaged HDF5 file.
+        ScanError: no such file, a file that may not be read, or a damaged HDF5 file.
     """
+    if Path(path).is_dir():
+        yield SourceFile(Path(path), b"")
+        return
     source = SourceFile(Path(path), first_bytes(Path(path), START_BYTES))
     with ExitStack() as files:
         if source.container == "hdf5":
