@@ -74,7 +74,9 @@ def test_the_scan_may_have_the_probe_of_another_file(ptycho: Callable, scan: Sca
     path = write_scan(scan, tmp_path / "scan.cxi")
     with h5py.File(path, "a") as file:
         del file["entry_1/instrument_1/source_1/illumination"], file["entry_1/image_1"]
-    assert "--probe" in ptycho("info", path).err
+    described = ptycho("info", path)
+    assert "--probe" in described.out
+    assert "--probe" not in described.err, "each note is shown once"
     np.save(tmp_path / "probe.npy", scan.probe)
     assert ptycho("convert", path, tmp_path / "whole.npz", "--probe", tmp_path / "probe.npy").code == 0
     np.testing.assert_array_equal(read_scan(tmp_path / "whole.npz").probe, scan.probe)
