@@ -6,9 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from ptychopinn.config import ModelConfig
 from ptychopinn.data import Scan, read_scan, write_scan
 from ptychopinn.data.geometry import Geometry, energy_eV, source_distance_m, wavelength_m
 from ptychopinn.data.io.entries import geometry_entries, split_entries
+from ptychopinn.data.propagation import of_geometry
 from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.errors import ScanError
 
@@ -154,3 +156,12 @@ def arrays_scan(arrays) -> Scan:
     """A sound scan."""
     positions = np.stack([arrays["ycoords"], arrays["xcoords"]], axis=1)
     return Scan.create(arrays["diffraction"] ** 2, positions, arrays["probeGuess"], domain="counts", pixel_size_m=3e-8)
+
+
+@pytest.mark.parametrize(("propagation", "given"), [("near_field", True), ("of_a_package", True), ("far_field", False)])
+def test_a_geometry_gives_every_propagator_but_the_far_field_its_fresnel_number(propagation: str, given: bool) -> None:
+    known = Geometry(energy_eV=12398.42, distance_m=1e-3, detector_pixel_m=1e-7)
+    settings = ModelConfig(propagation=propagation)
+    found = of_geometry(settings, known).fresnel_number
+    assert found == (pytest.approx(0.1, rel=1e-4) if given else None)
+    assert of_geometry(settings, Geometry()) is settings

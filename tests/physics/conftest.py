@@ -3,16 +3,17 @@
 import pytest
 
 from ptychopinn.config import ModelConfig
+from ptychopinn.data.geometry import Geometry
+from ptychopinn.data.propagation import of_geometry
 from ptychopinn.physics import Propagator, propagator_of
 from ptychopinn.physics.propagation import PROPAGATORS
 
-NEEDED: dict[str, dict[str, float]] = {"near_field": {"fresnel_number": 0.3}}
-"""Further settings of those propagators that need some."""
+GEOMETRY = Geometry(energy_eV=12398.42, distance_m=1e-4 / 0.3, detector_pixel_m=1e-7)
+"""Gives propagators the settings that they need: a Fresnel number of 0.3, which patterns of 4 px can represent."""
 
 
 def every_propagator() -> list[Propagator]:
-    names = PROPAGATORS.names()
-    return [propagator_of(ModelConfig(propagation=name, **NEEDED.get(name, {}))) for name in names]
+    return [propagator_of(of_geometry(ModelConfig(propagation=name), GEOMETRY)) for name in PROPAGATORS.names()]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
