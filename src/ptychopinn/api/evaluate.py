@@ -62,9 +62,9 @@ class Evaluations:
     reports: dict[str, dict[str, Any]]
     """By name."""
     images: dict[str, NDArray[np.complex128]]
-    """By name: the scored region of each reconstruction, moved onto the reference."""
+    """By name: the scored region (Y, X) of each reconstruction, moved onto the reference."""
     reference: NDArray[np.complex64]
-    """The same region of the reference."""
+    """The same region (Y, X) of the reference."""
     frc: dict[str, FRCCurve]
     """By name: ring correlation on the region."""
     paths: dict[str, Path]

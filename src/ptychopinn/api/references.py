@@ -62,7 +62,7 @@ def name_of(source: object) -> str:
 
 
 def short_names(sources: Sequence[object]) -> list[str]:
-    """Names for tables and pictures: the folder of a `reconstruction.npz`, else the file without its extension.
+    """Names for tables and figures: the folder of a `reconstruction.npz`, else the file without its extension.
 
     Where two would be alike they are counted.
 

@@ -29,13 +29,13 @@ class Problem:
     """The part of the frame around the mask, and what may be fitted."""
 
     moving: NDArray[np.complex128]
-    """The reconstruction."""
+    """(Y, X), the reconstruction."""
     target: NDArray[np.complex128]
-    """The reference."""
+    """(Y, X), the reference."""
     counts: NDArray[np.bool_]
-    """Where the agreement counts."""
+    """(Y, X), where the agreement counts."""
     known: NDArray[np.bool_]
-    """Where the reconstruction is trusted."""
+    """(Y, X), where the reconstruction is trusted."""
     origin: Pair
     """Element (of the box) where the ramp is zero."""
     shift: bool

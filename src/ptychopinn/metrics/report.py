@@ -27,7 +27,7 @@ from ptychopinn.metrics.translation import fill_outside
 
 @dataclass(frozen=True, eq=False)
 class Scored:
-    """A report with what pictures of it need."""
+    """A report with what figures of it need."""
 
     report: dict[str, Any]
     """What `compare` returns."""

@@ -34,7 +34,7 @@ class Fit:
     tensors: ScanTensors
     """The training scan, on the device of the model; the first one of several."""
     groups: NDArray[np.int64]
-    """Group table of the training patterns."""
+    """(n_groups, G), group table of the training patterns."""
     unseen: NDArray[np.bool_] | None = None
     """(H, W), pixels that training never saw; see `ptychopinn.models.unseen_pixels`."""
 

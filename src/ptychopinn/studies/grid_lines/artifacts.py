@@ -131,7 +131,7 @@ def render_grid_lines_visuals(output_dir: str | Path, order: Sequence[str] | Non
 
     Raises:
         ScanError: the truth or an image is missing, or they do not fit.
-        OutputError: a picture cannot be written.
+        OutputError: a figure cannot be written.
     """
     found = sorted(path.parent.name for path in Path(output_dir).glob(f"recons/*/{RECON_NAME}"))
     labels = [label for label in (found if order is None else order) if label != TRUTH]
@@ -144,10 +144,10 @@ def render_grid_lines_visuals(output_dir: str | Path, order: Sequence[str] | Non
         scored[label if has_contrast(one.report) else f"{label} (no result)"] = one
     folder = check_output_folder(Path(output_dir) / "visuals")
     images = {name: one.alignment.object_[one.scored_part] for name, one in scored.items()}
-    picture = figure_comparison(images, truth, reports={name: one.report for name, one in scored.items()})
+    figure = figure_comparison(images, truth, reports={name: one.report for name, one in scored.items()})
     curves = figure_frc({name: one.frc for name, one in scored.items()})
     return {
-        "compare": save_figure(picture, folder / "compare_amp_phase.png"),
+        "compare": save_figure(figure, folder / "compare_amp_phase.png"),
         "frc": save_figure(curves, folder / "frc.png"),
     }
 

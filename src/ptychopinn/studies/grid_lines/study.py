@@ -274,7 +274,7 @@ def _truth(setting: _Setting) -> NDArray[np.complex64]:
 
 
 def _written(setting: _Setting, recipe: Recipe, rows: Sequence[str], made: Sequence[Trial]) -> dict[str, Path]:
-    """Tables of all runs, pictures of the first seed."""
+    """Tables of all runs, figures of the first seed."""
     folder = setting.folder
     save_recon_artifact(folder, TRUTH, _truth(setting))
     for row in rows:
