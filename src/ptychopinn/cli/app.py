@@ -7,6 +7,7 @@ import typer
 from typer.core import TyperGroup
 
 from ptychopinn import __version__
+from ptychopinn.cli.console import set_verbosity
 from ptychopinn.cli.convert import convert
 from ptychopinn.cli.ending import exit_code, print_error, program_fault
 from ptychopinn.cli.evaluate import evaluate
@@ -76,6 +77,7 @@ def _options(
     ] = False,
 ) -> None:
     """Options of the command itself."""
+    set_verbosity(False)  # warnings look the same in every command, also in those without --verbose
 
 
 for _verb, _example in (
