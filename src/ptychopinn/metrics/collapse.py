@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import poisson
 
 PARTS = ("amplitude", "phase")
 SURE_SIGMA = 5.0
@@ -154,6 +153,10 @@ def counting_misfit(expected: NDArray[Any]) -> float:
     mean = np.asarray(expected, np.float64).ravel()
     small = mean[mean < SMALL_MEAN]
     counts = np.arange(int(SMALL_MEAN + 10 * SMALL_MEAN**0.5))
-    mean_root = sum((np.sqrt(k + offset) * poisson.pmf(k, small) for k in counts), start=np.zeros_like(small))
+    probability = np.exp(-small)  # of k = 0; below it is multiplied by mean / k, which needs no import of scipy.stats
+    mean_root = np.sqrt(offset) * probability
+    for k in counts[1:]:
+        probability = probability * small / k
+        mean_root += np.sqrt(k + offset) * probability
     exact = 4 * (small + offset) - 4 * np.sqrt(small + offset) * mean_root
     return float(exact.sum() + 0.5 * (mean.size - small.size))

@@ -1,8 +1,8 @@
-"""Training with Lightning."""
+"""Training with Lightning, which is imported when a training starts: an image of the solver does not need it."""
 
-from ptychopinn.training.callbacks import CHECKPOINTS, EpochHook, History
 from ptychopinn.training.collapse import judge
 from ptychopinn.training.fit import Fit, fit, fit_prepared
+from ptychopinn.training.history import CHECKPOINTS, EpochHook, History
 from ptychopinn.training.prepare import Part, Prepared, prepare, split_groups
 from ptychopinn.training.resume import checkpoint_to_resume
 

@@ -5,7 +5,6 @@ import io
 import logging
 import math
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +16,9 @@ from torch import Tensor
 
 from ptychopinn.data.io.atomic import atomic_path, write_text_atomically
 from ptychopinn.errors import OutputError, PtychoPINNError
+from ptychopinn.training.history import CHECKPOINTS, EpochHook, History, Look
 
 logger = logging.getLogger("ptychopinn.training")
-
-CHECKPOINTS = "checkpoints"
-"""Folder of the checkpoints, inside that of a run."""
-
-History = dict[str, list[float]]
-"""Column name -> one number per epoch."""
-
-EpochHook = Callable[[int, int, dict[str, float]], None]
-"""Called after every epoch with epochs done, epochs in all, the numbers of the epoch."""
-
-Look = Callable[[int, bool], dict[str, float]]
-"""Further numbers of an epoch; called with the number of epochs done, and whether it was the last."""
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):

@@ -22,7 +22,7 @@ from ptychopinn.config import Recipe
 from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.data.scan import Scan
 from ptychopinn.models import build_model
-from ptychopinn.training.callbacks import EpochHook, History
+from ptychopinn.training.history import EpochHook, History
 from ptychopinn.training.loader import Share
 from ptychopinn.training.loop import train_here
 from ptychopinn.training.module import TrainingModule

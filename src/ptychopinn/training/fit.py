@@ -4,21 +4,23 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from lightning.pytorch import Callback
 from numpy.typing import NDArray
 
 from ptychopinn.config import Recipe
 from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.data.scan import Scan
 from ptychopinn.models import PatchModel, TrainedModel, unseen_pixels
-from ptychopinn.training.callbacks import EpochHook, History
-from ptychopinn.training.distributed import train_on_devices
-from ptychopinn.training.loop import train_here
-from ptychopinn.training.module import TrainingModule
+from ptychopinn.training.history import EpochHook, History
 from ptychopinn.training.prepare import Prepared, prepare
 from ptychopinn.training.resume import checkpoint_to_resume
+
+if TYPE_CHECKING:
+    from lightning.pytorch import Callback
+
+    from ptychopinn.training.module import TrainingModule
 
 logger = logging.getLogger("ptychopinn.training")
 
@@ -62,8 +64,8 @@ def fit_prepared(
     *,
     resume: bool = False,
     tell: EpochHook | None = None,
-    callbacks: Sequence[Callback] = (),
-    module_type: Callable[..., TrainingModule] = TrainingModule,
+    callbacks: "Sequence[Callback]" = (),
+    module_type: "Callable[..., TrainingModule] | None" = None,
 ) -> Fit:
     """Train a model.
 
@@ -74,9 +76,13 @@ def fit_prepared(
         tell: called after every epoch.
         callbacks: further Lightning callbacks; they come after ours. With several devices only their ends of epochs are
             called, see `train_on_devices`.
-        module_type: what Lightning trains, with the arguments of `TrainingModule`; for clients that log under names of
-            their own.
+        module_type: what Lightning trains, with the arguments of `TrainingModule`, which is the default; for clients
+            that log under names of their own.
     """
+    from ptychopinn.training.distributed import train_on_devices
+    from ptychopinn.training.loop import train_here
+    from ptychopinn.training.module import TrainingModule
+
     model, recipe, tensors = start.model, start.recipe, start.tensors
     fitted = recipe.fitted
     assert fitted is not None
@@ -87,7 +93,9 @@ def fit_prepared(
         )
     checkpoint = checkpoint_to_resume(folder, start) if resume else None
     train = train_here if recipe.training.devices == 1 else train_on_devices
-    history = train(start, folder, checkpoint, tell=tell, callbacks=callbacks, module_type=module_type)
+    history = train(
+        start, folder, checkpoint, tell=tell, callbacks=callbacks, module_type=module_type or TrainingModule
+    )
     model.to(tensors.device)  # Lightning leaves it on the CPU
     scale = float(model.log_scale.detach().exp())
     fitted = fitted.changed(intensity_scale=scale, scale_correction=scale / fitted.intensity_scale)

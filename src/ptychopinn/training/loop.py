@@ -22,10 +22,9 @@ from ptychopinn.training.callbacks import (
     AtomicCheckpointIO,
     BestWeights,
     Checkpoints,
-    EpochHook,
-    History,
     HistoryRecorder,
 )
+from ptychopinn.training.history import EpochHook, History
 from ptychopinn.training.loader import WHOLE, GroupLoader, InterleavedLoader, Share
 from ptychopinn.training.module import TrainingModule
 from ptychopinn.training.prepare import Prepared

@@ -10,7 +10,7 @@ import numpy as np
 from ptychopinn.bundle.checkpoint import read_checkpoint, reason_of
 from ptychopinn.config import Recipe
 from ptychopinn.errors import BundleError, ConfigError
-from ptychopinn.training.callbacks import CHECKPOINTS
+from ptychopinn.training.history import CHECKPOINTS
 from ptychopinn.training.prepare import Prepared
 
 logger = logging.getLogger("ptychopinn.training")
