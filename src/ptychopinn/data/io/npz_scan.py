@@ -42,7 +42,9 @@ _OPTIONAL = (
     "bad_pixels",
     "_metadata",
 )
-_CONSUMED = ("measurement_domain", "axis_order", "position_origin", "pixel_size_m")
+_NO_NOMINAL = "without_nominal_positions"
+"""Metadata entry of files whose `xcoords_start` and `ycoords_start` repeat the positions, for the legacy reader."""
+_CONSUMED = ("measurement_domain", "axis_order", "position_origin", "pixel_size_m", _NO_NOMINAL)
 """Metadata that have a field in `Scan`; written from there, so that the two cannot disagree."""
 
 _OTHER_MASKS = ("mask", "masks", "pixel_mask", "bad_pixel_mask", "badpixels", "good_pixels", "valid_pixels")
@@ -109,7 +111,8 @@ def read_npz(path: str | Path, options: DataConfig | None = None, probe: NDArray
         geometry = geometry_with_shape(geometry, shape)
         pixel_size, others = pixel_after(pixel_size, others, shape)
         arrays = _still_fitting(arrays, shape, source)
-    positions, nominal = placed(xy) * shape.scale, _nominal(arrays, placed, source)
+    positions = placed(xy) * shape.scale
+    nominal = None if metadata.get(_NO_NOMINAL) is True else _nominal(arrays, placed, source)
     if options.source_distance_m is not None:
         logger.warning(
             "%s: the distance of the source is not used, as the positions of an NPZ scan are in pixels", source
@@ -167,11 +170,8 @@ def _arrays_of(scan: Scan) -> Arrays:
         "scan_index": scan.scan_index,
         "_metadata": np.array(_metadata_text(scan)),
     }
-    if scan.nominal_positions_px is not None:
-        arrays |= {
-            "xcoords_start": scan.nominal_positions_px[:, 1],
-            "ycoords_start": scan.nominal_positions_px[:, 0],
-        }
+    nominal = scan.positions_px if scan.nominal_positions_px is None else scan.nominal_positions_px
+    arrays |= {"xcoords_start": nominal[:, 1], "ycoords_start": nominal[:, 0]}
     return {name: array for name, array in arrays.items() if array is not None}
 
 
@@ -181,6 +181,8 @@ def _metadata_text(scan: Scan) -> str:
         "axis_order": "nhw",
         "position_origin": "element",
     }
+    if scan.nominal_positions_px is None:
+        own[_NO_NOMINAL] = True
     if scan.pixel_size_m is not None:
         own["pixel_size_m"] = scan.pixel_size_m
     try:
