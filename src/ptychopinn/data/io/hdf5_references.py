@@ -84,6 +84,17 @@ def source_bytes(dataset: h5py.Dataset) -> int:
     return sum(path.stat().st_size for path in found if path.is_file())
 
 
+def sources_of(dataset: h5py.Dataset) -> Iterator[h5py.Dataset]:
+    """The datasets that a virtual dataset takes its values from, those that are there; their files are open meanwhile."""
+    main = Path(dataset.file.filename)
+    for name, inner in sorted({(source.file_name, source.dset_name) for source in dataset.virtual_sources()}):
+        for path in [main] if name == "." else _expanded(name, main):
+            if path.is_file() and h5py.is_hdf5(path):
+                with h5py.File(path, "r") as file:
+                    found = [file.get(one) for one in _numbered(file.id, inner)]
+                    yield from (one for one in found if isinstance(one, h5py.Dataset))
+
+
 @final
 class _Search:
     """One pass over a file and all files that it leads to."""
