@@ -1,7 +1,7 @@
 /* Loaded before the C library (LD_PRELOAD): the N-th operation that changes files below a folder fails, or kills.
 
-   Counted are opening for writing, write, pwrite, writev, fsync, fdatasync, ftruncate, rename, mkdir, unlink and close
-   of written files. Nothing is counted before faulty_io_arm was called. */
+   Counted are opening for writing, write, pwrite, writev, fsync, fdatasync, ftruncate, rename and mkdir. Nothing is
+   counted before faulty_io_arm was called. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>

@@ -8,13 +8,9 @@ import numpy as np
 
 from ptychopinn.data.io.child import completes
 from ptychopinn.data.io.hdf5_filters import check_chunks
-from ptychopinn.data.io.hdf5_references import source_bytes, sources_of
+from ptychopinn.data.io.hdf5_references import MOST_TEXTS, source_bytes, sources_of
 from ptychopinn.data.io.memory import FREE_BYTES, SMALL_BYTES, check_expansion, check_memory, size_text
 from ptychopinn.errors import ScanError, shown
-
-
-MOST_TEXTS = 4096
-"""Values of variable length in one dataset that are read without a trial: names of columns and axes are far fewer."""
 
 
 def check_dataset(dataset: h5py.Dataset) -> None:
