@@ -15,6 +15,11 @@ from typing import Any
 
 import h5py
 import numpy as np
+import torch
+
+from ptychopinn.api.model_files import save_model
+from ptychopinn.config import Recipe
+from ptychopinn.models import TrainedModel, build_model
 
 Attack = tuple[str, Path, bool]
 """What it is called, its file, and whether nothing but a refusal is right."""
@@ -333,6 +338,23 @@ def recipe_attacks(tree: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]
                 node = node[name]
             node[last] = value
             yield f"{field}={value!r}", changed
+
+
+FITTED = {
+    "pattern_size": 16,
+    "input_mean": 0.0,
+    "input_deviation": 1.0,
+    "mean_count": 1.0,
+    "intensity_scale": 1.0,
+    "n_patterns": 16,
+}
+
+
+def sound_bundle(folder: Path) -> Path:
+    """A bundle of an untrained network."""
+    recipe = Recipe.from_mapping({**Recipe().model_dump(mode="json"), "fitted": FITTED})
+    network = build_model(recipe, torch.ones(1, 16, 16, dtype=torch.complex64))
+    return save_model(folder / "wts.h5.zip", TrainedModel(network, recipe, None))
 
 
 def bundle_with(sound: Path, path: Path, change: dict[str, bytes]) -> Path:

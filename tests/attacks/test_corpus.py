@@ -21,23 +21,13 @@ from corpus import (
     pickled_checkpoint,
     recipe_attacks,
     sound_arrays,
+    sound_bundle,
 )
 
-from ptychopinn.api.model_files import load_model, save_model
+from ptychopinn.api.model_files import load_model
 from ptychopinn.bundle.checkpoint import read_checkpoint
 from ptychopinn.config import Recipe
 from ptychopinn.data import read_scan, write_scan
-from ptychopinn.models import TrainedModel, build_model
-
-FITTED = {
-    "pattern_size": 16,
-    "input_mean": 0.0,
-    "input_deviation": 1.0,
-    "mean_count": 1.0,
-    "intensity_scale": 1.0,
-    "n_patterns": 16,
-}
-
 
 @pytest.fixture
 def scan_file(tmp_path: Path) -> Path:
@@ -54,9 +44,7 @@ def cxi_file(scan_file: Path) -> Path:
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle of an untrained network."""
-    recipe = Recipe.from_mapping({**Recipe().model_dump(mode="json"), "fitted": FITTED})
-    network = build_model(recipe, torch.ones(1, 16, 16, dtype=torch.complex64))
-    return save_model(tmp_path_factory.mktemp("bundle") / "wts.h5.zip", TrainedModel(network, recipe, None))
+    return sound_bundle(tmp_path_factory.mktemp("bundle"))
 
 
 def failures(attacks: Iterable[Attack], work: Callable[[Path], object]) -> list[str]:

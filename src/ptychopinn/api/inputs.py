@@ -9,6 +9,7 @@ from logging.handlers import MemoryHandler
 from pathlib import Path
 from typing import Any, TypeAlias, final
 
+from ptychopinn.api.log_file import LogFile
 from ptychopinn.api.scan_facts import facts_of
 from ptychopinn.api.scan_info import ScanInfo
 from ptychopinn.api.scan_problems import find_problems
@@ -17,7 +18,6 @@ from ptychopinn.data import Scan
 from ptychopinn.data.io import log_notes, scan_of_file
 from ptychopinn.data.io.atomic import check_regular
 from ptychopinn.data.leave_out import without_unusable
-from ptychopinn.errors import OutputError
 
 logger = logging.getLogger("ptychopinn")
 
@@ -117,12 +117,7 @@ class RunLog:
         """
         path = folder / "run.log"
         check_regular(path)
-        try:
-            target = logging.FileHandler(path, encoding="utf-8")
-        except OSError as error:
-            raise OutputError(
-                f"{path}: cannot be written ({error.strerror}); remove it or name another folder"
-            ) from error
+        target = LogFile(path)
         self.path = path
         target.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         self._buffer.setTarget(target)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from itertools import islice
+from math import prod
 from typing import Any
 
 import h5py
@@ -19,6 +20,8 @@ _MOST_NODES = 20_000
 """Groups and datasets that are looked at in one file, each counted under every name."""
 _COMPLEX_NAMES = (("r", "i"), ("re", "im"), ("real", "imag"))
 _LISTED = 12
+_LONGEST_ATTRIBUTE = 4096
+"""Values; the longest ones that are read name the axes of a dataset or the columns of a table."""
 
 
 def find(group: h5py.Group, path: str) -> Any:
@@ -122,8 +125,20 @@ def as_text(value: Any) -> str:
 
 
 def attribute(item: h5py.HLObject, name: str) -> Any:
-    """An attribute, or none; a list of one is its only member."""
-    value = item.attrs.get(name)
+    """An attribute, or none; a list of one is its only member.
+
+    Raises:
+        ScanError: it has far more values than any attribute that is read.
+    """
+    if name not in item.attrs:
+        return None
+    size = prod(item.attrs.get_id(name).shape or ())
+    if size > _LONGEST_ATTRIBUTE:
+        raise ScanError(
+            f"{place(item)}: the attribute {name} must have {_LONGEST_ATTRIBUTE} values at most, got {size}; export "
+            "the file again"
+        )
+    value = item.attrs[name]
     return value[0] if isinstance(value, np.ndarray) and value.shape == (1,) else value
 
 

@@ -11,15 +11,17 @@ import re
 import time
 from collections import deque
 from collections.abc import Iterator
-from functools import cache
+from contextlib import suppress
+from functools import cache, partial
 from glob import escape, glob
 from pathlib import Path
 from typing import Any, final
 
 import h5py
-from h5py import h5d, h5f, h5g, h5i, h5l, h5o
+from h5py import h5a, h5d, h5f, h5g, h5i, h5l, h5o, h5t
 
-from ptychopinn.data.io.child import survives
+from ptychopinn.data.io.child import completes
+from ptychopinn.data.io.memory import size_text
 from ptychopinn.errors import ScanError, shown
 
 logger = logging.getLogger("ptychopinn.data")
@@ -32,6 +34,13 @@ MOST_FILES = 4096
 """Files that one file may lead to; a detector writes one for every 100 to 1000 frames."""
 DEEPEST_VIRTUAL = 16
 """Virtual datasets made of virtual datasets."""
+DEEPEST_TYPE = 32
+"""Types within types; the library and NumPy need seconds for thousands of them."""
+_TRIAL_BYTES = 256 * 2**20
+"""Of memory, for one value of each virtual dataset and all short texts. Chunks of a detector take 64 MiB at most; what
+needs more is left to the checks of `ptychopinn.data.io.hdf5_sizes`."""
+MOST_TEXTS = 4096
+"""Values of variable length in one dataset that are tried here: names of columns and axes are far fewer."""
 _NAMED = 5
 _REMEMBERED = 8
 _SETTLED_NS = 2_000_000_000
@@ -56,10 +65,12 @@ def check_references(file: h5py.File, *, announce: bool) -> None:
         return
     search = _Search(main)
     search.file(file.id, main)
-    if search.virtual and not survives(lambda: _touch(file, search.virtual)):
+    if (search.virtual or search.texts) and not completes(lambda: _trial(file, search), _TRIAL_BYTES):
+        where = f" a virtual dataset of it ({', '.join(search.virtual[:_NAMED])}) or on"
         raise ScanError(
-            f"{main}: the HDF5 library fails on a virtual dataset of it ({', '.join(search.virtual[:_NAMED])}); "
-            "write the data into one file"
+            f"{main}: the HDF5 library fails on{where if search.virtual else ''} a text in it, or needs more than "
+            f"{size_text(_TRIAL_BYTES)} for it; the file is damaged, write the data into one file with texts of fixed "
+            "length"
         )
     others = [str(path) for path in search.others]
     if others and announce:
@@ -84,6 +95,17 @@ def source_bytes(dataset: h5py.Dataset) -> int:
     return sum(path.stat().st_size for path in found if path.is_file())
 
 
+def sources_of(dataset: h5py.Dataset) -> Iterator[h5py.Dataset]:
+    """The sources of a virtual dataset that are there; the file of each is open meanwhile."""
+    main = Path(dataset.file.filename)
+    for name, inner in sorted({(source.file_name, source.dset_name) for source in dataset.virtual_sources()}):
+        for path in [main] if name == "." else _expanded(name, main):
+            if path.is_file() and h5py.is_hdf5(path):
+                with h5py.File(path, "r") as file:
+                    found = [file.get(one) for one in _numbered(file.id, inner)]
+                    yield from (one for one in found if isinstance(one, h5py.Dataset))
+
+
 @final
 class _Search:
     """One pass over a file and all files that it leads to."""
@@ -92,6 +114,8 @@ class _Search:
         self.main = main
         self.others: list[Path] = []
         self.virtual: list[str] = []
+        self.texts: list[tuple[Path, bytes]] = []
+        """Objects that hold, or have attributes with, values of variable length."""
         self.leads = False
         """Whether any name of another file was met, whether that file is there or not."""
         self._folders = {Path(os.path.realpath(main.parent)), Path(os.path.realpath(main)).parent}
@@ -119,6 +143,8 @@ class _Search:
                 if item is None or address in seen:
                     continue
                 seen.add(address)
+                if _has_texts(item):
+                    self.texts.append((path, h5i.get_name(item)))
                 if isinstance(item, h5g.GroupID):
                     groups.append((item, depth + 1))
                 elif isinstance(item, h5d.DatasetID):
@@ -139,6 +165,8 @@ class _Search:
                 yield name
 
     def _dataset(self, dataset: h5d.DatasetID, path: Path) -> None:
+        if _is_deep(dataset.get_type(), DEEPEST_TYPE):
+            raise self._refused(dataset, f"has a type of more than {DEEPEST_TYPE} levels", "store plain numbers")
         settings = dataset.get_create_plist()
         if settings.get_external_count():
             raise self._refused(
@@ -212,12 +240,53 @@ class _Search:
         return ScanError(f"{self.main}: {shown(_name(item))} {what}, which is refused; {way_out}")
 
 
-def _touch(file: h5py.File, names: list[str]) -> None:
-    """Read a value of each dataset."""
-    for name in names[:DEEPEST]:
-        dataset = file[name]
-        if dataset.size:
-            dataset[(0,) * dataset.ndim]
+def _trial(file: h5py.File, search: _Search) -> None:
+    """Read texts, and a value of each virtual dataset; only too little memory and crashes count."""
+    for path, name in search.texts:
+        with h5py.File(path, "r") as opened:
+            item = opened[name]
+            for read in (*(partial(item.attrs.__getitem__, one) for one in item.attrs), partial(_short_text, item)):
+                try:
+                    read()
+                except _BROKEN as error:
+                    if "alloc" in str(error).lower():
+                        raise MemoryError from None
+    for one in search.virtual[:DEEPEST]:
+        with suppress(*_BROKEN, MemoryError):
+            dataset = file[one]
+            if dataset.size:
+                dataset[(0,) * dataset.ndim]
+
+
+def _short_text(item: h5py.Dataset | h5py.Group) -> None:
+    if isinstance(item, h5py.Dataset) and item.dtype.hasobject and item.size <= MOST_TEXTS:
+        item[()]
+
+
+def _has_texts(item: Any) -> bool:
+    """Whether an object holds values of variable length, in itself or in an attribute."""
+    if isinstance(item, h5d.DatasetID) and _is_variable(item.get_type()):
+        return True
+    if not isinstance(item, h5d.DatasetID | h5g.GroupID):
+        return False
+    return any(
+        _is_variable(h5a.open(item, index=index).get_type()) for index in range(min(h5a.get_num_attrs(item), DEEPEST))
+    )
+
+
+def _is_variable(kind: h5t.TypeID) -> bool:
+    return bool(kind.detect_class(h5t.VLEN)) or (isinstance(kind, h5t.TypeStringID) and kind.is_variable_str())
+
+
+def _is_deep(kind: h5t.TypeID, levels: int) -> bool:
+    """Whether types within a type have more than so many levels."""
+    if levels == 0:
+        return True
+    if isinstance(kind, h5t.TypeArrayID | h5t.TypeVlenID):
+        return _is_deep(kind.get_super(), levels - 1)
+    if isinstance(kind, h5t.TypeCompoundID):
+        return any(_is_deep(kind.get_member_type(index), levels - 1) for index in range(kind.get_nmembers()))
+    return False
 
 
 def _opened(place: h5g.GroupID | h5f.FileID, name: bytes) -> Any:

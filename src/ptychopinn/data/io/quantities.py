@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from ptychopinn.data.io.hdf5 import array, as_text, checked_values, find_dataset, finite_number, place
+from ptychopinn.data.io.hdf5 import array, as_text, attribute, checked_values, find_dataset, finite_number, place
 from ptychopinn.data.io.limits import Limits
 from ptychopinn.data.io.stored import check_stored
 from ptychopinn.data.io.units import Quantity, known_units, si_factor
@@ -159,7 +159,7 @@ def has_unit(dataset: h5py.Dataset) -> bool:
 
 def _units(dataset: h5py.Dataset) -> tuple[str, ...]:
     """The units that a dataset states; empty where there is none."""
-    stored: Any = next((dataset.attrs[name] for name in _UNIT_NAMES if name in dataset.attrs), None)
+    stored: Any = next((attribute(dataset, name) for name in _UNIT_NAMES if name in dataset.attrs), None)
     if stored is None or isinstance(stored, h5py.Empty):
         return ()
     texts = [as_text(value) for value in np.atleast_1d(np.asarray(stored, dtype=object)).reshape(-1)]
