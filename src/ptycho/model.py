@@ -29,6 +29,8 @@ class Prediction:
     """(P, 2), (y, x), where they lie in the object frame."""
     config: ReconstructionConfig
     """How the model's recipe stitches."""
+    reconstructor: Reconstructor | None = None
+    """Makes an image of what was stitched."""
 
 
 def central_stitch(config: ReconstructionConfig, window_px: int) -> ReconstructionConfig:
@@ -107,7 +109,7 @@ class TrainedModel:
         rows = np.unique(place.reshape(-1), return_index=True)[1]
         tensors, members = reconstructor.tensors, groups.reshape(-1)
         positions = self.network.physics.place(tensors.whole_px, tensors.remainder_px).cpu().numpy()[members]
-        carried = Prediction(rows, power, positions, self.recipe.reconstruction)
+        carried = Prediction(rows, power, positions, self.recipe.reconstruction, reconstructor)
         return carry(np.moveaxis(patches[place], 1, -1), carried)
 
     def _groups(self, index: NDArray[np.int64], whole: bool) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -111,7 +111,9 @@ def _stitched(
     stitcher = ScanStitcher(table.scan, central_stitch(prediction.config, window_px))
     parts = flat.astype(np.complex64, copy=False), prediction.power, prediction.positions_px
     stitcher.add(*map(torch.from_numpy, parts))
-    return stitcher.finish()[0][..., None]
+    maker = prediction.reconstructor
+    object_ = stitcher.finish()[0] if maker is None else maker.image_of(stitcher).object_
+    return object_[..., None]
 
 
 def _of_the_scan(table: Table) -> Prediction:

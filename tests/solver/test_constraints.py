@@ -29,7 +29,7 @@ def named(config: RefineConfig) -> list[str]:
     return [type(item).__name__ for item in chosen]
 
 
-def test_the_order_is_object_probe_positions_distortion_modes() -> None:
+def test_the_order_is_object_probe_positions_distortion_modes_photons() -> None:
     assert named(RefineConfig(positions=True)) == [
         "ObjectStep",
         "ProbeStep",
@@ -37,6 +37,7 @@ def test_the_order_is_object_probe_positions_distortion_modes() -> None:
         "PositionStep",
         "DistortionStep",
         "OrthogonalModes",
+        "HeldPhotons",
     ]
     off = RefineConfig(object=False, probe=False, smoothness=0)
     assert named(off) == []

@@ -167,6 +167,14 @@ def test_a_fixed_probe_stays(scan: Scan, make_recipe: MakeRecipe) -> None:
     np.testing.assert_array_equal(result.model.probe.detach(), scan.probe)
 
 
+def test_a_fitted_probe_keeps_its_photons(scan: Scan, make_recipe: MakeRecipe) -> None:
+    """Only its shape changes; else the network and the probe would exchange a factor."""
+    result = fit(scan, make_recipe("model.probe.trainable=true", "training.epochs=2", "training.learning_rate=0.02"))
+    probe = result.model.probe.detach().numpy()
+    assert np.abs(probe - scan.probe).max() > 0.02 * np.abs(scan.probe).max()
+    assert np.square(np.abs(probe)).sum() == pytest.approx(np.square(np.abs(scan.probe)).sum(), rel=1e-4)
+
+
 def test_a_trained_scale_is_the_one_that_the_recipe_keeps(scan: Scan, make_recipe: MakeRecipe) -> None:
     result = fit(scan, make_recipe("model.intensity_scale=trainable"))
     assert result.recipe.fitted is not None

@@ -19,7 +19,7 @@ from ptychopinn.api.train import Trained
 from ptychopinn.errors import ConfigError
 from ptychopinn.models import TrainedModel
 from ptychopinn.reconstruction import ProbeChoice, Progress, Reconstructor
-from ptychopinn.solver import IterationHook, check_names
+from ptychopinn.solver import IterationHook, check_names, log_gauge
 
 logger = logging.getLogger("ptychopinn")
 
@@ -79,8 +79,10 @@ def reconstruct_prepared(reconstructor: Reconstructor, job: Job) -> Reconstructe
         "patterns_per_s": timing.patterns_per_s,
     }
     if recipe.reconstruction.refine.iterations == 0:
-        return finish(Made(image, tensors, recipe, {"data": data_misfit(reconstructor, image)}, timings), job)
-    made = refined(image, tensors, recipe, job)
+        log_gauge(image)
+        metrics = {"gauge": image.metadata["gauge"], "data": data_misfit(reconstructor, image)}
+        return finish(Made(image, tensors, recipe, metrics, timings), job)
+    made = refined(image, tensors, recipe, job, reconstructor.gauge)
     return finish(replace(made, timings={**timings, **made.timings}), job)
 
 

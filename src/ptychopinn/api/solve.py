@@ -19,7 +19,7 @@ from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.errors import ConfigError
 from ptychopinn.models import prepare_probe, scan_scale
 from ptychopinn.physics import DiffractionModel
-from ptychopinn.solver import Refined, check_names, flat_start, photons_in_batches, refine
+from ptychopinn.solver import Gauge, Refined, check_names, flat_start, photons_in_batches, refine
 
 logger = logging.getLogger("ptychopinn")
 DEFAULT_ITERATIONS = 50
@@ -45,27 +45,32 @@ def solve(request: Request, log: RunLog) -> Reconstructed:
     if recipe.training.threads is not None:
         torch.set_num_threads(recipe.training.threads)
     tensors = ScanTensors(scan, choose_device(request.device))
-    start = _flat(tensors, recipe)
+    start, gauge = _flat(tensors, recipe)
     job = request.job(log, started)
     warn_of_problems(scan)
-    return finish(refined(start, tensors, recipe, job), job)
+    return finish(refined(start, tensors, recipe, job, gauge), job)
 
 
-def refined(start: Reconstruction, tensors: ScanTensors, recipe: Recipe, job: Job) -> Made:
-    """Refine an image as `reconstruction.refine` of a recipe states."""
+def refined(start: Reconstruction, tensors: ScanTensors, recipe: Recipe, job: Job, gauge: Gauge) -> Made:
+    """Refine an image as `reconstruction.refine` of a recipe states; `gauge`: what is known of the start probe."""
     settings, model = recipe.reconstruction, DiffractionModel.of(recipe.model)
     result = refine(
         start,
         tensors,
         settings.refine,
         model=model,
+        gauge=gauge,
         min_coverage=settings.min_coverage,
         on_iteration=job.on_iteration,
     )
     logger.info("refined %d patterns %d times in %.2f s", len(tensors), settings.refine.iterations, result.seconds)
     image = result.reconstruction
     misfit = misfit_of(photons_in_batches(image, tensors, model), tensors)
-    metrics = {"data": misfit.scores(), "refine": _entry(result, len(tensors))}
+    metrics = {
+        "gauge": image.metadata["gauge"],
+        "data": misfit.scores(),
+        "refine": _entry(result, len(tensors)),
+    }
     return Made(image, tensors, recipe, metrics, {"refine_s": result.seconds})
 
 
@@ -76,11 +81,13 @@ def _with_iterations(recipe: Recipe) -> Recipe:
     return recipe.with_overrides([f"reconstruction.refine.iterations={DEFAULT_ITERATIONS}"])
 
 
-def _flat(tensors: ScanTensors, recipe: Recipe) -> Reconstruction:
+def _flat(tensors: ScanTensors, recipe: Recipe) -> tuple[Reconstruction, Gauge]:
+    """An object of 1 under the probe of the scan, and what is known of that probe."""
     probe = prepare_probe(tensors.scan.probe, recipe.model.probe)
     scale, reason = scan_scale(recipe, tensors, probe)
     logger.info("using the probe of the scan; intensity scale %.4g: %s", scale, reason)
-    return flat_start(tensors.scan, probe * scale)
+    gauge = Gauge.of(tensors.scan, recipe.model.intensity_scale, scale, reason)
+    return flat_start(tensors.scan, probe * scale), gauge
 
 
 def _entry(result: Refined, patterns: int) -> dict[str, Any]:

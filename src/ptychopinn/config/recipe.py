@@ -36,6 +36,8 @@ class FittedStatistics(Section):
     """Number of training patterns."""
     scale_correction: float = Field(default=1.0, gt=0)
     """Intensity scale at the end of training relative to its start."""
+    probe_estimated: bool = False
+    """Whether the training scan had no probe, so that an estimate from the mean pattern stood in."""
 
 
 class Recipe(Section):

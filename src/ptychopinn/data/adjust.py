@@ -11,7 +11,7 @@ from ptychopinn.config import DataConfig
 from ptychopinn.data import checks
 from ptychopinn.data.leave_out import without_unusable
 from ptychopinn.data.pixel_faults import with_masked_pixels
-from ptychopinn.data.scan import Scan, checked_scan
+from ptychopinn.data.scan import PROBE_ESTIMATED, Scan, checked_scan
 from ptychopinn.data.start_probe import start_probe
 from ptychopinn.errors import ScanError
 
@@ -47,7 +47,8 @@ def _with_start(scan: Scan, diameter_px: float | None) -> Scan:
     counts = scan.domain == "counts"
     checks.checked_values(patterns, bad, counts, scan.source)
     probe, note = start_probe(patterns, bad, counts, positions, diameter_px)
-    return replace(scan, probe=probe, notes=(*scan.notes, note))
+    metadata = {**scan.metadata, PROBE_ESTIMATED: True}
+    return replace(scan, probe=probe, metadata=metadata, notes=(*scan.notes, note))
 
 
 def adjusted(scan: Scan, options: DataConfig) -> Scan:

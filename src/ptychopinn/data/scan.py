@@ -15,6 +15,8 @@ from ptychopinn.data.start_probe import start_probe
 from ptychopinn.errors import ScanError
 
 Domain = Literal["amplitude", "counts"]
+PROBE_ESTIMATED = "probe_estimated"
+"""Entry of the metadata that marks a probe which nobody gave."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +59,11 @@ class Scan:
 
     def __len__(self) -> int:
         return len(self.patterns)
+
+    @property
+    def probe_estimated(self) -> bool:
+        """Whether no probe was given and `probe` is an estimate from the mean pattern; kept in `metadata`."""
+        return self.metadata.get(PROBE_ESTIMATED) is True
 
     @property
     def pattern_size(self) -> int:
@@ -168,6 +175,7 @@ class Scan:
             checks.checked_values(pixels, bad, domain == "counts", source)
             probe, note = start_probe(pixels, bad, domain == "counts", known["positions_px"])
             optional["notes"] = (*optional.get("notes", ()), note)
+            known["metadata"] |= {PROBE_ESTIMATED: True}
         return cls.create(patterns, probe=probe, domain=domain, **known, **optional)
 
 

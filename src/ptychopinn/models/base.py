@@ -43,6 +43,11 @@ class PatchModel(nn.Module, ABC):
         """(M, H, W), sqrt(photons), the intensity scale included."""
         return torch.view_as_complex(self.probe_parts) * (self.probe_unit * self.log_scale.exp())
 
+    @torch.no_grad()
+    def hold_photons(self, photons: Tensor) -> None:
+        """Scale the modes of the probe, in place, so that they have some photons together, whatever the scale is."""
+        self.probe_parts.mul_((photons / self.probe_parts.square().sum()).sqrt())
+
     def fit_positions(self, count: int) -> PositionShifts:
         """Fit the positions of a scan of `count` patterns too; moves none of them yet."""
         self.shifts = PositionShifts(count, self.config.positions.limit_px).to(self.log_scale.device)

@@ -48,6 +48,7 @@ def fit_statistics(model: PatchModel, parts: Sequence[tuple[ScanTensors, NDArray
         mean_count=tensors.mean_count(np.unique(groups)),
         intensity_scale=float(model.log_scale.exp()),
         n_patterns=sum(len(np.unique(table)) for _, table in parts),
+        probe_estimated=tensors.scan.probe_estimated,
     )
 
 

@@ -90,7 +90,7 @@ def predict_and_stitch(
         stitch_s += time.perf_counter() - middle
         report(min((number + 1) * per_batch, len(groups)), len(groups))
     start = time.perf_counter()
-    result = _result(model, tensors, stitcher)
+    result = stitched_image(model, tensors, stitcher)
     stitch_s += time.perf_counter() - start
     return result, Timing(predict_s, stitch_s, len(tensors))
 
@@ -140,7 +140,8 @@ def scan_positions(model: PatchModel, tensors: ScanTensors, batch: Batch) -> Ten
     return model.physics.place(tensors.whole_px[batch.index], batch.remainder_px)
 
 
-def _result(model: PatchModel, tensors: ScanTensors, stitcher: ScanStitcher) -> Reconstruction:
+def stitched_image(model: PatchModel, tensors: ScanTensors, stitcher: ScanStitcher) -> Reconstruction:
+    """What was stitched, with the probe and the positions that apply."""
     scan = tensors.scan
     object_, coverage, origin = stitcher.finish()
     fitted = 0.0 if tensors.shifts_px is None else tensors.shifts_px.cpu().double().numpy()

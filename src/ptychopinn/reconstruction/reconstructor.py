@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, final
 
 import numpy as np
@@ -20,7 +20,16 @@ from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.data.scan import Scan
 from ptychopinn.errors import BundleError
 from ptychopinn.models import PatchModel, TrainedModel, prepare_probe, scaled_probe, scan_scale
-from ptychopinn.reconstruction.predict import Progress, Timing, expected_counts, predict_and_stitch, predict_patches
+from ptychopinn.reconstruction.predict import (
+    Progress,
+    Timing,
+    expected_counts,
+    predict_and_stitch,
+    predict_patches,
+    stitched_image,
+)
+from ptychopinn.reconstruction.stitch import ScanStitcher
+from ptychopinn.solver.gauge import FITTED_SCALE, Gauge, with_gauge
 
 logger = logging.getLogger("ptychopinn.reconstruction")
 ProbeChoice = Literal["auto", "scan", "model"]
@@ -42,6 +51,10 @@ class Reconstructor:
     """The scan with the probe (M, H, W) in sqrt(photons), and the position shifts (N, 2) in px, that apply to it."""
     groups: NDArray[np.int64]
     """(n_groups, G), patterns that are predicted together; every pattern is in at least one group."""
+    gauge: Gauge
+    """What is known of the probe that applies."""
+    probe_fitted: bool
+    """Whether training fitted it."""
 
     @classmethod
     @torch.no_grad()
@@ -73,17 +86,32 @@ class Reconstructor:
         _check_fits(known, trained)
         tensors = scan if isinstance(scan, ScanTensors) else _on_device(scan, trained, device)
         network = trained.network_on(tensors.device)
-        tensors = tensors.with_probe(_probe(trained, network, tensors, probe), _shifts(network, tensors))
+        fits = trained.recipe.model.probe.trainable
+        of_model = probe == "model" or (probe == "auto" and fits)
+        beam, gauge = _of_model(trained, network) if of_model else _of_scan(trained, tensors)
+        tensors = tensors.with_probe(beam, _shifts(network, tensors))
         groups = prediction_groups(known, trained.recipe) if groups is None else groups
-        return cls(trained, network, tensors, groups)
+        return cls(trained, network, tensors, groups, gauge, of_model and fits)
 
     def image(self, progress: Progress | None = None) -> tuple[Reconstruction, Timing]:
         """The image of the scan, stitched of the patches of all groups, and the time that it took.
 
+        Its scale, place and phase follow the rules of docs/conventions.md, see `with_gauge`; `metadata["gauge"]` states
+        what was done.
+
         Args:
             progress: is called after every batch with the number of groups done and of all groups.
         """
-        return predict_and_stitch(self.network, self.tensors, self.groups, self.trained.recipe.reconstruction, progress)
+        config = self.trained.recipe.reconstruction
+        image, timing = predict_and_stitch(self.network, self.tensors, self.groups, config, progress)
+        return self._stated(image), timing
+
+    def image_of(self, stitcher: ScanStitcher) -> Reconstruction:
+        """The image of patches that somebody else stitched, by the same rules."""
+        return self._stated(stitched_image(self.network, self.tensors, stitcher))
+
+    def _stated(self, image: Reconstruction) -> Reconstruction:
+        return with_gauge(image, self.gauge, self.network.physics, probe_refined=self.probe_fitted)
 
     def patches(
         self, batch_size: int | None = None, *, together: bool = True
@@ -105,12 +133,15 @@ class Reconstructor:
         )
 
     def expected(self, image: Reconstruction) -> Iterator[tuple[slice, Tensor]]:
-        """Photons (B, H, W), a batch of patterns at a time, that an image predicts with the probe and positions here.
+        """Photons (B, H, W), a batch of patterns at a time, that an image predicts with its own probe and positions.
 
         Yields:
             Which patterns, in their order, and their photons on the device of the scan.
         """
-        return expected_counts(self.network, self.tensors, image)
+        moved = image.positions_px - self.tensors.scan.positions_px
+        shifts = torch.from_numpy(moved).to(self.tensors.remainder_px)
+        probe = torch.from_numpy(image.probe).to(self.tensors.device)
+        return expected_counts(self.network, self.tensors.with_probe(probe, shifts), image)
 
 
 def prediction_groups(scan: Scan, recipe: Recipe) -> NDArray[np.int64]:
@@ -141,16 +172,23 @@ def _on_device(scan: Scan, trained: TrainedModel, device: str) -> ScanTensors:
     return ScanTensors(masked, choose_device(device))
 
 
-def _probe(trained: TrainedModel, network: PatchModel, tensors: ScanTensors, choice: ProbeChoice) -> Tensor:
-    """The probe (M, H, W) that applies, sqrt(photons), on the device of the scan."""
-    if choice == "model" or (choice == "auto" and trained.recipe.model.probe.trainable):
-        logger.info("using the probe of the model")
-        return network.probe
-    prepared = prepare_probe(tensors.scan.probe, trained.recipe.model.probe)
-    scale, reason = scan_scale(trained.recipe, tensors, prepared)
+def _of_model(trained: TrainedModel, network: PatchModel) -> tuple[Tensor, Gauge]:
+    """The probe (M, H, W) of the training, sqrt(photons), and what is known of it."""
+    logger.info("using the probe of the model")
+    return network.probe, Gauge.of_training(trained.recipe)
+
+
+def _of_scan(trained: TrainedModel, tensors: ScanTensors) -> tuple[Tensor, Gauge]:
+    """The probe (M, H, W) of the scan, sqrt(photons), on its device, and what is known of it."""
+    recipe = trained.recipe
+    prepared = prepare_probe(tensors.scan.probe, recipe.model.probe)
+    scale, reason = scan_scale(recipe, tensors, prepared)
+    gauge = Gauge.of(tensors.scan, recipe.model.intensity_scale, scale, reason)
+    if recipe.model.intensity_scale == "trainable":
+        gauge = replace(gauge, photons_known=False, reason=FITTED_SCALE)
     scale *= trained.fitted.scale_correction
     logger.info("using the probe of the scan; intensity scale %.4g: %s", scale, reason)
-    return scaled_probe(prepared, scale).to(tensors.device)
+    return scaled_probe(prepared, scale).to(tensors.device), gauge
 
 
 def _shifts(network: PatchModel, tensors: ScanTensors) -> Tensor | None:

@@ -1,6 +1,7 @@
 """The iterative solver: steps of object, probe and positions by analytic gradients, with penalties and constraints."""
 
 from ptychopinn.solver.constraints import CONSTRAINTS, Constraint
+from ptychopinn.solver.gauge import Gauge, log_gauge, with_gauge
 from ptychopinn.solver.refine import (
     IterationHook,
     Refined,
@@ -15,13 +16,16 @@ from ptychopinn.solver.state import Stage, State
 __all__ = [
     "CONSTRAINTS",
     "Constraint",
+    "Gauge",
     "IterationHook",
     "Refined",
     "Stage",
     "State",
     "check_names",
     "flat_start",
+    "log_gauge",
     "photons_in_batches",
     "photons_of",
     "refine",
+    "with_gauge",
 ]

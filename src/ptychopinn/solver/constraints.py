@@ -6,6 +6,7 @@ from typing import Protocol, runtime_checkable
 from ptychopinn.config import RefineConfig
 from ptychopinn.plugins import Registry
 from ptychopinn.solver.distortion import DistortionStep
+from ptychopinn.solver.gauge import HeldPhotons
 from ptychopinn.solver.modes import OrthogonalModes
 from ptychopinn.solver.positions import PositionStep
 from ptychopinn.solver.state import State
@@ -36,7 +37,8 @@ def constraints_of(config: RefineConfig, positions: PositionStep, distortion: Di
     """What is done after each iteration, in this order.
 
     Positions come first, since the gradients are those of the present object; the distortion then moves both. Named
-    constraints come last, so that what they ask for holds in the result.
+    constraints come last, so that what they ask for holds in the result. The photons of the probe are held where it
+    can exchange a factor with the object.
 
     Raises:
         ConfigError: a name that nobody registered.
@@ -46,6 +48,8 @@ def constraints_of(config: RefineConfig, positions: PositionStep, distortion: Di
         chosen += [positions, distortion]
     if config.probe and config.orthogonal_modes:
         chosen.append(OrthogonalModes())
+    if config.probe and config.object:
+        chosen.append(HeldPhotons())
     return chosen + named_constraints(config)
 
 

@@ -21,6 +21,7 @@ from ptychopinn.losses import data_loss
 from ptychopinn.physics import DiffractionModel, check_inside
 from ptychopinn.physics.gradients import Estimate
 from ptychopinn.solver.constraints import named_constraints
+from ptychopinn.solver.gauge import Gauge, log_gauge, with_gauge
 from ptychopinn.solver.penalties import penalties_of
 from ptychopinn.solver.solver import Solver
 
@@ -84,6 +85,7 @@ def refine(
     config: RefineConfig,
     *,
     model: DiffractionModel | None = None,
+    gauge: Gauge | None = None,
     min_coverage: float = 1e-2,
     on_iteration: IterationHook | None = None,
 ) -> Refined:
@@ -94,11 +96,13 @@ def refine(
         tensors: the scan, on the device that computes; its positions are not used.
         config: what is refined, how often, and with which steps.
         model: of the patterns; the far field with shifted probes by default.
+        gauge: what is known of the start probe; by default that it is in sqrt(photons).
         min_coverage: where the placed intensity is below this part of its maximum the object counts as not covered.
         on_iteration: called after every iteration.
 
     Returns:
-        The image in the frame of the scan, 1 where not covered; the same seed gives the same image.
+        The image in the frame of the scan, 1 where not covered, by the rules of `with_gauge`; the same seed gives the
+        same image.
 
     Raises:
         ConfigError: `config` names a loss, penalty or constraint that nobody registered.
@@ -118,8 +122,17 @@ def refine(
         if on_iteration is not None:
             on_iteration(iteration + 1, config.iterations, {"deviance": deviance[-1]})
     seconds = time.perf_counter() - started
-    image = _image(start, frame, solver, tensors.scan, min_coverage)
-    return Refined(_described(image, start, config, deviance, solver.material), deviance, seconds)
+    image = _described(_image(start, frame, solver, min_coverage), start, config, deviance, solver.material)
+    image = with_gauge(
+        image,
+        gauge or Gauge(),
+        model,
+        probe_refined=config.probe,
+        object_refined=config.object,
+        frame=Frame.of_scan(tensors.scan, frame),
+    )
+    log_gauge(image)
+    return Refined(image, deviance, seconds)
 
 
 @torch.inference_mode()
@@ -190,17 +203,16 @@ def _log_material(correlation: float) -> None:
         logger.info(text, correlation)
 
 
-def _image(start: Reconstruction, frame: Frame, solver: Solver, scan: Scan, min_coverage: float) -> Reconstruction:
+def _image(start: Reconstruction, frame: Frame, solver: Solver, min_coverage: float) -> Reconstruction:
+    """The estimate on the canvas of the solver, 1 where not covered."""
     estimate, power = solver.state.estimate, solver.state.power
     coverage = power / power.amax()
     covered = coverage >= min_coverage
-    object_ = torch.where(covered, estimate.object_, torch.ones_like(estimate.object_)).cpu().numpy()
-    goal = Frame.of_scan(scan, frame)
     return replace(
         start,
-        object_=frame.moved(object_, goal, fill=1),
-        coverage=frame.moved(torch.where(covered, coverage, torch.zeros_like(coverage)).cpu().numpy(), goal, fill=0),
-        origin_px=np.asarray(goal.origin_px),
+        object_=torch.where(covered, estimate.object_, torch.ones_like(estimate.object_)).cpu().numpy(),
+        coverage=torch.where(covered, coverage, torch.zeros_like(coverage)).cpu().numpy(),
+        origin_px=np.asarray(frame.origin_px),
         positions_px=estimate.positions_px.cpu().double().numpy() + np.asarray(frame.origin_px),
         probe=estimate.probe.cpu().numpy(),
     )

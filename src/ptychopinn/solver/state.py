@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from ptychopinn.config import RefineConfig
+from ptychopinn.physics import intensity
 from ptychopinn.physics.gradients import Estimate, Gradients
 from ptychopinn.typing import Canvas
 
@@ -39,6 +40,7 @@ class State:
         estimate: object (Y, X), probe (M, H, W) in sqrt(photons) and positions (N, 2) in px on the canvas.
         start_object: (Y, X), what the smoothness of changes is counted from; a distortion moves it with the object.
         object_velocity: (Y, X), the last step of the object, part of which is repeated.
+        probe_photons: scalar, photons per pattern of the start probe, all modes together.
         probe_velocity: (M, H, W), the same of the probe. A constraint that mixes modes mixes these alike.
         power: (Y, X), photons: the placed intensity of all probes over the last iteration.
         stage: what is done in this iteration.
@@ -49,6 +51,7 @@ class State:
         self.estimate = estimate
         self.start_object: Canvas = estimate.object_
         self.object_velocity: Canvas = torch.zeros_like(estimate.object_)
+        self.probe_photons = intensity(estimate.probe).sum()
         self.probe_velocity = torch.zeros_like(estimate.probe)
         self.power = power
         self.gathered = Gathered(estimate.positions_px)

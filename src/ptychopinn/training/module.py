@@ -37,6 +37,7 @@ class TrainingModule(LightningModule):
         self.model = model
         self.config = config
         self.mean_count = mean_count
+        self._probe_photons = model.probe_parts.detach().square().sum()
         self.save_hyperparameters({"recipe": recipe})
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -46,6 +47,11 @@ class TrainingModule(LightningModule):
     def validation_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The same loss on the region kept for validation."""
         return self._total(batch, "val")
+
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+        """Hold the photons of a probe that is fitted, so that it exchanges no factor with the network."""
+        if self.model.probe_parts.requires_grad:
+            self.model.hold_photons(self._probe_photons.to(self.model.probe_parts.device))
 
     def _total(self, batch: Batch, stage: str) -> Tensor:
         terms = self.model.losses(batch, batch.mean_count or self.mean_count)

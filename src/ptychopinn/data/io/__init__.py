@@ -14,7 +14,7 @@ from ptychopinn.data.io.atomic import atomic_path, check_output_folder, write_te
 from ptychopinn.data.io.formats import Reading, extensions, format_for, format_of
 from ptychopinn.data.io.probe_file import read_probe
 from ptychopinn.data.io.rules import Propagation
-from ptychopinn.data.scan import Scan
+from ptychopinn.data.scan import PROBE_ESTIMATED, Scan
 from ptychopinn.errors import ConfigError, ScanError
 
 logger = logging.getLogger("ptychopinn.data")
@@ -84,6 +84,8 @@ def scan_of_file(
     scan = chosen.read_scan(path, Reading(options, patterns, other, propagation))
     if not chosen.finishes:
         scan = finished_scan(scan, options)
+    if other is not None:
+        scan = replace(scan, metadata={key: scan.metadata[key] for key in scan.metadata if key != PROBE_ESTIMATED})
     if propagation != "auto":
         stated = replace(scan.geometry, propagation=propagation, propagation_reason="given explicitly")
         return replace(scan, geometry=stated)
