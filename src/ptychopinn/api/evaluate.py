@@ -33,7 +33,6 @@ from ptychopinn.metrics import (
     score,
 )
 from ptychopinn.plotting import figure_comparison, figure_frc, figure_reconstruction, save_figure
-from ptychopinn.reconstruction import Reconstructor
 from ptychopinn.training import History
 
 logger = logging.getLogger("ptychopinn")
@@ -163,11 +162,13 @@ class Comparison:
     aligned: NDArray[np.complex64]
     """(Y, X) the reference, moved onto the reconstruction."""
 
-    def save_figure(self, path: Path, image: Reconstruction, history: History | None = None) -> Path:
+    def save_figure(
+        self, path: Path, image: Reconstruction, history: History | None = None, title: str | None = None
+    ) -> Path:
         """Write the figure of a reconstruction with reference and error."""
         names = {"phase PSNR (dB)": "psnr_phase", "amplitude PSNR (dB)": "psnr_amplitude"}
         errors = {name: self.report[key] for name, key in names.items() if self.report[key] is not None}
-        return save_figure(figure_reconstruction(image, history, self.aligned, errors), path)
+        return save_figure(figure_reconstruction(image, history, self.aligned, errors, title), path)
 
 
 def compare_with_reference(image: Reconstruction, scan: Scan) -> Comparison | None:
@@ -182,17 +183,13 @@ def compare_with_reference(image: Reconstruction, scan: Scan) -> Comparison | No
         return None
 
 
-def data_misfit(reconstructor: Reconstructor, image: Reconstruction) -> dict[str, float]:
-    """How well the stitched object explains the measured patterns, over measured pixels.
-
-    `amplitude_misfit` is the sum of absolute differences of the amplitudes over the sum of the measured ones.
-    The Poisson deviance per pixel stands beside its expectation for a perfect model.
-    """
-    return misfit_of(reconstructor.expected(image), reconstructor.tensors).scores()
-
-
 def misfit_of(expected: Iterable[tuple[slice, Tensor]], tensors: ScanTensors) -> Misfit:
-    """The same for expected photons (B, H, W), a batch of patterns at a time, with the patterns they belong to."""
+    """How well expected photons explain the measured patterns, over measured pixels; see `Misfit`.
+
+    Args:
+        expected: photons (B, H, W), a batch of patterns at a time, with the patterns they belong to.
+        tensors: the measured patterns.
+    """
     misfit = Misfit()
     for part, photons in expected:
         misfit.add(tensors.counts_of(part), photons, tensors.measured_of(part))

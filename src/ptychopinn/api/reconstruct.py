@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from ptychopinn.api.evaluate import data_misfit
+from ptychopinn.api.fit import judge_fit
 from ptychopinn.api.inputs import RecipeSource, RunLog, ScanSource, as_scan, say_what_runs, warn_of_problems
 from ptychopinn.api.model_files import load_model
 from ptychopinn.api.open_settings import with_open_settings
@@ -80,8 +80,9 @@ def reconstruct_prepared(reconstructor: Reconstructor, job: Job) -> Reconstructe
     }
     if recipe.reconstruction.refine.iterations == 0:
         log_gauge(image)
-        metrics = {"gauge": image.metadata["gauge"], "data": data_misfit(reconstructor, image)}
-        return finish(Made(image, tensors, recipe, metrics, timings), job)
+        scores, verdict = judge_fit(reconstructor.expected(image), tensors, "network")
+        metrics = {"gauge": image.metadata["gauge"], "data": scores}
+        return finish(Made(image, tensors, recipe, metrics, timings, verdict), job)
     made = refined(image, tensors, recipe, job, reconstructor.gauge)
     return finish(replace(made, timings={**timings, **made.timings}), job)
 

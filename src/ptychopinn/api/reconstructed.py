@@ -10,12 +10,14 @@ from typing import Any
 import torch
 
 from ptychopinn.api.evaluate import Comparison, compare_with_reference
+from ptychopinn.api.fit import announce
 from ptychopinn.api.request import Job
 from ptychopinn.config import Recipe
 from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.data.io.atomic import write_text_atomically
 from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.metrics.collapse import Collapse
+from ptychopinn.metrics.verdict import Verdict
 from ptychopinn.physics import DiffractionModel
 from ptychopinn.plotting import figure_reconstruction, save_figure
 from ptychopinn.training import History, judge
@@ -32,6 +34,8 @@ class Reconstructed:
     """`reconstruction`, `figure` (also as `picture`), `metrics`, `log`; empty when nothing was written."""
     collapse: Collapse | None = None
     """Contrast and coverage of the image, and whether it is flat where the patterns are not."""
+    verdict: Verdict | None = None
+    """Whether the image explains its patterns, with the likely cause and what to do where it does not."""
 
 
 @dataclass(frozen=True)
@@ -46,16 +50,20 @@ class Made:
     """Entries of `metrics.json` that belong to how it was made."""
     timings: Mapping[str, float]
     """Name of a step -> s."""
+    verdict: Verdict
+    """Whether the image explains its patterns."""
 
 
 def finish(made: Made, job: Job) -> Reconstructed:
     """Judge an image, compare it with the object guess of its scan, and write the files of its job."""
+    announce(made.verdict)
     collapse = judge(made.tensors, made.image, DiffractionModel.of(made.recipe.model))
     comparison = compare_with_reference(made.image, made.tensors.scan)
     timings = {**job.timings, **made.timings, "threads": float(torch.get_num_threads())}
     metrics = {
         **made.metrics,
         "reference": comparison.report if comparison else None,
+        "verdict": made.verdict.entry(),
         "collapse": collapse.entry(),
         "scan_problems": list(made.tensors.scan.notes),
         "timings": timings,
@@ -64,14 +72,15 @@ def finish(made: Made, job: Job) -> Reconstructed:
     if job.folder is not None:
         started = time.perf_counter()
         paths["reconstruction"] = made.image.save(job.folder / "reconstruction.npz")
-        figure = _save_figure(job.folder / "reconstruction.png", made.image, job.history, comparison)
+        figure = _save_figure(job.folder / "reconstruction.png", made, job.history, comparison)
         paths |= {"figure": figure, "picture": figure}
         timings["write_s"] = timings.get("write_s", 0.0) + time.perf_counter() - started
         paths["metrics"] = write_text_atomically(job.folder / "metrics.json", json.dumps(metrics, indent=2))
-    return Reconstructed(made.image, metrics, paths, collapse)
+    return Reconstructed(made.image, metrics, paths, collapse, made.verdict)
 
 
-def _save_figure(path: Path, image: Reconstruction, history: History | None, comparison: Comparison | None) -> Path:
+def _save_figure(path: Path, made: Made, history: History | None, comparison: Comparison | None) -> Path:
+    title = f"Reconstruction: {made.verdict.heading}"
     if comparison is not None:
-        return comparison.save_figure(path, image, history)
-    return save_figure(figure_reconstruction(image, history), path)
+        return comparison.save_figure(path, made.image, history, title)
+    return save_figure(figure_reconstruction(made.image, history, title=title), path)

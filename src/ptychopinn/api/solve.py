@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from ptychopinn.api.evaluate import misfit_of
+from ptychopinn.api.fit import judge_fit
 from ptychopinn.api.inputs import RunLog, as_recipe, as_scan, say_what_runs, warn_of_problems
 from ptychopinn.api.reconstructed import Made, Reconstructed, finish
 from ptychopinn.api.request import Job, Request
@@ -65,13 +65,13 @@ def refined(start: Reconstruction, tensors: ScanTensors, recipe: Recipe, job: Jo
     )
     logger.info("refined %d patterns %d times in %.2f s", len(tensors), settings.refine.iterations, result.seconds)
     image = result.reconstruction
-    misfit = misfit_of(photons_in_batches(image, tensors, model), tensors)
+    scores, verdict = judge_fit(photons_in_batches(image, tensors, model), tensors, "solver")
     metrics = {
         "gauge": image.metadata["gauge"],
-        "data": misfit.scores(),
+        "data": scores,
         "refine": _entry(result, len(tensors)),
     }
-    return Made(image, tensors, recipe, metrics, {"refine_s": result.seconds})
+    return Made(image, tensors, recipe, metrics, {"refine_s": result.seconds}, verdict)
 
 
 def _with_iterations(recipe: Recipe) -> Recipe:

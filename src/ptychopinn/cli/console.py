@@ -7,8 +7,8 @@ from rich.logging import RichHandler
 
 results = Console()
 errors = Console(stderr=True)
-SAID_AT_THE_END = "ptychopinn.collapse"
-"""A logger whose warnings are repeated by the last lines of a command, so that they are not shown twice."""
+SAID_AT_THE_END = ("ptychopinn.collapse", "ptychopinn.verdict")
+"""Loggers whose warnings are repeated by the last lines of a command, so that they are not shown twice."""
 
 
 def set_verbosity(verbose: bool) -> bool:
@@ -24,7 +24,7 @@ def set_verbosity(verbose: bool) -> bool:
         markup=False,
     )
     handler.setFormatter(logging.Formatter("%(message)s"))
-    handler.addFilter(lambda record: record.name != SAID_AT_THE_END)
+    handler.addFilter(lambda record: record.name not in SAID_AT_THE_END)
     logger.addHandler(handler)
     if verbose:
         logger.setLevel(logging.INFO)

@@ -48,6 +48,7 @@ def show_metrics(metrics: Mapping[str, Any]) -> None:
                 table.add_row(label, _shown(values, key, text))
         table.add_section()
     results.print(table)
+    show_verdict(metrics.get("verdict"))
     warn_if_collapsed((metrics.get("collapse") or {}).get("message"), metrics.get("reference"))
 
 
@@ -96,6 +97,22 @@ def warn_if_collapsed(message: str | None, report: Mapping[str, Any] | None = No
     told = [] if message is None else [message]
     for sentence in [*told, *reference_warnings(report)]:
         _warn(f"{name}: {sentence}" if name else sentence)
+
+
+def show_verdict(verdict: Mapping[str, Any] | None) -> None:
+    """Whether the image fits its patterns, in capitals: on stdout if it does, else on stderr with cause and advice.
+
+    Args:
+        verdict: the entry `verdict` of `metrics.json`; nothing is shown without it.
+    """
+    if verdict is None:
+        return
+    style = _VERDICT_STYLES[verdict["level"]]
+    screen = results if verdict["level"] == "fits" else errors
+    screen.print(f"VERDICT: {verdict['message']}.", style=style, markup=False, highlight=False, soft_wrap=True)
+
+
+_VERDICT_STYLES = {"fits": "bold green", "fits in part": "bold yellow", "does not fit": "bold red"}
 
 
 def show_path(label: str, path: Path | None) -> None:

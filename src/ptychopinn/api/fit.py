@@ -1,0 +1,56 @@
+"""The verdict on an image from its expected photons, and how it is announced."""
+
+import logging
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ptychopinn.data.dataset import ScanTensors
+from ptychopinn.metrics.fit_sums import FitSums
+from ptychopinn.metrics.misfit import Misfit
+from ptychopinn.metrics.verdict import Maker, Verdict, verdict_of
+
+logger = logging.getLogger("ptychopinn.verdict")
+"""A logger of its own: commands show the verdict at their end."""
+BATCH = 64
+"""Patterns that are compared at a time."""
+
+
+def judge_fit(
+    expected: Iterable[tuple[slice, Tensor]], tensors: ScanTensors, maker: Maker
+) -> tuple[dict[str, float], Verdict]:
+    """How well an image explains its patterns: the scores of `metrics.json`, and the verdict.
+
+    Args:
+        expected: photons (B, H, W) that the image predicts, a batch at a time in the order of the scan, with the
+            patterns they belong to.
+        tensors: the measured patterns.
+        maker: what made the image.
+    """
+    misfit, sums = Misfit(), FitSums(_mean_counts(tensors))
+    for part, photons in expected:
+        counts, measured = tensors.counts_of(part), tensors.measured_of(part)
+        misfit.add(counts, photons, measured)
+        seen = None if measured is None else measured.cpu().numpy()
+        sums.add(counts.cpu().numpy(), photons.cpu().numpy(), seen)
+    return misfit.scores(), verdict_of(sums, maker)
+
+
+def announce(verdict: Verdict) -> None:
+    """Log the verdict: as a warning where a person has to know it."""
+    logger.log(logging.WARNING if verdict.is_warning else logging.INFO, "%s", verdict.message)
+
+
+def _mean_counts(tensors: ScanTensors) -> NDArray[np.float64]:
+    """(H, W), mean counts of the patterns in which a pixel was measured, photons."""
+    total: Tensor | float = 0.0
+    seen: Tensor | float = 0.0
+    for part in tensors.slices(BATCH):
+        counts, measured = tensors.counts_of(part), tensors.measured_of(part)
+        total = total + counts.sum(0, dtype=torch.float64).cpu()
+        number = torch.ones_like(counts) if measured is None else measured.expand(counts.shape)
+        seen = seen + number.sum(0).cpu()
+    return (torch.as_tensor(total) / torch.as_tensor(seen).clamp_min(1)).numpy()
