@@ -139,6 +139,12 @@ def test_lengths_must_be_positive(value) -> None:
         DataConfig(optics_aperture_m=value)
 
 
+def test_a_probe_file_and_optics_contradict_each_other(tmp_path) -> None:
+    path = write_scan(blank(), tmp_path / "scan.npz")
+    with pytest.raises(PtychoPINNError, match="not both"):
+        read_scan(path, probe=path, probe_model="gaussian", optics_size_m=1e-7)
+
+
 def test_convert_refuses_a_model_without_numbers(tmp_path) -> None:
     path = write_scan(blank(), tmp_path / "scan.npz")
     with pytest.raises(PtychoPINNError, match="--optics-size"):
