@@ -140,6 +140,26 @@ _READING_OPTIONS: dict[str, tuple[Any, Any]] = {
         False,
     ),
     "conjugate_probe": (_reading(bool, "--conjugate-probe", "Take the complex conjugate of probe and object."), False),
+    "probe_model": (
+        _reading(
+            Literal["zone_plate", "rectangular", "gaussian"] | None,
+            "--probe-model",
+            "Start from the calculated beam of these optics; the next options state them.",
+        ),
+        None,
+    ),
+    "optics_aperture_m": (
+        _reading(str | None, "--optics-aperture", "Diameter of the zone plate; sides of the aperture, y,x.", "M"),
+        None,
+    ),
+    "optics_outer_zone_m": (_reading(float | None, "--optics-outer-zone", "Outermost zone width.", "M"), None),
+    "optics_stop_m": (_reading(float | None, "--optics-stop", "Diameter of the central stop.", "M"), None),
+    "optics_focal_m": (_reading(str | None, "--optics-focal", "Focal lengths behind the aperture, y,x.", "M"), None),
+    "optics_size_m": (_reading(float | None, "--optics-size", "FWHM of a Gaussian beam at its focus.", "M"), None),
+    "optics_defocus_m": (
+        _reading(float | None, "--optics-defocus", "Distance of the sample behind the focus.", "M"),
+        None,
+    ),
     "position_unit": (
         _reading(
             Literal["auto", "px", "m", "mm", "um", "nm"] | None,

@@ -80,6 +80,21 @@ class DataConfig(Section):
     """Pair the first position with the last pattern."""
     conjugate_probe: bool = False
     """Replace probe and object guess by their complex conjugates, for a file with the opposite sign of the phase."""
+    probe_model: Literal["zone_plate", "rectangular", "gaussian"] | None = None
+    """Optics whose calculated beam is the start of the probe, in place of that of the file. Null uses the probe of the
+    file, or estimates one from the patterns. `rectangular` is for KB mirrors or slits behind a lens."""
+    optics_aperture_m: float | tuple[float, float] | None = None
+    """Diameter of the zone plate, or the sides of the rectangular aperture, (y, x) or one number, m."""
+    optics_outer_zone_m: float | None = Field(default=None, gt=0, lt=1e-3)
+    """Width of the outermost zone of the zone plate, m."""
+    optics_stop_m: float = Field(default=0.0, ge=0, lt=1)
+    """Diameter of the central stop of the zone plate, m; 0 for none."""
+    optics_focal_m: float | tuple[float, float] | None = None
+    """Focal lengths behind the rectangular aperture, (y, x) or one number, m."""
+    optics_size_m: float | None = Field(default=None, gt=0, lt=1e-2)
+    """Full width at half maximum of the intensity of a Gaussian beam at its focus, m."""
+    optics_defocus_m: float = Field(default=0.0, gt=-10, lt=10)
+    """Distance of the sample behind the focus of `probe_model`, m; negative before it."""
     position_unit: Literal["auto", "px", "m", "mm", "um", "nm"] = "auto"
     """Unit of the positions of files that state none (NPZ, CSV, MATLAB). `auto` is object pixels in NPZ. Lengths need
     `pixel_size_m`, or energy, distance and detector pixel in the metadata of the file."""
@@ -137,11 +152,11 @@ class DataConfig(Section):
         everything = get_args(DroppedKind if about.field_name == "drop_frames" else MaskedKind)
         return {"all": everything, "none": ()}.get(value.strip(), tuple(words))
 
-    @field_validator("detector_region", mode="before")
+    @field_validator("detector_region", "optics_aperture_m", "optics_focal_m", mode="before")
     @classmethod
     def _numbers(cls, value: Any) -> Any:
         """Also numbers with commas."""
-        return value.split(",") if isinstance(value, str) else value
+        return value.split(",") if isinstance(value, str) and "," in value else value
 
     @field_validator("entry", "detector", mode="before")
     @classmethod
@@ -155,6 +170,14 @@ class DataConfig(Section):
         sides = value if isinstance(value, tuple) else (value,)
         if value is not None and not all(1e-7 <= side <= 5e-3 for side in sides):
             raise ValueError(f"detector_pixel_m must be between 1e-7 and 5e-3 m, got {value}; give it in metres")
+        return value
+
+    @field_validator("optics_aperture_m", "optics_focal_m")
+    @classmethod
+    def _positive(cls, value: Any, about: ValidationInfo) -> Any:
+        sides = value if isinstance(value, tuple) else (value,)
+        if value is not None and not all(0 < side < 1e3 for side in sides):
+            raise ValueError(f"{about.field_name} must be positive lengths, got {value}; give them in metres")
         return value
 
     @model_validator(mode="after")

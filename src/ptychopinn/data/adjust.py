@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ptychopinn.config import DataConfig
 from ptychopinn.data import checks
 from ptychopinn.data.leave_out import without_unusable
+from ptychopinn.data.optics import optics_probe
 from ptychopinn.data.pixel_faults import with_masked_pixels
 from ptychopinn.data.scan import PROBE_ESTIMATED, Scan, checked_scan
 from ptychopinn.data.start_probe import start_probe
@@ -25,7 +26,8 @@ def finished_scan(scan: Scan, options: DataConfig, diameter_px: float | None = N
     Args:
         scan: as a file holds it, unchecked, with the zero frequency at (H//2, W//2). Where its probe is None, an
             estimate from the mean pattern stands in; see `start_probe`.
-        options: `drop_frames` and the settings about mask, patterns, positions, probe and detector region.
+        options: `drop_frames`, `probe_model` and the settings about mask, patterns, positions, probe and detector
+            region.
         diameter_px: of the beam on the sample, where the file states it, for the estimate.
 
     Raises:
@@ -34,19 +36,22 @@ def finished_scan(scan: Scan, options: DataConfig, diameter_px: float | None = N
     scan = without_unusable(adjusted(scan, options), options.drop_frames)
     if np.ndim(scan.patterns) == 3:
         scan = with_masked_pixels(scan, options.mask_pixels)
-    if scan.probe is None:
-        scan = _with_start(scan, diameter_px)
+    if scan.probe is None or options.probe_model is not None:
+        scan = _with_start(scan, options, diameter_px)
     return checked_scan(scan)
 
 
-def _with_start(scan: Scan, diameter_px: float | None) -> Scan:
-    """The scan with an estimate of the probe; what it is made from is checked first."""
+def _with_start(scan: Scan, options: DataConfig, diameter_px: float | None) -> Scan:
+    """The scan with the probe of the optics, or an estimate; what it is made from is checked first."""
     patterns = checks.checked_patterns(scan.patterns, scan.source)
     positions = checks.checked_positions(scan.positions_px, len(patterns), "positions", scan.source)
     bad = checks.checked_bad_pixels(scan.bad_pixels, patterns.shape, scan.source)
     counts = scan.domain == "counts"
     checks.checked_values(patterns, bad, counts, scan.source)
-    probe, note = start_probe(patterns, bad, counts, positions, diameter_px)
+    if options.probe_model is not None:
+        probe, note = optics_probe(replace(scan, bad_pixels=bad), options)
+    else:
+        probe, note = start_probe(patterns, bad, counts, positions, diameter_px)
     metadata = {**scan.metadata, PROBE_ESTIMATED: True}
     return replace(scan, probe=probe, metadata=metadata, notes=(*scan.notes, note))
 

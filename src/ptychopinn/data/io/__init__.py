@@ -79,6 +79,8 @@ def scan_of_file(
         raise ScanError(f"{path}: scans in the format {chosen.name} hold their own patterns; drop --diffraction")
     if not chosen.takes_probe and probe is not None:
         raise ScanError(f"{path}: scans in the format {chosen.name} hold their own probe; drop --probe")
+    if probe is not None and options.probe_model is not None:
+        raise ConfigError(f"{path}: give a probe file (--probe) or optics (--probe-model), not both")
     other = None if probe is None else read_probe(probe)
     patterns = None if diffraction is None else Path(diffraction)
     scan = chosen.read_scan(path, Reading(options, patterns, other, propagation))
