@@ -61,7 +61,7 @@ class Evaluations:
     reports: dict[str, dict[str, Any]]
     """By name."""
     images: dict[str, NDArray[np.complex128]]
-    """By name: the scored region (Y, X) of each reconstruction, moved onto the reference."""
+    """By name: the scored region (Y, X) of each reconstruction, moved onto the reference; its modulus is as it was."""
     reference: NDArray[np.complex64]
     """The same region (Y, X) of the reference."""
     frc: dict[str, FRCCurve]
@@ -81,8 +81,8 @@ def evaluate(
 ) -> Evaluation:
     """Compare a reconstruction with a reference object.
 
-    Translation, global phase, linear phase ramp and complex scale are removed first: phase retrieval cannot
-    know them.
+    Translation, global phase, linear phase ramp and scale are removed first: phase retrieval cannot know them. The
+    scale is reported as `object_scale`, and the figure shows both moduli as they are.
 
     Args:
         reconstruction: a `reconstruction.npz`, or what `reconstruct` returned.
@@ -144,7 +144,7 @@ def evaluate_several(
     first, first_scored = next(iter(images.values())), next(iter(all_scored.values()))
     result = Evaluations(
         {name: _in_object_frame(images[name], scored.report) for name, scored in all_scored.items()},
-        {name: scored.alignment.object_[scored.scored_part] for name, scored in all_scored.items()},
+        {name: _with_own_scale(scored) for name, scored in all_scored.items()},
         on_canvas_of(first, truth)[first_scored.scored_part],
         {name: scored.frc for name, scored in all_scored.items()},
         {},
@@ -160,13 +160,17 @@ class Comparison:
 
     report: dict[str, Any]
     aligned: NDArray[np.complex64]
-    """(Y, X) the reference, moved onto the reconstruction."""
+    """(Y, X) the reference, moved onto the reconstruction; its modulus is as it was."""
 
     def save_figure(
         self, path: Path, image: Reconstruction, history: History | None = None, title: str | None = None
     ) -> Path:
         """Write the figure of a reconstruction with reference and error."""
-        names = {"phase PSNR (dB)": "psnr_phase", "amplitude PSNR (dB)": "psnr_amplitude"}
+        names = {
+            "phase PSNR (dB)": "psnr_phase",
+            "amplitude PSNR (dB)": "psnr_amplitude",
+            "object scale": "object_scale",
+        }
         errors = {name: self.report[key] for name, key in names.items() if self.report[key] is not None}
         return save_figure(figure_reconstruction(image, history, self.aligned, errors, title), path)
 
@@ -238,8 +242,13 @@ def _scored_as(
 def _comparison(image: Reconstruction, truth: Reconstruction, scored: Scored) -> Comparison:
     counts = np.zeros_like(image.covered)
     counts[scored.scored_part] = image.covered[scored.scored_part]
-    aligned = align(on_canvas_of(image, truth), image.object_, mask=counts).object_.astype(np.complex64)
+    aligned = align(on_canvas_of(image, truth), image.object_, mask=counts, scale=False).object_.astype(np.complex64)
     return Comparison(_in_object_frame(image, scored.report), aligned)
+
+
+def _with_own_scale(scored: Scored) -> NDArray[np.complex128]:
+    """The scored region without the fit of the modulus."""
+    return scored.alignment.object_[scored.scored_part] / max(abs(scored.alignment.scale), np.finfo(float).tiny)
 
 
 def _in_object_frame(image: Reconstruction, report: dict[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ _REFERENCE = (
     ("psnr_phase_low_rings", "phase PSNR, rings 1 to 5", "{:.2f} dB"),
     ("psnr_phase_high_rings", "phase PSNR, rings above 5", "{:.2f} dB"),
     ("psnr_amplitude", "amplitude PSNR (peak 1)", "{:.2f} dB"),
+    ("object_scale", "scale of the object (fitted before scoring)", "{:.4f}"),
     ("ssim_phase", "phase SSIM", "{:.3f}"),
     ("ssim_amplitude", "amplitude SSIM", "{:.3f}"),
     ("contrast_phase", "phase contrast", "{:.3f}"),
@@ -23,6 +24,7 @@ _REFERENCE = (
     ("frc_0.5_full_period_nm", "resolution (full period at FRC 0.5)", "{:.1f} nm"),
     ("region", "scored rows and columns", "{}"),
 )
+_GAUGE = (("scale", "scale of the object", "{}"),)
 _DATA = (
     ("amplitude_misfit", "amplitude misfit to the data", "{:.4f}"),
     ("poisson_deviance_per_pixel", "Poisson deviance per pixel", "{:.4f}"),
@@ -39,9 +41,9 @@ _TIMINGS = (
 
 
 def show_metrics(metrics: Mapping[str, Any]) -> None:
-    """A table of the sections `reference`, `data` and `timings`, as far as they are there."""
+    """A table of the sections `gauge`, `reference`, `data` and `timings`, as far as they are there."""
     table = new_table()
-    for section, lines in (("reference", _REFERENCE), ("data", _DATA), ("timings", _TIMINGS)):
+    for section, lines in (("gauge", _GAUGE), ("reference", _REFERENCE), ("data", _DATA), ("timings", _TIMINGS)):
         values = metrics.get(section) or {}
         for key, label, text in lines:
             if values.get(key) is not None:

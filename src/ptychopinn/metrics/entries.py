@@ -79,6 +79,21 @@ def frc_entries(curve: FRCCurve, pixel_size_m: float | None) -> Entries:
     return entries
 
 
+def scale_entries(image: NDArray[np.complex128], reference: NDArray[np.complex128], applied: complex) -> Entries:
+    """The scale of an image before the fit of the scale: `object_scale` is Re <ref, rec> / <ref, ref>.
+
+    Args:
+        image: aligned, the scale included.
+        reference: of the same shape.
+        applied: the fitted scale. Only its modulus is undone here.
+    """
+    kept, power = image / max(abs(applied), 1e-30), float(np.vdot(reference, reference).real)
+    return {
+        "object_scale": float(np.vdot(reference, kept).real) / power if power > 0 else None,
+        "psnr_amplitude_scale_kept": psnr(np.abs(kept), np.abs(reference), peak=AMPLITUDE_PEAK),
+    }
+
+
 def alignment_entries(alignment: Alignment) -> Entries:
     """What was removed."""
     return {

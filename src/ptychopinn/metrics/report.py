@@ -16,6 +16,7 @@ from ptychopinn.metrics.entries import (
     frc_entries,
     phase_entries,
     plain,
+    scale_entries,
     stated_entries,
 )
 from ptychopinn.metrics.frc import FRCCurve, fourier_ring_correlation
@@ -60,7 +61,9 @@ def compare(
     reference's largest minus smallest value on the region as its range. `contrast_*` is the recovered over
     the true standard deviation, of the phase after its mean slope is taken off: near 0 where an image has
     collapsed to a constant, also where parts of the region are not covered. `*_low_rings` and `*_high_rings` are of
-    the frequencies up to ring 5 and above it. FRC is that of the complex objects.
+    the frequencies up to ring 5 and above it. FRC is that of the complex objects. `object_scale` is
+    Re <reference, reconstruction> / <reference, reference> before the scale is fitted: 1 for a right transmission.
+    `psnr_amplitude_scale_kept` is the PSNR of the amplitude with this scale.
 
     Args:
         reconstruction: complex (Y, X).
@@ -111,6 +114,7 @@ def score(
         **contrast_entries((np.abs(continued), np.abs(ref)), _phases(continued, ref)),
         **frc_entries(curve, pixel_size_m),
         **alignment_entries(alignment),
+        **scale_entries(rec, ref, alignment.scale),
         **stated_entries(ref.shape),
         "region": list(box),
         "region_rule": "given" if region is not None else "covered rectangle, its edges taken off",

@@ -146,7 +146,9 @@ def _parts(images: list[NDArray[Any]], truth: NDArray[Any], coverage: NDArray[An
 
 
 def _scores(part: str, report: Mapping[str, Any] | None) -> str:
-    """PSNR, SSIM and contrast as far as they are known."""
+    """PSNR, SSIM, contrast and, of the amplitude, the scale before its fit, as far as they are known."""
     formats = {"psnr": "{:.1f} dB", "ssim": "SSIM {:.3f}", "contrast": "contrast {:.2f}"}
     values = {text: (report or {}).get(f"{name}_{part.lower()}") for name, text in formats.items()}
+    if part == "Amplitude":
+        values["scale {:.3f}"] = (report or {}).get("object_scale")
     return "  ".join(text.format(value) for text, value in values.items() if value is not None)

@@ -97,14 +97,14 @@ class DistortionStep:
         return self._config.positions_distortion and self._config.object and self.degree > 0
 
     def apply(self, state: State) -> None:
-        """Move positions, object, its start and its velocity by the distortion of one step."""
+        """Move positions, object and its velocity by the distortion of one step."""
         if not state.stage.distortion:
             return
         estimate, gathered = state.estimate, state.gathered
         estimate.positions_px, field = self.distorted(estimate.positions_px, gathered.strain, gathered.strain_curvature)
-        images = torch.stack((estimate.object_, state.start_object, state.object_velocity))
+        images = torch.stack((estimate.object_, state.object_velocity))
         moved = displaced(images, field.on(estimate.object_.shape))
-        estimate.object_, state.start_object, state.object_velocity = moved
+        estimate.object_, state.object_velocity = moved
 
     def distorted(self, positions_px: Tensor, gradient: Tensor, curvature: Tensor) -> tuple[Tensor, Field]:
         """Positions (N, 2) and the field that moved them, from gradient (N, 4) and curvature (N, 4, 4) by strain."""

@@ -31,17 +31,15 @@ class ObjectPenalty(Protocol):
 @final
 @dataclass(frozen=True)
 class ObjectTerm:
-    """A penalty on the object, or on its change since the start.
+    """A penalty on the object.
 
     Args:
         weight: photons.
         penalty: of the registry.
-        since_start: penalise the change since the start, against fitting noise: what was there is not blurred.
     """
 
     weight: float
     penalty: Penalty
-    since_start: bool = False
 
     @property
     def curvature(self) -> float:
@@ -49,9 +47,8 @@ class ObjectTerm:
         return self.penalty.curvature * self.weight
 
     def gradient(self, state: State) -> Canvas:
-        """At the present object, or its present change."""
-        object_ = state.estimate.object_
-        return self.penalty.gradient(object_ - state.start_object if self.since_start else object_)
+        """At the present object."""
+        return self.penalty.gradient(state.estimate.object_)
 
 
 @final
@@ -93,7 +90,7 @@ def penalties_of(config: RefineConfig) -> list[ObjectPenalty]:
     """
     chosen: list[ObjectPenalty] = []
     if config.smoothness:
-        chosen.append(ObjectTerm(config.smoothness, Smoothness(config.edge_preserving), since_start=True))
+        chosen.append(ObjectTerm(config.smoothness, Smoothness(config.edge_preserving)))
     if config.single_material:
         chosen.append(EstimatedMaterial(config.single_material))
     return chosen + [ObjectTerm(weight, penalty(name)) for name, weight in config.penalties.items() if weight]

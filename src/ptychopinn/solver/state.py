@@ -38,7 +38,6 @@ class State:
 
     Attributes:
         estimate: object (Y, X), probe (M, H, W) in sqrt(photons) and positions (N, 2) in px on the canvas.
-        start_object: (Y, X), what the smoothness of changes is counted from; a distortion moves it with the object.
         object_velocity: (Y, X), the last step of the object, part of which is repeated.
         probe_photons: scalar, photons per pattern of the start probe, all modes together.
         probe_velocity: (M, H, W), the same of the probe. A constraint that mixes modes mixes these alike.
@@ -49,7 +48,6 @@ class State:
 
     def __init__(self, estimate: Estimate, power: Tensor, config: RefineConfig) -> None:
         self.estimate = estimate
-        self.start_object: Canvas = estimate.object_
         self.object_velocity: Canvas = torch.zeros_like(estimate.object_)
         self.probe_photons = intensity(estimate.probe).sum()
         self.probe_velocity = torch.zeros_like(estimate.probe)
