@@ -24,6 +24,8 @@ from ptychopinn.physics import place_patches
 
 logger = logging.getLogger("ptychopinn.studies")
 PATTERNS_PER_STEP = 64
+MOMENTUM_GAIN = 0.5
+"""The value that pty-chi's own option advises to start with; 0, its default, switches the momentum off."""
 
 
 def has_ptychi() -> bool:
@@ -64,20 +66,22 @@ def solve_with_ptychi(
     if not has_ptychi():
         raise ConfigError("pty-chi cannot be imported; pip install ptychi")
     check_one_image(scan)
-    whole = nearest_pixel(scan.positions_px)
-    windows = Frame.of_positions(whole, scan.pattern_size, margin=2)
-    options = _options(epochs, seed, choose_device(device))
+    windows = Frame.of_positions(scan.positions_px, scan.pattern_size, margin=2)
+    options = ptychi_options("LSQML", epochs, seed, choose_device(device))
+    options.reconstructor_options.batch_size = PATTERNS_PER_STEP
+    options.reconstructor_options.momentum_acceleration_gain = MOMENTUM_GAIN
+    options.probe_options.optimization_plan.start = 1
     options.probe_options.optimizable = fit_probe
     logger.info("pty-chi: %d epochs of LSQML on %d patterns", epochs, len(scan))
-    with _globals_kept():
-        task = import_module("ptychi.api.task").PtychographyTask(options, **_data(scan, windows, probe))
+    with globals_kept():
+        task = import_module("ptychi.api.task").PtychographyTask(options, **ptychi_data(scan, windows, probe))
         task.run()
         object_ = task.get_data_to_cpu("object", as_numpy=True)[0]
         fitted = task.get_data_to_cpu("probe", as_numpy=True)[0]
     frame = Frame.of_scan(scan, windows)
     return Reconstruction(
         object_=windows.moved(object_, frame, fill=1),
-        coverage=windows.moved(_coverage(whole, windows, probe), frame, fill=0),
+        coverage=windows.moved(illuminated(scan, windows, probe), frame, fill=0),
         origin_px=np.asarray(frame.origin_px),
         positions_px=scan.positions_px,
         probe=fitted * scan.pattern_size,
@@ -87,7 +91,7 @@ def solve_with_ptychi(
 
 
 @contextmanager
-def _globals_kept() -> Iterator[None]:
+def globals_kept() -> Iterator[None]:
     """It sets torch's default device and type and all global random generators; put them back."""
     dtype, numpy_state, python_state = torch.get_default_dtype(), np.random.get_state(), random.getstate()  # noqa: NPY002
     try:
@@ -100,20 +104,23 @@ def _globals_kept() -> Iterator[None]:
         random.setstate(python_state)
 
 
-def _options(epochs: int, seed: int, device: torch.device) -> Any:
+def ptychi_options(engine: str, epochs: int, seed: int, device: torch.device | None = None) -> Any:
+    """Options of an engine by the name of its class, such as `LSQML`, `BH` or `RPIE`, for data of `ptychi_data`."""
     api = import_module("ptychi.api")
-    options = api.LSQMLOptions()
+    options = getattr(api, f"{engine}Options")()
     options.object_options.determine_position_origin_coords_by = api.ObjectPosOriginCoordsMethods.SPECIFIED
     options.object_options.position_origin_coords = np.array([-0.5, -0.5])
-    options.probe_options.optimization_plan.start = 1
     solver = options.reconstructor_options
-    solver.num_epochs, solver.batch_size, solver.random_seed = epochs, PATTERNS_PER_STEP, seed
-    solver.default_device = api.Devices.GPU if device.type == "cuda" else api.Devices.CPU
+    solver.num_epochs, solver.random_seed = epochs, seed
+    solver.default_device = api.Devices.GPU if device is not None and device.type == "cuda" else api.Devices.CPU
     return options
 
 
-def _data(scan: Scan, windows: Frame, probe: NDArray[np.complex64]) -> dict[str, Any]:
-    """Its conventions: a patch begins at position - (N-1)/2, and its probe is ours / N since its FFT is not unitary."""
+def ptychi_data(scan: Scan, windows: Frame, probe: NDArray[np.complex64]) -> dict[str, Any]:
+    """What a task of pty-chi takes.
+
+    Its patch begins at position - (N-1)/2, and its probe is ours / N since its FFT is not unitary.
+    """
     y_px, x_px = (scan.positions_px - np.asarray(windows.origin_px)).T
     data = {
         "diffraction_data": scan.counts(),
@@ -125,8 +132,9 @@ def _data(scan: Scan, windows: Frame, probe: NDArray[np.complex64]) -> dict[str,
     return data if scan.bad_pixels is None else {**data, "valid_pixel_mask": ~scan.bad_pixels}
 
 
-def _coverage(whole: NDArray[np.int64], windows: Frame, probe: NDArray[np.complex64]) -> NDArray[np.float32]:
-    """Placed power of the probe over its maximum."""
+def illuminated(scan: Scan, windows: Frame, probe: NDArray[np.complex64]) -> NDArray[np.float32]:
+    """(Y, X): power of the probe placed at all positions, over its maximum."""
+    whole = nearest_pixel(scan.positions_px) - np.asarray(windows.origin_px)
     power = torch.from_numpy((np.abs(probe) ** 2).sum(0)).expand(len(whole), -1, -1)
-    placed = place_patches(power, torch.from_numpy(whole - np.asarray(windows.origin_px)), windows.shape)
+    placed = place_patches(power, torch.from_numpy(whole), windows.shape)
     return (placed / placed.max()).numpy()

@@ -1,0 +1,44 @@
+"""The solver of this package, as `ptychopinn reconstruct` runs it without a model."""
+
+import time
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+import torch
+
+from other_packages.interface import Found, Method, planned
+from ptychopinn.config import Recipe
+from ptychopinn.data.dataset import ScanTensors
+from ptychopinn.data.scan import Scan
+from ptychopinn.solver import flat_start, refine
+
+
+def solve(scan: Scan, seconds: Sequence[float], seed: int, overrides: Sequence[str] = ()) -> list[Found]:
+    """One run for each CPU time, since the step sizes follow the number of iterations."""
+    return planned(partial(_solve, scan, seed, overrides), seconds)
+
+
+def _solve(scan: Scan, seed: int, overrides: Sequence[str], iterations: int) -> Found:
+    prefix = "reconstruction.refine"
+    recipe = Recipe().with_overrides([*overrides, f"{prefix}.iterations={iterations}", f"{prefix}.seed={seed}"])
+    tensors = ScanTensors(scan)
+    start = flat_start(scan, torch.from_numpy(np.ascontiguousarray(scan.probe)))
+    before = time.process_time()
+    image = refine(start, tensors, recipe.reconstruction.refine).reconstruction
+    cpu_s = time.process_time() - before
+    y, x = (int(value) for value in image.origin_px)
+    return Found(image.object_, (y, x), image.probe, iterations, cpu_s)
+
+
+EDGES = ("reconstruction.refine.edge_preserving=0.03", "reconstruction.refine.smoothness=30")
+METHODS = [
+    Method("PtychoPINN", "ptychopinn", "ptychopinn", "default recipe, number of iterations by CPU time", solve),
+    Method(
+        "PtychoPINN, edge-preserving",
+        "ptychopinn",
+        "ptychopinn",
+        "the same with edge_preserving 0.03 and smoothness 30",
+        partial(solve, overrides=EDGES),
+    ),
+]
