@@ -10,6 +10,8 @@ import pytest
 import ptychopinn
 from ptychopinn import Scan, info
 from ptychopinn.api.scan_facts import rms_diameter_px
+from ptychopinn.api.scan_info import rows
+from ptychopinn.data.scan import PROBE_ESTIMATED
 
 SMALL = ["simulation.object_size_px=84", "simulation.probe_size_px=32", "simulation.step_px=4"]
 
@@ -43,6 +45,16 @@ def test_amplitudes_are_described_like_their_counts(scan: Scan) -> None:
     assert same.mean_photons_per_pattern == pytest.approx(about.mean_photons_per_pattern)
     assert same.photon_ratio == pytest.approx(about.photon_ratio)
     assert same.problems == ()
+
+
+def test_an_estimated_probe_is_not_called_calibrated(scan: Scan) -> None:
+    given = dict(rows(info(scan)))["photons / probe's photons"]
+    marked = replace(scan, metadata={**scan.metadata, PROBE_ESTIMATED: True})
+    estimated = dict(rows(info(marked)))["photons / probe's photons"]
+
+    assert "calibrated" in given
+    assert "calibrated" not in estimated
+    assert "relative" in estimated
 
 
 def test_overlap_on_a_regular_grid() -> None:

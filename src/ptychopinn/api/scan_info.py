@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ptychopinn.data.geometry import Geometry, PixelSize, is_square
+from ptychopinn.data.scan import PROBE_ESTIMATED
 from ptychopinn.physics.scaling import CALIBRATED_RATIO
 
 
@@ -103,7 +104,7 @@ def rows(facts: ScanInfo) -> list[tuple[str, str]]:
         ("field of view", f"{view[0]:.0f} x {view[1]:.0f} px{_metres(view, facts.pixel_size_m)}"),
         ("overlap", f"{facts.overlap:.0%} ({facts.step_px:.1f} px between positions)"),
         ("probe", f"{_modes(facts)}, {facts.probe_diameter_px:.1f} px across (rms diameter)"),
-        ("photons / probe's photons", f"{facts.photon_ratio:.3g}{_calibrated(facts.photon_ratio)}"),
+        ("photons / probe's photons", f"{facts.photon_ratio:.3g}{_scale(facts)}"),
         ("object pixel", _object_pixel(facts)),
         ("geometry", _geometry(facts.geometry)),
         ("object guess", facts.object_guess),
@@ -180,6 +181,8 @@ def _metres(extent_px: tuple[float, float], pixel_size_m: float | None) -> str:
     return f", {extent_px[0] * pixel_size_m * 1e6:.3g} x {extent_px[1] * pixel_size_m * 1e6:.3g} um"
 
 
-def _calibrated(ratio: float) -> str:
+def _scale(facts: ScanInfo) -> str:
+    if facts.metadata.get(PROBE_ESTIMATED) is True:
+        return " (an estimated probe, scaled to the counts: the scale of the object is relative)"
     low, high = CALIBRATED_RATIO
-    return " (a calibrated probe)" if low <= ratio <= high else " (the probe's scale is arbitrary)"
+    return " (a calibrated probe)" if low <= facts.photon_ratio <= high else " (the probe's scale is arbitrary)"
