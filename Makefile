@@ -2,7 +2,8 @@
 # make data   simulate the scans of docs/data.md into outputs/data
 # make lint   check style, types and imports
 # make test   lint and run every test that CI runs
-# make fuzz   read 2,000 changed files (some 10 minutes)
+# make fuzz   read 2,000 changed files, then look for new paths through the readers with atheris (some 12 minutes)
+# make kills  kill commands 100 times (some 15 minutes)
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
@@ -10,8 +11,9 @@ BIN := $(VENV)/bin
 DEMO := outputs/demo
 DATA := outputs/data
 SCANS := simulated_1e4 simulated_1e6
+FUZZ_S := 300
 
-.PHONY: demo data lint test clean
+.PHONY: demo data lint test fuzz kills clean
 
 demo: $(VENV)/.installed
 	$(BIN)/ptychopinn simulate --config demo -o $(DEMO)/scan.npz
@@ -32,8 +34,14 @@ lint: $(VENV)/.installed-test
 test: lint
 	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile
 
-fuzz: $(VENV)/.installed-test
+fuzz: $(VENV)/.installed-fuzz
 	PTYCHOPINN_FUZZ=2000 $(BIN)/pytest -q tests/attacks/test_fuzz.py
+	mkdir -p outputs/fuzz
+	for name in read_scan load_bundle; do cd outputs/fuzz && OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 ../../$(BIN)/python \
+	  ../../tests/attacks/coverage_fuzz.py $$name corpus-$$name -max_total_time=$(FUZZ_S) || exit 1; cd ../..; done
+
+kills: $(VENV)/.installed-test
+	PTYCHOPINN_KILLS=100 $(BIN)/pytest -q -s tests/faults/test_kills.py
 
 $(VENV)/.torch:
 	$(PYTHON) -m venv $(VENV)
@@ -47,6 +55,10 @@ $(VENV)/.installed: $(VENV)/.torch pyproject.toml
 $(VENV)/.installed-test: $(VENV)/.torch pyproject.toml
 	$(BIN)/python -m pip install -e '.[test]'
 	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-fuzz: $(VENV)/.installed-test
+	$(BIN)/python -m pip install -e '.[fuzz]'
+	@touch $@
 
 clean:
 	rm -rf $(VENV) outputs

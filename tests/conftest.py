@@ -86,6 +86,17 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         where = ", ".join(f"{folder} {count}" for folder, count in sorted(folders.items()))
         terminalreporter.write_line(f"LEFT OUT: {sum(folders.values())} tests ({reason}): {where}", yellow=True)
 
+    ended = [
+        report
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if getattr(report, "when", "") == "call"
+    ]
+    attacks = [value for report in ended for name, value in report.user_properties if name == "attacks"]
+    if attacks:
+        kinds = ", ".join(f"{kind} {count}" for kind, count in attacks)
+        terminalreporter.write_line(f"ATTACKS: {sum(count for _, count in attacks)} ({kinds})")
+
 
 def pytest_report_header(config: pytest.Config) -> str:
     """One visible line about the data, one about optional packages."""

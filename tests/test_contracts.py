@@ -61,10 +61,11 @@ OPENERS = {
     r"\bZipFile\(": {"data/io/door.py", "bundle/archive.py", "bundle/checkpoint.py"},
     r"torch\.load\(": {"bundle/checkpoint.py"},
     r"pickle\.loads?\(|dill|joblib|yaml\.unsafe_load|allow_pickle=True": set(),
-    r"\w\[\(\)\]": {"data/io/hdf5.py"},
+    r"\w\[\(\)\]": {"data/io/hdf5.py", "data/io/hdf5_references.py", "data/io/hdf5_sizes.py"},
 }
 """How files are opened, and the modules of the package that may do so: `data.io.door` for those of users. It checks all
-references to other files before `data.io.stored` opens those that virtual datasets take values from."""
+references to other files before `data.io.stored` opens those that virtual datasets take values from. Whole datasets are
+read in `data.io.hdf5`, and on trial in child processes."""
 
 
 @pytest.mark.parametrize("pattern", OPENERS)

@@ -226,7 +226,7 @@ def _zeros(size: int) -> bytes:
     return b"".join(packing.compress(bytes(2**20)) for _ in range(size >> 20)) + packing.flush()
 
 
-def _inflating(size: int) -> Callable[[h5py.File, str], None]:
+def inflating(size: int) -> Callable[[h5py.File, str], None]:
     """A chunk of 16 KiB whose packed bytes become `size` bytes."""
 
     def build(file: h5py.File, place: str) -> None:
@@ -290,7 +290,7 @@ _HDF5: dict[str, tuple[Callable[[h5py.File, str], None], bool]] = {
     "unfilled": (_unfilled((10**7, 1000, 1000), chunks=(1, 1000, 1000)), False),
     "unfilled 600 MB": (_unfilled((600, 500, 500), chunks=(1, 500, 500)), False),
     "unfilled contiguous": (_unfilled((600, 500, 500)), False),
-    "inflating": (_inflating(640 << 20), False),
+    "inflating": (inflating(640 << 20), False),
     "bitshuffle": (_stated(32008, struct.pack(">QI", 2**33, 8192) + bytes(100)), False),
     "lz4": (_stated(32004, struct.pack(">QI", 2**33, 8192) + bytes(100)), False),
     "blosc": (_stated(32001, struct.pack("<BBBBIII", 2, 1, 1, 4, 2**31 - 9, 8192, 116) + bytes(100)), False),
@@ -350,9 +350,10 @@ FITTED = {
 }
 
 
-def sound_bundle(folder: Path) -> Path:
-    """A bundle of an untrained network."""
-    recipe = Recipe.from_mapping({**Recipe().model_dump(mode="json"), "fitted": FITTED})
+def sound_bundle(folder: Path, *overrides: str) -> Path:
+    """A bundle of an untrained network, with settings of the recipe."""
+    tree = Recipe().with_overrides(overrides).model_dump(mode="json")
+    recipe = Recipe.from_mapping({**tree, "fitted": FITTED})
     network = build_model(recipe, torch.ones(1, 16, 16, dtype=torch.complex64))
     return save_model(folder / "wts.h5.zip", TrainedModel(network, recipe, None))
 

@@ -54,7 +54,7 @@ def read_scan_target(work: Path) -> tuple[Callable[[bytes], object], list[bytes]
 
 def load_bundle_target(work: Path) -> tuple[Callable[[bytes], object], list[bytes]]:
     """What reads an input as a bundle, and valid inputs."""
-    sound = sound_bundle(work)
+    sound = sound_bundle(work, "model.generator.width=2", "model.generator.levels=2")
     members = _members(sound)
     del members["manifest.json"]
 
@@ -85,15 +85,19 @@ def main() -> None:
     Path(folder).mkdir(parents=True, exist_ok=True)
     for number, data in enumerate(inputs):
         target(data)
+        if len(data) > LONGEST:
+            raise ValueError(f"valid input {number} has {len(data)} bytes, and libFuzzer would cut it")
         (Path(folder) / f"valid-{number}").write_bytes(data)
 
     def one(data: bytes) -> None:
         try:
             target(data or b"\0")
         except PtychoPINNError as error:
-            assert str(error).isprintable(), str(error)
+            if not str(error).isprintable():
+                raise ValueError(f"{error} is not printable") from error
 
-    arguments = [sys.argv[0], folder, f"-max_len={LONGEST}", "-rss_limit_mb=3000", "-timeout=20", *options]
+    limits = [f"-max_len={LONGEST}", "-len_control=0", "-keep_seed=1", "-rss_limit_mb=3000", "-timeout=60"]
+    arguments = [sys.argv[0], folder, *limits, *options]
     atheris.Setup(arguments, one)
     atheris.Fuzz()
 

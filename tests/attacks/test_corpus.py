@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from archive_kinds import archive_kinds
 from attempts import attempt, attempt_all
 from corpus import (
     Attack,
@@ -23,11 +24,16 @@ from corpus import (
     sound_arrays,
     sound_bundle,
 )
+from hdf5_kinds import hdf5_kinds
+from recipe_texts import REFUSED
 
 from ptychopinn.api.model_files import load_model
 from ptychopinn.bundle.checkpoint import read_checkpoint
 from ptychopinn.config import Recipe
 from ptychopinn.data import read_scan, write_scan
+
+Failures = Callable[..., list[str]]
+
 
 @pytest.fixture
 def scan_file(tmp_path: Path) -> Path:
@@ -47,9 +53,21 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return sound_bundle(tmp_path_factory.mktemp("bundle"))
 
 
-def failures(attacks: Iterable[Attack], work: Callable[[Path], object]) -> list[str]:
+@pytest.fixture
+def failures(record_property: Callable[[str, object], None]) -> Callable[..., list[str]]:
+    """Counts attacks by their kind; the summary of the tests shows the numbers."""
+
+    def counted(kind: str, attacks: Iterable[Attack], work: Callable[[Path], object], at_least: int) -> list[str]:
+        listed = list(attacks)
+        assert len({name for name, _, _ in listed}) == len(listed) >= at_least
+        record_property("attacks", [kind, len(listed)])
+        return _failures(listed, work)
+
+    return counted
+
+
+def _failures(listed: list[Attack], work: Callable[[Path], object]) -> list[str]:
     """What of the attacks did not end as it should."""
-    listed = list(attacks)
     outcomes = attempt_all([lambda path=path: work(path) for _, path, _ in listed])
     return [
         f"{name}: {outcome}"
@@ -68,19 +86,29 @@ def test_limits_and_canary_can_fail(tmp_path: Path) -> None:
     assert attempt(lambda: 1 / 0).message == "ZeroDivisionError: division by zero"
 
 
-def test_scans_in_npz(tmp_path: Path, canary: object) -> None:
+def test_scans_in_npz(tmp_path: Path, canary: object, failures: Failures) -> None:
     folder = tmp_path / "attacks"
     folder.mkdir()
-    assert failures(npz_attacks(folder, canary), read_scan) == []
+    assert failures("scans in NPZ", npz_attacks(folder, canary), read_scan, 150) == []
 
 
-def test_scans_in_hdf5(tmp_path: Path, cxi_file: Path) -> None:
+def test_scans_in_hdf5(tmp_path: Path, cxi_file: Path, failures: Failures) -> None:
     folder = tmp_path / "attacks"
     folder.mkdir()
-    assert failures(hdf5_attacks(cxi_file, folder), read_scan) == []
+    assert failures("scans in HDF5", hdf5_attacks(cxi_file, folder), read_scan, 100) == []
 
 
-def test_recipes_in_bundles(tmp_path: Path, bundle: Path) -> None:
+def test_archives(tmp_path: Path, failures: Failures) -> None:
+    assert failures("archives of scans", archive_kinds(tmp_path), read_scan, 85) == []
+
+
+def test_kinds_of_datasets(tmp_path: Path, cxi_file: Path, failures: Failures) -> None:
+    folder = tmp_path / "attacks"
+    folder.mkdir()
+    assert failures("datasets in HDF5", hdf5_kinds(cxi_file, folder), read_scan, 80) == []
+
+
+def test_recipes_in_bundles(tmp_path: Path, bundle: Path, failures: Failures) -> None:
     with zipfile.ZipFile(bundle) as archive:
         tree = json.loads(archive.read("recipe.json"))
 
@@ -90,7 +118,7 @@ def test_recipes_in_bundles(tmp_path: Path, bundle: Path) -> None:
             yield name, path, False
 
     assert attempt(lambda: load_model(bundle)).kind == "result"
-    assert failures(attacks(), load_model) == []
+    assert failures("recipes in bundles", attacks(), load_model, 180) == []
 
 
 @pytest.mark.parametrize("value", [2000, 4096])
@@ -116,7 +144,7 @@ def _safetensors(tensors: dict[str, tuple[str, list[int], bytes]]) -> bytes:
     return struct.pack("<Q", len(text)) + text + data
 
 
-def test_members_of_bundles(tmp_path: Path, bundle: Path, canary: object) -> None:
+def test_members_of_bundles(tmp_path: Path, bundle: Path, canary: object, failures: Failures) -> None:
     with zipfile.ZipFile(bundle) as archive:
         weights = archive.read("model/weights.safetensors")
     nan = weights[:-4] + np.float32(np.nan).tobytes()
@@ -141,7 +169,7 @@ def test_members_of_bundles(tmp_path: Path, bundle: Path, canary: object) -> Non
         for name, change in hostile.items():
             yield f"bundle {name}", bundle_with(bundle, tmp_path / f"{name}.zip", change), True
 
-    assert failures(attacks(), load_model) == []
+    assert failures("members of bundles", attacks(), load_model, 14) == []
 
 
 @pytest.mark.parametrize(
@@ -168,7 +196,7 @@ def test_odd_fitted_positions(tmp_path: Path, bundle: Path, raw: tuple, identity
     assert attempt(lambda: load_model(path)).kind == "sentence"
 
 
-def test_checkpoints(tmp_path: Path, canary: object) -> None:
+def test_checkpoints(tmp_path: Path, canary: object, failures: Failures) -> None:
     (tmp_path / "empty").write_bytes(b"")
     (tmp_path / "text").write_bytes(b"PK\x03\x04 and no more")
     torch.save(torch.zeros(3), tmp_path / "tensor")
@@ -178,26 +206,12 @@ def test_checkpoints(tmp_path: Path, canary: object) -> None:
     attacks.append(("pickle", pickled_checkpoint(tmp_path / "pickle", canary), True))
     attacks.append(("packed", pickled_checkpoint(tmp_path / "packed", canary, zipfile.ZIP_DEFLATED), True))
     attacks += [("device", Path("/dev/zero"), True), ("folder", tmp_path, True)]
-    assert failures(attacks, lambda path: read_checkpoint(path, "a checkpoint", "train again")) == []
+    assert failures("checkpoints", attacks, lambda path: read_checkpoint(path, "a checkpoint", "train again"), 9) == []
 
 
-def test_recipes_in_files(tmp_path: Path) -> None:
-    laughs = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 60))
-    texts = {
-        "aliases": laughs + "training: {epochs: *a59}",
-        "deep": "[" * 20_000,
-        "object": "!!python/object/apply:os.system ['true']",
-        "digits": "training: {epochs: " + "9" * 5000 + "}",
-        "date": "training: {epochs: 2024-99-99}",
-        "binary": "training: {epochs: !!binary 'x'}",
-        "long": "#" * (2**20 + 1),
-        "zero": "\0",
-        "infinite": "training: {learning_rate: .inf}",
-        "list": "[1, 2]",
-    }
-    attacks = []
-    for name, text in texts.items():
-        (tmp_path / name).write_text(text)
+def test_recipes_in_files(tmp_path: Path, failures: Failures) -> None:
+    attacks = [("device", Path("/dev/zero"), True), ("folder", tmp_path, True)]
+    for name, text in REFUSED.items():
+        (tmp_path / name).write_bytes(text.encode() if isinstance(text, str) else text)
         attacks.append((name, tmp_path / name, True))
-    attacks += [("device", Path("/dev/zero"), True), ("folder", tmp_path, True)]
-    assert failures(attacks, Recipe.from_file) == []
+    assert failures("recipes in files", attacks, Recipe.from_file, 50) == []

@@ -276,3 +276,21 @@ def test_the_earlier_name_of_the_input_is_accepted_with_a_warning(
         recipe = Recipe().with_overrides(given)
     assert recipe == Recipe()
     assert "now called back_projected" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("training: {epochs: 3}\ntraining: {epochs: 4}", "the key training stands twice"),
+        ("training: {epochs: 0x" + "f" * 500 + "}", "a whole number must have 64 characters at most"),
+        ("training: {epochs: !!timestamp 'x'}", "is not valid YAML"),
+    ],
+)
+def test_ambiguous_and_endless_values_are_refused(text: str, reason: str) -> None:
+    with pytest.raises(ConfigError, match=reason):
+        Recipe.from_yaml(text)
+
+
+def test_many_faults_are_counted_after_the_first_ones() -> None:
+    with pytest.raises(ConfigError, match="and 95 more"):
+        Recipe.from_mapping({f"k{number}": 1 for number in range(100)})

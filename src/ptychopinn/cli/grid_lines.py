@@ -121,9 +121,9 @@ def grid_lines_config(items: Sequence[str]) -> "GridLinesConfig":
     >>> grid_lines_config(["N=16", "size=48"]).N
     16
     """
-    import yaml
     from pydantic import ValidationError
 
+    from ptychopinn.config.recipe import parse_value
     from ptychopinn.studies.grid_lines.config import GridLinesConfig
 
     tree: dict[str, Any] = {}
@@ -131,10 +131,7 @@ def grid_lines_config(items: Sequence[str]) -> "GridLinesConfig":
         key, equals, value = item.partition("=")
         if not equals:
             raise ConfigError(f"--data {item}: must be KEY=VALUE, as in set_phi=true")
-        try:
-            tree[key.strip()] = yaml.safe_load(value)
-        except yaml.YAMLError:
-            raise ConfigError(f"--data {item}: the value is not valid YAML; quote it") from None
+        tree[key.strip()] = parse_value(value, item)
     try:
         return GridLinesConfig(**tree)
     except ValidationError as error:

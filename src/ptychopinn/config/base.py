@@ -15,6 +15,9 @@ _SHORT = Repr()
 _SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother = 3, 200, 200
 """Shows values of a recipe in messages; they may be of any size."""
 
+_MOST_ERRORS = 5
+"""Faults of a recipe that are named; a message has 1000 characters."""
+
 
 class Section(BaseModel):
     """One frozen section of the recipe."""
@@ -71,7 +74,7 @@ def is_section(kind: Any) -> TypeGuard[type[Section]]:
 def explain(error: ValidationError, section: type[Section], where: str) -> str:
     """One sentence for each thing that is wrong, with its dotted path below `section`."""
     parts = []
-    for item in error.errors():
+    for item in error.errors()[:_MOST_ERRORS]:
         path = ".".join(str(step) for step in item["loc"])
         if item["type"] == "extra_forbidden":
             parts.append(f"unknown key {path}{_near(path, section)}")
@@ -79,6 +82,8 @@ def explain(error: ValidationError, section: type[Section], where: str) -> str:
             message = item["msg"].removeprefix("Value error, ")
             shown = "{...}" if isinstance(item["input"], dict | BaseModel) else _SHORT.repr(item["input"])
             parts.append((f"{path} = {shown}: " if path else "") + message[:1].lower() + message[1:])
+    if error.error_count() > _MOST_ERRORS:
+        parts.append(f"and {error.error_count() - _MOST_ERRORS} more")
     return f"{where}: {'; '.join(parts)}"
 
 

@@ -16,7 +16,7 @@ from ptychopinn.config.model import ModelConfig
 from ptychopinn.config.reconstruction import ReconstructionConfig
 from ptychopinn.config.simulation import SimulationConfig
 from ptychopinn.config.training import TrainingConfig
-from ptychopinn.errors import ConfigError
+from ptychopinn.errors import ConfigError, shown
 
 
 class FittedStatistics(Section):
@@ -150,7 +150,7 @@ class Recipe(Section):
             key, equals, value = item.partition("=")
             if not equals or not key.strip():
                 raise ConfigError(f"override {item!r}: must be section.key=value, as in training.epochs=40")
-            _set_dotted(tree, key.strip(), _parse_value(value, item))
+            _set_dotted(tree, key.strip(), parse_value(value, item))
         return type(self).from_mapping(tree, "override")
 
 
@@ -187,18 +187,39 @@ def read_yaml(path: str | Path, kind: str = "file") -> Mapping[str, Any]:
     return _parse_yaml(text, str(path))
 
 
-LONGEST_YAML = 2**20
+LONGEST_YAML = 2**17
 """Characters of a file of settings; all settings with their defaults take 6000."""
 
 
+_LONGEST_NUMBER = 64
+"""Characters of a whole number; Python needs seconds for those of a million, and refuses to print them."""
+
+
 class _Loader(yaml.SafeLoader):
-    """Plain values only: no aliases, of which a few nested ones stand for a billion values."""
+    """Plain values only: no aliases, of which a few nested ones stand for a billion values, and no key twice."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         """A node that is no alias."""
         if self.check_event(yaml.AliasEvent):
             raise yaml.YAMLError("aliases (*name) are not read; write the values out")
         return super().compose_node(parent, index)
+
+    def construct_yaml_int(self, node: Any) -> int:
+        """A whole number of limited length."""
+        if len(node.value) > _LONGEST_NUMBER:
+            raise yaml.YAMLError(f"a whole number must have {_LONGEST_NUMBER} characters at most")
+        return super().construct_yaml_int(node)
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        """A mapping in which no key stands twice."""
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        if len(set(keys)) < len(keys):
+            twice = next(key for index, key in enumerate(keys) if key in keys[:index])
+            raise yaml.YAMLError(f"the key {shown(twice)} stands twice in one mapping; remove one")
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
 
 
 def _values(text: str) -> Any:
@@ -209,7 +230,7 @@ def _values(text: str) -> Any:
     """
     try:
         return yaml.load(text, _Loader)
-    except (ValueError, RecursionError, OverflowError) as error:
+    except (ValueError, RecursionError, OverflowError, AttributeError, TypeError, LookupError) as error:
         raise yaml.YAMLError(str(error)) from None
 
 
@@ -225,7 +246,16 @@ def _parse_yaml(text: str, where: str) -> Mapping[str, Any]:
     return tree
 
 
-def _parse_value(text: str, item: str) -> Any:
+def parse_value(text: str, item: str) -> Any:
+    """The value of a setting in YAML, where 1e-3 is a number.
+
+    Args:
+        text: of the value.
+        item: what was given, for the message.
+
+    Raises:
+        ConfigError: no valid YAML.
+    """
     try:
         value = _values(text)
     except yaml.YAMLError:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from math import ceil
 from pathlib import Path
 
-SECONDS = 5.0
+SECONDS = 3.0
 """Of processor time; reading one value of a dataset takes milliseconds."""
 _WAITING = 15
 """Seconds of the wall clock beyond that, for slow disks and busy machines."""

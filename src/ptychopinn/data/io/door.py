@@ -12,6 +12,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal, final
 
@@ -117,7 +118,8 @@ class NpzArrays:
         with self._reading(key) as stream:
             header = _read_header(stream)
             if not header.dtype.hasobject:
-                _check_size(header, info.file_size - header.start, info.compress_size, where)
+                stored = min(info.compress_size, self.path.stat().st_size)
+                _check_size(header, info.file_size - header.start, stored, where)
                 return _values(stream, header)
         other = ", or give another probe by --probe FILE" if key == "probeGuess" else ""
         raise ObjectArray(
@@ -165,8 +167,7 @@ def open_npz(path: str | Path) -> Iterator[NpzArrays]:
             "writer, or of another kind: copy or export it again"
         ) from error
     with archive:
-        if len(arrays.files) > MAX_MEMBERS:
-            raise ScanError(f"{path}: holds {len(arrays.files)} members; an NPZ file must have {MAX_MEMBERS} at most")
+        _check_members(archive.infolist(), path)
         yield arrays
 
 
@@ -183,6 +184,21 @@ def npy_header(path: str | Path) -> tuple[tuple[int, ...], np.dtype[Any]]:
     except Exception as error:
         raise ScanError(f"{path}: cannot be read as an NPY file ({_reason(error)}); write it again") from error
     return header.shape, header.dtype
+
+
+def _check_members(members: list[zipfile.ZipInfo], path: Path) -> None:
+    """Refuse too many members, two of one name, and two that share bytes of the file."""
+    if len(members) > MAX_MEMBERS:
+        raise ScanError(f"{path}: holds {len(members)} members; an NPZ file must have {MAX_MEMBERS} at most")
+    if len({info.filename for info in members}) < len(members):
+        raise ScanError(f"{path}: holds two members of one name; each array must be there once, save it again")
+    placed = sorted(members, key=lambda info: info.header_offset)
+    for one, other in pairwise(placed):
+        if one.header_offset + one.compress_size > other.header_offset:
+            raise ScanError(
+                f"{path}: the members {shown(one.filename)} and {shown(other.filename)} share bytes; the file is "
+                "damaged or made to exhaust memory, save it again"
+            )
 
 
 def read_npy(path: str | Path) -> NDArray[Any]:

@@ -1,7 +1,6 @@
 """What the packed chunks of an HDF5 dataset become, found out before the library unpacks them."""
 
 import bz2
-import os
 import struct
 import zlib
 from collections.abc import Callable
@@ -137,10 +136,9 @@ def _check_in_child(dataset: h5py.Dataset, packing: list[int], size: int, where:
         return
 
     def read() -> None:
-        with h5py.File(os.fsencode(dataset.file.filename), "r") as file:
-            one = file[dataset.name]
-            for chunk in _chunks(one):
-                one[tuple(slice(start, start + length) for start, length in zip(chunk[0], one.chunks, strict=True))]
+        for chunk in _chunks(dataset):
+            starts = zip(chunk[0], dataset.chunks, strict=True)
+            dataset[tuple(slice(start, start + length) for start, length in starts)]
 
     values = dataset.size * dataset.dtype.itemsize
     if not completes(read, 2 * size + _WASTE, 2 + values / _UNPACKED_PER_S):
