@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ptychopinn.api.geometry_candidates import around, described, first_readings
 from ptychopinn.api.geometry_trials import Part, Trial, part_of
@@ -22,12 +23,18 @@ logger = logging.getLogger("ptychopinn.check")
 
 State = Literal["right", "wrong", "unknown"]
 
-BETTER = 0.8
+BETTER = 0.75
 """A reading is better than another one if it leaves less than this part of what that one leaves unexplained; readings
 of which neither is better are called equally good. Exact twins differ by 0.02 at most, with a lens whose aberrations
 are not even up to 0.2. Factors of 1.1 on the positions differ by 0.15 and are not tried."""
 SURE_SIGMA = 4.0
-"""Standard errors, over the patterns, by which it must be better."""
+"""Standard errors of the mean log ratio of what the patterns leave unexplained, by which it must be better."""
+FEWEST_PATTERNS = 8
+"""Fewer patterns decide nothing."""
+FLOOR = 0.02
+"""Unexplained part of a pattern that counts as none, in units of the mean."""
+SAME_PX = 0.05
+"""Positions that differ by less, but for a shift of all, are the same geometry."""
 EXPLAINS_LITTLE = 0.85
 """A reading that leaves more than this unexplained is not recommended: wrong ones leave 0.9 to 1.4."""
 NOT_YET = 0.5
@@ -147,7 +154,7 @@ class _Search:
         self._scan = scan
         self._parts = {along: part_of(scan, recipe, along) for along in (False, True)}
         self.trials: dict[tuple[Reading, bool], Trial] = {}
-        self._same: dict[tuple[Any, ...], Trial] = {}
+        self._same: list[tuple[_Place, Trial]] = []
 
     @property
     def near(self) -> list[Trial]:
@@ -193,10 +200,12 @@ class _Search:
 
     def _trial_once(self, reading: Reading, along: bool) -> Trial:
         part = self._parts[along]
-        key = (along, *_key(part, reading))
-        if key not in self._same:
-            self._same[key] = part.trial(reading)
-        return replace(self._same[key], reading=reading)
+        place = _Place.of(part, reading)
+        known = [trial for other, trial in self._same if place.is_same(other)]
+        trial = known[0] if known else part.trial(reading)
+        if not known:
+            self._same.append((place, trial))
+        return replace(trial, reading=reading)
 
     def _pair(self, one: Reading, other: Reading) -> list[tuple[Trial, Trial]]:
         """Trials of two readings on the same patterns."""
@@ -211,20 +220,19 @@ class _Search:
         if one == other:
             return False
         return all(
-            a.unexplained < BETTER * b.unexplained
-            and a.unexplained < EXPLAINS_LITTLE
-            and -difference(a, b)[0] > SURE_SIGMA * difference(a, b)[1]
+            a.unexplained < BETTER * b.unexplained and a.unexplained < EXPLAINS_LITTLE and surely_less(a, b)
             for a, b in self._pair(one, other)
         )
 
 
-def difference(one: Trial, other: Trial) -> tuple[float, float]:
-    """How much more a trial leaves unexplained than another one, on the patterns of both, and its standard error."""
+def surely_less(one: Trial, other: Trial) -> bool:
+    """Whether a trial leaves less unexplained than another one of the patterns of both: by the mean of log ratios."""
     common, first, second = np.intersect1d(one.numbers, other.numbers, return_indices=True)
-    if len(common) < 2:
-        return one.unexplained - other.unexplained, float("inf")
-    change = one.by_pattern[first] - other.by_pattern[second]
-    return float(change.sum()), float(change.std() * len(common) ** 0.5)
+    if len(common) < FEWEST_PATTERNS:
+        return False
+    floor = FLOOR * other.by_pattern.mean()
+    ratios = np.log(np.maximum(one.by_pattern[first], floor) / np.maximum(other.by_pattern[second], floor))
+    return bool(-ratios.mean() > SURE_SIGMA * ratios.std() / len(common) ** 0.5)
 
 
 def _is_order(reading: Reading) -> bool:
@@ -232,12 +240,31 @@ def _is_order(reading: Reading) -> bool:
     return reading.shift != 0 or reading.reverse
 
 
-def _key(part: Part, reading: Reading) -> tuple[Any, ...]:
-    """Readings with the same key give the same fit: the same positions but for a shift of all."""
-    positions, numbers = part.placed(reading)
-    placed = np.rint((positions - positions.min(axis=0)) * 1e6)
-    changes = reading.patterns, reading.conjugate, reading.domain, reading.fftshift
-    return (*changes, placed.tobytes(), numbers.tobytes())
+@dataclass(frozen=True, eq=False)
+class _Place:
+    """What a fit depends on."""
+
+    changes: tuple[Any, ...]
+    """Of patterns and probe."""
+    part: Part
+    positions_px: NDArray[np.float64]
+    numbers: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, part: Part, reading: Reading) -> "_Place":
+        """Of a part under a reading."""
+        changes = reading.patterns, reading.conjugate, reading.domain, reading.fftshift
+        return cls(changes, part, *part.placed(reading))
+
+    def is_same(self, other: "_Place") -> bool:
+        """Whether the positions are the same but for a shift of all; a pattern at an end may have none."""
+        if self.changes != other.changes or self.part is not other.part:
+            return False
+        common, mine, theirs = np.intersect1d(self.numbers, other.numbers, return_indices=True)
+        if len(common) < 0.9 * len(other.numbers):
+            return False
+        apart = self.positions_px[mine] - other.positions_px[theirs]
+        return bool(np.ptp(apart, axis=0).max() < SAME_PX)
 
 
 def _opened(source: ScanSource, recipe: Recipe) -> tuple[Scan, Reading | None]:
