@@ -83,12 +83,12 @@ class Reading:
         )
 
     def then(self, other: "Reading") -> "Reading":
-        """This change and another one after it, as one."""
+        """This change and another one after it, as one; a pattern that the first one left out may be there again."""
         return Reading(
             self.positions.then(other.positions),
             self.patterns.then(other.patterns),
             self.reverse != other.reverse,
-            (-self.shift if other.reverse else self.shift) + other.shift,
+            (0 if other.reverse else self.shift) + other.shift,
             self.conjugate != other.conjugate,
             self.scale * other.scale,
             self.domain if other.domain is None else other.domain,
