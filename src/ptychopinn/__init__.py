@@ -1,7 +1,7 @@
 """Ptychography by physics-informed networks: a scan goes in, a quantitative image comes out.
 
-The commands `run`, `train`, `reconstruct`, `evaluate`, `simulate`, `info`, `convert` and the nouns below are loaded
-when they are first used, so that `import ptychopinn` and `import ptychopinn.config` stay quick and load no torch.
+The commands `run`, `train`, `reconstruct`, `evaluate`, `simulate`, `info`, `check`, `convert` and the nouns below are
+loaded when they are first used, so that `import ptychopinn` and `import ptychopinn.config` stay quick, without torch.
 
 >>> import ptychopinn
 >>> scan = ptychopinn.simulate(overrides=["simulation.object_size_px=48", "simulation.probe_size_px=16"]).scan
@@ -14,6 +14,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ptychopinn.api.check import check
     from ptychopinn.api.convert import convert
     from ptychopinn.api.evaluate import evaluate
     from ptychopinn.api.info import info
@@ -38,6 +39,7 @@ _HOME = {
     "simulate_multiple": "ptychopinn.api.simulate",
     "label_scan": "ptychopinn.api.simulate",
     "info": "ptychopinn.api.info",
+    "check": "ptychopinn.api.check",
     "convert": "ptychopinn.api.convert",
     "Recipe": "ptychopinn.config",
     "Geometry": "ptychopinn.data.geometry",
@@ -55,6 +57,7 @@ __all__ = [
     "Reconstruction",
     "Scan",
     "__version__",
+    "check",
     "convert",
     "evaluate",
     "info",

@@ -1,14 +1,16 @@
 """What a reconstruction returns and writes, whether a network or the solver made the image."""
 
 import json
+import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from ptychopinn.api.check import check_scan
 from ptychopinn.api.evaluate import Comparison, compare_with_reference
 from ptychopinn.api.fit import announce
 from ptychopinn.api.request import Job
@@ -16,11 +18,14 @@ from ptychopinn.config import Recipe
 from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.data.io.atomic import write_text_atomically
 from ptychopinn.data.reconstruction import Reconstruction
+from ptychopinn.errors import PtychoPINNError
 from ptychopinn.metrics.collapse import Collapse
 from ptychopinn.metrics.verdict import Verdict
 from ptychopinn.physics import DiffractionModel
 from ptychopinn.plotting import figure_reconstruction, save_figure
 from ptychopinn.training import History, judge
+
+logger = logging.getLogger("ptychopinn")
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,7 @@ class Made:
 
 def finish(made: Made, job: Job) -> Reconstructed:
     """Judge an image, compare it with the object guess of its scan, and write the files of its job."""
+    made = _checked(made)
     announce(made.verdict)
     collapse = judge(made.tensors, made.image, DiffractionModel.of(made.recipe.model))
     comparison = compare_with_reference(made.image, made.tensors.scan)
@@ -77,6 +83,18 @@ def finish(made: Made, job: Job) -> Reconstructed:
         timings["write_s"] = timings.get("write_s", 0.0) + time.perf_counter() - started
         paths["metrics"] = write_text_atomically(job.folder / "metrics.json", json.dumps(metrics, indent=2))
     return Reconstructed(made.image, metrics, paths, collapse, made.verdict)
+
+
+def _checked(made: Made) -> Made:
+    """The same, with what a check of the geometry found in its verdict, where the image does not fit."""
+    if not made.recipe.reconstruction.check or all(cause.kind != "model" for cause in made.verdict.causes):
+        return made
+    try:
+        found = check_scan(made.tensors.scan, made.recipe, is_file=Path(made.tensors.scan.source).is_file())
+    except PtychoPINNError as error:
+        logger.info("the geometry could not be checked: %s", error)
+        return made
+    return replace(made, verdict=made.verdict.with_check(found.message))
 
 
 def _save_figure(path: Path, made: Made, history: History | None, comparison: Comparison | None) -> Path:

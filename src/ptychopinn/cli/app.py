@@ -7,6 +7,7 @@ import typer
 from typer.core import TyperGroup
 
 from ptychopinn import __version__
+from ptychopinn.cli.check import check
 from ptychopinn.cli.console import set_verbosity
 from ptychopinn.cli.convert import convert
 from ptychopinn.cli.ending import exit_code, print_error, program_fault
@@ -82,6 +83,7 @@ def _options(
 
 for _verb, _example in (
     (info, "ptychopinn info scan.npz"),
+    (check, "ptychopinn check scan.npz"),
     (run, "ptychopinn run scan.npz -o out/"),
     (train, "ptychopinn train scan.npz -o out/ --set training.epochs=40"),
     (reconstruct, "ptychopinn reconstruct scan.npz --model out/wts.h5.zip -o recon/"),

@@ -139,6 +139,10 @@ _READING_OPTIONS: dict[str, tuple[Any, Any]] = {
         _reading(bool, "--reverse-positions", "Pair the first position with the last pattern."),
         False,
     ),
+    "shift_positions": (
+        _reading(int | None, "--shift-positions", "Pair pattern n with position n + N.", "N"),
+        None,
+    ),
     "conjugate_probe": (_reading(bool, "--conjugate-probe", "Take the complex conjugate of probe and object."), False),
     "probe_model": (
         _reading(

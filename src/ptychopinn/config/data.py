@@ -78,6 +78,9 @@ class DataConfig(Section):
     """Exchange x and y of the positions, before they are flipped."""
     reverse_positions: bool = False
     """Pair the first position with the last pattern."""
+    shift_positions: int = 0
+    """Pair pattern n with position n + this number, for a trigger that was missed. Patterns that then have no position
+    are left out."""
     conjugate_probe: bool = False
     """Replace probe and object guess by their complex conjugates, for a file with the opposite sign of the phase."""
     probe_model: Literal["zone_plate", "rectangular", "gaussian"] | None = None

@@ -25,4 +25,7 @@ class ReconstructionConfig(Section):
     min_coverage: float = Field(default=1e-2, gt=0, lt=1)
     """Smallest illumination of a pixel that counts as covered, relative to the maximum. Pixels below it are set to 1
     and left out of the scores."""
+    check: bool = True
+    """If the image does not fit the patterns, try other orientations, orders, domains and units of the scan on some
+    patterns, which takes some 10 s of CPU time, and report what fits better."""
     refine: RefineConfig = RefineConfig()

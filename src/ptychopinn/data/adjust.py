@@ -62,6 +62,8 @@ def adjusted(scan: Scan, options: DataConfig) -> Scan:
         return scan
     scan = _patterns(scan, options)
     scan = _positions(scan, options)
+    if options.shift_positions != 0:
+        scan = _shifted(scan, options.shift_positions)
     if options.conjugate_probe:
         scan = replace(scan, **{name: _map(getattr(scan, name), np.conj) for name in _COMPLEX})
     cut = options.detector_region is not None or options.detector_binning > 1
@@ -145,6 +147,28 @@ def _positions(scan: Scan, options: DataConfig) -> Scan:
         return scan
     note = "The object guess is not used, as the settings move the positions relative to it."
     return replace(scan, object_guess=None, notes=(*scan.notes, note))
+
+
+def _shifted(scan: Scan, shift: int) -> Scan:
+    """Pattern n with position n + shift, without the patterns that have no position then."""
+    count = len(scan.patterns)
+    if np.shape(scan.positions_px) != (count, 2) or abs(shift) >= count:
+        raise ScanError(
+            f"{scan.source}: shift_positions must be smaller than the number of patterns, one position each, got "
+            f"{shift} for {count} patterns and positions of shape {np.shape(scan.positions_px)}; give "
+            "--shift-positions (data.shift_positions) another number"
+        )
+    keep = np.arange(max(0, -shift), count - max(0, shift))
+    kept = scan.select(keep)
+    note = (
+        f"Patterns are paired with positions {shift:+d} places later; {abs(shift)} patterns have none and are left out."
+    )
+    return replace(
+        kept,
+        positions_px=scan.positions_px[keep + shift],
+        nominal_positions_px=_map(scan.nominal_positions_px, lambda values: values[keep + shift]),
+        notes=(*kept.notes, note),
+    )
 
 
 def _cut(scan: Scan, region: tuple[int, int, int, int]) -> Scan:

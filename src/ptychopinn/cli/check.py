@@ -1,0 +1,43 @@
+"""`ptychopinn check`."""
+
+import json
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from ptychopinn.cli.console import errors, results
+from ptychopinn.cli.options import Config, Diffraction, Overrides, Probe, Scan, Verbose, recipe_options, with_parts
+
+WRONG_GEOMETRY = 3
+"""Exit code where another reading of the scan is better, so that scripts can stop."""
+
+
+@recipe_options
+def check(
+    scan: Scan,
+    config: Config = None,
+    probe: Probe = None,
+    diffraction: Diffraction = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything that was found as JSON.")] = False,
+    overrides: Overrides = (),
+    verbose: Verbose = False,
+) -> None:
+    """Try other orientations, orders, domains and units of a scan in short fits; print the options that mend it."""
+    from ptychopinn.api.check import check as check_scan
+
+    found = check_scan(with_parts(scan, probe, diffraction), config, overrides=overrides)
+    if as_json:
+        results.print(json.dumps(found.entry(), indent=2), markup=False, highlight=False, soft_wrap=True)
+    else:
+        table = Table(box=None, padding=(0, 2, 0, 0))
+        for title in ("reading", "settings", "structure explained", "as good as the best"):
+            table.add_column(title, overflow="fold")
+        for trial in found.trials:
+            explained = f"{100 * max(1 - trial.unexplained, 0):.0f} %"
+            table.add_row(trial.name, "\n".join(trial.settings), explained, "yes" if trial.as_good else "")
+        results.print(table, markup=False)
+        screen, style = (results, "bold green") if found.verdict == "right" else (errors, "bold red")
+        screen.print(f"\n{found.message}.", style=style, markup=False, highlight=False, soft_wrap=True)
+    if found.verdict == "wrong":
+        raise typer.Exit(WRONG_GEOMETRY)
