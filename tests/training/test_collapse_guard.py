@@ -17,7 +17,7 @@ from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.metrics.collapse import Collapse, is_wanted
 from ptychopinn.simulation import record_patterns, simulate
 from ptychopinn.training import fit_prepared, judge, prepare
-from ptychopinn.training.collapse import contrast_and_coverage
+from ptychopinn.training.collapse import MOST_PATTERNS, _examined_patterns, contrast_and_coverage
 
 Object = NDArray[np.complexfloating]
 SAMPLES: dict[str, Callable[[Object], Object]] = {
@@ -202,3 +202,16 @@ def test_looking_changes_nothing(
     assert seen.history["train_loss"] == unseen.history["train_loss"]
     for name, value in seen.model.state_dict().items():
         assert torch.equal(value, unseen.model.state_dict()[name]), name
+
+
+def test_of_a_large_scan_patches_of_neighbours_are_asked() -> None:
+    """All patterns of a small one; of a large one at most as many, nearest to places all over it, always the same."""
+    rows, columns = np.meshgrid(np.arange(60.0), np.arange(60.0), indexing="ij")
+    positions = np.stack((rows, columns), -1).reshape(-1, 2)
+    assert np.array_equal(_examined_patterns(positions[:MOST_PATTERNS]), np.arange(MOST_PATTERNS))
+    index = _examined_patterns(positions)
+    assert MOST_PATTERNS // 2 < len(index) <= MOST_PATTERNS
+    assert np.array_equal(index, _examined_patterns(positions))
+    assert np.ptp(positions[index], axis=0).min() > 40
+    distance = np.abs(positions[index][:, None] - positions[index]).sum(-1)
+    assert ((distance <= 1).sum(1) > 2).mean() > 0.9  # nearly all have two of their four neighbours among them

@@ -89,7 +89,8 @@ class Poisson:
         beyond = (ratio / limit).clamp_min(1).sqrt()  # 1 where the likelihood holds
         line = (2 * (limit - 1) / limit) * counts * (1 - beyond.reciprocal())
         value = self._likelihood(torch.maximum(photons, counts / limit), counts) + line
-        return self.scale * value, self.scale * (limit - ratio.clamp_max(limit) - (limit - 1) * beyond)
+        slope = torch.add(limit - ratio.clamp_max(limit), beyond, alpha=1 - limit)
+        return self.scale * value, self.scale * slope
 
     def _likelihood(self, photons: Tensor, counts: Tensor) -> Tensor:
         """Unscaled; the clamp makes k log k zero where k is, at less cost than `xlogy`."""

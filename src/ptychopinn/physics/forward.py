@@ -15,8 +15,8 @@ from ptychopinn.config import ModelConfig
 from ptychopinn.physics.detection import amplitude, intensity
 from ptychopinn.physics.illumination import exit_wave, shifted_probes
 from ptychopinn.physics.patches import extract_patches
-from ptychopinn.physics.propagation import FarField, Propagator, propagator_of
-from ptychopinn.physics.shift import split_position
+from ptychopinn.physics.propagation import FarField, Propagator, cheapest, propagator_of
+from ptychopinn.physics.shift import fourier_shift, split_position
 
 Subpixel = Literal["probe", "bilinear"]
 Background = float | Float[Tensor, "..."] | None
@@ -26,7 +26,8 @@ def detect_patches(
     patches: Complex[Tensor, "*#batch H W"], probes: Complex[Tensor, "*#batch M H W"], propagator: Propagator
 ) -> Float[Tensor, "... H W"]:
     """Photons of object windows under probes; leading axes broadcast."""
-    return intensity(propagator(exit_wave(probes, patches)))
+    transforms = cheapest(propagator)
+    return transforms.recorded(intensity(transforms.to_detector(exit_wave(probes, patches))))
 
 
 @final
@@ -100,7 +101,7 @@ class DiffractionModel(nn.Module):
         self, probe: Complex[Tensor, "M H W"], shift_px: Real[Tensor, "*batch 2"]
     ) -> Complex[Tensor, "*batch M H W"]:
         """Shifted probes at the sample, sqrt(photons)."""
-        return shifted_probes(probe, shift_px.to(probe.real.dtype))[0]
+        return fourier_shift(probe, shift_px.to(probe.real.dtype).unsqueeze(-2))
 
     def beams(
         self, probe: Complex[Tensor, "M H W"], shift_px: Real[Tensor, "*batch 2"]

@@ -130,7 +130,7 @@ def gradients(
         by_strain_twice = seen.curvature(moved, variance)
     return Gradients(
         loss=misfit,
-        object_=place_patches(_over_modes(probes * back), where, shape).conj_physical(),
+        object_=place_patches(_over_modes(probes * back).conj_physical_(), where, shape),
         probe_power=place_patches(intensity(probes), where, shape),
         probe=_of_spectrum((residual * phase).sum(0).conj_physical()),
         object_power=intensity(patches),
@@ -180,7 +180,7 @@ class _Detector:
     """
 
     def __init__(self, model: DiffractionModel, exit_waves: Tensor, amplitude: Tensor, measured: Tensor | None) -> None:
-        self._to_detector, self.to_sample, order = cheapest(model.propagator)
+        self._to_detector, self.to_sample, order, _ = cheapest(model.propagator)
         self.waves = self._to_detector(exit_waves)
         self.expected = model.with_background(intensity(self.waves), order)
         self.counts = order(amplitude).square()

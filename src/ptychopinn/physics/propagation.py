@@ -8,7 +8,7 @@ from jaxtyping import Complex
 from torch import Tensor
 
 from ptychopinn.config import ModelConfig
-from ptychopinn.physics.fourier import to_detector, to_sample, uncentre_zero_frequency
+from ptychopinn.physics.fourier import centre_zero_frequency, to_detector, to_sample, uncentre_zero_frequency
 from ptychopinn.physics.fresnel import Fresnel
 from ptychopinn.plugins import Registry
 
@@ -67,13 +67,15 @@ class Transforms(NamedTuple):
     """Its adjoint."""
     order: Callable[[Tensor], Tensor]
     """Recorded patterns or masks (..., H, W) in the order of those detector waves."""
+    recorded: Callable[[Tensor], Tensor]
+    """Its inverse."""
 
 
 def cheapest(propagator: Propagator) -> Transforms:
     """The transforms of a propagator; for the far field zero frequency stays at element (0, 0)."""
     if propagator.is_fourier:
-        return Transforms(_fourier, _inverse_fourier, uncentre_zero_frequency)
-    return Transforms(propagator, propagator.adjoint, _as_recorded)
+        return Transforms(_fourier, _inverse_fourier, uncentre_zero_frequency, centre_zero_frequency)
+    return Transforms(propagator, propagator.adjoint, _as_recorded, _as_recorded)
 
 
 def _fourier(wave: Tensor) -> Tensor:

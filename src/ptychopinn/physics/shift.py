@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Bool, Complex, Float, Inexact, Int, Real
 from torch import Tensor
 
-from ptychopinn.physics.fourier import frequencies, to_detector, to_sample
+from ptychopinn.physics.fourier import frequencies
 
 
 def split_position(
@@ -60,7 +60,7 @@ def fourier_shift(
     5
     """
     height, width = image.shape[-2:]
-    return to_sample(to_detector(image) * shift_phase(shift_px, (height, width)))
+    return torch.fft.ifft2(torch.fft.fft2(image) * shift_phase(shift_px, (height, width), centred=False))
 
 
 def bilinear_shift(

@@ -24,12 +24,12 @@ def damping_floor(power: Tensor, damping: float) -> Tensor:
 
 def preconditioned(gradient: Tensor, curvature: Tensor) -> Tensor:
     """A gradient in units of its curvature: the step that would reach the minimum of a parabola."""
-    return gradient / curvature.clamp_min(SMALLEST)
+    return gradient * curvature.clamp_min(SMALLEST).reciprocal()
 
 
-def heavy_ball(velocity: Tensor, step: Tensor, momentum: float) -> Tensor:
-    r"""The next velocity \(\beta v - s\) after a step s."""
-    return momentum * velocity - step
+def heavy_ball(velocity: Tensor, step: Tensor, momentum: float, length: float = 1.0) -> Tensor:
+    r"""The next velocity \(\beta v - l s\) after a step s of length l."""
+    return (momentum * velocity).sub_(step, alpha=length)
 
 
 def nesterov(pace: float) -> tuple[float, float]:

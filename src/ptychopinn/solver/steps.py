@@ -49,10 +49,10 @@ class ObjectStep:
             floor = floor + penalty.curvature
             by_object = penalty.gradient(state)
             if by_object is not None:
-                gradient = gradient + share * penalty.weight * by_object
-        curvature = torch.maximum(found.probe_power, share * state.power) + share * floor
-        step = preconditioned(config.object_step * state.stage.step_length * gradient, curvature)
-        state.object_velocity = heavy_ball(state.object_velocity, step, config.momentum)
+                gradient = torch.add(gradient, by_object, alpha=share * penalty.weight)
+        curvature = torch.maximum(found.probe_power, share * state.power).add_(share * floor)
+        step, length = preconditioned(gradient, curvature), config.object_step * state.stage.step_length
+        state.object_velocity = heavy_ball(state.object_velocity, step, config.momentum, length)
         estimate.object_ = estimate.object_ + state.object_velocity
 
 
@@ -68,6 +68,9 @@ class ProbeStep:
         if not state.stage.probe:
             return
         config, estimate = self.config, state.estimate
-        step = preconditioned(config.probe_step * state.stage.step_length * found.probe, found.object_power.amax())
-        state.probe_velocity = heavy_ball(state.probe_velocity, step, config.momentum)
+        step, length = (
+            preconditioned(found.probe, found.object_power.amax()),
+            config.probe_step * state.stage.step_length,
+        )
+        state.probe_velocity = heavy_ball(state.probe_velocity, step, config.momentum, length)
         estimate.probe = estimate.probe + state.probe_velocity

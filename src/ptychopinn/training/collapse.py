@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.spatial import KDTree
 from torch import Tensor
 
 from ptychopinn.data.dataset import ScanTensors
@@ -29,6 +30,11 @@ logger = logging.getLogger("ptychopinn.collapse")
 """A logger of its own: commands say at their end what it warns of."""
 FEWEST_PATTERNS = 8
 """Below this there are too few patterns to compare."""
+MOST_PATTERNS = 1024
+"""Above this a part of the patterns is asked: counting noise is then far below the shares that decide. Twice as many
+take twice the time, about that of two iterations of the solver on so many patterns."""
+NEIGHBOURS = 64
+"""Patterns of each patch of neighbours among them; 16 patches."""
 BATCH = 32
 STEPS = (0.5, 1.0, 2.0)
 """Lengths of the step that is tried, relative to a full step of a gradient method."""
@@ -92,9 +98,9 @@ class _Beams:
     def expected(self, objects: Tensor) -> Tensor:
         """Photons (K, P, H, W) of objects (K, Y, X), 0 at bad pixels."""
         size = (self.probes.shape[-2], self.probes.shape[-1])
-        positions = self.positions_px.expand(len(objects), *self.positions_px.shape)
+        patches = torch.stack([extract_patches(object_, self.positions_px, size) for object_ in objects])
         probes = self.probes.expand(len(objects), *self.probes.shape)
-        return _masked(self.model.photons(extract_patches(objects, positions, size), probes), self.measured)
+        return _masked(self.model.photons(patches, probes), self.measured)
 
     def difference(self, expected: Tensor) -> Tensor:
         """Difference of the stable roots of photons (..., P, H, W) and counts, 0 at bad pixels."""
@@ -150,9 +156,9 @@ def _examined(case: _Case, image: Reconstruction) -> tuple[Evidence, tuple[str, 
     """What the patterns say of an image, and for which of its flat parts they ask."""
     object_, weight = image.in_frame(case.frame.origin_px, case.frame.shape)
     split = split_object(object_, weight)
-    sigma, floor = _structure(case.tensors)
+    everything = _examined_patterns(image.positions_px)
+    sigma, floor = _structure(case.tensors, everything)
     objects = np.stack([np.ones_like(object_), object_, split.without("amplitude"), split.without("phase")])
-    everything = np.arange(len(case.tensors))
     flat, whole, no_amplitude, no_phase = _misfits(case, _tensor(objects, case), everything).tolist()
     unexplained = flat - floor
     if unexplained <= 0:
@@ -162,17 +168,29 @@ def _examined(case: _Case, image: Reconstruction) -> tuple[Evidence, tuple[str, 
     wanted = []
     for part, other in zip(PARTS, reversed(PARTS), strict=True):
         if part in may_be_flat(evidence):
-            gains = _gains(case, _tensor(split.without(part), case), unexplained)
+            gains = _gains(case, _tensor(split.without(part), case), unexplained, everything)
             evidence = replace(evidence, **{f"wanted_{part}": gains[part]})
             wanted += [part] if is_wanted(gains[part], gains[other]) else []
     return evidence, tuple(wanted)
+
+
+def _examined_patterns(positions_px: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Indices of the patterns that are asked: all, or of a large scan some patches of neighbours all over it.
+
+    Neighbours, because patterns that propose a step can only be checked by others that overlap with them.
+    """
+    count = len(positions_px)
+    if count <= MOST_PATTERNS:
+        return np.arange(count)
+    centres = np.random.default_rng(0).choice(count, MOST_PATTERNS // NEIGHBOURS, replace=False)
+    return np.unique(KDTree(positions_px).query(positions_px[centres], k=NEIGHBOURS)[1]).astype(np.int64)
 
 
 def _tensor(object_: NDArray[np.complexfloating], case: _Case) -> Tensor:
     return torch.from_numpy(np.asarray(object_, np.complex64)).to(case.tensors.device)
 
 
-def _counts(tensors: ScanTensors, index: slice) -> tuple[Tensor, Tensor]:
+def _counts(tensors: ScanTensors, index: Tensor) -> tuple[Tensor, Tensor]:
     """Counts (P, H, W) of some patterns, 0 at bad pixels, and 1 where they were measured; double precision."""
     counts = tensors.counts_of(index).double()
     mask = tensors.measured_of(index)
@@ -182,15 +200,15 @@ def _counts(tensors: ScanTensors, index: slice) -> tuple[Tensor, Tensor]:
 
 
 @torch.no_grad()
-def _structure(tensors: ScanTensors) -> tuple[float, float]:
+def _structure(tensors: ScanTensors, index: NDArray[np.int64]) -> tuple[float, float]:
     r"""How far the patterns differ from each other, in deviations, and the misfit that counting alone gives, nats.
 
     With \(\lambda\) the mean pattern, scaled to the photons of each, and weights \(w = 1/(1 + \lambda)\),
     \(S = \sum w ((k - \lambda)^2 N/(N-1) - \lambda)\) is 0 on average under Poisson noise and has the variance
     \(\sum w^2 (\lambda + 2 \lambda^2)\), at any dose.
     """
-    number = len(tensors)
-    slices = [slice(start, start + BATCH) for start in range(0, number, BATCH)]
+    number = len(index)
+    slices = torch.from_numpy(index).to(tensors.device).split(BATCH)
     total, seen = (torch.stack(sums).sum(0) for sums in zip(*(_summed(tensors, one) for one in slices), strict=True))
     mean = total / seen.clamp_min(1)
     excess, variance = torch.zeros(2, dtype=torch.float64, device=tensors.device)
@@ -207,7 +225,7 @@ def _structure(tensors: ScanTensors) -> tuple[float, float]:
     )
 
 
-def _summed(tensors: ScanTensors, index: slice) -> tuple[Tensor, Tensor]:
+def _summed(tensors: ScanTensors, index: Tensor) -> tuple[Tensor, Tensor]:
     counts, mask = _counts(tensors, index)
     return counts.sum(0), mask.sum(0)
 
@@ -239,12 +257,11 @@ def _masked(values: Tensor, measured: Tensor | None) -> Tensor:
     return values if measured is None else torch.where(measured, values, torch.zeros_like(values))
 
 
-def _gains(case: _Case, object_: Tensor, unexplained: float) -> dict[str, float]:
+def _gains(case: _Case, object_: Tensor, unexplained: float, every: NDArray[np.int64]) -> dict[str, float]:
     """Share that a step in `amplitude`, and one in `phase`, explains on every second pattern.
 
     The direction is that of the gradient on the other patterns, divided by the light that fell on each pixel.
     """
-    every = np.arange(len(case.tensors))
     chosen, held_out = every[::2], every[1::2]
     light = case.light(chosen)
     square = (light * object_.abs().square()).sum() / light.sum()
