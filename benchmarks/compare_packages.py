@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from other_packages import METHODS
 from other_packages.interface import Method
-from other_packages.measure import against_the_object, halves_against_each_other, import_cpu_s
+from other_packages.measure import against_the_object, halves_against_each_other, import_cpu_s, warm_up
 from other_packages.scans import DOSES, OBJECTS, halves, simulated
 from other_packages.tables import ahead_table, halves_table, methods_table, simulated_table
 from record import add_results_option, record
@@ -102,6 +102,7 @@ def once(
     if before is not None:
         return before["values"]
     path.parent.mkdir(parents=True, exist_ok=True)
+    warm_up(method)
     values = run()
     write_finished(path, decided, {"values": values})
     print(f"{scan} {method.name}: {values[-1]['psnr_amplitude']:.1f} / {values[-1]['psnr_phase']:.1f} dB", flush=True)
