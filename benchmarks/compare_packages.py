@@ -146,7 +146,7 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--size", type=int, default=176, metavar="PX", help="side of the simulated objects")
     parser.add_argument("--exact-probe", action="store_true", help="start from the true probe")
     parser.add_argument(
-        "--halves", type=Path, metavar="SCAN", help="also compare two halves of a measured scan, at the last two times"
+        "--halves", type=Path, metavar="SCAN", help="also compare halves of a measured scan"
     )
     parser.add_argument("--only", metavar="NAME,...", help="some of the methods")
     parser.add_argument("--seed", type=int, default=0, help="of the order of the patterns")
