@@ -39,7 +39,7 @@ def main() -> None:
     torch.set_num_threads(1)
     logging.disable(logging.WARNING)
     warnings.filterwarnings("ignore")
-    methods = available(arguments.only.split(",") if arguments.only else list(METHODS))
+    methods = available(arguments.only or list(METHODS))
     rows: dict[tuple[str, str], Row] = {}
     doses = {f"{number}_{dose:.0e}": dose for number in range(arguments.objects) for dose in arguments.doses}
     for name, dose in doses.items():
@@ -148,7 +148,7 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--halves", type=Path, metavar="SCAN", help="also compare halves of a measured scan"
     )
-    parser.add_argument("--only", metavar="NAME,...", help="some of the methods")
+    parser.add_argument("--only", action="append", metavar="NAME", help="a method; may be repeated")
     parser.add_argument("--seed", type=int, default=0, help="of the order of the patterns")
     add_results_option(parser)
     return parser.parse_args()
