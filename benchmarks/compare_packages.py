@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from other_packages import METHODS
 from other_packages.interface import Method
-from other_packages.measure import against_the_object, halves_against_each_other, import_cpu_s
+from other_packages.measure import against_the_object, halves_against_each_other, import_cpu_s, warm_up
 from other_packages.scans import DOSES, OBJECTS, halves, simulated
 from other_packages.tables import ahead_table, halves_table, methods_table, simulated_table
 from record import add_results_option, record
@@ -30,7 +30,6 @@ from record import add_results_option, record
 from ptychopinn.studies.finished import read_finished, write_finished
 
 OURS = "PtychoPINN"
-HALVES_SECONDS = (3.0, 10.0)
 Row = list[dict[str, Any]]
 
 
@@ -40,7 +39,7 @@ def main() -> None:
     torch.set_num_threads(1)
     logging.disable(logging.WARNING)
     warnings.filterwarnings("ignore")
-    methods = available(arguments.only.split(",") if arguments.only else list(METHODS))
+    methods = available(arguments.only or list(METHODS))
     rows: dict[tuple[str, str], Row] = {}
     doses = {f"{number}_{dose:.0e}": dose for number in range(arguments.objects) for dose in arguments.doses}
     for name, dose in doses.items():
@@ -59,7 +58,7 @@ def main() -> None:
         body.append(ahead_table(rows, doses, listed, OURS))
     if arguments.halves is not None:
         body.append(measured_halves(arguments, methods))
-    imports = {module: import_cpu_s(module) for module in dict.fromkeys(method.module for method in methods)}
+    imports = {method.module: import_time(arguments, method) for method in methods}
     body.append(methods_table(methods, imports))
     text = "\n\n".join(body)
     print(text)
@@ -68,15 +67,27 @@ def main() -> None:
         record(arguments.results, text, note(speeds))
 
 
+def import_time(arguments: argparse.Namespace, method: Method) -> float:
+    """CPU seconds of importing a method's package, measured once."""
+    path, decided = arguments.output / "imports" / f"{method.module}.json", {"version": method.version}
+    before = read_finished(path, decided)
+    if before is None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        before = {"cpu_s": import_cpu_s(method.module)}
+        write_finished(path, decided, before)
+    return float(before["cpu_s"])
+
+
 def measured_halves(arguments: argparse.Namespace, methods: Sequence[Method]) -> str:
     """The table of a measured scan."""
     pair, name, rows = halves(arguments.halves), arguments.halves.stem, {}
+    seconds = arguments.seconds[-2:]
     for method in methods:
 
         def run(method: Method = method) -> Row:
-            return halves_against_each_other(method, pair, HALVES_SECONDS, arguments.seed)
+            return halves_against_each_other(method, pair, seconds, arguments.seed)
 
-        rows[name, method.name] = once(arguments, name, method, {"scan": name, "seconds": HALVES_SECONDS}, run)
+        rows[name, method.name] = once(arguments, name, method, {"scan": name, "seconds": seconds}, run)
     return halves_table(rows, name, names(methods))
 
 
@@ -97,11 +108,12 @@ def once(
     """The values of a run, read where it has ended before."""
     folder = "".join(letter if letter.isalnum() else "_" for letter in method.name)
     path = arguments.output / scan / folder / "row.json"
-    decided = {**decided, "seconds": list(decided["seconds"]), "seed": arguments.seed, "settings": method.settings}
+    decided = {**decided, "seed": arguments.seed, "settings": method.settings}
     before = read_finished(path, decided)
     if before is not None:
         return before["values"]
     path.parent.mkdir(parents=True, exist_ok=True)
+    warm_up(method)
     values = run()
     write_finished(path, decided, {"values": values})
     print(f"{scan} {method.name}: {values[-1]['psnr_amplitude']:.1f} / {values[-1]['psnr_phase']:.1f} dB", flush=True)
@@ -133,8 +145,10 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=floats, default=[0.3, 1.0, 3.0, 10.0], metavar="S,...", help="CPU times")
     parser.add_argument("--size", type=int, default=176, metavar="PX", help="side of the simulated objects")
     parser.add_argument("--exact-probe", action="store_true", help="start from the true probe")
-    parser.add_argument("--halves", type=Path, metavar="SCAN", help="also compare two halves of a measured scan")
-    parser.add_argument("--only", metavar="NAME,...", help="some of the methods")
+    parser.add_argument(
+        "--halves", type=Path, metavar="SCAN", help="also compare halves of a measured scan"
+    )
+    parser.add_argument("--only", action="append", metavar="NAME", help="a method; may be repeated")
     parser.add_argument("--seed", type=int, default=0, help="of the order of the patterns")
     add_results_option(parser)
     return parser.parse_args()

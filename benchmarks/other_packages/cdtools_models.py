@@ -68,7 +68,7 @@ METHODS = [
         "cdtools",
         "cdtools-py",
         "cdtools",
-        "FancyPtycho, Adam, amplitude loss, rate 0.02, batch 10",
-        partial(solve, loss="amplitude mse", rate=0.02, batch=10),
+        "FancyPtycho, Adam, amplitude loss, rate 0.02, batch 20",
+        partial(solve, loss="amplitude mse", rate=0.02, batch=20),
     ),
 ]

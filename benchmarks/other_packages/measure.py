@@ -10,14 +10,16 @@ import torch
 
 import ptychopinn
 from other_packages.interface import Found, Method, reconstruction_of
+from other_packages.scans import simulated
 from ptychopinn.api.evaluate import misfit_of, scanned_region
 from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.data.scan import Scan
 from ptychopinn.metrics import compare
-from ptychopinn.solver import photons_of
+from ptychopinn.solver import photons_in_batches
 
 Values = dict[str, Any]
+WARM_UP_SIZE_PX = 104
 
 
 def against_the_object(method: Method, scan: Scan, seconds: Sequence[float], seed: int) -> list[Values]:
@@ -56,7 +58,13 @@ def halves_against_each_other(
 def held_out_deviance(image: Reconstruction, scan: Scan) -> float:
     """Poisson deviance per pixel of patterns that the image was not made from, at their positions."""
     there = Reconstruction(**{**vars(image), "positions_px": scan.positions_px})
-    return misfit_of(photons_of(there, ScanTensors(scan)).numpy(), scan)["poisson_deviance_per_pixel"]
+    tensors = ScanTensors(scan)
+    return misfit_of(photons_in_batches(there, tensors), tensors).scores()["poisson_deviance_per_pixel"]
+
+
+def warm_up(method: Method) -> None:
+    """Solve a small scan briefly, so that what a package imports and plans at its first iteration does not count."""
+    method.solve(simulated(0, 1e5, WARM_UP_SIZE_PX), [0.01], 0)
 
 
 def spent(at: float, found: Found) -> Values:

@@ -10,7 +10,7 @@ import numpy as np
 
 from other_packages.interface import Found, Image, Method, Stopwatch, canvas, continued, planned
 from ptychopinn.data.scan import Scan
-from ptychopinn.studies.iterative import globals_kept, ptychi_data, ptychi_options
+from ptychopinn.studies.iterative import MOMENTUM_GAIN, globals_kept, ptychi_data, ptychi_options
 
 Configure = Callable[[Any, Any], None]
 """Set the options of an engine, given them and its module `ptychi.api`."""
@@ -23,6 +23,8 @@ def solve(scan: Scan, seconds: Sequence[float], seed: int, engine: str, configur
         options = _options(engine, configure, seed)
         solver = options.reconstructor_options
         solver.batch_size = min(solver.batch_size, len(scan))
+        if engine == "BH":
+            options.probe_options.rho *= float(np.abs(scan.probe).max()) / scan.pattern_size
         task = import_module("ptychi.api.task").PtychographyTask(options, **ptychi_data(scan, frame, scan.probe))
         return continued(Stopwatch(seconds, partial(_estimate, task, frame.origin_px, scan)), partial(task.run, 1))
 
@@ -65,15 +67,19 @@ def _estimate(task: Any, origin_px: tuple[int, int], scan: Scan) -> tuple[Image,
     return object_, origin_px, np.asarray(probe * scan.pattern_size)
 
 
-def lsqml(options: Any, api: Any, *, batch: int = 32, gain: float = 0.5, mode: str = "RANDOM") -> None:
+def lsqml(options: Any, api: Any, *, batch: int = 32, gain: float = MOMENTUM_GAIN, mode: str = "UNIFORM") -> None:
     """Least squares with the step of momentum that its authors advise."""
     solver = options.reconstructor_options
     solver.batch_size, solver.momentum_acceleration_gain = batch, gain
     solver.batching_mode = getattr(api.BatchingModes, mode)
 
 
-def bilinear(options: Any, api: Any, *, batch: int, method: str, rho: float = 0.1) -> None:
-    """Bilinear Hessian: gradient descent in batches or conjugate gradients on all patterns."""
+def bilinear(options: Any, api: Any, *, batch: int, method: str, rho: float) -> None:
+    """Bilinear Hessian: gradient descent in batches or conjugate gradients on all patterns.
+
+    Its `rho` weighs changes of the probe against those of the object; here it is relative to the largest modulus of the
+    probe, since at a hundredth of the photons the engine stands still with the `rho` that suits the higher dose.
+    """
     solver = options.reconstructor_options
     solver.method, solver.batch_size = method, batch
     options.probe_options.rho = rho
@@ -92,14 +98,12 @@ def adam(options: Any, api: Any, *, rate: float, probe_rate: float, batch: int) 
         parameter.optimizer, parameter.step_size = api.Optimizers.ADAM, step
 
 
-ALL = 10**6
-"""A batch of all patterns."""
 METHODS = [
     Method(
         "pty-chi LSQML",
         "ptychi",
         "ptychi.api.task",
-        "momentum 0.5, batch 32",
+        "momentum 0.5, batch 32, spread over the scan",
         partial(solve, engine="LSQML", configure=lsqml),
     ),
     Method(
@@ -113,8 +117,9 @@ METHODS = [
         "pty-chi bilinear Hessian",
         "ptychi",
         "ptychi.api.task",
-        "conjugate gradients on all patterns, rho 0.1",
-        partial(solve, engine="BH", configure=partial(bilinear, batch=ALL, method="CG")),
+        "gradient descent with its step, batch 32, rho 0.13 of the largest modulus of the probe (conjugate gradients "
+        "on all patterns were slower)",
+        partial(solve, engine="BH", configure=partial(bilinear, batch=32, method="GD", rho=0.13)),
     ),
     Method(
         "pty-chi rPIE",

@@ -4,14 +4,12 @@ import time
 from collections.abc import Sequence
 from functools import partial
 
-import numpy as np
-import torch
-
 from other_packages.interface import Found, Method, planned
 from ptychopinn.config import Recipe
 from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.data.scan import Scan
-from ptychopinn.solver import flat_start, refine
+from ptychopinn.models import prepare_probe, scan_scale
+from ptychopinn.solver import Gauge, flat_start, refine
 
 
 def solve(scan: Scan, seconds: Sequence[float], seed: int, overrides: Sequence[str] = ()) -> list[Found]:
@@ -23,9 +21,11 @@ def _solve(scan: Scan, seed: int, overrides: Sequence[str], iterations: int) -> 
     prefix = "reconstruction.refine"
     recipe = Recipe().with_overrides([*overrides, f"{prefix}.iterations={iterations}", f"{prefix}.seed={seed}"])
     tensors = ScanTensors(scan)
-    start = flat_start(scan, torch.from_numpy(np.ascontiguousarray(scan.probe)))
+    probe = prepare_probe(scan.probe, recipe.model.probe)
+    scale, reason = scan_scale(recipe, tensors, probe)
+    gauge = Gauge.of(scan, recipe.model.intensity_scale, scale, reason)
     before = time.process_time()
-    image = refine(start, tensors, recipe.reconstruction.refine).reconstruction
+    image = refine(flat_start(scan, probe * scale), tensors, recipe.reconstruction.refine, gauge=gauge).reconstruction
     cpu_s = time.process_time() - before
     y, x = (int(value) for value in image.origin_px)
     return Found(image.object_, (y, x), image.probe, iterations, cpu_s)
