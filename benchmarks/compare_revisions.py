@@ -37,7 +37,8 @@ kind, scan, output, recipe, overrides = json.loads(sys.argv[1])
 if kind == "solver":
     made = ptychopinn.reconstruct(scan, None, output, refine=50)
 else:
-    made = ptychopinn.run(scan, output, recipe, overrides=["training.threads=1", *overrides])
+    trained = ptychopinn.train(scan, output, recipe, overrides=["training.threads=1", *overrides])
+    made = ptychopinn.reconstruct(scan, trained, output)
 """
 
 

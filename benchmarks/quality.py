@@ -7,11 +7,12 @@
     python benchmarks/quality.py ../shared/data -o outputs/refinement --refinement 3,4,5,6 --seeds 0,1,2 \
         --iterative 60 --results benchmarks/results/refinement.md
 
-Every run is `ptychopinn.run` with the default recipe and another architecture, or with a recipe (`name=RECIPE`). It
-is scored on a fixed rectangle after complex alignment. The grid-lines rows are runs of that study with its own recipe:
-they train on two objects and reconstruct a third one. The iterative references that come with the data are added to the
-table; `--iterative` adds the solver of pty-chi, with the same probe, if it is installed. A run that has finished in the
-output folder is not repeated. `table.md`, `table.csv` and `table.json` are written after each run.
+Every run is `ptychopinn.run` without the solver (`solve=False`), with the default recipe and another architecture, or
+with a recipe (`name=RECIPE`). It is scored on a fixed rectangle after complex alignment. The grid-lines rows are runs
+of that study with its own recipe: they train on two objects and reconstruct a third one. The iterative references that
+come with the data are added to the table; `--iterative` adds the solver of pty-chi, with the same probe, if it is
+installed. A run that has finished in the output folder is not repeated. `table.md`, `table.csv` and `table.json` are
+written after each run.
 
 With --halves the scan is divided into a left and a right half. A model is trained on one half, saved, and reconstructs
 the other half. It is compared, on the same rectangle, with the model that was trained on the whole scan.
@@ -162,7 +163,7 @@ def measured(plan: Plan, name: str, choice: str, seed: int) -> Trial:
     def run() -> dict[str, Any]:
         scan = ptychopinn.read_scan(file)
         before = time.process_time()
-        made = ptychopinn.run(scan, folder, recipe, overwrite=True)
+        made = ptychopinn.run(scan, folder, recipe, overwrite=True, solve=False)
         cpu_s = time.process_time() - before
         evaluation = ptychopinn.evaluate(made.reconstruction, scan, folder / "scored", region=REGIONS[name])
         metrics = made.reconstructed.metrics

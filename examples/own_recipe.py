@@ -29,9 +29,9 @@ recipes = {
 # 2. Use the same scan for all of them.
 scan = ptychopinn.simulate(recipe=base).scan
 
-# 3. Run each. Its `recipe.yaml` contains all settings.
+# 3. Run each without the solver, since the networks are compared. Its `recipe.yaml` contains all settings.
 for name, recipe in recipes.items():
-    result = ptychopinn.run(scan, options.output / name, recipe)
+    result = ptychopinn.run(scan, options.output / name, recipe, solve=False)
     report, data = result.reconstructed.metrics["reference"], result.reconstructed.metrics["data"]
     print(
         f"{name:>10}: phase PSNR {report['psnr_phase']:.2f} dB, "

@@ -21,15 +21,15 @@ def scan() -> Scan:
 
 @pytest.fixture(scope="module")
 def result(scan: Scan) -> Run:
-    """A run that writes nothing."""
-    return ptychopinn.run(scan, overrides=MODEL)
+    """A run of the network alone that writes nothing."""
+    return ptychopinn.run(scan, overrides=MODEL, solve=False)
 
 
 def test_run_returns_arrays_history_and_no_paths_without_output(
     scan: Scan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    result = ptychopinn.run(scan, overrides=MODEL)
+    result = ptychopinn.run(scan, overrides=MODEL, solve=False)
 
     assert isinstance(result.reconstruction, Reconstruction)
     assert result.reconstruction.object_.shape == (52, 52)
@@ -44,6 +44,7 @@ def test_run_tells_of_epochs_and_batches(scan: Scan) -> None:
     ptychopinn.run(
         scan,
         overrides=[*MODEL, "reconstruction.batch_size=50"],
+        solve=False,
         on_epoch=lambda done, total, numbers: epochs.append((done, total)),
         on_batch=lambda done, total: batches.append((done, total)),
     )
@@ -53,8 +54,8 @@ def test_run_tells_of_epochs_and_batches(scan: Scan) -> None:
 
 
 def test_the_seed_fixes_the_image(scan: Scan, result: Run) -> None:
-    again = ptychopinn.run(scan, overrides=MODEL).reconstruction
-    other = ptychopinn.run(scan, overrides=[*MODEL, "training.seed=1"]).reconstruction
+    again = ptychopinn.run(scan, overrides=MODEL, solve=False).reconstruction
+    other = ptychopinn.run(scan, overrides=[*MODEL, "training.seed=1"], solve=False).reconstruction
 
     np.testing.assert_array_equal(again.object_, result.reconstruction.object_)
     assert not np.allclose(other.object_, result.reconstruction.object_, atol=1e-4)
@@ -78,14 +79,14 @@ def test_a_scan_without_reference_is_not_scored(scan: Scan) -> None:
 
     flat = replace(scan, object_guess=np.ones_like(scan.object_guess))
     for unknown in (flat, replace(scan, object_guess=None)):
-        result = ptychopinn.run(unknown, overrides=MODEL)
+        result = ptychopinn.run(unknown, overrides=MODEL, solve=False)
         assert result.reconstructed.metrics["reference"] is None
         assert result.reconstructed.metrics["data"]["amplitude_misfit"] > 0
 
 
 def test_a_scan_too_small_to_be_scored_is_still_reconstructed(scan: Scan) -> None:
     corner = scan.select(np.flatnonzero((scan.positions_px < 22).all(axis=1)))
-    result = ptychopinn.run(corner, overrides=[*MODEL, "data.group_size=4"])
+    result = ptychopinn.run(corner, overrides=[*MODEL, "data.group_size=4"], solve=False)
 
     assert result.reconstructed.metrics["reference"] is None
     assert result.reconstruction.covered.any()

@@ -82,7 +82,7 @@ def test_ctrl_c_says_how_to_go_on_and_resume_does(
         if done == 3:
             raise KeyboardInterrupt
 
-    words = ["run", scan_file, "-o", tmp_path / "out", *WORDS]
+    words = ["run", scan_file, "-o", tmp_path / "out", "--no-refine", *WORDS]
     with monkeypatch.context() as patch:
         patch.setattr(ProgressDisplay, "on_epoch", interrupt)
         stopped = ptycho(*words)
@@ -91,6 +91,34 @@ def test_ctrl_c_says_how_to_go_on_and_resume_does(
 
     assert ptycho(*words, "--resume").code == 0
     expect_same(tmp_path / "out", whole)
+
+
+def test_ctrl_c_in_the_solver_keeps_its_image_and_resume_goes_on(
+    ptycho: Callable, scan_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done_now: list[int] = []
+
+    def interrupt(self: ProgressDisplay, done: int, total: int, numbers: dict[str, float]) -> None:
+        done_now.append(done)
+        if done == 3:
+            raise KeyboardInterrupt
+
+    words = ["reconstruct", scan_file, "-o", tmp_path, "--refine", 5]
+    whole = ptychopinn.reconstruct(scan_file, refine=5).reconstruction
+    with monkeypatch.context() as patch:
+        patch.setattr(ProgressDisplay, "on_iteration", interrupt)
+        stopped = ptycho(*words)
+        assert stopped.code == 130
+        sentence = (
+            "Interrupted: give the same command with --resume to go on from the last finished iteration or epoch."
+        )
+        assert stopped.err.strip().splitlines()[-1] == sentence
+        marked = ptychopinn.Reconstruction.load(tmp_path)
+        assert marked.metadata["interrupted"] == {"iterations_done": 3, "iterations": 5}
+        done_now.clear()
+        assert ptycho(*words, "--resume").code == 0
+    assert done_now == [4, 5]
+    np.testing.assert_array_equal(ptychopinn.Reconstruction.load(tmp_path).object_, whole.object_)
 
 
 def test_resume_with_another_recipe_is_refused(

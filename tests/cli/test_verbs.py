@@ -18,6 +18,8 @@ FILES = {
     "wts.h5.zip",
     "reconstruction.npz",
     "reconstruction.png",
+    "reconstruction_network.npz",
+    "reconstruction_network.png",
     "history.csv",
     "history.png",
     "metrics.json",
@@ -68,7 +70,7 @@ def test_run_leaves_all_files(finished: tuple[Path, str, str]) -> None:
     folder, out, _ = finished
 
     assert {path.name for path in folder.iterdir()} == FILES
-    assert {path.name for path in (folder / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
+    assert {path.name for path in (folder / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt", "part_image.npz"}
     assert out.strip().endswith(f"figure: {folder / 'reconstruction.png'}")
 
 
@@ -80,10 +82,40 @@ def test_run_says_how_good_it_is_and_how_far(finished: tuple[Path, str, str]) ->
     assert "reconstructing 121/121" in err
 
 
-def test_run_warns_of_a_collapsed_image(finished: tuple[Path, str, str]) -> None:
-    _, _, err = finished
+def test_run_says_which_image_is_the_result(finished: tuple[Path, str, str]) -> None:
+    folder, out, err = finished
 
-    assert "the image may have collapsed" in err
+    assert f"image: {folder / 'reconstruction.npz'} (solver)" in err
+    assert err.index("(solver)") < err.index("training 1/2")
+    assert "result: solver; the solver's image explains the withheld photons better than the network's" in out
+    assert f"the other image: {folder / 'reconstruction_network.npz'}" in out
+
+
+def test_the_network_alone_warns_of_a_collapsed_image(
+    ptycho: Callable, scan_file: Path, tiny: list[str], tmp_path: Path
+) -> None:
+    outcome = ptycho("run", scan_file, "-o", tmp_path, "--no-refine", *tiny)
+
+    assert outcome.code == 0
+    assert {path.name for path in tmp_path.iterdir()} == {name for name in FILES if "_network" not in name}
+    assert "the image may have collapsed" in outcome.err
+
+
+def test_without_training_no_model_is_written(ptycho: Callable, scan_file: Path, tmp_path: Path) -> None:
+    outcome = ptycho("run", scan_file, "-o", tmp_path, "--no-train", "--set", "reconstruction.refine.iterations=2")
+
+    assert outcome.code == 0
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "reconstruction.npz",
+        "reconstruction.png",
+        "metrics.json",
+        "run.log",
+    }
+    assert "model:" not in outcome.out
+    refused = ptycho("run", scan_file, "-o", tmp_path / "out", "--no-train", "--no-refine")
+    assert refused.code == 2
+    assert "--no-train and --no-refine must not be given together" in refused.err
+    assert not (tmp_path / "out").exists()
 
 
 def test_run_writes_what_the_formats_promise(finished: tuple[Path, str, str]) -> None:
@@ -115,11 +147,13 @@ def test_reconstruct_with_a_saved_model_gives_the_image_of_the_run(
     ptycho: Callable, scan_file: Path, finished: tuple[Path, str, str], tmp_path: Path
 ) -> None:
     folder, _, _ = finished
-    outcome = ptycho("reconstruct", scan_file, "--model", folder / "wts.h5.zip", "-o", tmp_path / "recon")
+    words = ["--model", folder / "wts.h5.zip", "--probe", "model", "-o", tmp_path / "recon"]
+    outcome = ptycho("reconstruct", scan_file, *words)
 
     assert outcome.code == 0, outcome.err
     again = Reconstruction.load(tmp_path / "recon")
-    np.testing.assert_allclose(again.object_, Reconstruction.load(folder).object_, atol=1e-5)
+    of_run = Reconstruction.load(folder / "reconstruction_network.npz")
+    np.testing.assert_allclose(again.object_, of_run.object_, atol=1e-5)
     assert outcome.out.strip().endswith(f"figure: {tmp_path / 'recon' / 'reconstruction.png'}")
 
 

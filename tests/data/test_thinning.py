@@ -8,7 +8,7 @@ import torch
 
 from ptychopinn.data import Scan
 from ptychopinn.data.dataset import Batch, ScanTensors
-from ptychopinn.data.thinning import thin
+from ptychopinn.data.thinning import holds_photons, thin, withhold_photons
 
 
 def batch_of(counts: np.ndarray) -> Batch:
@@ -71,3 +71,33 @@ def test_without_thinning_the_loss_sees_all_counts(batch: Batch) -> None:
     assert torch.equal(batch.hidden_counts, batch.amplitude.square())
     assert batch.seen is None
     assert replace(batch).hidden_fraction == 1
+
+
+@pytest.fixture(scope="module")
+def scan(batch: Batch) -> Scan:
+    """The four patterns as amplitudes, in a scan."""
+    amplitude = batch.amplitude[0].numpy()
+    return Scan(amplitude, "amplitude", np.zeros((4, 2)), np.full((1, 64, 64), 2, np.complex64))
+
+
+def test_a_scan_is_split_with_its_probe(scan: Scan) -> None:
+    split = withhold_photons(scan, 0.1, seed=3)
+    kept = split.scan.counts()
+    np.testing.assert_allclose(kept + split.withheld, scan.counts(), atol=1e-3)
+    assert split.withheld.sum() == pytest.approx(0.1 * scan.counts().sum(), rel=0.05)
+    assert abs(np.corrcoef(kept.ravel(), split.withheld.ravel())[0, 1]) < 0.03
+    np.testing.assert_allclose(np.abs(split.scan.probe) ** 2, 0.9 * 4, rtol=1e-5)
+    again, other = withhold_photons(scan, 0.1, seed=3), withhold_photons(scan, 0.1, seed=4)
+    np.testing.assert_array_equal(again.withheld, split.withheld)
+    assert not np.array_equal(other.withheld, split.withheld)
+
+
+def test_whole_numbers_are_photons_and_others_are_not(scan: Scan) -> None:
+    assert holds_photons(scan)
+    assert not holds_photons(replace(scan, patterns=scan.patterns * np.float32(0.77)))
+    some = scan.counts()
+    some[0, :4] += 0.3
+    assert not holds_photons(replace(scan, patterns=some, domain="counts"))
+    bad = np.zeros((64, 64), bool)
+    bad[:4] = True
+    assert holds_photons(replace(scan, patterns=some, domain="counts", bad_pixels=bad))

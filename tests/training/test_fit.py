@@ -278,7 +278,8 @@ def test_no_validation_on_request(scan: Scan, make_recipe: MakeRecipe) -> None:
 def test_too_small_a_validation_region_is_told_and_left_out(
     scan: Scan, make_recipe: MakeRecipe, caplog: pytest.LogCaptureFixture
 ) -> None:
-    result = fit(scan, make_recipe("data.validation_fraction=0.05", "training.epochs=1"))
+    with caplog.at_level("INFO", "ptychopinn.training"):
+        result = fit(scan, make_recipe("data.validation_fraction=0.05", "training.epochs=1"))
     assert "val_loss" not in result.history
     assert len(np.unique(result.groups)) == len(scan)
     assert "fewer patterns than a group of 4: training on all patterns" in caplog.text

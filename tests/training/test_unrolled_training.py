@@ -90,7 +90,7 @@ def test_thinned_counts_of_several_scans_and_of_their_validation(scan: Scan) -> 
 @pytest.mark.parametrize("size", [64, 128, 256])
 def test_contrast_is_kept_at_every_size(size: int) -> None:
     scan = made_scan(size, 1e4 * size)
-    result = ptychopinn.run(scan, overrides=[*SHORT, "reconstruction.physics_steps=60"])
+    result = ptychopinn.run(scan, overrides=[*SHORT, "reconstruction.physics_steps=60"], solve=False)
     report = ptychopinn.evaluate(result.reconstruction, scan).report
     assert 0.8 < report["contrast_amplitude"] < 1.2
     assert 0.8 < report["contrast_phase"] < 1.2

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,8 +14,10 @@ from ptychopinn.api.model_files import load_model
 from ptychopinn.api.open_settings import with_open_settings
 from ptychopinn.api.reconstructed import Made, Reconstructed, finish
 from ptychopinn.api.request import Job, Request
-from ptychopinn.api.solve import refined, solve
+from ptychopinn.api.solve import finish_refined, refined, solve
+from ptychopinn.api.solver_work import Task
 from ptychopinn.api.train import Trained
+from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.errors import ConfigError
 from ptychopinn.models import TrainedModel
 from ptychopinn.reconstruction import ProbeChoice, Progress, Reconstructor
@@ -34,6 +36,7 @@ def reconstruct(
     overrides: Sequence[str] = (),
     probe: ProbeChoice = "auto",
     device: str = "auto",
+    resume: bool = False,
     on_batch: Progress | None = None,
     on_iteration: IterationHook | None = None,
 ) -> Reconstructed:
@@ -54,15 +57,17 @@ def reconstruct(
         probe: `scan` uses the scan's probe, `model` the one that the model was trained with; `auto` is
             `model` if the probe was fitted in training, else `scan`.
         device: `auto`, `cpu`, `cuda`, ...
+        resume: go on with a solver that was interrupted (Ctrl-C) in `output`; take its image if it has finished.
         on_batch: called after every batch with the groups done and all groups.
         on_iteration: called after every iteration of the solver with the iterations done, all iterations, numbers.
 
     Raises:
         PtychoPINNError: scan, model, settings or folder cannot be used; nothing has been written then.
+        KeyboardInterrupt: Ctrl-C; `output` holds the image so far, and what `resume` goes on from.
     """
     if refine is not None:
         overrides = [*overrides, f"reconstruction.refine.iterations={_iterations(refine, model is None)}"]
-    request = Request(scan, output, recipe, overrides, probe, device, on_batch, on_iteration)
+    request = Request(scan, output, recipe, overrides, probe, device, on_batch, on_iteration, resume)
     with RunLog() as log:
         made = solve(request, log) if model is None else _by_network(request, model, log)
     return replace(made, paths={**made.paths, "log": log.path}) if log.path else made
@@ -70,21 +75,42 @@ def reconstruct(
 
 def reconstruct_prepared(reconstructor: Reconstructor, job: Job) -> Reconstructed:
     """Predict, stitch, refine if the recipe asks for it, measure and write."""
+    image, timings = _predicted(reconstructor, job)
     tensors, recipe = reconstructor.tensors, reconstructor.trained.recipe
+    if recipe.reconstruction.refine.iterations == 0:
+        return finish(_as_predicted(reconstructor, image, timings), job)
+    return finish_refined(
+        Task(image, tensors, recipe, reconstructor.gauge), replace(job, timings={**job.timings, **timings})
+    )
+
+
+def network_image(reconstructor: Reconstructor, job: Job) -> Made:
+    """The same image, of which nothing is judged or written yet."""
+    image, timings = _predicted(reconstructor, job)
+    tensors, recipe = reconstructor.tensors, reconstructor.trained.recipe
+    if recipe.reconstruction.refine.iterations == 0:
+        return _as_predicted(reconstructor, image, timings)
+    made = refined(Task(image, tensors, recipe, reconstructor.gauge), job)
+    return replace(made, timings={**timings, **made.timings})
+
+
+def _as_predicted(reconstructor: Reconstructor, image: Reconstruction, timings: Mapping[str, float]) -> Made:
+    """The image of a network that is not refined, with its misfit and verdict."""
+    log_gauge(image)
+    tensors, recipe = reconstructor.tensors, reconstructor.trained.recipe
+    scores, verdict = judge_fit(reconstructor.expected(image), tensors, "network")
+    return Made(image, tensors, recipe, {"gauge": image.metadata["gauge"], "data": scores}, timings, verdict)
+
+
+def _predicted(reconstructor: Reconstructor, job: Job) -> tuple[Reconstruction, dict[str, float]]:
+    """The stitched image of a network, and the times that it took, s."""
     image, timing = reconstructor.image(job.on_batch)
     logger.info("reconstructed %d patterns in %.2f s", timing.patterns, timing.predict_s + timing.stitch_s)
-    timings = {
+    return image, {
         "predict_s": timing.predict_s,
         "stitch_s": timing.stitch_s,
         "patterns_per_s": timing.patterns_per_s,
     }
-    if recipe.reconstruction.refine.iterations == 0:
-        log_gauge(image)
-        scores, verdict = judge_fit(reconstructor.expected(image), tensors, "network")
-        metrics = {"gauge": image.metadata["gauge"], "data": scores}
-        return finish(Made(image, tensors, recipe, metrics, timings, verdict), job)
-    made = refined(image, tensors, recipe, job, reconstructor.gauge)
-    return finish(replace(made, timings={**timings, **made.timings}), job)
 
 
 def _by_network(request: Request, model: str | Path | Trained | TrainedModel, log: RunLog) -> Reconstructed:

@@ -26,6 +26,8 @@ from ptychopinn.plotting import figure_reconstruction, save_figure
 from ptychopinn.training import History, judge
 
 logger = logging.getLogger("ptychopinn")
+RESULT = "reconstruction"
+"""Name of the result and its figure, without the extension."""
 
 
 @dataclass(frozen=True)
@@ -59,10 +61,25 @@ class Made:
     """Whether the image explains its patterns."""
 
 
+@dataclass(frozen=True)
+class Judged:
+    """An image with its metrics, before anything is written."""
+
+    made: Made
+    metrics: dict[str, Any]
+    """What `metrics.json` will hold."""
+    collapse: Collapse
+    comparison: Comparison | None
+    """With the object guess of the scan, where there is one."""
+
+
 def finish(made: Made, job: Job) -> Reconstructed:
-    """Judge an image, compare it with the object guess of its scan, and write the files of its job."""
-    made = _checked(made)
-    announce(made.verdict)
+    """Judge an image, check the geometry if it does not fit, compare it with the object guess, and write its files."""
+    return write_result(judged(_checked(made), job), job)
+
+
+def judged(made: Made, job: Job) -> Judged:
+    """Judge an image, and compare it with the object guess of its scan."""
     collapse = judge(made.tensors, made.image, DiffractionModel.of(made.recipe.model))
     comparison = compare_with_reference(made.image, made.tensors.scan)
     timings = {**job.timings, **made.timings, "threads": float(torch.get_num_threads())}
@@ -74,15 +91,34 @@ def finish(made: Made, job: Job) -> Reconstructed:
         "scan_problems": list(made.tensors.scan.notes),
         "timings": timings,
     }
+    return Judged(made, metrics, collapse, comparison)
+
+
+def write_result(image: Judged, job: Job) -> Reconstructed:
+    """Write an image with its figure and metrics into the folder of a job, if it has one."""
+    announce(image.made.verdict)
+    metrics = dict(image.metrics)
     paths: dict[str, Path] = {}
     if job.folder is not None:
         started = time.perf_counter()
-        paths["reconstruction"] = made.image.save(job.folder / "reconstruction.npz")
-        figure = _save_figure(job.folder / "reconstruction.png", made, job.history, comparison)
-        paths |= {"figure": figure, "picture": figure}
+        paths = write_image(image, job, RESULT)
+        timings = dict(metrics["timings"])
         timings["write_s"] = timings.get("write_s", 0.0) + time.perf_counter() - started
+        metrics["timings"] = timings
         paths["metrics"] = write_text_atomically(job.folder / "metrics.json", json.dumps(metrics, indent=2))
-    return Reconstructed(made.image, metrics, paths, collapse, made.verdict)
+    return Reconstructed(image.made.image, metrics, paths, image.collapse, image.made.verdict)
+
+
+def write_image(image: Judged, job: Job, name: str) -> dict[str, Path]:
+    """Write an image and its figure under a name into the folder of a job.
+
+    Returns:
+        `reconstruction` and `figure` (also as `picture`).
+    """
+    assert job.folder is not None
+    saved = image.made.image.save(job.folder / f"{name}.npz")
+    figure = _save_figure(job.folder / f"{name}.png", image.made, job.history, image.comparison)
+    return {"reconstruction": saved, "figure": figure, "picture": figure}
 
 
 def _checked(made: Made) -> Made:

@@ -24,6 +24,8 @@ class Job:
     """Of the training, for the figure."""
     on_batch: Progress | None = None
     on_iteration: IterationHook | None = None
+    resume: bool = False
+    """Go on with an interrupted solver, or take its finished image, where the folder has one."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class Request:
     device: str = "auto"
     on_batch: Progress | None = None
     on_iteration: IterationHook | None = None
+    resume: bool = False
 
     def job(self, log: RunLog, started: float, history: History | None = None) -> Job:
         """Make the output folder and begin its log; called when nothing can be refused any more.
@@ -54,4 +57,4 @@ class Request:
         if folder is not None:
             log.write_to(folder)
         timings = {"load_s": time.perf_counter() - started}
-        return Job(folder, timings, history, self.on_batch, self.on_iteration)
+        return Job(folder, timings, history, self.on_batch, self.on_iteration, self.resume)

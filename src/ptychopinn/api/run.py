@@ -1,34 +1,78 @@
-"""`run`: train on a scan, then reconstruct it; one call from a measurement to an image."""
+"""`run`: the solver's image first, then a network trained for the next scans; the better image is the result."""
 
+import logging
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ptychopinn.api.inputs import RecipeSource, RunLog, ScanSource, as_recipe
+from ptychopinn.api.choice import Choice
+from ptychopinn.api.default_network import network_for
+from ptychopinn.api.inputs import RecipeSource, RunLog, ScanSource, as_recipe, as_scan, say_what_runs, warn_of_problems
 from ptychopinn.api.reconstruct import reconstruct_prepared
 from ptychopinn.api.reconstructed import Reconstructed
 from ptychopinn.api.request import Job
-from ptychopinn.api.train import Trained, begin, choose_earlier, write_training
+from ptychopinn.api.solve import finish_refined, from_nothing
+from ptychopinn.api.train import Trained, begin, check_unused, choose_earlier, write_training
+from ptychopinn.api.train_and_choose import remove_other_images, train_and_choose
+from ptychopinn.data.io.atomic import check_output_folder
 from ptychopinn.data.reconstruction import Reconstruction
+from ptychopinn.errors import ConfigError
 from ptychopinn.reconstruction import Progress, Reconstructor
 from ptychopinn.solver import IterationHook
-from ptychopinn.training import EpochHook, fit_prepared
+from ptychopinn.training import EpochHook, fit_prepared, prepare, used_patterns
+
+logger = logging.getLogger("ptychopinn")
+
+ImageHook = Callable[[Reconstructed], None]
+"""Called with the solver's image as soon as it is written, before training starts."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """A trained model, the image that it made, and where both were written."""
+    """The image of a scan, the network that was trained on it, and where both were written."""
 
-    trained: Trained
+    training: Trained | None
+    """The trained network; None of a run without training."""
     reconstructed: Reconstructed
+    """The result."""
     paths: dict[str, Path]
-    """All files by name: those of both parts, and `log`; empty when nothing was written."""
+    """All files by name: those of both parts, `other`, `other_figure` and `log`; empty when nothing was written."""
+    other: Reconstructed | None = None
+    """The image that was not chosen, where there are two."""
+    choice: Choice | None = None
+    """How the result was chosen, where there are two images."""
 
     @property
     def reconstruction(self) -> Reconstruction:
         """The image."""
         return self.reconstructed.reconstruction
+
+    @property
+    def trained(self) -> Trained:
+        """The trained network.
+
+        Raises:
+            ConfigError: the run was made without training.
+        """
+        if self.training is None:
+            raise ConfigError("the network of a run must have been trained, got train=False; run with train=True")
+        return self.training
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """The arguments of `run` on which its parts depend."""
+
+    scan: ScanSource
+    output: str | Path | None
+    recipe: RecipeSource
+    overrides: Sequence[str]
+    resume: bool
+    overwrite: bool
+    on_epoch: EpochHook | None
+    on_batch: Progress | None
+    on_iteration: IterationHook | None
 
 
 def run(
@@ -37,45 +81,99 @@ def run(
     recipe: RecipeSource = None,
     *,
     overrides: Sequence[str] = (),
+    train: bool = True,
+    solve: bool = True,
     resume: bool = False,
     overwrite: bool = False,
+    on_image: ImageHook | None = None,
     on_epoch: EpochHook | None = None,
     on_batch: Progress | None = None,
     on_iteration: IterationHook | None = None,
 ) -> Run:
-    """Train the network of a recipe on a scan and reconstruct the same patterns; the scan is read once.
+    """Make the image of a scan by the solver, then train a network on it, and take the better image of both.
+
+    1. The solver's image is written at once.
+    2. The network is trained with the probe and the positions that the solver found, on 90 % of the photons.
+    3. The images of both are compared by how well they explain the other 10 %; a tie within two standard errors goes
+       to the solver. `reconstruction.npz` is the better image, `reconstruction_network.npz` (or `_solver`) the other
+       one. Both are made from all photons.
 
     Args:
         scan: a file, or a `Scan`.
         output: folder for all files that the README lists; nothing is written without it.
-        recipe: name, YAML file, mapping or `Recipe`; the default recipe without it.
+        recipe: name, YAML file, mapping or `Recipe`; see `network_for` without it.
         overrides: `section.key=value` texts.
-        resume: go on from the last checkpoint in `output`, to as many epochs as then or more.
+        train: train a network. If false, the solver's image is the result.
+        solve: make an image by the solver. If false, the network is trained on all photons with the probe and the
+            positions of the scan, and its image is the result.
+        resume: go on with an interrupted run in `output`: with the solver, or from the last checkpoint, to as many
+            epochs as then or more.
         overwrite: replace an earlier training in `output`, which is refused otherwise.
+        on_image: called with the solver's image before training starts.
         on_epoch: called after every epoch of training.
         on_batch: called after every batch of prediction.
-        on_iteration: called after every iteration of a refinement, where the recipe asks for one.
+        on_iteration: called after every iteration of the solver.
 
     Raises:
         PtychoPINNError: the scan, the recipe or the folder cannot be used; nothing has been written then.
+        KeyboardInterrupt: Ctrl-C; `output` holds what `resume` goes on from.
     """
-    started = time.perf_counter()
+    if not train and not solve:
+        raise ConfigError("train and solve must not both be false, since nothing would make an image; set one to true")
+    asked = _Asked(scan, output, recipe, overrides, resume, overwrite, on_epoch, on_batch, on_iteration)
     with RunLog() as log:
-        start, folder = begin(scan, output, as_recipe(recipe, overrides), log, choose_earlier(resume, overwrite))
-        loaded_at = time.perf_counter()
-        result = fit_prepared(start, folder, resume=resume, tell=on_epoch)
-        trained_at = time.perf_counter()
-        written = write_training(result, folder) if folder else {}
-        timings = {
-            "load_s": loaded_at - started,
-            "train_s": trained_at - loaded_at,
-            "write_s": time.perf_counter() - trained_at,
-        }
-        reconstructor = Reconstructor.for_scan(result.trained, result.tensors, probe="model")
-        reconstructed = reconstruct_prepared(
-            reconstructor, Job(folder, timings, result.history, on_batch, on_iteration)
-        )
-    seen = reconstructed.collapse
-    trained = Trained(result.trained, result.history, timings["train_s"], written, seen)
-    paths = {**written, **reconstructed.paths}
-    return Run(trained, reconstructed, {**paths, "log": log.path} if log.path else {})
+        made = _solver_first(asked, train, on_image, log) if solve else _network_alone(asked, log)
+    return replace(made, paths={**made.paths, "log": log.path}) if log.path else made
+
+
+def _network_alone(asked: _Asked, log: RunLog) -> Run:
+    started = time.perf_counter()
+    recipe = as_recipe(asked.recipe, asked.overrides)
+    start, folder = begin(asked.scan, asked.output, recipe, log, choose_earlier(asked.resume, asked.overwrite))
+    loaded_at = time.perf_counter()
+    if folder:
+        remove_other_images(folder, "solver", "network")
+    result = fit_prepared(start, folder, resume=asked.resume, tell=asked.on_epoch)
+    trained_at = time.perf_counter()
+    written = write_training(result, folder) if folder else {}
+    timings = {
+        "load_s": loaded_at - started,
+        "train_s": trained_at - loaded_at,
+        "write_s": time.perf_counter() - trained_at,
+    }
+    reconstructor = Reconstructor.for_scan(result.trained, result.tensors, probe="model")
+    job = Job(folder, timings, result.history, asked.on_batch, asked.on_iteration)
+    reconstructed = reconstruct_prepared(reconstructor, job)
+    trained = Trained(result.trained, result.history, timings["train_s"], written, reconstructed.collapse)
+    return Run(trained, reconstructed, {**written, **reconstructed.paths})
+
+
+def _solver_first(asked: _Asked, train: bool, on_image: ImageHook | None, log: RunLog) -> Run:
+    started = time.perf_counter()
+    recipe = as_recipe(asked.recipe, asked.overrides)
+    say_what_runs(recipe)
+    if train and asked.output is not None and choose_earlier(asked.resume, asked.overwrite) == "refuse":
+        check_unused(Path(asked.output))
+    scan = used_patterns(as_scan(asked.scan, recipe), recipe)
+    if train and asked.recipe is None:
+        recipe = network_for(scan, recipe, asked.overrides)
+    if train:
+        prepare(scan, recipe)  # for what it refuses
+    task = from_nothing(scan, recipe, recipe.training.device)
+    folder = check_output_folder(asked.output) if asked.output is not None else None
+    if folder:
+        log.write_to(folder)
+        if not asked.resume:
+            remove_other_images(folder, "solver", "network")
+    warn_of_problems(scan)
+    timings = {"load_s": time.perf_counter() - started}
+    job = Job(folder, timings, None, asked.on_batch, asked.on_iteration, asked.resume)
+    first = finish_refined(task, job)
+    if folder:
+        logger.info("the solver's image is in %s%s", first.paths["reconstruction"], "; training follows" * train)
+    if on_image is not None:
+        on_image(first)
+    if not train:
+        return Run(None, first, first.paths)
+    chosen = train_and_choose(task, recipe, first, job, asked.on_epoch)
+    return Run(chosen.trained, chosen.result, chosen.paths, chosen.other, chosen.choice)

@@ -2,24 +2,27 @@
 
 import logging
 import time
+from dataclasses import replace
 from typing import Any
 
 import torch
 
 from ptychopinn.api.fit import judge_fit
 from ptychopinn.api.inputs import RunLog, as_recipe, as_scan, say_what_runs, warn_of_problems
-from ptychopinn.api.reconstructed import Made, Reconstructed, finish
+from ptychopinn.api.reconstructed import RESULT, Made, Reconstructed, finish
 from ptychopinn.api.request import Job, Request
+from ptychopinn.api.solver_work import SolverWork, Task, work_in
 from ptychopinn.config import Recipe
 from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.data.device import choose_device
 from ptychopinn.data.frame import check_one_image
 from ptychopinn.data.propagation import with_geometry
 from ptychopinn.data.reconstruction import Reconstruction
+from ptychopinn.data.scan import Scan
 from ptychopinn.errors import ConfigError
 from ptychopinn.models import prepare_probe, scan_scale
 from ptychopinn.physics import DiffractionModel
-from ptychopinn.solver import Gauge, Refined, check_names, flat_start, photons_in_batches, refine
+from ptychopinn.solver import Gauge, Refined, SolverInterrupted, check_names, flat_start, photons_in_batches, refine
 
 logger = logging.getLogger("ptychopinn")
 DEFAULT_ITERATIONS = 50
@@ -32,46 +35,120 @@ def solve(request: Request, log: RunLog) -> Reconstructed:
     Raises:
         PtychoPINNError: a model's probe was asked for, or scan, recipe or folder cannot be used; nothing has been
             written then.
+        SolverInterrupted: Ctrl-C; what was reached has been written.
     """
     started = time.perf_counter()
-    recipe = _with_iterations(as_recipe(request.recipe, request.overrides))
+    recipe = as_recipe(request.recipe, request.overrides)
     if request.probe == "model":
         raise ConfigError("probe must be 'scan' or 'auto' without a model, got 'model'; give a model, or leave it out")
-    check_names(recipe.reconstruction.refine)
     say_what_runs(recipe, request.device)
     scan = as_scan(request.scan, recipe)
-    check_one_image(scan, recipe.model.propagation)
-    recipe = with_geometry(recipe, scan)
     if recipe.training.threads is not None:
         torch.set_num_threads(recipe.training.threads)
-    tensors = ScanTensors(scan, choose_device(request.device))
-    start, gauge = _flat(tensors, recipe)
+    task = from_nothing(scan, recipe, request.device)
     job = request.job(log, started)
     warn_of_problems(scan)
-    return finish(refined(start, tensors, recipe, job, gauge), job)
+    return finish_refined(task, job)
 
 
-def refined(start: Reconstruction, tensors: ScanTensors, recipe: Recipe, job: Job, gauge: Gauge) -> Made:
-    """Refine an image as `reconstruction.refine` of a recipe states; `gauge`: what is known of the start probe."""
-    settings, model = recipe.reconstruction, DiffractionModel.of(recipe.model)
-    result = refine(
-        start,
-        tensors,
-        settings.refine,
-        model=model,
-        gauge=gauge,
-        min_coverage=settings.min_coverage,
-        on_iteration=job.on_iteration,
-    )
+def from_nothing(scan: Scan, recipe: Recipe, device: str) -> Task:
+    """The solver ready to refine an object of 1 under the probe of a scan.
+
+    Raises:
+        ConfigError: a name of a loss, penalty or constraint that nobody registered.
+        ScanError: the patterns do not make one image, or the scale of the probe cannot be determined.
+    """
+    recipe = _with_iterations(recipe)
+    check_names(recipe.reconstruction.refine)
+    check_one_image(scan, recipe.model.propagation)
+    recipe = with_geometry(recipe, scan)
+    tensors = ScanTensors(scan, choose_device(device))
+    probe = prepare_probe(scan.probe, recipe.model.probe)
+    scale, reason = scan_scale(recipe, tensors, probe)
+    logger.info("using the probe of the scan; intensity scale %.4g: %s", scale, reason)
+    gauge = Gauge.of(scan, recipe.model.intensity_scale, scale, reason)
+    return Task(flat_start(scan, probe * scale), tensors, recipe, gauge)
+
+
+def finish_refined(task: Task, job: Job) -> Reconstructed:
+    """Refine an image, judge it and write the files of its job; after Ctrl-C the image so far and the state.
+
+    Raises:
+        SolverInterrupted: Ctrl-C; what was reached has been written.
+    """
+    if job.folder is None:
+        return finish(refined(task, job), job)
+    names = (f"{RESULT}.npz", f"{RESULT}_solver.npz")
+    work = work_in(job.folder, "solver_state", names, task)
+    try:
+        made = refined(task, job, work)
+    except SolverInterrupted as stopped:
+        finish(_unfinished(stopped, task), job)
+        raise
+    written = finish(made, job)
+    work.state.unlink(missing_ok=True)
+    return written
+
+
+def refined(task: Task, job: Job, work: SolverWork | None = None) -> Made:
+    """Refine an image as `reconstruction.refine` of a recipe states.
+
+    Args:
+        task: the image to begin with, the scan, the settings.
+        job: whom to inform, and whether to resume.
+        work: where an earlier solve of the same input may have left its state or its image; Ctrl-C leaves it there.
+
+    Raises:
+        SolverInterrupted: Ctrl-C.
+    """
+    tensors, settings = task.tensors, task.recipe.reconstruction
+    finished = work.finished() if work and job.resume else None
+    if finished is not None:
+        return _made(finished, task)
+    try:
+        result = refine(
+            task.start,
+            tensors,
+            settings.refine,
+            model=DiffractionModel.of(task.recipe.model),
+            gauge=task.gauge,
+            min_coverage=settings.min_coverage,
+            kept=work.reached() if work and job.resume else None,
+            on_iteration=job.on_iteration,
+        )
+    except SolverInterrupted as stopped:
+        if work:
+            work.keep(stopped)
+        raise
     logger.info("refined %d patterns %d times in %.2f s", len(tensors), settings.refine.iterations, result.seconds)
     image = result.reconstruction
-    scores, verdict = judge_fit(photons_in_batches(image, tensors, model), tensors, "solver")
-    metrics = {
+    return _made(work.described(image) if work else image, task, result)
+
+
+def _made(image: Reconstruction, task: Task, result: Refined | None = None) -> Made:
+    """An image with its misfit and verdict; the time of its iterations where they ran now."""
+    tensors, recipe = task.tensors, task.recipe
+    expected = photons_in_batches(image, tensors, DiffractionModel.of(recipe.model))
+    scores, verdict = judge_fit(expected, tensors, "solver")
+    metrics: dict[str, Any] = {
         "gauge": image.metadata["gauge"],
         "data": scores,
-        "refine": _entry(result, len(tensors)),
+        "refine": dict(image.metadata["refine"]),
     }
-    return Made(image, tensors, recipe, metrics, {"refine_s": result.seconds}, verdict)
+    seconds = 0.0
+    if result is not None:
+        seconds = result.seconds
+        done = len(tensors) * len(result.deviance)
+        metrics["refine"] |= {"seconds": seconds, "patterns_per_s": done / max(seconds, 1e-9)}
+    return Made(image, tensors, recipe, metrics, {"refine_s": seconds}, verdict)
+
+
+def _unfinished(stopped: SolverInterrupted, task: Task) -> Made:
+    """The image of an interrupted solver, with a mark in its metadata and in the metrics."""
+    mark = {"iterations_done": len(stopped.kept.deviance), "iterations": task.recipe.reconstruction.refine.iterations}
+    image = replace(stopped.image, metadata={**stopped.image.metadata, "interrupted": mark})
+    made = _made(image, task)
+    return replace(made, metrics={**made.metrics, "interrupted": mark})
 
 
 def _with_iterations(recipe: Recipe) -> Recipe:
@@ -79,22 +156,3 @@ def _with_iterations(recipe: Recipe) -> Recipe:
         return recipe
     logger.info("%d iterations, as the recipe asks for none", DEFAULT_ITERATIONS)
     return recipe.with_overrides([f"reconstruction.refine.iterations={DEFAULT_ITERATIONS}"])
-
-
-def _flat(tensors: ScanTensors, recipe: Recipe) -> tuple[Reconstruction, Gauge]:
-    """An object of 1 under the probe of the scan, and what is known of that probe."""
-    probe = prepare_probe(tensors.scan.probe, recipe.model.probe)
-    scale, reason = scan_scale(recipe, tensors, probe)
-    logger.info("using the probe of the scan; intensity scale %.4g: %s", scale, reason)
-    gauge = Gauge.of(tensors.scan, recipe.model.intensity_scale, scale, reason)
-    return flat_start(tensors.scan, probe * scale), gauge
-
-
-def _entry(result: Refined, patterns: int) -> dict[str, Any]:
-    """The entry `refine` of `metrics.json`."""
-    return {
-        **result.reconstruction.metadata["refine"],
-        "deviance_of_iterations": result.deviance,
-        "seconds": result.seconds,
-        "patterns_per_s": patterns * len(result.deviance) / max(result.seconds, 1e-9),
-    }

@@ -45,8 +45,10 @@ class Commands(TyperGroup):
 
 
 def _interrupted(command: str | None) -> str:
-    if command in ("run", "train"):
+    if command == "train":
         return "Interrupted: give the same command with --resume to go on from the last finished epoch."
+    if command in ("run", "reconstruct"):
+        return "Interrupted: give the same command with --resume to go on from the last finished iteration or epoch."
     if command == "study":
         return "Interrupted: give the same command again; what has finished is not run again."
     return "Interrupted."

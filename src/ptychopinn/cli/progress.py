@@ -2,17 +2,21 @@
 
 import time
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from ptychopinn.cli.console import errors
 
+if TYPE_CHECKING:
+    from ptychopinn.api.reconstructed import Reconstructed
+
 SECONDS_BETWEEN_LINES = 15.0
 
 
 class ProgressDisplay:
-    """Takes the calls of `on_epoch`, `on_batch` and `on_iteration` and shows them on stderr.
+    """Takes the calls of `on_image`, `on_epoch`, `on_batch` and `on_iteration` and shows them on stderr.
 
     Args:
         console: where to show them.
@@ -56,6 +60,10 @@ class ProgressDisplay:
     def on_iteration(self, done: int, total: int, numbers: dict[str, float]) -> None:
         """An iteration of the solver has ended."""
         self._show("refining", done, total, f"deviance {numbers['deviance']:.5g}")
+
+    def on_image(self, image: "Reconstructed") -> None:
+        """The solver's image has been written, and training follows."""
+        self._console.print(f"image: {image.paths['reconstruction']} (solver)", highlight=False, soft_wrap=True)
 
     def _show(self, stage: str, done: int, total: int, note: str) -> None:
         if not self._console.is_terminal:

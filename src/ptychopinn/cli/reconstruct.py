@@ -66,6 +66,9 @@ def reconstruct(
         ),
     ] = "auto",
     diffraction: Diffraction = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a solver that was interrupted in the output folder.")
+    ] = False,
     device: Device = None,
     threads: Threads = None,
     overrides: Overrides = (),
@@ -85,6 +88,7 @@ def reconstruct(
             overrides=[*overrides, *collect_overrides(threads=threads)],
             probe=choice,
             device=device or "auto",
+            resume=resume,
             on_batch=shown.on_batch,
             on_iteration=shown.on_iteration,
         )

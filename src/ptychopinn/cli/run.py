@@ -1,5 +1,9 @@
 """`ptychopinn run`."""
 
+from typing import Annotated
+
+import typer
+
 from ptychopinn.cli.options import (
     Config,
     Diffraction,
@@ -14,7 +18,8 @@ from ptychopinn.cli.options import (
     with_parts,
 )
 from ptychopinn.cli.progress import ProgressDisplay
-from ptychopinn.cli.summary import show_metrics, show_path
+from ptychopinn.cli.summary import show_choice, show_metrics, show_path
+from ptychopinn.errors import ConfigError
 
 
 @training_options
@@ -24,12 +29,25 @@ def run(
     config: Config = None,
     resume: Resume = False,
     overwrite: Overwrite = False,
+    no_train: Annotated[
+        bool, typer.Option("--no-train", help="The solver's image only; no network is trained.")
+    ] = False,
+    no_refine: Annotated[
+        bool, typer.Option("--no-refine", help="The network's image only; no iteration of the solver.")
+    ] = False,
     probe: Probe = None,
     diffraction: Diffraction = None,
     overrides: Overrides = (),
     verbose: Verbose = False,
 ) -> None:
-    """Train on a scan and reconstruct it: figure, image, metrics and model."""
+    """Reconstruct a scan by the solver, then train a network on it; the better image is the result.
+
+    Writes figure, image, metrics and model.
+    """
+    if no_train and no_refine:
+        raise ConfigError("--no-train and --no-refine must not be given together: nothing would make an image")
+    if no_refine:
+        overrides = [*overrides, "reconstruction.refine.iterations=0"]
     from ptychopinn.api.run import run as run_scan
 
     with ProgressDisplay() as shown:
@@ -38,12 +56,16 @@ def run(
             output,
             config,
             overrides=overrides,
+            train=not no_train,
+            solve=not no_refine,
             resume=resume,
             overwrite=overwrite,
+            on_image=shown.on_image,
             on_epoch=shown.on_epoch,
             on_batch=shown.on_batch,
             on_iteration=shown.on_iteration,
         )
     show_metrics(result.reconstructed.metrics)
-    show_path("model", result.paths["model"])
+    show_choice(result.reconstructed.metrics.get("choice"), result.paths.get("other"))
+    show_path("model", result.paths.get("model"))
     show_path("figure", result.paths["figure"])

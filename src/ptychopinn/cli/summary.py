@@ -101,6 +101,13 @@ def warn_if_collapsed(message: str | None, report: Mapping[str, Any] | None = No
         _warn(f"{name}: {sentence}" if name else sentence)
 
 
+def show_choice(choice: Mapping[str, Any] | None, other: Path | None) -> None:
+    """One line about which of two images is the result, and one with the file of the other."""
+    if choice is not None:
+        results.print(f"result: {choice['result']}; {choice['reason']}", highlight=False, soft_wrap=True)
+        show_path("the other image", other)
+
+
 def show_verdict(verdict: Mapping[str, Any] | None) -> None:
     """Whether the image fits its patterns, in capitals: on stdout if it does, else on stderr with cause and advice.
 

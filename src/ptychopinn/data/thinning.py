@@ -1,16 +1,46 @@
-r"""Counts that are split at random: a generator sees one part, the loss compares with the other.
+r"""Counts that are split at random into two parts with independent noise.
 
-Each photon is hidden with probability q. Of Poisson counts k with mean \(\lambda\) both parts are Poisson again, with
-means \((1 - q)\lambda\) and \(q\lambda\), and independent: the noise that a generator saw tells nothing of the noise in
-the loss, so that it learns the object and not the noise (Neufeld et al. 2023, arXiv:2301.07276).
+Each photon goes to the second part with probability q. Of Poisson counts k with mean \(\lambda\) both parts are Poisson
+again, with means \((1 - q)\lambda\) and \(q\lambda\), and independent (Neufeld et al. 2023, arXiv:2301.07276). In
+training a generator is shown one part and the loss compares with the other, so that it learns the object and not the
+noise. Images that are made from one part of a scan can be compared by how well they explain the other.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ptychopinn.data.dataset import Batch
+from ptychopinn.data.scan import Scan
+
+PATTERNS_AT_ONCE = 256
+"""Patterns that are split together: 32 MB of counts at 128 px, in double precision."""
+LEAST_WHOLE = 0.99
+"""Part of the counts that must be whole numbers for a scan to hold photons; hot pixels and corrections spoil a few."""
+_ROUNDING = 1e-5
+"""Relative error of counts that were stored as amplitudes in single precision, with a margin of ten."""
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """A scan whose counts were split."""
+
+    scan: Scan
+    """The scan with the first part of its counts, float32, and a probe with as many photons less."""
+    withheld: NDArray[np.float32]
+    """(N, H, W), photons: the second part."""
+    fraction: float
+    """q, the probability with which a photon was withheld."""
+
+    def withheld_photons(self) -> float:
+        """Photons of the second part on measured pixels."""
+        measured = None if self.scan.bad_pixels is None else ~self.scan.bad_pixels
+        if measured is None:
+            return float(self.withheld.sum(dtype=np.float64))
+        return float(self.withheld.sum(dtype=np.float64, where=np.broadcast_to(measured, self.withheld.shape)))
 
 
 def thin(batch: Batch, hidden: float, generator: torch.Generator) -> Batch:
@@ -23,6 +53,44 @@ def thin(batch: Batch, hidden: float, generator: torch.Generator) -> Batch:
     """
     counts = batch.amplitude.square()
     return replace(batch, seen=_part(counts, 1 - hidden, generator).sqrt(), hidden_fraction=hidden)
+
+
+def withhold_photons(scan: Scan, fraction: float, seed: int) -> Split:
+    """Split the counts of a whole scan.
+
+    Args:
+        scan: of photon counts, see `holds_photons`.
+        fraction: q, in (0, 1).
+        seed: of the draws.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    first = np.empty(scan.patterns.shape, np.float32)
+    second = np.empty_like(first)
+    for start in range(0, len(scan), PATTERNS_AT_ONCE):
+        rows = slice(start, start + PATTERNS_AT_ONCE)
+        counts = torch.from_numpy(scan.select(rows).counts())
+        part = _part(counts, 1 - fraction, generator)
+        first[rows], second[rows] = part.numpy(), (counts - part).clamp_min(0).numpy()
+    probe = scan.probe * np.float32((1 - fraction) ** 0.5)
+    return Split(replace(scan, patterns=first, domain="counts", probe=probe), second, fraction)
+
+
+def holds_photons(scan: Scan) -> bool:
+    """Whether the counts are whole numbers, so that thinning makes two independent parts of them.
+
+    Measured pixels above half a photon are asked; values in other units, or with a gain, are hardly ever whole.
+    """
+    whole = asked = 0
+    for start in range(0, len(scan), PATTERNS_AT_ONCE):
+        part = scan.select(slice(start, start + PATTERNS_AT_ONCE))
+        counts = part.counts()
+        measured = counts > 0.5
+        if part.bad_pixels is not None:
+            measured &= ~part.bad_pixels
+        values = counts[measured].astype(np.float64)
+        asked += values.size
+        whole += int((np.abs(values - np.rint(values)) <= 0.01 + _ROUNDING * values).sum())
+    return asked > 0 and whole >= LEAST_WHOLE * asked
 
 
 def _part(counts: Tensor, fraction: float, generator: torch.Generator) -> Tensor:

@@ -2,6 +2,7 @@
 
 from ptychopinn.solver.constraints import CONSTRAINTS, Constraint
 from ptychopinn.solver.gauge import Gauge, log_gauge, with_gauge
+from ptychopinn.solver.kept import Kept, SolverInterrupted, load_kept
 from ptychopinn.solver.refine import (
     IterationHook,
     Refined,
@@ -18,11 +19,14 @@ __all__ = [
     "Constraint",
     "Gauge",
     "IterationHook",
+    "Kept",
     "Refined",
+    "SolverInterrupted",
     "Stage",
     "State",
     "check_names",
     "flat_start",
+    "load_kept",
     "log_gauge",
     "photons_in_batches",
     "photons_of",

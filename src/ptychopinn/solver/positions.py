@@ -34,13 +34,16 @@ class PositionStep:
         start_px: (N, 2), the positions at the start.
         config: prior, longest step, limit, and whether the object is refined.
         distortion: holds the reference of the corrections, and removes their smooth part.
+
+    Attributes:
+        velocity_px: (N, 2), the last step, part of which is repeated.
     """
 
     def __init__(self, start_px: Tensor, config: RefineConfig, distortion: DistortionStep) -> None:
         self._start = start_px
         self._config = config
         self._distortion = distortion
-        self._velocity = torch.zeros_like(start_px)
+        self.velocity_px = torch.zeros_like(start_px)
         self._prior = prior_weight(config)
 
     def apply(self, state: State) -> None:
@@ -58,9 +61,9 @@ class PositionStep:
         step = STEP * _solved(curvature, gradient)
         length = step.norm(dim=-1, keepdim=True).clamp_min(_SMALLEST)
         step = step * (self._config.positions_step_px / length).clamp_max(1)
-        self._velocity = heavy_ball(self._velocity, step, MOMENTUM)
+        self.velocity_px = heavy_ball(self.velocity_px, step, MOMENTUM)
         reference = self._distortion.reference_px
-        correction = self._distortion.without_smooth_part(positions_px + self._velocity - reference)
+        correction = self._distortion.without_smooth_part(positions_px + self.velocity_px - reference)
         return limited(reference + correction, self._start, self._config)
 
 

@@ -3,7 +3,7 @@
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,6 +22,7 @@ from ptychopinn.physics import DiffractionModel, check_inside
 from ptychopinn.physics.gradients import Estimate
 from ptychopinn.solver.constraints import named_constraints
 from ptychopinn.solver.gauge import Gauge, log_gauge, with_gauge
+from ptychopinn.solver.kept import Kept, SolverInterrupted
 from ptychopinn.solver.penalties import penalties_of
 from ptychopinn.solver.solver import Solver
 
@@ -87,6 +88,7 @@ def refine(
     model: DiffractionModel | None = None,
     gauge: Gauge | None = None,
     min_coverage: float = 1e-2,
+    kept: Kept | None = None,
     on_iteration: IterationHook | None = None,
 ) -> Refined:
     """Fit object, probe modes and positions to the patterns of a whole scan.
@@ -98,6 +100,7 @@ def refine(
         model: of the patterns; the far field with shifted probes by default.
         gauge: what is known of the start probe; by default that it is in sqrt(photons).
         min_coverage: where the placed intensity is below this part of its maximum the object counts as not covered.
+        kept: state of an interrupted run with the same arguments, after which to go on.
         on_iteration: called after every iteration.
 
     Returns:
@@ -108,21 +111,29 @@ def refine(
         ConfigError: `config` names a loss, penalty or constraint that nobody registered.
         ScanError: the patterns do not make one image; see `check_one_image`.
         PtychoPINNError: the iterations diverged.
+        SolverInterrupted: Ctrl-C; holds the image so far, and the state to give as `kept`.
     """
     model = model or DiffractionModel()
     check_one_image(tensors.scan, model.propagator.name)
     frame = _frame(start, config)
     solver = Solver(_estimate(start, frame, tensors.device), tensors, config, model)
     started = time.perf_counter()
-    deviance: list[float] = []
-    for iteration in range(config.iterations):
-        deviance.append(float(solver.iterate(iteration)))
-        _check_bounded(deviance)
-        _log_progress(iteration, config.iterations, deviance[-1])
-        if on_iteration is not None:
-            on_iteration(iteration + 1, config.iterations, {"deviance": deviance[-1]})
+    reached = kept or Kept(solver.snapshot(), ())
+    solver.restore(reached.tensors)
+    stopped = False
+    try:
+        for iteration in range(len(reached.deviance), config.iterations):
+            deviance = (*reached.deviance, float(solver.iterate(iteration)))
+            _check_bounded(deviance)
+            reached = Kept(solver.snapshot(), deviance)
+            _log_progress(iteration, config.iterations, deviance[-1])
+            if on_iteration is not None:
+                on_iteration(iteration + 1, config.iterations, {"deviance": deviance[-1]})
+    except KeyboardInterrupt:
+        stopped = True
+        solver.restore(reached.tensors)
     seconds = time.perf_counter() - started
-    image = _described(_image(start, frame, solver, min_coverage), start, config, deviance, solver.material)
+    image = _described(_image(start, frame, solver, min_coverage), start, config, reached.deviance, solver.material)
     image = with_gauge(
         image,
         gauge or Gauge(),
@@ -132,7 +143,9 @@ def refine(
         frame=Frame.of_scan(tensors.scan, frame),
     )
     log_gauge(image)
-    return Refined(image, deviance, seconds)
+    if stopped:
+        raise SolverInterrupted(image, reached)
+    return Refined(image, list(reached.deviance), seconds)
 
 
 @torch.inference_mode()
@@ -179,7 +192,7 @@ def _estimate(start: Reconstruction, frame: Frame, device: torch.device) -> Esti
     return Estimate(object_, probe, positions)
 
 
-def _check_bounded(deviance: list[float]) -> None:
+def _check_bounded(deviance: Sequence[float]) -> None:
     highest = LARGEST_DEVIANCE * max(1, deviance[0])
     if not math.isfinite(deviance[-1]) or deviance[-1] > highest:
         raise PtychoPINNError(
@@ -222,12 +235,13 @@ def _described(
     image: Reconstruction,
     start: Reconstruction,
     config: RefineConfig,
-    deviance: list[float],
+    deviance: Sequence[float],
     material: tuple[complex, float] | None,
 ) -> Reconstruction:
     """The image with what was done to it among its metadata."""
     moved = image.positions_px - start.positions_px
     entry: dict[str, Any] = {"iterations": config.iterations, "probe": config.probe, "positions": config.positions}
+    entry["deviance_of_iterations"] = list(deviance)
     if deviance:
         entry["deviance_per_pixel"] = deviance[-1]
     if config.positions:

@@ -1,7 +1,7 @@
 """The loop of the solver: batches of patterns, updates after each batch, constraints after each iteration."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor
@@ -43,9 +43,8 @@ class Solver:
         self._penalties = penalties_of(config)
         self._distortion = DistortionStep(estimate.positions_px, config)
         self._updates = updates_of(config, self._penalties)
-        self._constraints = constraints_of(
-            config, PositionStep(estimate.positions_px, config, self._distortion), self._distortion
-        )
+        self._positions = PositionStep(estimate.positions_px, config, self._distortion)
+        self._constraints = constraints_of(config, self._positions, self._distortion)
         self._generator = torch.Generator().manual_seed(config.seed)
         self.state = State(estimate, placed_power(estimate, config.batch_size), config)
 
@@ -56,6 +55,32 @@ class Solver:
             if isinstance(penalty, EstimatedMaterial) and penalty.direction is not None:
                 return penalty.direction, penalty.correlation
         return None
+
+    def snapshot(self) -> dict[str, Tensor]:
+        """What the next iterations depend on, by name; steps replace these tensors and do not write into them."""
+        state, estimate = self.state, self.state.estimate
+        return {
+            "object": estimate.object_,
+            "probe": estimate.probe,
+            "positions_px": estimate.positions_px,
+            "object_velocity": state.object_velocity,
+            "probe_velocity": state.probe_velocity,
+            "power": state.power,
+            "positions_velocity_px": self._positions.velocity_px,
+            "positions_reference_px": self._distortion.reference_px,
+            "generator": self._generator.get_state(),
+        }
+
+    def restore(self, snapshot: Mapping[str, Tensor]) -> None:
+        """Take the state of a snapshot, of this solver or of another one with the same input."""
+        state, device = self.state, self.state.power.device
+        known = {name: value.to(device) for name, value in snapshot.items() if name != "generator"}
+        state.estimate = Estimate(known["object"], known["probe"], known["positions_px"])
+        state.object_velocity, state.probe_velocity = known["object_velocity"], known["probe_velocity"]
+        state.power = known["power"]
+        self._positions.velocity_px = known["positions_velocity_px"]
+        self._distortion.reference_px = known["positions_reference_px"]
+        self._generator.set_state(snapshot["generator"].cpu())
 
     def iterate(self, iteration: int) -> Tensor:
         """Go once through all patterns; the deviance per measured pixel (4 times the loss), a scalar on the device."""

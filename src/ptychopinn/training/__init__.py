@@ -3,7 +3,7 @@
 from ptychopinn.training.collapse import judge
 from ptychopinn.training.fit import Fit, fit, fit_prepared
 from ptychopinn.training.history import CHECKPOINTS, EpochHook, History
-from ptychopinn.training.prepare import Part, Prepared, prepare, split_groups
+from ptychopinn.training.prepare import Part, Prepared, prepare, split_groups, used_patterns
 from ptychopinn.training.resume import checkpoint_to_resume
 
 __all__ = [
@@ -19,4 +19,5 @@ __all__ = [
     "judge",
     "prepare",
     "split_groups",
+    "used_patterns",
 ]

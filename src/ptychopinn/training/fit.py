@@ -87,7 +87,7 @@ def fit_prepared(
     fitted = recipe.fitted
     assert fitted is not None
     if recipe.data.validation_fraction > 0 and not any(len(part.validation_groups) for part in start.parts):
-        logger.warning(
+        logger.info(
             "the validation region holds fewer patterns than a group of %d: training on all patterns",
             recipe.data.group_size,
         )

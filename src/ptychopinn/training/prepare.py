@@ -102,6 +102,12 @@ def prepare(scan: Scan | Sequence[Scan], recipe: Recipe) -> Prepared:
     return Prepared(model, recipe.changed(fitted=fitted), parts)
 
 
+def used_patterns(scan: Scan, recipe: Recipe) -> Scan:
+    """The patterns of a scan that `data.n_patterns` asks for; `prepare` draws the same ones."""
+    data = recipe.data
+    return subsample(scan, data.n_patterns, data.subsampling, np.random.default_rng(recipe.training.seed))
+
+
 def _part(scan: Scan, recipe: Recipe, rng: np.random.Generator, device: torch.device) -> Part:
     check_one_image(scan, recipe.model.propagation)
     scan = subsample(scan, recipe.data.n_patterns, recipe.data.subsampling, rng)

@@ -1,14 +1,14 @@
 """Going on from a checkpoint, if it belongs to this run."""
 
 import logging
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from numpy.typing import NDArray
 
 from ptychopinn.bundle.checkpoint import read_checkpoint, reason_of
 from ptychopinn.config import Recipe
+from ptychopinn.data.identity import digest_of
 from ptychopinn.errors import BundleError, ConfigError
 from ptychopinn.training.history import CHECKPOINTS
 from ptychopinn.training.prepare import Prepared
@@ -24,10 +24,11 @@ def identity_of(start: Prepared) -> str:
 
     Two scans that differ in one count, one position or the order of their patterns have different identities.
     """
-    digest = blake2b(digest_size=16)
+    parts: list[str | NDArray[Any] | None] = []
     for part in start.parts:
         scan = part.tensors.scan
-        arrays = (
+        parts += [
+            scan.domain,
             scan.patterns,
             scan.bad_pixels,
             scan.positions_px,
@@ -35,13 +36,8 @@ def identity_of(start: Prepared) -> str:
             scan.truth_patches,
             part.train_groups,
             part.validation_groups,
-        )
-        digest.update(scan.domain.encode())
-        for array in arrays:
-            if array is not None:
-                digest.update(f"{array.dtype.str}{array.shape}".encode())
-                digest.update(np.ascontiguousarray(array).data)
-    return digest.hexdigest()
+        ]
+    return digest_of(*parts)
 
 
 def checkpoint_to_resume(folder: Path | None, start: Prepared) -> str | None:

@@ -1,0 +1,100 @@
+"""What a solver has reached in an output folder: its state after an interruption, and its finished image."""
+
+import logging
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ptychopinn.config import Recipe
+from ptychopinn.data.dataset import ScanTensors
+from ptychopinn.data.identity import digest_of
+from ptychopinn.data.reconstruction import Reconstruction
+from ptychopinn.errors import PtychoPINNError
+from ptychopinn.solver import Gauge, Kept, SolverInterrupted, load_kept
+from ptychopinn.training import CHECKPOINTS
+
+logger = logging.getLogger("ptychopinn")
+_DIGEST = "solver_input"
+"""Entry of an image's metadata: digest of all that the solver was given."""
+_FORWARD = {"propagation", "fresnel_number", "subpixel"}
+"""Settings of the model that the solver uses."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """An image that the solver is ready to refine."""
+
+    start: Reconstruction
+    tensors: ScanTensors
+    recipe: Recipe
+    gauge: Gauge
+    """What is known of the probe of the start."""
+
+
+@dataclass(frozen=True)
+class SolverWork:
+    """Files of one solve."""
+
+    given: str
+    """Digest of the patterns, the start and the settings, by which the files are recognised."""
+    state: Path
+    """After an interruption; removed at the end."""
+    images: tuple[Path, ...]
+    """Where its finished image may be."""
+
+    def finished(self) -> Reconstruction | None:
+        """The finished image of the same input, where there is one."""
+        for path in self.images:
+            if not path.is_file():
+                continue
+            try:
+                image = Reconstruction.load(path)
+            except PtychoPINNError as error:
+                logger.info("not used again: %s", error)
+                continue
+            if image.metadata.get(_DIGEST) == self.given and "interrupted" not in image.metadata:
+                logger.info("the solver has finished before: its image is in %s", path)
+                return image
+        return None
+
+    def reached(self) -> Kept | None:
+        """The state to go on from, where the same solve was interrupted."""
+        kept = load_kept(self.state, self.given)
+        if kept is None:
+            logger.info("no interrupted solver to resume: it begins with the first iteration")
+        else:
+            logger.info("resuming the solver after iteration %d", len(kept.deviance))
+        return kept
+
+    def described(self, image: Reconstruction) -> Reconstruction:
+        """The image with the digest of its input."""
+        return replace(image, metadata={**image.metadata, _DIGEST: self.given})
+
+    def keep(self, stopped: SolverInterrupted) -> None:
+        """Write the state of an interrupted solve."""
+        stopped.kept.save(self.state, self.given)
+        logger.info("interrupted after iteration %d: the state is in %s", len(stopped.kept.deviance), self.state)
+
+
+def work_in(folder: Path, name: str, image_names: tuple[str, ...], task: Task) -> SolverWork:
+    """The files of a solve in an output folder.
+
+    Args:
+        folder: of the output.
+        name: of the state, in the folder of the checkpoints.
+        image_names: where the finished image may be, relative to the folder.
+        task: what the solver is given.
+    """
+    scan, start, recipe = task.tensors.scan, task.start, task.recipe
+    given = digest_of(
+        scan.domain,
+        scan.patterns,
+        scan.bad_pixels,
+        start.object_,
+        start.origin_px,
+        start.positions_px,
+        start.probe,
+        repr(task.gauge),
+        recipe.model.model_dump_json(include=_FORWARD),
+        recipe.reconstruction.model_dump_json(include={"refine", "min_coverage"}),
+    )
+    return SolverWork(given, folder / CHECKPOINTS / f"{name}.npz", tuple(folder / image for image in image_names))

@@ -1,0 +1,165 @@
+"""The second half of `run`: a network trained with what the solver found, and the better image of both."""
+
+import json
+import logging
+import shutil
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from ptychopinn.api.choice import SEED, WITHHELD, Choice, at_full_dose, choose, found_scan, with_found_probe
+from ptychopinn.api.fit import announce
+from ptychopinn.api.reconstruct import network_image
+from ptychopinn.api.reconstructed import RESULT, Judged, Made, Reconstructed, judged, write_image
+from ptychopinn.api.request import Job
+from ptychopinn.api.solve import from_nothing, refined
+from ptychopinn.api.solver_work import Task, work_in
+from ptychopinn.api.train import Trained, write_training
+from ptychopinn.config import Recipe
+from ptychopinn.data.dataset import ScanTensors
+from ptychopinn.data.io.atomic import atomic_path, check_output_folder, write_text_atomically
+from ptychopinn.data.reconstruction import Reconstruction
+from ptychopinn.data.scan import Scan
+from ptychopinn.data.thinning import Split, holds_photons, withhold_photons
+from ptychopinn.metrics.verdict import Maker
+from ptychopinn.reconstruction import Reconstructor
+from ptychopinn.solver import Gauge
+from ptychopinn.training import CHECKPOINTS, EpochHook, Fit, checkpoint_to_resume, fit_prepared, prepare
+
+logger = logging.getLogger("ptychopinn")
+_PART = f"{CHECKPOINTS}/part_image.npz"
+"""The solver's image of the photons that are not withheld, which a resumed run does not make again."""
+_OF_AN_IMAGE = ("data", "reference", "collapse", "verdict", "refine")
+"""Metrics that belong to one image."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What the second half of a run made."""
+
+    trained: Trained
+    result: Reconstructed
+    other: Reconstructed
+    choice: Choice
+    paths: dict[str, Path]
+
+
+def train_and_choose(task: Task, recipe: Recipe, first: Reconstructed, job: Job, on_epoch: EpochHook | None) -> Chosen:
+    """Train a network with the probe and positions that the solver found, and choose between the images of both.
+
+    Args:
+        task: what the solver was given: the scan, and the recipe with its iterations.
+        recipe: as it was given to `run`.
+        first: the solver's image, which has been written.
+        job: folder, hooks, and whether to resume.
+        on_epoch: called after every epoch.
+
+    Raises:
+        ConfigError: a checkpoint was made with other settings or other data, and `job.resume` is true.
+        SolverInterrupted: Ctrl-C in an iteration of the solver.
+    """
+    scan = task.tensors.scan
+    split = withhold_photons(scan, WITHHELD, SEED) if holds_photons(scan) else None
+    part = _solved_part(split, recipe, job) if split else None
+    found = part.image if part else first.reconstruction
+    begun = time.perf_counter()
+    fit = _fitted(found_scan(split.scan if split else scan, found), recipe, job, on_epoch)
+    timings = {**first.metrics["timings"], "train_s": time.perf_counter() - begun}
+    network_part = network_image(_reconstructor(fit, task.gauge), job) if split else None
+    choice = choose(split, part, network_part)
+    fit = at_full_dose(fit, task, _at_positions(task.tensors, found), recipe, split.fraction if split else 0.0)
+    written = write_training(fit, job.folder) if job.folder else {}
+    job = replace(job, timings=timings, history=fit.history)
+    network = judged(network_image(_reconstructor(fit, task.gauge), job), job)
+    trained = Trained(fit.trained, fit.history, timings["train_s"], written, network.collapse)
+    result, other = _both(first, network, choice, job)
+    named = {"other": other.paths["reconstruction"], "other_figure": other.paths["figure"]} if job.folder else {}
+    return Chosen(trained, result, other, choice, {**written, **result.paths, **named})
+
+
+def _solved_part(split: Split, recipe: Recipe, job: Job) -> Made:
+    """The solver's image of the photons that are not withheld."""
+    logger.info("solving again for %.0f %% of the photons, for the comparison", 100 * (1 - split.fraction))
+    task = from_nothing(split.scan, recipe, recipe.training.device)
+    if job.folder is None:
+        return refined(task, job)
+    check_output_folder(job.folder / CHECKPOINTS)
+    work = work_in(job.folder, "part_state", (_PART,), task)
+    made = refined(task, job, work)
+    made.image.save(job.folder / _PART)
+    work.state.unlink(missing_ok=True)
+    return made
+
+
+def _fitted(scan: Scan, recipe: Recipe, job: Job, on_epoch: EpochHook | None) -> Fit:
+    start = prepare(scan, with_found_probe(recipe))
+    if job.resume and job.folder is not None:
+        checkpoint_to_resume(job.folder, start)
+    return fit_prepared(start, job.folder, resume=job.resume, tell=on_epoch)
+
+
+def _reconstructor(fit: Fit, gauge: Gauge) -> Reconstructor:
+    """The network ready for its scan; the scale of its image is unknown where that of the solver's image is."""
+    made = Reconstructor.for_scan(fit.trained, fit.tensors, probe="model")
+    return made if gauge.photons_known else replace(made, gauge=gauge)
+
+
+def _at_positions(tensors: ScanTensors, image: Reconstruction) -> ScanTensors:
+    """The scan with all counts at the positions of an image."""
+    if np.array_equal(tensors.scan.positions_px, image.positions_px):
+        return tensors
+    return ScanTensors(replace(tensors.scan, positions_px=image.positions_px), tensors.device)
+
+
+def _both(first: Reconstructed, network: Judged, choice: Choice, job: Job) -> tuple[Reconstructed, Reconstructed]:
+    """The result and the other image; both are in the folder of the job when this returns."""
+    paths: dict[str, dict[str, Path]] = {"solver": dict(first.paths), "network": {}}
+    if job.folder is not None:
+        logger.info("%s", choice.reason)
+        paths = _arranged(first, network, choice, job, job.folder)
+    made = network.made
+    if choice.result == "network":
+        announce(made.verdict)
+    images = {
+        "solver": replace(first, paths=paths["solver"]),
+        "network": Reconstructed(made.image, network.metrics, paths["network"], network.collapse, made.verdict),
+    }
+    result, other = images[choice.result], images[choice.other]
+    metrics = {
+        **result.metrics,
+        "choice": choice.entry(),
+        "other_image": {key: other.metrics[key] for key in _OF_AN_IMAGE if key in other.metrics},
+        "timings": {**first.metrics["timings"], **network.metrics["timings"]},
+    }
+    if job.folder is not None:
+        result.paths["metrics"] = write_text_atomically(job.folder / "metrics.json", json.dumps(metrics, indent=2))
+    return replace(result, metrics=metrics), other
+
+
+def _arranged(
+    first: Reconstructed, network: Judged, choice: Choice, job: Job, folder: Path
+) -> dict[str, dict[str, Path]]:
+    """Write the network's image, as the result or beside it; the solver's image gives way to it."""
+    solver = dict(first.paths)
+    if choice.result == "network":
+        for key in ("reconstruction", "figure", "picture"):
+            solver[key] = _copied(first.paths[key], folder / f"{RESULT}_solver{first.paths[key].suffix}")
+    name = RESULT if choice.result == "network" else f"{RESULT}_network"
+    written = write_image(network, job, name)
+    remove_other_images(folder, choice.result)
+    return {"solver": solver, "network": written}
+
+
+def remove_other_images(folder: Path, *makers: Maker) -> None:
+    """Remove images and figures that an earlier run kept beside its result, of these makers."""
+    for maker in makers:
+        for suffix in (".npz", ".png"):
+            (folder / f"{RESULT}_{maker}{suffix}").unlink(missing_ok=True)
+
+
+def _copied(source: Path, target: Path) -> Path:
+    with atomic_path(target) as temporary:
+        shutil.copyfile(source, temporary)
+    return target
