@@ -39,9 +39,7 @@ def arguments() -> Namespace:
     parser = ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--photons", default="1e3,1e4,1e5,1e6,1e7")
     parser.add_argument("--smoothness", default="4,16,64")
-    parser.add_argument(
-        "--edges", default="none,0.03,0.1", help="of edge_preserving; none is quadratic"
-    )
+    parser.add_argument("--edges", default="none,0.03,0.1", help="of edge_preserving; none is quadratic")
     parser.add_argument("--seeds", default="1000,1001,1002,1003,1004,1005,1006,1007,1008,1009,1010,1011")
     parser.add_argument("--iterations", type=int, default=30)
     parser.add_argument("--size", type=int, default=132, help="side of the object, px")

@@ -145,9 +145,7 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=floats, default=[0.3, 1.0, 3.0, 10.0], metavar="S,...", help="CPU times")
     parser.add_argument("--size", type=int, default=176, metavar="PX", help="side of the simulated objects")
     parser.add_argument("--exact-probe", action="store_true", help="start from the true probe")
-    parser.add_argument(
-        "--halves", type=Path, metavar="SCAN", help="also compare halves of a measured scan"
-    )
+    parser.add_argument("--halves", type=Path, metavar="SCAN", help="also compare halves of a measured scan")
     parser.add_argument("--only", action="append", metavar="NAME", help="a method; may be repeated")
     parser.add_argument("--seed", type=int, default=0, help="of the order of the patterns")
     add_results_option(parser)
