@@ -224,9 +224,7 @@ def iterative(plan: Plan, name: str, epochs: int, seed: int) -> Trial:
         return {"values": numbers(values), "flat": []}
 
     decided = {"epochs": epochs, "momentum": MOMENTUM_GAIN, "seed": seed, "scan": digest(file)}
-    return Trial(
-        name, f"LSQML of pty-chi with momentum, {epochs} epochs", seed, **once(folder / "row.json", decided, run)
-    )
+    return Trial(name, f"LSQML of pty-chi (momentum), {epochs} epochs", seed, **once(folder / "row.json", decided, run))
 
 
 def refined(

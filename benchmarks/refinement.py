@@ -117,7 +117,7 @@ def after_a_network(start: Start) -> Iterator[Case]:
     if start.ptychi_epochs:
         solve = partial(solve_with_ptychi, scan, scan.probe, epochs=start.ptychi_epochs, seed=start.seed)
         yield Case(
-            name, f"3: LSQML of pty-chi with momentum, {start.ptychi_epochs} epochs", partial(solve, fit_probe=True)
+            name, f"3: LSQML of pty-chi (momentum), {start.ptychi_epochs} epochs", partial(solve, fit_probe=True)
         )
 
 
