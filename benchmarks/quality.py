@@ -48,7 +48,7 @@ from ptychopinn.studies.environment import environment, hardware_line
 from ptychopinn.studies.finished import read_finished, write_finished
 from ptychopinn.studies.grid_lines.config import GridLinesConfig
 from ptychopinn.studies.grid_lines.study import study_grid_lines
-from ptychopinn.studies.iterative import has_ptychi, solve_with_ptychi
+from ptychopinn.studies.iterative import MOMENTUM_GAIN, has_ptychi, solve_with_ptychi
 from ptychopinn.studies.spread import markdown_table, spread_columns, spread_of, write_csv
 
 REGIONS: dict[str, Region] = {
@@ -224,8 +224,8 @@ def iterative(plan: Plan, name: str, epochs: int, seed: int) -> Trial:
         values = {**report, **data, "train_s": seconds, "patterns_per_s": len(scan) / seconds, "cpu_s": cpu_s}
         return {"values": numbers(values), "flat": []}
 
-    decided = {"epochs": epochs, "seed": seed, "scan": digest(file)}
-    return Trial(name, f"LSQML of pty-chi, {epochs} epochs", seed, **once(folder / "row.json", decided, run))
+    decided = {"epochs": epochs, "momentum": MOMENTUM_GAIN, "seed": seed, "scan": digest(file)}
+    return Trial(name, f"LSQML of pty-chi (momentum), {epochs} epochs", seed, **once(folder / "row.json", decided, run))
 
 
 def refined(

@@ -116,7 +116,9 @@ def after_a_network(start: Start) -> Iterator[Case]:
     yield Case(name, f"3: no network, {start.iterations} iterations", partial(start.solved, scan))
     if start.ptychi_epochs:
         solve = partial(solve_with_ptychi, scan, scan.probe, epochs=start.ptychi_epochs, seed=start.seed)
-        yield Case(name, f"3: LSQML of pty-chi, {start.ptychi_epochs} epochs", partial(solve, fit_probe=True))
+        yield Case(
+            name, f"3: LSQML of pty-chi (momentum), {start.ptychi_epochs} epochs", partial(solve, fit_probe=True)
+        )
 
 
 def measured_star(start: Start) -> Iterator[Case]:

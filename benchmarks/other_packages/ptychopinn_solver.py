@@ -12,14 +12,14 @@ from ptychopinn.models import prepare_probe, scan_scale
 from ptychopinn.solver import Gauge, flat_start, refine
 
 
-def solve(scan: Scan, seconds: Sequence[float], seed: int, overrides: Sequence[str] = ()) -> list[Found]:
+def solve(scan: Scan, seconds: Sequence[float], seed: int, recipe: str) -> list[Found]:
     """One run for each CPU time, since the step sizes follow the number of iterations."""
-    return planned(partial(_solve, scan, seed, overrides), seconds)
+    return planned(partial(_solve, scan, seed, Recipe.from_name(recipe)), seconds)
 
 
-def _solve(scan: Scan, seed: int, overrides: Sequence[str], iterations: int) -> Found:
+def _solve(scan: Scan, seed: int, chosen: Recipe, iterations: int) -> Found:
     prefix = "reconstruction.refine"
-    recipe = Recipe().with_overrides([*overrides, f"{prefix}.iterations={iterations}", f"{prefix}.seed={seed}"])
+    recipe = chosen.with_overrides([f"{prefix}.iterations={iterations}", f"{prefix}.seed={seed}"])
     tensors = ScanTensors(scan)
     probe = prepare_probe(scan.probe, recipe.model.probe)
     scale, reason = scan_scale(recipe, tensors, probe)
@@ -31,14 +31,19 @@ def _solve(scan: Scan, seed: int, overrides: Sequence[str], iterations: int) -> 
     return Found(image.object_, (y, x), image.probe, iterations, cpu_s)
 
 
-EDGES = ("reconstruction.refine.edge_preserving=0.03", "reconstruction.refine.smoothness=30")
 METHODS = [
-    Method("PtychoPINN", "ptychopinn", "ptychopinn", "default recipe, number of iterations by CPU time", solve),
     Method(
-        "PtychoPINN, edge-preserving",
+        "PtychoPINN",
         "ptychopinn",
         "ptychopinn",
-        "the same with edge_preserving 0.03 and smoothness 30",
-        partial(solve, overrides=EDGES),
+        "recipe default, number of iterations by CPU time",
+        partial(solve, recipe="default"),
+    ),
+    Method(
+        "PtychoPINN, few_photons",
+        "ptychopinn",
+        "ptychopinn",
+        "recipe few_photons, number of iterations by CPU time",
+        partial(solve, recipe="few_photons"),
     ),
 ]

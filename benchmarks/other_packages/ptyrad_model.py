@@ -55,7 +55,7 @@ def _solve(scan: Scan, seed: int, loss: str, rates: tuple[float, float], batch: 
     constraints, every = CombinedConstraint(off, device="cpu"), np.arange(len(scan))
     before = time.process_time()
     for iteration in range(1, iterations + 1):
-        batches = make_batches(every, scan.positions_px, batch, mode="random", seed=seed + iteration)
+        batches = make_batches(every, scan.positions_px, min(batch, len(scan)), mode="random", seed=seed + iteration)
         recon_step(
             batches, 1, model, optimizer, scheduler, losses, constraints, iteration, compute_loss_fn=compute_loss
         )
