@@ -29,6 +29,7 @@ from ptychopinn.bundle.checkpoint import read_checkpoint
 from ptychopinn.config import Recipe
 from ptychopinn.data import read_scan, write_scan
 
+
 @pytest.fixture
 def scan_file(tmp_path: Path) -> Path:
     path = tmp_path / "sound.npz"
