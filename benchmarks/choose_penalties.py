@@ -8,6 +8,7 @@ A row is the mean over the seeds. `sum` is amplitude PSNR (peak 1, with the scal
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
 from itertools import product
+from typing import Any
 
 import numpy as np
 import torch
@@ -44,19 +45,24 @@ def arguments() -> Namespace:
     parser.add_argument("--iterations", type=int, default=30)
     parser.add_argument("--size", type=int, default=132, help="side of the object, px")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="further numbers of `refine`")
+    parser.add_argument("--poor", action="store_true", help="start every scan from a defocused probe")
     add_results_option(parser)
     return parser.parse_args()
 
 
 def rows(options: Namespace) -> Iterator[str]:
     """A line of the table for each dose and each pair of penalties."""
-    further = {name: float(value) for name, value in (word.split("=") for word in options.set)}
+    further: dict[str, Any] = dict(word.split("=") for word in options.set)
     edges = [None if word == "none" else float(word) for word in options.edges.split(",")]
     weights = [float(word) for word in options.smoothness.split(",")]
     for photons in map(float, options.photons.split(",")):
-        scans = [drawn(int(seed), photons, options.size) for seed in options.seeds.split(",")]
+        scans = [
+            drawn(int(seed), photons, options.size, poor=options.poor or None) for seed in options.seeds.split(",")
+        ]
         for edge, weight in product(edges, weights):
-            config = RefineConfig(iterations=options.iterations, smoothness=weight, edge_preserving=edge, **further)
+            config = RefineConfig.model_validate(
+                {"iterations": options.iterations, "smoothness": weight, "edge_preserving": edge, **further}
+            )
             found = []
             for one in scans:
                 image = refine(one.start(), ScanTensors(one.scan), config).reconstruction

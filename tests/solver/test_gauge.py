@@ -11,7 +11,7 @@ from ptychopinn.data import Scan
 from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.data.frame import Frame
 from ptychopinn.data.reconstruction import Reconstruction
-from ptychopinn.metrics import align
+from ptychopinn.metrics import align, compare
 from ptychopinn.physics import DiffractionModel
 from ptychopinn.physics.fresnel import Fresnel
 from ptychopinn.physics.gradients import Estimate
@@ -153,3 +153,32 @@ def test_what_was_not_refined_is_left(drawn: Scan) -> None:
 def test_noise_free_patterns_keep_the_scale_exactly(drawn: Scan) -> None:
     exact = replace(drawn, patterns=record_patterns(drawn.object_guess, drawn.probe, drawn.positions_px, None))
     assert scale_of(refined(exact, smoothness=0, iterations=40), drawn) == pytest.approx(1, abs=0.003)
+
+
+def test_a_weak_start_is_not_held(drawn: Scan) -> None:
+    """Started from an image that is wrong at high frequencies, the solver comes as far as from nothing."""
+    tensors, flat = ScanTensors(drawn), flat_start(drawn, torch.from_numpy(drawn.probe))
+    wrong = 0.1 * np.random.default_rng(0).normal(size=drawn.object_guess.shape)
+    weak = replace(flat, object_=drawn.object_guess * (1 + wrong))
+    config = RefineConfig(iterations=20, smoothness=50)
+    scores = [
+        compare(refine(start, tensors, config).reconstruction.object_, drawn.object_guess, region=(20, 76, 20, 76))
+        for start in (flat, weak)
+    ]
+    assert scores[1]["psnr_phase"] > scores[0]["psnr_phase"] - 0.5
+    assert scores[1]["psnr_amplitude"] > scores[0]["psnr_amplitude"] - 0.5
+
+
+def test_penalties_follow_from_the_dose_and_are_reported(drawn: Scan) -> None:
+    bright = replace(drawn, probe=10 * drawn.probe, patterns=100.0 * drawn.patterns)
+    few, many = (refined(scan, iterations=1, smoothness=None).metadata["refine"] for scan in (drawn, bright))
+    assert few["edge_preserving"] == many["edge_preserving"] == 0.03
+    assert 15 < few["smoothness"] < many["smoothness"] / 5
+    given = refined(drawn, iterations=1, smoothness=7).metadata["refine"]
+    assert (given["smoothness"], given["edge_preserving"]) == (7, None)
+
+
+def test_few_photons_keep_the_scale() -> None:
+    """The background that the likelihood adds to every pixel would take a sixth of the photons of the object."""
+    dim = simulate(SimulationConfig(object_size_px=96, probe_size_px=32, step_px=4, photons_per_pattern=300, seed=4))
+    assert scale_of(refined(dim, smoothness=None), dim) == pytest.approx(1, abs=0.04)

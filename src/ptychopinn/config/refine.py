@@ -56,12 +56,12 @@ class RefineConfig(Section):
     damping: float = Field(default=0.05, gt=0)
     """Constant added to the curvature of the object, relative to its maximum. It limits the steps of weakly illuminated
     pixels; raise it if the refinement diverges."""
-    smoothness: float = Field(default=100.0, ge=0)
-    """Weight, in photons, of the penalty on gradients of the change since the start. It suppresses noise at low dose;
-    higher values blur fine detail."""
+    smoothness: float | None = Field(default=None, ge=0)
+    """Weight, in photons, of the penalty on gradients of the object. It suppresses noise; higher values blur fine
+    detail. Null chooses it by the dose d, in photons per pixel of the object: 12 + d^0.7."""
     edge_preserving: float | None = Field(default=None, gt=0)
     """Difference between neighbouring pixels above which the smoothness penalty grows only linearly, so that edges stay
-    sharp. Try 0.03 together with `smoothness` 30. Null uses the quadratic penalty throughout."""
+    sharp. If `smoothness` is null, null means 0.03; with a given `smoothness`, null means a quadratic penalty."""
     single_material: float = Field(default=0.0, ge=0)
     """Weight, in photons, of the single-material (constant delta/beta) penalty; try 600 together with
     `edge_preserving`. The ratio is estimated from the image. Leave it at 0 for samples of several materials."""

@@ -13,6 +13,34 @@ DIRECTION_START = 5
 """Iterations before the ratio of absorption and phase is estimated: a flat object has none."""
 
 
+EDGE = 0.03
+"""Chosen value of `edge_preserving`."""
+USUAL_DOSE = 1e3
+"""Photons per pixel, where no scan is at hand."""
+
+
+def smoothness_by_dose(photons_per_px: float) -> float:
+    """Weight of the edge-preserving penalty, photons; chosen on drawn scans, see benchmarks/results/penalties.md.
+
+    >>> [round(smoothness_by_dose(dose)) for dose in (14, 140, 14e3)]
+    [18, 44, 810]
+    """
+    return float(12 + max(photons_per_px, 0.0) ** 0.7)
+
+
+def with_penalties(config: RefineConfig, photons_per_px: float = USUAL_DOSE) -> RefineConfig:
+    """The settings with numbers where the penalties are to be chosen by the dose.
+
+    Args:
+        config: null in `smoothness` stands for a choice.
+        photons_per_px: mean photons on a pixel of the object.
+    """
+    if config.smoothness is not None:
+        return config
+    edge = EDGE if config.edge_preserving is None else config.edge_preserving
+    return config.changed(smoothness=smoothness_by_dose(photons_per_px), edge_preserving=edge)
+
+
 class ObjectPenalty(Protocol):
     """A penalty with its weight."""
 
@@ -88,6 +116,7 @@ def penalties_of(config: RefineConfig) -> list[ObjectPenalty]:
     Raises:
         ConfigError: a name that nobody registered.
     """
+    config = with_penalties(config)
     chosen: list[ObjectPenalty] = []
     if config.smoothness:
         chosen.append(ObjectTerm(config.smoothness, Smoothness(config.edge_preserving)))

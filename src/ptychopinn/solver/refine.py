@@ -20,6 +20,7 @@ from ptychopinn.errors import PtychoPINNError
 from ptychopinn.losses import data_loss
 from ptychopinn.physics import DiffractionModel, check_inside
 from ptychopinn.physics.gradients import Estimate
+from ptychopinn.physics.likelihood import SOLVER_PHOTONS
 from ptychopinn.solver.constraints import named_constraints
 from ptychopinn.solver.gauge import Gauge, log_gauge, with_gauge
 from ptychopinn.solver.kept import Kept, SolverInterrupted
@@ -33,6 +34,8 @@ IterationHook = Callable[[int, int, dict[str, float]], None]
 _LOG_LINES = 10
 LEAST_CORRELATION = 0.5
 """Correlation of absorption and phase below which the log warns that a single material may be the wrong assumption."""
+LEAST_SHARE = 1e-3
+"""Part of the photons above which the factor of the object is corrected at the end; half of it is its error."""
 LARGEST_DEVIANCE = 100.0
 """Deviance beyond which a run has diverged and ends, in units of the first iteration's, or of 1 if that is smaller."""
 
@@ -117,6 +120,8 @@ def refine(
     check_one_image(tensors.scan, model.propagator.name)
     frame = _frame(start, config)
     solver = Solver(_estimate(start, frame, tensors.device), tensors, config, model)
+    config = solver.config
+    logger.info("penalties: smoothness %.4g photons, edge_preserving %s", config.smoothness, config.edge_preserving)
     started = time.perf_counter()
     reached = kept or Kept(solver.snapshot(), ())
     solver.restore(reached.tensors)
@@ -134,6 +139,8 @@ def refine(
         solver.restore(reached.tensors)
     seconds = time.perf_counter() - started
     image = _described(_image(start, frame, solver, min_coverage), start, config, reached.deviance, solver.material)
+    if config.object and _is_low_dose(tensors):
+        image = _with_counted_photons(image, tensors, model)
     image = with_gauge(
         image,
         gauge or Gauge(),
@@ -231,6 +238,23 @@ def _image(start: Reconstruction, frame: Frame, solver: Solver, min_coverage: fl
     )
 
 
+def _is_low_dose(tensors: ScanTensors) -> bool:
+    """Whether `SOLVER_PHOTONS`, which the likelihood adds to each pixel, are missing in the object noticeably."""
+    return SOLVER_PHOTONS * tensors.pattern_size**2 > LEAST_SHARE * tensors.mean_counts_per_pattern()
+
+
+def _with_counted_photons(image: Reconstruction, tensors: ScanTensors, model: DiffractionModel) -> Reconstruction:
+    """The image with the most likely factor: it predicts as many photons as were counted."""
+    counted = expected = 0.0
+    for part, photons in photons_in_batches(image, tensors, model):
+        measured = tensors.measured_of(part)
+        seen = 1.0 if measured is None else measured
+        counted += float((tensors.counts_of(part) * seen).sum(dtype=torch.float64))
+        expected += float((photons * seen).sum(dtype=torch.float64))
+    factor = math.sqrt(counted / expected) if expected > 0 else 1.0
+    return replace(image, object_=np.where(image.covered, factor * image.object_, image.object_))
+
+
 def _described(
     image: Reconstruction,
     start: Reconstruction,
@@ -240,7 +264,13 @@ def _described(
 ) -> Reconstruction:
     """The image with what was done to it among its metadata."""
     moved = image.positions_px - start.positions_px
-    entry: dict[str, Any] = {"iterations": config.iterations, "probe": config.probe, "positions": config.positions}
+    entry: dict[str, Any] = {
+        "iterations": config.iterations,
+        "probe": config.probe,
+        "positions": config.positions,
+        "smoothness": config.smoothness,
+        "edge_preserving": config.edge_preserving,
+    }
     entry["deviance_of_iterations"] = list(deviance)
     if deviance:
         entry["deviance_per_pixel"] = deviance[-1]

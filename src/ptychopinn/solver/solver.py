@@ -13,7 +13,7 @@ from ptychopinn.physics import DiffractionModel, intensity, place_patches, split
 from ptychopinn.physics.gradients import Estimate, Gradients, gradients
 from ptychopinn.solver.constraints import constraints_of
 from ptychopinn.solver.distortion import DistortionStep
-from ptychopinn.solver.penalties import EstimatedMaterial, ObjectPenalty, penalties_of
+from ptychopinn.solver.penalties import EstimatedMaterial, ObjectPenalty, penalties_of, with_penalties
 from ptychopinn.solver.positions import PositionStep
 from ptychopinn.solver.state import State, stage_of
 from ptychopinn.solver.steps import ObjectStep, ProbeStep, Update
@@ -37,6 +37,8 @@ class Solver:
 
     def __init__(self, estimate: Estimate, tensors: ScanTensors, config: RefineConfig, model: DiffractionModel) -> None:
         self._tensors = tensors
+        power = placed_power(estimate, config.batch_size)
+        config = with_penalties(config, photons_per_px(tensors, power))
         self._config = config
         self._model = model
         self._loss = data_loss(config.loss)
@@ -46,7 +48,12 @@ class Solver:
         self._positions = PositionStep(estimate.positions_px, config, self._distortion)
         self._constraints = constraints_of(config, self._positions, self._distortion)
         self._generator = torch.Generator().manual_seed(config.seed)
-        self.state = State(estimate, placed_power(estimate, config.batch_size), config)
+        self.state = State(estimate, power, config)
+
+    @property
+    def config(self) -> RefineConfig:
+        """What is refined and how, with the penalties that the dose chose."""
+        return self._config
 
     @property
     def material(self) -> tuple[complex, float] | None:
@@ -129,6 +136,12 @@ def updates_of(config: RefineConfig, penalties: list[ObjectPenalty]) -> list[Upd
     if config.probe:
         chosen.append(ProbeStep(config))
     return chosen
+
+
+def photons_per_px(tensors: ScanTensors, power: Tensor) -> float:
+    r"""Measured photons on a pixel of the object: all counts over the area \((\sum W)^2 / \sum W^2\) of powers W."""
+    area = power.sum().square() / power.square().sum()
+    return float(len(tensors) * tensors.mean_counts_per_pattern() / area)
 
 
 def placed_power(estimate: Estimate, batch_size: int) -> Tensor:
