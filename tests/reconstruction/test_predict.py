@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from ptychopinn.config import Recipe, ReconstructionConfig
 from ptychopinn.data import Scan
@@ -170,6 +172,13 @@ def test_the_network_is_not_in_training_mode_and_keeps_no_gradient(scan: Scan, m
     assert all(parameter.grad is None for parameter in model.parameters())
 
 
+def photons_of_all(*arguments: Any) -> Tensor:
+    """(N, H, W): the batches of `expected_counts`, which must come in the order of the patterns, joined."""
+    parts, photons = zip(*expected_counts(*arguments), strict=True)
+    assert [part.start for part in parts] == [0, *(part.stop for part in parts[:-1])]
+    return torch.cat(photons)
+
+
 @pytest.mark.parametrize("size", [16, 17])
 @pytest.mark.parametrize("modes", [1, 2])
 @pytest.mark.parametrize("batch_size", [5, 64])
@@ -180,20 +189,20 @@ def test_expected_counts_of_the_true_object_are_the_patterns(
     truth = Reconstruction(
         scan.object_guess, np.ones(scan.object_guess.shape), np.zeros(2), scan.positions_px, scan.probe
     )
-    expected = expected_counts(make_model(scan), ScanTensors(scan), truth, batch_size)
+    expected = photons_of_all(make_model(scan), ScanTensors(scan), truth, batch_size)
     peak = scan.patterns.max()
     np.testing.assert_allclose(expected, scan.patterns, atol=1e-4 * peak)
     shifted = replace(truth, origin_px=np.array([1, 0]))
-    wrong = expected_counts(make_model(scan), ScanTensors(scan), shifted, batch_size)
+    wrong = photons_of_all(make_model(scan), ScanTensors(scan), shifted, batch_size)
     assert np.abs(wrong.numpy() - scan.patterns).max() > 0.01 * peak
 
 
 def test_expected_counts_take_the_scale_of_the_model(scan: Scan, make_model: MakeModel) -> None:
     model, tensors = make_model(scan), ScanTensors(scan)
     image = image_of(scan, make_model(scan, truth_of=alone(scan)), alone(scan))
-    once = expected_counts(model, tensors, image)
+    once = photons_of_all(model, tensors, image)
     stronger = build_model(Recipe(), torch.from_numpy(scan.probe), 3.0)
-    torch.testing.assert_close(expected_counts(stronger, tensors, image), 9 * once, rtol=1e-3, atol=1e-2)
+    torch.testing.assert_close(photons_of_all(stronger, tensors, image), 9 * once, rtol=1e-3, atol=1e-2)
 
 
 def test_expected_counts_of_a_bilinear_model(scan: Scan, make_model: MakeModel) -> None:
@@ -202,6 +211,6 @@ def test_expected_counts_of_a_bilinear_model(scan: Scan, make_model: MakeModel) 
     patterns = record_patterns(smooth, scan.probe, scan.positions_px, None)
     truth = Reconstruction(smooth, np.ones(smooth.shape), np.zeros(2), scan.positions_px, scan.probe)
     model = make_model(scan, "model.subpixel=bilinear")
-    expected = expected_counts(model, ScanTensors(scan), truth).numpy()
+    expected = photons_of_all(model, ScanTensors(scan), truth).numpy()
     misfit = np.abs(np.sqrt(expected) - np.sqrt(patterns)).sum() / np.sqrt(patterns).sum()
     assert misfit < 0.005
