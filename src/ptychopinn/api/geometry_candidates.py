@@ -84,7 +84,7 @@ def described(reading: Reading) -> str:
     """
     parts = [
         *_axes("positions", reading.positions, ("y", "x")),
-        *_axes("patterns", reading.patterns, ("row", "column")),
+        *_axes("patterns", reading.patterns, ("rows", "columns")),
     ]
     if reading.reverse:
         parts.append("positions in the reverse order")
@@ -104,6 +104,8 @@ def described(reading: Reading) -> str:
 def _axes(what: str, axes: Axes, names: tuple[str, str]) -> list[str]:
     flipped = [name for name, wanted in ((names[1], axes.columns), (names[0], axes.rows)) if wanted]
     swapped = ["x and y exchanged" if what == "positions" else "transposed"] * axes.swap
-    reversed_ = [f"reversed along {' and '.join(flipped)}"] * bool(flipped)
+    reversed_ = [f"{'reversed along' if what == 'positions' else 'reversed in'} {' and '.join(flipped)}"] * bool(
+        flipped
+    )
     words = " and ".join([*swapped, *reversed_])
     return [f"{what} {words}"] if words else []

@@ -48,7 +48,7 @@ DIM_PART = 0.25
 """Part of the detector, the dimmest, on which the background is looked for."""
 BACKGROUND_PART = 0.15
 """Part of the photons of the dim pixels that does not vary with the model; 0.03 at most without a background."""
-BACKGROUND_SLOPE = 0.9
+BACKGROUND_SLOPE = 0.93
 """Variation of the dim pixels beside that of the model, below which a part of the model's photons there is constant. A
 wrong scale of the positions gives 0.93 or more."""
 BACKGROUND_EXPLAINED = 0.8
