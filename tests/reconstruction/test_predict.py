@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,8 @@ from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.errors import ScanError
 from ptychopinn.models import PatchModel, build_model
 from ptychopinn.physics import DiffractionModel
-from ptychopinn.reconstruction.predict import expected_counts, predict_and_stitch
+from ptychopinn.reconstruction import predict
+from ptychopinn.reconstruction.predict import predict_and_stitch
 from ptychopinn.simulation import record_patterns
 
 MakeModel = Callable[..., PatchModel]
@@ -168,6 +170,11 @@ def test_the_network_is_not_in_training_mode_and_keeps_no_gradient(scan: Scan, m
     image_of(scan, model, alone(scan))
     assert not model.training
     assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def expected_counts(*arguments: Any) -> torch.Tensor:
+    """Photons (N, H, W): all batches together."""
+    return torch.cat([photons for _, photons in predict.expected_counts(*arguments)])
 
 
 @pytest.mark.parametrize("size", [16, 17])

@@ -40,7 +40,8 @@ def contrast_and_likeness(image: np.ndarray, truth: np.ndarray) -> tuple[float, 
 
 def loss_of(result: Fit, image: Reconstruction) -> float:
     """Poisson loss, per mean count, of all patterns under an object."""
-    expected = expected_counts(result.model, result.tensors, image)
+    batches = expected_counts(result.model, result.tensors, image)
+    expected = torch.cat([photons for _, photons in batches])
     counts = result.tensors.amplitude.square()
     return float(mean_loss(LIKELIHOOD, expected, counts)) / float(counts.mean())
 
