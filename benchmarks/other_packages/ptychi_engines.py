@@ -110,7 +110,7 @@ METHODS = [
         "pty-chi LSQML, coarse to fine",
         "ptychi",
         "ptychi.workflows.progressive_resolution",
-        "the same, after as many iterations on half the resolution",
+        "LSQML as above, after as many iterations on half the resolution",
         partial(solve_coarse_to_fine, engine="LSQML", configure=lsqml),
     ),
     Method(

@@ -35,14 +35,14 @@ METHODS = [
     Method(
         "PtychoPINN",
         "ptychopinn",
-        "ptychopinn",
+        "ptychopinn.solver",
         "recipe default, number of iterations by CPU time",
         partial(solve, recipe="default"),
     ),
     Method(
         "PtychoPINN, few_photons",
         "ptychopinn",
-        "ptychopinn",
+        "ptychopinn.solver",
         "recipe few_photons, number of iterations by CPU time",
         partial(solve, recipe="few_photons"),
     ),

@@ -70,6 +70,13 @@ METHODS = [
         partial(solve, engine="mPIE", settings={}),
     ),
     Method(
+        "PtyLab mPIE, small steps",
+        "ptylab",
+        "PtyLab",
+        "steps 0.1, which are better at low dose; whole-pixel positions",
+        partial(solve, engine="mPIE", settings={"betaObject": 0.1, "betaProbe": 0.1}),
+    ),
+    Method(
         "PtyLab mqNewton",
         "ptylab",
         "PtyLab",

@@ -22,17 +22,29 @@ _CONSTRAINTS = (
 
 
 def solve(
-    scan: Scan, seconds: Sequence[float], seed: int, *, loss: str, rate: float, probe_rate: float, batch: int
+    scan: Scan,
+    seconds: Sequence[float],
+    seed: int,
+    *,
+    rates: tuple[float, float],
+    batch: int,
+    cosine: bool,
+    loss: str = "loss_single",
 ) -> list[Found]:
-    """One run for each CPU time, since the rates decrease to 0 along a cosine, as its scheduler offers."""
+    """One run for each CPU time; `rates` are those of the object and of the probe.
+
+    With `cosine` they decrease to 0, as its scheduler offers, which is better from about 30 iterations on.
+    """
 
     def run(iterations: int) -> Found:
-        return _solve(scan, seed, loss, (rate, probe_rate), batch, iterations)
+        return _solve(scan, seed, loss, rates, batch, cosine, iterations)
 
     return planned(run, seconds)
 
 
-def _solve(scan: Scan, seed: int, loss: str, rates: tuple[float, float], batch: int, iterations: int) -> Found:
+def _solve(
+    scan: Scan, seed: int, loss: str, rates: tuple[float, float], batch: int, cosine: bool, iterations: int
+) -> Found:
     from ptyrad.core.constraints import CombinedConstraint
     from ptyrad.core.losses import CombinedLoss
     from ptyrad.solver.reconstruction import (
@@ -47,8 +59,8 @@ def _solve(scan: Scan, seed: int, loss: str, rates: tuple[float, float], batch: 
     norm = float(counts.mean(0).max())
     model = _model(scan, frame, counts / norm, norm, seed, rates)
     optimizer = create_optimizer({"name": "Adam", "configs": {}}, model.optimizable_params)
-    cosine = {"name": "CosineAnnealingLR", "configs": {"T_max": iterations}}
-    scheduler = create_scheduler(cosine, optimizer)
+    schedule = {"name": "CosineAnnealingLR", "configs": {"T_max": iterations}}
+    scheduler = create_scheduler(schedule if cosine else None, optimizer)
     names = ("loss_single", "loss_poissn", "loss_pacbed", "loss_sparse", "loss_simlar")
     losses = CombinedLoss({name: {"state": name == loss, "weight": 1.0} for name in names}, device="cpu")
     off = {name: {"start_iter": None, "step": 1, "end_iter": None} for name in _CONSTRAINTS}
@@ -108,13 +120,22 @@ def _model(scan: Scan, frame: Frame, patterns: np.ndarray, norm: float, seed: in
     return model
 
 
+_SETTINGS = (
+    "Adam, amplitude loss (its Poisson loss was slower), batch 32, rates 0.02 for the object and 0.01 for the probe"
+)
 METHODS = [
     Method(
         "PtyRAD",
         "ptyrad",
         "ptyrad.solver.reconstruction",
-        "Adam, amplitude loss (its Poisson loss was slower), batch 32, rates 0.02 for amplitude and phase and 0.01 for "
-        "the probe, decreasing to 0 along a cosine",
-        partial(solve, loss="loss_single", rate=0.02, probe_rate=0.01, batch=32),
+        f"{_SETTINGS}, decreasing to 0 along a cosine",
+        partial(solve, rates=(0.02, 0.01), batch=32, cosine=True),
+    ),
+    Method(
+        "PtyRAD, constant rates",
+        "ptyrad",
+        "ptyrad.solver.reconstruction",
+        _SETTINGS,
+        partial(solve, rates=(0.02, 0.01), batch=32, cosine=False),
     ),
 ]

@@ -38,7 +38,7 @@ def packages(root: Path) -> Iterator[SimpleNamespace]:
             pytest.param(name, marks=pytest.mark.optional(module))
             for module, names in {
                 "ptychi": ("pty-chi LSQML", "pty-chi LSQML, coarse to fine", "pty-chi rPIE", "pty-chi Adam"),
-                "ptyrad": ("PtyRAD",),
+                "ptyrad": ("PtyRAD", "PtyRAD, constant rates"),
                 "cdtools": ("cdtools",),
                 "PtyLab": ("PtyLab mPIE", "PtyLab mqNewton"),
             }.items()
