@@ -20,7 +20,7 @@ from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.errors import ConfigError
 from ptychopinn.reconstruction import Progress, Reconstructor
 from ptychopinn.solver import IterationHook
-from ptychopinn.training import EpochHook, fit_prepared, prepare, used_patterns
+from ptychopinn.training import EpochHook, check_trainable, fit_prepared, used_patterns
 
 logger = logging.getLogger("ptychopinn")
 
@@ -158,7 +158,7 @@ def _solver_first(asked: _Asked, train: bool, on_image: ImageHook | None, log: R
     scan = used_patterns(as_scan(asked.scan, recipe), recipe)
     if train:
         recipe = network_for(scan, asked.recipe, asked.overrides)
-        prepare(scan, recipe)  # for what it refuses
+        check_trainable(scan, recipe)
     task = from_nothing(scan, recipe, recipe.training.device)
     folder = check_output_folder(asked.output) if asked.output is not None else None
     if folder:
