@@ -36,19 +36,19 @@ def with_open_settings(trained: Recipe, recipe: RecipeSource, overrides: Sequenc
     """
     if recipe is not None:
         given = as_recipe(recipe)
-        asked = _leaves(given.model_dump(mode="json", exclude_unset=True))
+        asked = leaves(given.model_dump(mode="json", exclude_unset=True))
         where = str(recipe) if isinstance(recipe, str | Path) else "recipe"
         _refuse_fixed(asked, trained, where)
         overrides = [*(f"{key}={json.dumps(asked[key])}" for key in asked if _is_open(key)), *overrides]
     if not overrides:
         return trained
     changed = trained.with_overrides(overrides)
-    _refuse_fixed(_leaves(changed.model_dump(mode="json")), trained, "override")
+    _refuse_fixed(leaves(changed.model_dump(mode="json")), trained, "override")
     return changed
 
 
 def _refuse_fixed(asked: Mapping[str, Any], trained: Recipe, where: str) -> None:
-    fixed = _leaves(trained.model_dump(mode="json"))
+    fixed = leaves(trained.model_dump(mode="json"))
     wrong = [
         f"{key} is {value!r} here but {fixed.get(key)!r} in the model"
         for key, value in asked.items()
@@ -67,10 +67,10 @@ def _is_open(key: str) -> bool:
     return key in OPEN or key.startswith(OPEN_SECTION)
 
 
-def _leaves(tree: Mapping[str, Any], path: str = "") -> dict[str, Any]:
-    """Dotted key -> value."""
-    leaves: dict[str, Any] = {}
+def leaves(tree: Mapping[str, Any], path: str = "") -> dict[str, Any]:
+    """Dotted key -> value of a nested mapping of settings."""
+    found: dict[str, Any] = {}
     for name, value in tree.items():
         key = f"{path}{name}"
-        leaves |= _leaves(value, f"{key}.") if isinstance(value, Mapping) and value else {key: value}
-    return leaves
+        found |= leaves(value, f"{key}.") if isinstance(value, Mapping) and value else {key: value}
+    return found

@@ -74,7 +74,7 @@ class Judged:
 
 
 def finish(made: Made, job: Job) -> Reconstructed:
-    """Judge an image, check the geometry if it does not fit, compare it with the object guess, and write its files."""
+    """Judge an image, compare it with the object guess of its scan, and write the files of its job."""
     return write_result(judged(_checked(made), job), job)
 
 

@@ -20,7 +20,7 @@ from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.errors import ConfigError
 from ptychopinn.reconstruction import Progress, Reconstructor
 from ptychopinn.solver import IterationHook
-from ptychopinn.training import EpochHook, fit_prepared, prepare, used_patterns
+from ptychopinn.training import EpochHook, check_trainable, fit_prepared, used_patterns
 
 logger = logging.getLogger("ptychopinn")
 
@@ -101,7 +101,8 @@ def run(
     Args:
         scan: a file, or a `Scan`.
         output: folder for all files that the README lists; nothing is written without it.
-        recipe: name, YAML file, mapping or `Recipe`; see `network_for` without it.
+        recipe: name, YAML file, mapping or `Recipe`; the default recipe without it. If it sets no network,
+            `unrolled` is trained where that fits; see `network_for`.
         overrides: `section.key=value` texts.
         train: train a network. If false, the solver's image is the result.
         solve: make an image by the solver. If false, the network is trained on all photons with the probe and the
@@ -155,10 +156,9 @@ def _solver_first(asked: _Asked, train: bool, on_image: ImageHook | None, log: R
     if train and asked.output is not None and choose_earlier(asked.resume, asked.overwrite) == "refuse":
         check_unused(Path(asked.output))
     scan = used_patterns(as_scan(asked.scan, recipe), recipe)
-    if train and asked.recipe is None:
-        recipe = network_for(scan, recipe, asked.overrides)
     if train:
-        prepare(scan, recipe)  # for what it refuses
+        recipe = network_for(scan, asked.recipe, asked.overrides)
+        check_trainable(scan, recipe)
     task = from_nothing(scan, recipe, recipe.training.device)
     folder = check_output_folder(asked.output) if asked.output is not None else None
     if folder:

@@ -9,7 +9,7 @@ import torch
 
 from ptychopinn.api.fit import judge_fit
 from ptychopinn.api.inputs import RunLog, as_recipe, as_scan, say_what_runs, warn_of_problems
-from ptychopinn.api.reconstructed import RESULT, Made, Reconstructed, finish
+from ptychopinn.api.reconstructed import RESULT, Made, Reconstructed, finish, judged, write_result
 from ptychopinn.api.request import Job, Request
 from ptychopinn.api.solver_work import SolverWork, Task, work_in
 from ptychopinn.config import Recipe
@@ -83,7 +83,7 @@ def finish_refined(task: Task, job: Job) -> Reconstructed:
     try:
         made = refined(task, job, work)
     except SolverInterrupted as stopped:
-        finish(_unfinished(stopped, task), job)
+        write_result(judged(_unfinished(stopped, task), job), job)
         raise
     written = finish(made, job)
     work.state.unlink(missing_ok=True)

@@ -3,7 +3,7 @@
 from ptychopinn.training.collapse import judge
 from ptychopinn.training.fit import Fit, fit, fit_prepared
 from ptychopinn.training.history import CHECKPOINTS, EpochHook, History
-from ptychopinn.training.prepare import Part, Prepared, prepare, split_groups, used_patterns
+from ptychopinn.training.prepare import Part, Prepared, check_trainable, prepare, split_groups, used_patterns
 from ptychopinn.training.resume import checkpoint_to_resume
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "History",
     "Part",
     "Prepared",
+    "check_trainable",
     "checkpoint_to_resume",
     "fit",
     "fit_prepared",

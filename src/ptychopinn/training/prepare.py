@@ -80,6 +80,21 @@ def prepare(scan: Scan | Sequence[Scan], recipe: Recipe) -> Prepared:
             several objects, no labels where they are needed, a probe whose scale cannot be determined, or scans that
             cannot be trained on together.
     """
+    start = _without_statistics([scan] if isinstance(scan, Scan) else list(scan), recipe)
+    fitted = fit_statistics(start.model, [(part.tensors, part.train_groups) for part in start.parts])
+    return Prepared(start.model, start.recipe.changed(fitted=fitted), start.parts)
+
+
+def check_trainable(scan: Scan, recipe: Recipe) -> None:
+    """Refuse what `prepare` refuses, without its pass over the patterns.
+
+    Raises:
+        PtychoPINNError: see `prepare`.
+    """
+    _without_statistics([scan], recipe)
+
+
+def _without_statistics(scans: Sequence[Scan], recipe: Recipe) -> Prepared:
     config = recipe.training
     if config.threads is not None:
         torch.set_num_threads(config.threads)
@@ -88,7 +103,6 @@ def prepare(scan: Scan | Sequence[Scan], recipe: Recipe) -> Prepared:
     _check_logger(config.logger)
     data_terms(recipe.model.loss)
     penalty_terms(recipe.model.loss)
-    scans = [scan] if isinstance(scan, Scan) else list(scan)
     _check_together(scans, recipe)
     for one in scans:
         recipe = with_geometry(recipe, one)
@@ -98,8 +112,7 @@ def prepare(scan: Scan | Sequence[Scan], recipe: Recipe) -> Prepared:
     model = _untrained(recipe, parts[0].tensors)
     for part in parts[1:]:
         _carry_beam(recipe, part, device)
-    fitted = fit_statistics(model, [(part.tensors, part.train_groups) for part in parts])
-    return Prepared(model, recipe.changed(fitted=fitted), parts)
+    return Prepared(model, recipe, parts)
 
 
 def used_patterns(scan: Scan, recipe: Recipe) -> Scan:
