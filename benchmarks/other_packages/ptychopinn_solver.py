@@ -12,7 +12,7 @@ from ptychopinn.models import prepare_probe, scan_scale
 from ptychopinn.solver import Gauge, flat_start, refine
 
 
-def solve(scan: Scan, seconds: Sequence[float], seed: int, recipe: str) -> list[Found]:
+def solve(scan: Scan, seconds: Sequence[float], seed: int, recipe: str = "default") -> list[Found]:
     """One run for each CPU time, since the step sizes follow the number of iterations."""
     return planned(partial(_solve, scan, seed, Recipe.from_name(recipe)), seconds)
 
@@ -37,13 +37,6 @@ METHODS = [
         "ptychopinn",
         "ptychopinn.solver",
         "recipe default, number of iterations by CPU time",
-        partial(solve, recipe="default"),
-    ),
-    Method(
-        "PtychoPINN, few_photons",
-        "ptychopinn",
-        "ptychopinn.solver",
-        "recipe few_photons, number of iterations by CPU time",
-        partial(solve, recipe="few_photons"),
+        solve,
     ),
 ]
