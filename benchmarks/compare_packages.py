@@ -132,7 +132,7 @@ def note(speeds: Sequence[float]) -> str:
         "Amplitude / phase PSNR in dB (modulus of the image over that of the object, as fitted), means over the "
         "objects, after CPU seconds of iterations on one thread; import and preparation do not count. All start from "
         f"the same probe. The machine was shared: 20 Fourier transforms of 64 patterns took {low:.2f} to {high:.2f} "
-        "CPU s between the runs; the methods took turns on each scan."
+        "CPU s between the runs."
     )
 
 
