@@ -1,4 +1,4 @@
-"""Compare the solver with those of other packages at equal CPU time, as in docs/measurements.md.
+"""Compare the solver with those of other packages at equal CPU time, as in docs/other_packages.md.
 
     python benchmarks/compare_packages.py -o outputs/packages --objects 3
     python benchmarks/compare_packages.py -o outputs/packages --halves ../shared/data/siemens64.npz \
