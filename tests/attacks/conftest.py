@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+collect_ignore = ["coverage_fuzz.py"]
+"""A program for `make fuzz`, which needs the package atheris."""
+
 
 class Canary:
     """Touches a file when it is unpickled."""

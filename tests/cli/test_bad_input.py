@@ -59,8 +59,9 @@ def replace(key: str, change: Callable[[NDArray], NDArray]) -> Spoil:
 
 def few_positions(arrays: Arrays) -> None:
     """Nine patterns: fewer than a group."""
-    for key in ("diff3d", "xcoords", "ycoords"):
-        arrays[key] = arrays[key][:9]
+    for key in ("diff3d", "xcoords", "ycoords", "xcoords_start", "ycoords_start"):
+        if key in arrays:
+            arrays[key] = arrays[key][:9]
 
 
 def corner(values: NDArray) -> NDArray:

@@ -266,6 +266,7 @@ def test_recipe_of_the_run_gives_the_same_object(
         str(recipe),
         "-o",
         "out",
+        "--no-refine",
     ]
     done = run_command(command, tmp_path)
     assert done.returncode == 0, done.stdout

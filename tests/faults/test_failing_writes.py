@@ -31,7 +31,8 @@ def _set(*settings: str) -> list[str]:
 
 COMMANDS: dict[str, Words] = {
     "train": lambda scan, out: ["train", scan, "-o", out, "--overwrite", *_set(*MODEL)],
-    "run": lambda scan, out: ["run", scan, "-o", out, "--overwrite", *_set(*MODEL)],
+    "run": lambda scan, out: ["run", scan, "-o", out, "--overwrite", "--no-refine", *_set(*MODEL)],
+    "run, image first": lambda scan, out: ["run", scan, "-o", out, "--overwrite", "--config", "cnn", *_set(*MODEL)],
     "reconstruct": lambda scan, out: ["reconstruct", scan, "-o", out, "--refine", "1"],
     "simulate": lambda scan, out: [
         *("simulate", "-o", out / "scan.npz"),
@@ -91,7 +92,7 @@ def test_a_write_that_fails_ends_in_one_sentence(
             assert temporary_files(folder) == [], case
         else:
             assert ended.code == -9 or ended.code == 0, case
-        if name != "study":
+        if name not in ("study", "run, image first"):  # which write whole results one after the other
             assert differences(expected, results(folder), (whole, folder)) == [], case
     last = commands.run(words(scan_file, folder), folder)
     assert last.code == 0, last.err

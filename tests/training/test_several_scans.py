@@ -110,5 +110,6 @@ def test_a_fitted_scale_travels_to_the_next_scan(scan: Scan, make_recipe: MakeRe
     assert abs(fitted.scale_correction - 1) > 1e-3
     ran = float(trained.model.network.log_scale.detach().exp())
     again = ptychopinn.reconstruct(replace(scan, source="again"), trained)
-    power = np.square(np.abs(again.reconstruction.probe)).sum() / np.square(np.abs(scan.probe)).sum()
+    factor = again.reconstruction.metadata["gauge"]["object_multiplied_by"]  # the probe takes 1 / it
+    power = factor**2 * np.square(np.abs(again.reconstruction.probe)).sum() / np.square(np.abs(scan.probe)).sum()
     assert float(power) == pytest.approx(ran**2, rel=1e-4)

@@ -5,6 +5,7 @@ import numpy as np
 from ptychopinn.api.scan_facts import rms_diameter_px
 from ptychopinn.data import Scan
 from ptychopinn.data.adjust import LENGTHS_M
+from ptychopinn.data.masks import masks_of
 from ptychopinn.data.reading import EIGHT, Axes, Reading
 from ptychopinn.data.start_probe import median_step_px
 
@@ -63,11 +64,10 @@ def factors(scan: Scan) -> list[float]:
 
 def may_be_other_domain(scan: Scan) -> bool:
     """Whether the values may be the other of counts and amplitudes: whole numbers are counts, their roots are not."""
-    values = np.asarray(scan.patterns[:: max(1, len(scan) // 16)], np.float64)
-    if scan.bad_pixels is not None and scan.bad_pixels.ndim == 2:
-        values = values[:, ~scan.bad_pixels]
-    elif scan.bad_pixels is not None:
-        values = values[~scan.bad_pixels[:: max(1, len(scan) // 16)]]
+    some = slice(None, None, max(1, len(scan) // 16))
+    values = np.asarray(scan.patterns[some], np.float64)
+    if scan.bad_pixels is not None:
+        values = values[np.broadcast_to(~masks_of(scan.bad_pixels, some), values.shape)]
     squares = np.square(values)
     whole = bool((values == np.rint(values)).all()) and values.max(initial=0) > AMBIGUOUS
     squares_whole = bool((np.abs(squares - np.rint(squares)) <= 1e-5 * (1 + squares)).all())

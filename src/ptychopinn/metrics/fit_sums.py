@@ -33,7 +33,7 @@ def deviance_allowed(expected: NDArray[Any]) -> Floats:
         expected: lambda, photons, of any shape.
 
     >>> deviance_allowed(np.array([0.0, 1.0, 1e4])).round(2).tolist()
-    [0.0, 0.81, 1.0]
+    [0.0, 0.7, 1.0]
     """
     roots, values = _table()
     large = 1 / np.maximum(expected, TABLE_PHOTONS)

@@ -81,6 +81,11 @@ class DiffractionModel(nn.Module):
         background = None if self.background is None else fraction * self.background
         return DiffractionModel(self.subpixel, self.propagator, background)
 
+    @property
+    def shifts_probes(self) -> bool:
+        """Whether the fraction of a pixel in a position shifts the probe; else the object is interpolated."""
+        return self.subpixel != "bilinear"
+
     def split(self, positions_px: Real[Tensor, "*batch 2"]) -> tuple[Real[Tensor, "*batch 2"], Tensor]:
         """Where the patches are cut (whole pixels, or fractional if bilinear), and how far the probe is shifted."""
         if self.subpixel == "bilinear":

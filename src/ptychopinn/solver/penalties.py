@@ -1,5 +1,6 @@
 """Penalties in the steps of the object: which ones the recipe asks for, and what each of them is applied to."""
 
+import math
 from dataclasses import dataclass
 from typing import Protocol, final
 
@@ -23,7 +24,7 @@ def smoothness_by_dose(photons_per_px: float) -> float:
     """Weight of the edge-preserving penalty, photons; chosen on drawn scans, see benchmarks/results/penalties.md.
 
     >>> [round(smoothness_by_dose(dose)) for dose in (14, 140, 14e3)]
-    [18, 44, 810]
+    [18, 44, 811]
     """
     return float(12 + max(photons_per_px, 0.0) ** 0.7)
 
@@ -33,10 +34,13 @@ def with_penalties(config: RefineConfig, photons_per_px: float = USUAL_DOSE) -> 
 
     Args:
         config: null in `smoothness` stands for a choice.
-        photons_per_px: mean photons on a pixel of the object.
+        photons_per_px: mean photons on a pixel of the object; the usual dose stands for a number that is not finite, so
+            that a start without meaning diverges in the first iteration.
     """
     if config.smoothness is not None:
         return config
+    if not math.isfinite(photons_per_px):
+        photons_per_px = USUAL_DOSE
     edge = EDGE if config.edge_preserving is None else config.edge_preserving
     return config.changed(smoothness=smoothness_by_dose(photons_per_px), edge_preserving=edge)
 
