@@ -24,6 +24,9 @@ _FEW_BYTES = 2**18
 ten times as many take 60 s."""
 _UNPACKED_PER_S = 20 * 2**20
 """Bytes of values in a second of processor time, with a reserve: slow filters reach 50 MiB."""
+_ABORTING = {32017: "SZ", 32024: "SZ3"}
+"""Lossy filters whose libraries end the whole process where a chunk is damaged: now and then only, so that a trial in a
+child process is no proof."""
 _LONGEST_HEADER = 18
 """Bytes of a zstd frame before its data."""
 
@@ -72,9 +75,15 @@ def check_chunks(dataset: h5py.Dataset, size: int, where: str) -> None:
         where: file and path, for messages.
 
     Raises:
-        ScanError: a chunk is larger than it declares, or is packed several times over.
+        ScanError: a chunk is larger than it declares, is packed several times over, or by a filter whose library cannot
+            be trusted with damaged data.
     """
     packing = _packing(dataset)
+    for name in (_ABORTING[kind] for kind in packing if kind in _ABORTING):
+        raise ScanError(
+            f"{where} is packed by {name}, which can end the program where data are damaged; must be packed otherwise, "
+            "repack the file: h5repack -f GZIP=4"
+        )
     if packing == [_LZF] and dataset.id.get_storage_size() <= _FEW_BYTES:
         return
     if any(one not in _COUNTED and one not in _STATED for one in packing):
