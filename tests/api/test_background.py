@@ -7,7 +7,8 @@ import pytest
 import torch
 
 import ptychopinn
-from ptychopinn.config import ModelConfig, SimulationConfig
+from ptychopinn.api.choice import for_part
+from ptychopinn.config import ModelConfig, Recipe, SimulationConfig
 from ptychopinn.data import Scan, read_scan
 from ptychopinn.errors import ConfigError, ScanError
 from ptychopinn.physics import DiffractionModel
@@ -80,6 +81,16 @@ def test_the_scale_of_the_probe_is_that_of_the_wave_alone(scan: Scan, rule: str)
     assert photons[0] == pytest.approx(DOSE if rule == "auto" else transmitted, rel=1e-3)
     if rule == "data":
         assert photons[1] - photons[0] == pytest.approx(PHOTONS * scan.pattern_size**2, rel=1e-3)
+
+
+def test_a_run_withholds_a_part_of_the_background_too(scan: Scan) -> None:
+    overrides = [GIVEN, "model.generator.architecture=cnn", "training.epochs=1", *QUICK]
+    assert for_part(Recipe().with_overrides([GIVEN]), 0.1).model.background == pytest.approx(0.9 * PHOTONS)
+    made = ptychopinn.run(scan, overrides=[*overrides, "reconstruction.refine.iterations=15"])
+    assert made.trained.recipe.model.background == PHOTONS
+    assert float(made.trained.model.network.physics.background) == PHOTONS
+    data = made.reconstructed.metrics["data"]
+    assert data["poisson_deviance_per_pixel"] == pytest.approx(data["poisson_deviance_of_a_perfect_model"], rel=0.2)
 
 
 def test_more_background_than_counts_is_refused_with_the_way_out(scan: Scan) -> None:

@@ -162,6 +162,15 @@ def test_without_training_only_the_solver_runs(scan: Scan, tmp_path: Path) -> No
         _ = made.trained
 
 
+def test_a_run_without_training_does_not_replace_an_earlier_one(scan: Scan, tmp_path: Path) -> None:
+    ptychopinn.run(scan, tmp_path, overrides=MODEL)
+    before = (tmp_path / "reconstruction.npz").read_bytes()
+    with pytest.raises(PtychoPINNError, match="overwrite"):
+        ptychopinn.run(scan, tmp_path, overrides=MODEL, train=False)
+    assert (tmp_path / "reconstruction.npz").read_bytes() == before
+    assert (tmp_path / "reconstruction_network.npz").exists() or (tmp_path / "reconstruction_solver.npz").exists()
+
+
 def test_without_the_solver_the_network_alone_makes_the_image(scan: Scan) -> None:
     calls = Stop()
     made = ptychopinn.run(scan, overrides=MODEL, solve=False, on_iteration=calls)
@@ -224,10 +233,11 @@ def test_a_run_interrupted_in_training_does_not_repeat_the_solver(
     assert made.choice == finished[0].choice
 
 
-def test_other_settings_of_the_solver_begin_again(scan: Scan, tmp_path: Path) -> None:
+@pytest.mark.parametrize("setting", ["reconstruction.refine.smoothness=7", "model.background=0.01"])
+def test_other_settings_of_the_solver_begin_again(scan: Scan, tmp_path: Path, setting: str) -> None:
     ptychopinn.run(scan, tmp_path, overrides=MODEL, train=False)
     calls = Stop()
-    changed = [*MODEL, "reconstruction.refine.smoothness=7"]
+    changed = [*MODEL, setting]
     ptychopinn.run(scan, tmp_path, overrides=changed, train=False, resume=True, on_iteration=calls)
     assert calls.calls == 6
 

@@ -219,7 +219,7 @@ def test_every_bounded_field_has_a_refusal_above() -> None:
         ("training.epochs", "must be section.key=value"),
         ("=3", "must be section.key=value"),
         ("training.epochs.more=3", "is a value and has no keys"),
-        ("training.epochs=[", "is not valid YAML"),
+        ("training.epochs=[", "cannot be read as YAML"),
     ],
 )
 def test_an_override_that_is_none_is_refused(override: str, part: str) -> None:

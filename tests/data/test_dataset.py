@@ -27,6 +27,15 @@ def scan(make_scan: MakeScan) -> Scan:
     return make_scan(positions_px=asymmetric_positions(12), truth_patches=labels)
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.longdouble, ">f4", ">u2"])
+def test_patterns_of_any_type_are_selected_as_float32(dtype: Any) -> None:
+    patterns = np.arange(2 * 16 * 16).reshape(2, 16, 16).astype(dtype)
+    scan = make_scan(patterns=patterns, domain="counts", positions_px=np.array([[10.0, 10], [12, 12]]))
+    found = ScanTensors(scan).counts_of(slice(None))
+    assert found.dtype == torch.float32
+    np.testing.assert_array_equal(found.numpy(), patterns.astype(np.float32))
+
+
 def test_gather_is_the_naive_loop(scan: Scan) -> None:
     batch = ScanTensors(scan).gather(GROUPS)
     for row, members in enumerate(GROUPS):

@@ -121,7 +121,7 @@ CONTENT = [
     ({"diffraction": np.ones((16, 16))}, r"diffraction has shape \(16, 16\); must be \(N, H, W\)"),
     (
         {"diffraction": np.ones((9, 16, 16))},
-        r"\(9, 16, 16\) do not fit 12 positions; must be one position for",
+        r"\(9, 16, 16\) do not fit 12 positions; there must be one position for",
     ),
     ({"diffraction": np.ones((12, 16, 14))}, r"16 x 14 pixels; must be square"),
     ({"diffraction": np.ones((12, 16, 16), complex)}, r"patterns are complex"),

@@ -6,6 +6,7 @@ from itertools import product
 import numpy as np
 import pytest
 
+from ptychopinn.api.open_settings import OPEN
 from ptychopinn.config import DataConfig, Recipe
 from ptychopinn.data import Scan
 from ptychopinn.data.adjust import adjusted
@@ -21,6 +22,12 @@ CHANGES = [
     Reading(reverse=True, shift=-1),
     Reading(scale=2.0, domain="amplitude", fftshift=True),
 ]
+
+
+def test_every_setting_that_a_check_names_can_be_given_beside_a_trained_model() -> None:
+    named = {text.partition("=")[0] for change in CHANGES for text in change.settings(DataConfig())}
+    assert named
+    assert named <= set(OPEN)
 
 
 @pytest.fixture

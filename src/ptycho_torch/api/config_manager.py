@@ -63,7 +63,10 @@ class ConfigManager:
         wanted = self.training_config.device
         if not wanted.casefold().startswith(("cuda", "gpu")) or torch.cuda.is_available():
             return recipe
-        logger.warning("device %s is not available here: the CPU is used; set the device to cpu to say so", wanted)
+        logger.warning(
+            "device %s is not available: running on the CPU; set training_config.device='cpu' to avoid this warning",
+            wanted,
+        )
         return recipe.changed(training=recipe.training.changed(device="cpu", devices=1))
 
     @property

@@ -1,4 +1,4 @@
-"""`check`: is a scan read in the right axes, order, domain and unit; if not, the settings that mend it."""
+"""`check`: whether a scan is read with the right axes, order, domain and units, and the settings that correct it."""
 
 import logging
 import time
@@ -30,7 +30,7 @@ are not even up to 0.2. Factors of 1.1 on the positions differ by 0.15 and are n
 SURE_SIGMA = 4.0
 """Standard errors of the mean log ratio of what the patterns leave unexplained, by which it must be better."""
 FEWEST_PATTERNS = 8
-"""Fewer patterns decide nothing."""
+"""With fewer common patterns two geometries count as equally good."""
 FLOOR = 0.02
 """Unexplained part of a pattern that counts as none, in units of the mean."""
 SAME_PX = 0.05
@@ -45,7 +45,7 @@ REFUSED = (
     Reading(scale=1e-6),
     Reading(scale=1e-9),
 )
-"""How a file is read that is refused as it is."""
+"""Changes that are tried if the file is refused as it is."""
 
 
 @dataclass(frozen=True)
@@ -293,7 +293,7 @@ def _message(state: State, tried: list[Tried], here: Trial | None) -> str:
         here: the scan as read; None if it cannot be read so.
     """
     best, equal = tried[0], [one for one in tried if one.as_good]
-    number = f"{len(tried)} readings of the geometry were tried on some patterns"
+    number = f"{len(tried)} geometries were tried on a part of the patterns"
     good = f"explains {_percent(1 - best.unexplained)} of their structure"
     if state == "unknown":
         return (
@@ -311,7 +311,7 @@ def _message(state: State, tried: list[Tried], here: Trial | None) -> str:
         text += f"; the {len(others)} worse changes explain {_percent(1 - least)} at most"
     if len(equal) > 1:
         named = "; ".join(f"{one.name} ({' '.join(one.settings) or 'no change'})" for one in equal[1:])
-        text += f". The patterns do not tell {len(equal)} readings from each other: {best.name}; {named}"
+        text += f". These {len(equal)} geometries fit equally well: {best.name}; {named}"
     return text
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ptychopinn.api.reconstructed import Made
 from ptychopinn.api.solver_work import Task
-from ptychopinn.config import ProbeConfig, Recipe
+from ptychopinn.config import Recipe
 from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.data.scan import Scan
@@ -91,20 +91,30 @@ def found_scan(scan: Scan, image: Reconstruction) -> Scan:
     return replace(scan, probe=image.probe, positions_px=image.positions_px)
 
 
+def for_part(recipe: Recipe, fraction: float) -> Recipe:
+    """The recipe for the photons that are not withheld: the background is thinned with all other counts.
+
+    Args:
+        recipe: for all photons.
+        fraction: q, the part that is withheld.
+    """
+    return recipe.changed(model=recipe.model.changed(background=(1 - fraction) * recipe.model.background))
+
+
 def with_found_probe(recipe: Recipe) -> Recipe:
     """The recipe of a training with the probe that the solver found; it is not smoothed, masked or scaled again."""
     as_found = recipe.model.probe.changed(smoothing_px=0.0, mask_radius=None, mask_edge_px=0.0, scale=1.0)
-    return _with_probe_settings(recipe, as_found)
+    return recipe.changed(model=recipe.model.changed(probe=as_found))
 
 
 def at_full_dose(fit: Fit, task: Task, tensors: ScanTensors, recipe: Recipe, fraction: float) -> Fit:
-    """What was trained on a part of the photons, for all photons: the probe is 1 / sqrt(1 - q) times as bright.
+    """What was trained on a part of the photons, for all photons: probe and background have 1 / (1 - q) times as many.
 
     Args:
         fit: of the training; its model is changed in place.
         task: what the solver was given for all photons.
         tensors: the scan with all counts, at the positions of the training.
-        recipe: as it was given; its settings of the probe hold for further scans.
+        recipe: as it was given; its background and its settings of the probe hold for further scans.
         fraction: q, the part that was withheld.
     """
     known, brighter = fit.recipe.fitted, (1 - fraction) ** -0.5
@@ -113,9 +123,12 @@ def at_full_dose(fit: Fit, task: Task, tensors: ScanTensors, recipe: Recipe, fra
     with torch.no_grad():
         fit.model.probe_unit.mul_(brighter / scaled)
         fit.model.log_scale.add_(math.log(scaled))
+    fit.model.physics = DiffractionModel.of(recipe.model.changed(fresnel_number=fit.recipe.model.fresnel_number))
     if fit.model.shifts is not None:
         fit.model.shifts.remember(tensors.scan)
-    full = _with_probe_settings(fit.recipe, recipe.model.probe)
+    full = fit.recipe.changed(
+        model=fit.recipe.model.changed(probe=recipe.model.probe, background=recipe.model.background)
+    )
     statistics = known.changed(
         intensity_scale=known.intensity_scale * scaled, mean_count=known.mean_count * brighter**2
     )
@@ -127,10 +140,6 @@ def _scale_of_start(task: Task) -> float:
     if task.gauge.photons_known:
         return 1.0
     return float(np.linalg.norm(task.start.probe) / np.linalg.norm(task.tensors.scan.probe))
-
-
-def _with_probe_settings(recipe: Recipe, probe: ProbeConfig) -> Recipe:
-    return recipe.changed(model=recipe.model.changed(probe=probe))
 
 
 def _withheld_deviance(made: Made, split: Split) -> NDArray[np.float64]:

@@ -78,7 +78,8 @@ class Part:
         part = replace(reading, positions=Axes(), reverse=False, shift=0, scale=1.0).scan(given)
         tensors = ScanTensors(part)
         kept = (numbers % KEPT_BACK == KEPT_BACK // 2) & (numbers < len(self.scan) - 1)
-        expected = tensors.amplitude.square().mean(0).expand(tensors.amplitude.shape)
+        counts = tensors.counts_of(slice(None))
+        expected = counts.mean(0).expand(counts.shape)
         if float(np.prod(np.ptp(positions, axis=0) + part.pattern_size)) < LARGEST_CANVAS_PX:
             try:
                 expected = self._predicted(part, kept)
@@ -152,7 +153,7 @@ def _weights(kept: NDArray[np.bool_]) -> NDArray[np.float64]:
 def _trial(
     reading: Reading, tensors: ScanTensors, expected: torch.Tensor, numbers: NDArray[np.int64], kept: NDArray[np.bool_]
 ) -> Trial:
-    counts = tensors.amplitude.square().numpy()
+    counts = tensors.counts_of(slice(None)).numpy()
     measured = None if tensors.measured is None else tensors.measured.numpy()
     sums = FitSums(counts.mean(0))
     sums.add(counts, expected.numpy(), measured)

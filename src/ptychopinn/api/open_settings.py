@@ -9,14 +9,33 @@ from ptychopinn.api.inputs import RecipeSource, as_recipe
 from ptychopinn.config import Recipe
 from ptychopinn.errors import ConfigError
 
-OPEN = (
-    "data.fftshift",
-    "data.domain",
-    "data.axis_order",
-    "data.position_origin",
-    "data.source_distance_m",
-    "training.threads",
-)
+_READING = [
+    "fftshift",
+    "domain",
+    "axis_order",
+    "position_origin",
+    "position_unit",
+    "position_scale",
+    "entry",
+    "detector",
+    "source_distance_m",
+    "energy_eV",
+    "distance_m",
+    "detector_pixel_m",
+    "mask_bits",
+    "dark",
+    "drop_frames",
+    "invert_mask",
+    "mask_pixels",
+    "flip_patterns",
+    "transpose_patterns",
+    "flip_positions",
+    "swap_positions",
+    "reverse_positions",
+    "shift_positions",
+    "conjugate_probe",
+]
+OPEN = (*(f"data.{name}" for name in _READING), "training.threads")
 """How the scan is read, and the number of threads; all of `reconstruction` is open too."""
 OPEN_SECTION = "reconstruction."
 _FILLED_BY_TRAINING = ("fitted", "training.epochs")
@@ -58,8 +77,8 @@ def _refuse_fixed(asked: Mapping[str, Any], trained: Recipe, where: str) -> None
         more = f", and {len(wrong) - _NAMED} more" if len(wrong) > _NAMED else ""
         raise ConfigError(
             f"{where}: {', '.join(wrong[:_NAMED])}{more}; a trained model has fixed "
-            f"{'this setting' if len(wrong) == 1 else 'these settings'}, and only {OPEN_SECTION}* and "
-            f"{', '.join(OPEN)} may be changed; remove what differs, or train a model with it"
+            f"{'this setting' if len(wrong) == 1 else 'these settings'}; only {OPEN_SECTION}*, how the scan is read "
+            "and training.threads may be changed; remove what differs, or train a model with it"
         )
 
 

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
+
 from ptychopinn.api.choice import Choice
 from ptychopinn.api.default_network import network_for
 from ptychopinn.api.inputs import RecipeSource, RunLog, ScanSource, as_recipe, as_scan, say_what_runs, warn_of_problems
@@ -102,11 +104,11 @@ def run(
         scan: a file, or a `Scan`.
         output: folder for all files that the README lists; nothing is written without it.
         recipe: name, YAML file, mapping or `Recipe`; the default recipe without it. If it sets no network,
-            `unrolled` is trained where that fits; see `network_for`.
+            `unrolled` is trained after the solver where it fits; see `network_for`.
         overrides: `section.key=value` texts.
         train: train a network. If false, the solver's image is the result.
-        solve: make an image by the solver. If false, the network is trained on all photons with the probe and the
-            positions of the scan, and its image is the result.
+        solve: make an image by the solver. If false, the network of the recipe is trained on all photons with the probe
+            and the positions of the scan, and its image, which is not refined, is the result.
         resume: go on with an interrupted run in `output`: with the solver, or from the last checkpoint, to as many
             epochs as then or more.
         overwrite: replace an earlier training in `output`, which is refused otherwise.
@@ -129,7 +131,7 @@ def run(
 
 def _network_alone(asked: _Asked, log: RunLog) -> Run:
     started = time.perf_counter()
-    recipe = as_recipe(asked.recipe, asked.overrides)
+    recipe = as_recipe(asked.recipe, [*asked.overrides, "reconstruction.refine.iterations=0"])
     start, folder = begin(asked.scan, asked.output, recipe, log, choose_earlier(asked.resume, asked.overwrite))
     loaded_at = time.perf_counter()
     if folder:
@@ -153,7 +155,9 @@ def _solver_first(asked: _Asked, train: bool, on_image: ImageHook | None, log: R
     started = time.perf_counter()
     recipe = as_recipe(asked.recipe, asked.overrides)
     say_what_runs(recipe)
-    if train and asked.output is not None and choose_earlier(asked.resume, asked.overwrite) == "refuse":
+    if recipe.training.threads is not None:
+        torch.set_num_threads(recipe.training.threads)
+    if asked.output is not None and choose_earlier(asked.resume, asked.overwrite) == "refuse":
         check_unused(Path(asked.output))
     scan = used_patterns(as_scan(asked.scan, recipe), recipe)
     if train:

@@ -15,8 +15,8 @@ from ptychopinn.training import CHECKPOINTS
 logger = logging.getLogger("ptychopinn")
 _DIGEST = "solver_input"
 """Entry of an image's metadata: digest of all that the solver was given."""
-_FORWARD = {"propagation", "fresnel_number", "subpixel"}
-"""Settings of the model that the solver uses."""
+_FORWARD = {"propagation", "fresnel_number", "background", "subpixel"}
+"""Settings of `model` from which `DiffractionModel.of` makes the model of the patterns."""
 
 
 @dataclass(frozen=True)

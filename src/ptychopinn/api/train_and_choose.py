@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ptychopinn.api.choice import SEED, WITHHELD, Choice, at_full_dose, choose, found_scan, with_found_probe
+from ptychopinn.api.choice import SEED, WITHHELD, Choice, at_full_dose, choose, for_part, found_scan, with_found_probe
 from ptychopinn.api.fit import announce
 from ptychopinn.api.reconstruct import network_image
 from ptychopinn.api.reconstructed import RESULT, Judged, Made, Reconstructed, judged, write_image
@@ -31,7 +31,7 @@ from ptychopinn.training import CHECKPOINTS, EpochHook, Fit, checkpoint_to_resum
 logger = logging.getLogger("ptychopinn")
 _PART = f"{CHECKPOINTS}/part_image.npz"
 """The solver's image of the photons that are not withheld, which a resumed run does not make again."""
-_OF_AN_IMAGE = ("data", "reference", "collapse", "verdict", "refine")
+_OF_AN_IMAGE = ("gauge", "data", "reference", "collapse", "verdict", "refine")
 """Metrics that belong to one image."""
 
 
@@ -62,17 +62,21 @@ def train_and_choose(task: Task, recipe: Recipe, first: Reconstructed, job: Job,
     """
     scan = task.tensors.scan
     split = withhold_photons(scan, WITHHELD, SEED) if holds_photons(scan) else None
-    part = _solved_part(split, recipe, job) if split else None
+    part_recipe = for_part(recipe, split.fraction) if split else recipe
+    part = _solved_part(split, part_recipe, job) if split else None
     found = part.image if part else first.reconstruction
     begun = time.perf_counter()
-    fit = _fitted(found_scan(split.scan if split else scan, found), recipe, job, on_epoch)
+    fit = _fitted(found_scan(split.scan if split else scan, found), part_recipe, job, on_epoch)
     timings = {**first.metrics["timings"], "train_s": time.perf_counter() - begun}
     network_part = network_image(_reconstructor(fit, task.gauge), job) if split else None
     choice = choose(split, part, network_part)
     fit = at_full_dose(fit, task, _at_positions(task.tensors, found), recipe, split.fraction if split else 0.0)
     written = write_training(fit, job.folder) if job.folder else {}
     job = replace(job, timings=timings, history=fit.history)
-    network = judged(network_image(_reconstructor(fit, task.gauge), job), job)
+    made = network_image(_reconstructor(fit, task.gauge), job)
+    if first.verdict is not None and first.verdict.checked:  # of the same scan, whose geometry is not checked again
+        made = replace(made, verdict=made.verdict.with_check(first.verdict.checked))
+    network = judged(made, job)
     trained = Trained(fit.trained, fit.history, timings["train_s"], written, network.collapse)
     result, other = _both(first, network, choice, job)
     named = {"other": other.paths["reconstruction"], "other_figure": other.paths["figure"]} if job.folder else {}

@@ -19,7 +19,7 @@ from ptychopinn.cli.simulate import simulate
 from ptychopinn.cli.study import study
 from ptychopinn.cli.train import train
 
-HELP = """Ptychography by physics-informed networks: a scan goes in, a quantitative image comes out.
+HELP = """Reconstruct ptychographic scans by an iterative solver and by physics-informed networks.
 
 Start with `ptychopinn info scan.npz`, then `ptychopinn run scan.npz -o out/`.
 No scan at hand? `ptychopinn simulate -o scan.npz` makes one."""

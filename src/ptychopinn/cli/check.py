@@ -23,7 +23,7 @@ def check(
     overrides: Overrides = (),
     verbose: Verbose = False,
 ) -> None:
-    """Try other orientations, orders, domains and units of a scan in short fits; print the options that mend it."""
+    """Test whether axes, order, domain and units of a scan are right; print the options that correct them."""
     from ptychopinn.api.check import check as check_scan
 
     found = check_scan(with_parts(scan, probe, diffraction), config, overrides=overrides)
@@ -31,7 +31,7 @@ def check(
         results.print(json.dumps(found.entry(), indent=2), markup=False, highlight=False, soft_wrap=True)
     else:
         table = Table(box=None, padding=(0, 2, 0, 0))
-        for title in ("reading", "settings", "structure explained", "as good as the best"):
+        for title in ("geometry", "settings", "structure explained", "as good as the best"):
             table.add_column(title, overflow="fold")
         for trial in found.trials:
             explained = f"{100 * max(1 - trial.unexplained, 0):.0f} %"

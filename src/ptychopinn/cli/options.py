@@ -47,7 +47,7 @@ Device = Annotated[
 ]
 Threads = Annotated[int | None, typer.Option("--threads", min=1, metavar="N", help="CPU threads.", show_default=False)]
 Verbose = Annotated[
-    bool, typer.Option("--verbose", "-v", callback=set_verbosity, help="Say what is done and why, on stderr.")
+    bool, typer.Option("--verbose", "-v", callback=set_verbosity, help="Print each step and its reason on stderr.")
 ]
 
 
@@ -70,7 +70,14 @@ Overrides = Sequence[str]
 
 _READING_OPTIONS: dict[str, tuple[Any, Any]] = {
     "fftshift": (_reading(bool, "--fftshift", "Move the zero frequency from the corner to the centre."), False),
-    "domain": (_reading(Literal["auto", "amplitude", "counts"] | None, "--domain", "What the patterns are."), None),
+    "domain": (
+        _reading(
+            Literal["auto", "amplitude", "counts"] | None,
+            "--domain",
+            "Amplitudes or photon counts.",
+        ),
+        None,
+    ),
     "axis_order": (
         _reading(Literal["auto", "nhw", "hwn"] | None, "--axis-order", "Which axis runs over the scan."),
         None,
@@ -102,7 +109,7 @@ _READING_OPTIONS: dict[str, tuple[Any, Any]] = {
         None,
     ),
     "dark": (
-        _reading(Literal["subtract", "ignore"] | None, "--dark", "What is done with a dark image."),
+        _reading(Literal["subtract", "ignore"] | None, "--dark", "Subtract the dark image of the file, or ignore it."),
         None,
     ),
     "crop": (_reading(int | None, "--crop", "Cut patterns to N x N pixels around the centre.", "N"), None),

@@ -46,8 +46,6 @@ def run(
     """
     if no_train and no_refine:
         raise ConfigError("--no-train and --no-refine must not be given together: nothing would make an image")
-    if no_refine:
-        overrides = [*overrides, "reconstruction.refine.iterations=0"]
     from ptychopinn.api.run import run as run_scan
 
     with ProgressDisplay() as shown:

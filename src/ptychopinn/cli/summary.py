@@ -109,7 +109,7 @@ def show_choice(choice: Mapping[str, Any] | None, other: Path | None) -> None:
 
 
 def show_verdict(verdict: Mapping[str, Any] | None) -> None:
-    """Whether the image fits its patterns, in capitals: on stdout if it does, else on stderr with cause and advice.
+    """Whether the image fits its patterns,: on stdout if it does, else on stderr with cause and advice.
 
     Args:
         verdict: the entry `verdict` of `metrics.json`; nothing is shown without it.

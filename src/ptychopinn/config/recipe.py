@@ -259,7 +259,9 @@ def parse_value(text: str, item: str) -> Any:
     try:
         value = _values(text)
     except yaml.YAMLError:
-        raise ConfigError(f"override {item!r}: the value is not valid YAML; quote it") from None
+        raise ConfigError(
+            f"{item!r}: the value cannot be read as YAML; correct it, or quote it if it is text"
+        ) from None
     if isinstance(value, str) and not text.lstrip().startswith(("'", '"')):  # YAML 1.1 reads 1e-3 as text
         try:
             return float(value)

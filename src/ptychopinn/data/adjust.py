@@ -152,10 +152,14 @@ def _positions(scan: Scan, options: DataConfig) -> Scan:
 def _shifted(scan: Scan, shift: int) -> Scan:
     """Pattern n with position n + shift, without the patterns that have no position then."""
     count = len(scan.patterns)
-    if np.shape(scan.positions_px) != (count, 2) or abs(shift) >= count:
+    if np.shape(scan.positions_px) != (count, 2):
         raise ScanError(
-            f"{scan.source}: shift_positions must be smaller than the number of patterns, one position each, got "
-            f"{shift} for {count} patterns and positions of shape {np.shape(scan.positions_px)}; give "
+            f"{scan.source}: shift_positions needs one position for each pattern, got {count} patterns and positions "
+            f"of shape {np.shape(scan.positions_px)}; give --drop-frames unpaired (data.drop_frames=unpaired) as well"
+        )
+    if abs(shift) >= count:
+        raise ScanError(
+            f"{scan.source}: shift_positions must be smaller than the number of patterns, {count}, got {shift}; give "
             "--shift-positions (data.shift_positions) another number"
         )
     keep = np.arange(max(0, -shift), count - max(0, shift))

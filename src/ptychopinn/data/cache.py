@@ -102,10 +102,10 @@ def _stored(path: Path, key: str, n: int, group_size: int) -> NDArray[np.int64] 
     try:
         with open_npz(path) as archive:
             if not {"key", "index"} <= set(archive.files):
-                raise ScanError(f"{path}: holds no table of groups; delete it")
+                raise ScanError(f"{path}: holds no table of groups")
             stored_key, index = str(archive["key"]), archive["index"]
     except ScanError as error:
-        logger.warning("%s: damaged cache of groups (%s); made anew", path, error)
+        logger.warning("%s; the groups are computed again", error)
         return None
     sound = index.dtype == np.int64 and index.ndim == 2 and index.shape[1] == group_size and index.size
     if stored_key != key or not sound or index.min() < 0 or index.max() >= n:

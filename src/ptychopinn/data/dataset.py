@@ -64,7 +64,7 @@ _SIGNED = {np.dtype(np.uint16): np.int16, np.dtype(np.uint32): np.int32, np.dtyp
 
 
 class _Recorded:
-    """Patterns in the type in which they were recorded, on one device; float32 when selected.
+    """Patterns in their recorded integer type, or in float32, on one device; float32 when selected.
 
     Args:
         patterns: (N, H, W); on the host their memory is shared, and only read.
@@ -72,7 +72,8 @@ class _Recorded:
     """
 
     def __init__(self, patterns: NDArray[Any], device: torch.device) -> None:
-        patterns = np.ascontiguousarray(patterns, patterns.dtype.newbyteorder("="))
+        kind = np.dtype(np.float32) if patterns.dtype.kind == "f" else patterns.dtype.newbyteorder("=")
+        patterns = np.ascontiguousarray(patterns, kind)
         signed = _SIGNED.get(patterns.dtype)
         self._wrap = 0.0 if signed is None else 2.0 ** (8 * patterns.dtype.itemsize)
         self._values = _shared(patterns if signed is None else patterns.view(signed)).to(device)

@@ -84,7 +84,7 @@ def check_one_image(scan: Scan, propagation: str = "far_field") -> None:
         raise ScanError(
             f"{scan.source}: scan_index names {len(objects)} objects ({', '.join(map(str, objects[:4]))}"
             f"{', ...' if len(objects) > 4 else ''}), which would be mixed on one canvas; "
-            "all patterns must be of one object, so select one: scan.select(scan.scan_index == i)"
+            "all patterns must be of one object; select one: scan.select(scan.scan_index == i)"
         )
     windows = Frame.of_positions(scan.positions_px, scan.pattern_size, margin=0)
     guess = Frame.of_scan(scan, windows)

@@ -20,7 +20,7 @@ PATTERNS_AT_ONCE = 256
 """Patterns that are split together: 32 MB of counts at 128 px, in double precision."""
 LEAST_WHOLE = 0.99
 """Part of the counts that must be whole numbers for a scan to hold photons; hot pixels and corrections spoil a few."""
-_ROUNDING = 1e-5
+_ROUNDING = 2e-6
 """Relative error of counts that were stored as amplitudes in single precision, with a margin of ten."""
 
 

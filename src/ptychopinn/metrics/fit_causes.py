@@ -43,7 +43,7 @@ FLICKER_SHARE = 0.25
 """Part of the excess that one factor per pattern must account for. 10 % rms give 0.33 at 1e4 photons and 0.75 at 1e6;
 no other fault gave more than 0.07."""
 LEAST_FLICKER = 0.005
-"""Rms factor below which it is not worth a word."""
+"""Rms factor below which it is not reported."""
 DIM_PART = 0.25
 """Part of the detector, the dimmest, on which the background is looked for."""
 BACKGROUND_PART = 0.15
@@ -54,12 +54,12 @@ wrong scale of the positions gives 0.93 or more."""
 BACKGROUND_EXPLAINED = 0.8
 """Part of the structure that the image must explain: a wrong model leaves constant photons too."""
 DIM_PHOTONS = 0.05
-"""Mean photons of the dim pixels below which nothing can be learnt from them."""
+"""Mean photons of the dim pixels below which they hold too few photons to find a background."""
 DRIFT_SHARE = 0.4
 """Part of the variance of the ratios of the patterns that a steady change along the scan must account for. Random
 ratios stay below 0.1 for 50 patterns."""
 FEWEST_PATTERNS = 16
-"""Fewer patterns have no course."""
+"""With fewer patterns no drift is reported."""
 LISTED = 20
 """Patterns, pixels and lines that are listed at most; their number is always stated."""
 
@@ -138,13 +138,13 @@ def pattern_fit(sums: FitSums) -> tuple[PatternFit, Cause | None, Cause | None]:
         of_single,
         f"{_number(len(index), 'pattern')} {'fits' if len(index) == 1 else 'fit'} far worse than the others "
         f"({_listed(index)}, counted from 0)",
-        "leave these out, or correct their positions",
+        "remove these patterns from the scan, or refine the positions (reconstruction.refine.positions=true)",
     )
     varying = Cause(
         "flicker",
         share,
         f"the intensity of the beam varies from pattern to pattern by {flicker:.1%} rms",
-        "normalise the patterns by an ion chamber, or leave out the weak ones (data.drop_frames=dark)",
+        "divide the patterns by the readings of an ion chamber",
     )
     return (
         fit,
@@ -158,8 +158,8 @@ def pixel_fit(sums: FitSums, explained: float | None) -> tuple[PixelFit, Cause |
 
     Args:
         sums: of the whole scan.
-        explained: part of the structure that the image explains; a background is not told from a wrong model where
-            it is small.
+        explained: part of the structure that the image explains; where it is small, a background cannot be
+            distinguished from a wrong model.
     """
     part = sums.pixels
     ratio, excess = part.ratio, _excess(part)
@@ -196,9 +196,10 @@ def pixel_fit(sums: FitSums, explained: float | None) -> tuple[PixelFit, Cause |
     constant = Cause(
         "background",
         0.0,
-        f"the dim pixels of the detector hold about {background or 0:.2g} photons per pattern that do not vary with "
-        "the image: a background (dark counts, scatter from air)",
-        "record a dark image and subtract it (data.dark=subtract), or cut the detector (data.detector_region)",
+        f"the dim pixels of the detector hold about {background or 0:.2g} photons per pixel in every pattern that do "
+        "not vary with the image: a background (dark counts, scatter from air)",
+        f"give it to the model (model.background={background or 0:.2g}), subtract a dark image (data.dark=subtract), "
+        "or cut the detector (data.detector_region)",
     )
     many_silent = (bright & silent).sum() >= MANY_SILENT
     is_broken = bool(named) and (of_pixels > LEAST_SHARE_PIXELS or bool(many_silent))

@@ -122,9 +122,9 @@ def _level(ratio: float, explained: float | None, any_cause: bool) -> Level:
 def _model(explained: float | None, maker: Maker) -> Cause:
     """Nearly all patterns are wrong."""
     short, longer = (
-        ("the network was trained too little", "refine the image (--refine 50)")
+        ("the network was trained too little", "refine the image (reconstruction.refine.iterations=50)")
         if maker == "network"
-        else ("the run was too short", "take more iterations (--refine 100)")
+        else ("the run was too short", "take more iterations (reconstruction.refine.iterations=100)")
     )
     if explained is not None and explained >= BAD_EXPLAINED:
         what = (

@@ -147,7 +147,7 @@ def with_gauge(
 def transmission(image: Reconstruction) -> dict[str, Any]:
     r"""The modulus of the brightest tenth, its error, and whether it exceeds 1 by more than that.
 
-    The error of a pixel under W photons is \\(1 / (2 \\sqrt{W})\\); the brightest tenth of pixels of modulus 1 has its
+    The error of a pixel under W photons is \(1 / (2 \sqrt{W})\); the brightest tenth of pixels of modulus 1 has its
     median 1.64 of them above 1. `SCALE_ERROR` is that of the scale.
     """
     modulus, photons = _well_covered(image)

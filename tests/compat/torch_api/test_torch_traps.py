@@ -66,7 +66,7 @@ def test_a_wanted_gpu_that_is_not_there_means_the_cpu_and_a_warning(
     measured.export(tmp_path / "in" / "a.npz")
     with caplog.at_level(logging.INFO):
         run = train(tmp_path / "in", tmp_path / "out", settings(epochs=1, device=device, n_devices=2))
-    assert f"device {device} is not available here: the CPU is used" in caplog.text
+    assert f"device {device} is not available: running on the CPU" in caplog.text
     assert "backend pytorch, device cpu" in caplog.text
     assert Recipe.from_file(run.folder / "recipe.yaml").training.device == "cpu"
     caplog.clear()
@@ -74,7 +74,7 @@ def test_a_wanted_gpu_that_is_not_there_means_the_cpu_and_a_warning(
     assert model.training_config.device == device
     with caplog.at_level(logging.INFO):
         InferenceEngine(run.loader.config_manager, model).predict_and_stitch(run.loader)
-    assert f"device {device} is not available here: the CPU is used" in caplog.text
+    assert f"device {device} is not available: running on the CPU" in caplog.text
 
 
 def test_several_files_are_several_scans_whatever_num_datasets_says(

@@ -137,7 +137,7 @@ def test_a_mask_of_an_npz_file_under_another_name_is_named(scan_of, tmp_path, ca
     path = write_scan(scan_of(), tmp_path / "scan.npz")
     np.savez(path, **dict(np.load(path)), mask=np.ones((16, 16)))
     assert read_scan(path).bad_pixels is None
-    assert "mask is not used; a mask is called bad_pixels" in caplog.text
+    assert "mask is not used; if it is a mask, save it as bad_pixels" in caplog.text
 
 
 def planes_of(probe: np.ndarray) -> dict[str, Any]:

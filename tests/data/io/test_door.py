@@ -53,6 +53,19 @@ def test_references_out_of_the_folder_are_refused(linked: Path, tmp_path: Path, 
         pass
 
 
+def test_a_link_to_the_file_in_a_folder_above_both_is_a_way_out(linked: Path, tmp_path: Path) -> None:
+    """The usual layout: `processed/scan.h5` leads to `raw/frames.h5`."""
+    inner = tmp_path / "processed"
+    inner.mkdir()
+    with h5py.File(inner / "scan.h5", "w") as file:
+        file["link"] = h5py.ExternalLink("../raw/frames.h5", "/data")
+    with pytest.raises(ScanError, match="make a symbolic link to scan.h5 in a folder above both"):
+        open_hdf5(inner / "scan.h5").__enter__()
+    (tmp_path / "scan.h5").symlink_to(inner / "scan.h5")
+    with open_hdf5(tmp_path / "scan.h5") as file:
+        assert array(file["link"]).shape == (2, 3, 4)
+
+
 def test_the_working_folder_is_searched_like_the_library_does(linked: Path, tmp_path: Path, monkeypatch) -> None:
     inner, elsewhere = tmp_path / "inner", tmp_path / "raw"
     inner.mkdir()
@@ -174,3 +187,16 @@ def test_a_file_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> Non
 def test_a_crash_of_the_child_is_seen() -> None:
     assert survives(lambda: 1 / 0)
     assert not survives(lambda: os.kill(os.getpid(), signal.SIGKILL))
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="tried on Linux only")
+def test_a_hard_limit_of_the_batch_system_does_not_fail_the_child() -> None:
+    code = (
+        "import resource\nfrom ptychopinn.data.io.child import completes\n"
+        "from ptychopinn.data.io.memory import reserved_bytes\n"
+        "resource.setrlimit(resource.RLIMIT_CPU, (60, 60))\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (reserved_bytes() + 200 * 2**20,) * 2)\n"
+        "print(completes(lambda: None, 2**30))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "True"

@@ -7,7 +7,8 @@ import sys
 import warnings
 from collections.abc import Callable
 from math import ceil
-from pathlib import Path
+
+from ptychopinn.data.io.memory import reserved_bytes
 
 SECONDS = 3.0
 """Of processor time; reading one value of a dataset takes milliseconds."""
@@ -56,11 +57,14 @@ def _work_and_end(work: Callable[[], object], memory: int, seconds: int) -> None
     try:
         import resource
 
-        pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[0]
-        reserved = int(pages) * os.sysconf("SC_PAGESIZE")
-        resource.setrlimit(resource.RLIMIT_AS, (reserved + memory,) * 2)
-        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        reserved = reserved_bytes()
+        for kind, wanted in (
+            (resource.RLIMIT_AS, reserved + memory),
+            (resource.RLIMIT_CPU, seconds),
+            (resource.RLIMIT_CORE, 0),
+        ):
+            hard = resource.getrlimit(kind)[1]  # of the user or the batch system: it may be lower, and stays
+            resource.setrlimit(kind, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))
         silent = os.open(os.devnull, os.O_WRONLY)
         os.dup2(silent, 2)
         work()

@@ -43,6 +43,7 @@ class FramesWithTable(FileFormat):
     reads: ClassVar[tuple[Content, ...]] = ("scan",)
     takes_probe: ClassVar[bool] = True
     finishes: ClassVar[bool] = True
+    last: ClassVar[bool] = True
 
     def sniff(self, file: SourceFile) -> bool:
         """Only with a table beside it."""
@@ -56,11 +57,11 @@ class FramesWithTable(FileFormat):
         if PX in (options.position_unit, *(unit for _, unit in read_table(table))):
             return _scan(frames, {"positions_px": _pixels(table, frames, options)}, options, reading.probe, str(path))
         geometry = with_given(Geometry(), options)
-        missing = [option for name, option in _NUMBERS.items() if getattr(geometry, name) is None]
+        missing = [f"{option} (data.{name})" for name, option in _NUMBERS.items() if getattr(geometry, name) is None]
         if missing:
             raise ScanError(
                 f"{table}: positions in metres need photon energy, distance and pixel of the detector; give "
-                f"{', '.join(missing)} (data.{', data.'.join(_NUMBERS)}), name the columns x_px,y_px, or give "
+                f"{', '.join(missing)}, name the columns x_px,y_px, or give "
                 f"{building_command(path)}"
             )
         return scan_in_metres(frames, table, geometry, options, reading.probe, str(path))
@@ -107,7 +108,10 @@ def _scan(
 def _pixels(table: Path, frames: NDArray[Any], options: DataConfig) -> NDArray[np.float64]:
     (x, x_unit), (y, y_unit) = read_table(table)
     if {x_unit, y_unit} & set(LENGTHS_M):
-        raise ScanError(f"{table}: states a length; the unit of both columns must be px, or give --position-unit")
+        raise ScanError(
+            f"{table}: a header states a length, but the positions were to be in px; name both columns x_px,y_px, or "
+            "drop --position-unit px"
+        )
     offset = position_offset_px(frames.shape[-1], options.position_origin, {}, False, str(table))
     return np.stack([y, x], axis=1) + offset
 
@@ -124,8 +128,9 @@ def _holds_frames(file: SourceFile) -> bool:
         return bool(frames_in(path))
     if file.hdf5 is not None:
         from ptychopinn.data.io.hdf5_stack import stacks
+        from ptychopinn.data.io.nexus import has_positions
 
-        return len(stacks(file.hdf5)) == 1
+        return len(stacks(file.hdf5)) == 1 and not has_positions(file.hdf5)
     if path.suffix.lower() in LIST_SUFFIXES:
         return file.container == "other" and _is_list(path)
     if file.container == "npy":

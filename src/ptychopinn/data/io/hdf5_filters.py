@@ -29,6 +29,8 @@ _ABORTING = {32017: "SZ", 32024: "SZ3"}
 child process is no proof."""
 _LONGEST_HEADER = 18
 """Bytes of a zstd frame before its data."""
+_CHECKSUM = 4
+"""Bytes that the filter fletcher32 adds to a chunk."""
 
 
 def _number(form: str, start: int) -> Callable[[bytes], int]:
@@ -94,7 +96,7 @@ def check_chunks(dataset: h5py.Dataset, size: int, where: str) -> None:
     for kind in packing:
         with open(dataset.file.filename, "rb") as file:
             for chunk in _chunks(dataset):
-                if chunk.filter_mask == 0 and _unpacked(dataset, file, chunk, kind, size) > size:
+                if chunk.filter_mask == 0 and _unpacked(dataset, file, chunk, kind, size) > size + _CHECKSUM:
                     raise ScanError(
                         f"{where}: the chunk at {chunk.chunk_offset} is larger than it declares; the file is damaged "
                         "or made to exhaust memory, export it again"

@@ -66,11 +66,10 @@ def check_references(file: h5py.File, *, announce: bool) -> None:
     search = _Search(main)
     search.file(file.id, main)
     if (search.virtual or search.texts) and not completes(lambda: _trial(file, search), _TRIAL_BYTES):
-        where = f" a virtual dataset of it ({', '.join(search.virtual[:_NAMED])}) or on"
+        what = f"virtual datasets ({', '.join(search.virtual[:_NAMED])}) or " if search.virtual else ""
         raise ScanError(
-            f"{main}: the HDF5 library fails on{where if search.virtual else ''} a text in it, or needs more than "
-            f"{size_text(_TRIAL_BYTES)} for it; the file is damaged, write the data into one file with texts of fixed "
-            "length"
+            f"{main}: {what}texts of variable length in it cannot be read within {size_text(_TRIAL_BYTES)}; the file "
+            "is damaged or refers to damaged files, write the data into one file with texts of fixed length"
         )
     others = [str(path) for path in search.others]
     if others and announce:
@@ -226,7 +225,8 @@ class _Search:
             if not any(real.is_relative_to(folder) for folder in self._folders):
                 raise ScanError(
                     f"{self.main}: leads to {shown(name)}, which lies outside the folder of the file; links must stay "
-                    "in that folder or below it, copy the other file there"
+                    f"in that folder or below it, make a symbolic link to {self.main.name} in a folder above both "
+                    "files and give its path"
                 )
             if real.exists() and not real.is_file():
                 raise ScanError(f"{self.main}: leads to {shown(name)}, which must be a regular file; remove the link")

@@ -46,7 +46,7 @@ class Matlab(Hdf5Format):
     name: ClassVar[str] = "MATLAB 7.3"
 
     def holds(self, file: h5py.File) -> bool:
-        if "ptychogram" in file or not any(_CLASS in item.attrs for item in file.values()):
+        if "ptychogram" in file or not any(item is not None and _CLASS in item.attrs for item in file.values()):
             return False
         return any(_variable(file, name) is not None for name in (*_AMPLITUDES, *_COUNTS, "object", "ppX"))
 

@@ -1,5 +1,6 @@
 """How many bytes this process may still use, so that a declared size is refused before anything is reserved."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -100,8 +101,13 @@ def _of_process() -> int:
     except ImportError:  # not on Windows
         return sys.maxsize
     limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    return sys.maxsize if limit == resource.RLIM_INFINITY else limit - reserved_bytes()
+
+
+def reserved_bytes() -> int:
+    """Address space of this process, bytes; 0 where the system does not give it."""
     pages = _text("/proc/self/statm").split()
-    return sys.maxsize if limit == resource.RLIM_INFINITY or not pages else limit - int(pages[0]) * 4096
+    return int(pages[0]) * os.sysconf("SC_PAGESIZE") if pages else 0
 
 
 def _text(path: str) -> str:

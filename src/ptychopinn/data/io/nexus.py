@@ -186,12 +186,11 @@ def _stacks(group: h5py.Group) -> list[h5py.Dataset]:
         stack = find_dataset(group, name)
         if _is_stack(stack):
             return [stack]
-    names = sorted(
-        (name for name in group if re.fullmatch(r"(data|frames?|images?|part|block)_?\d+", name)), key=natural_order
-    )
-    parts = [find_dataset(group, name) for name in names]
-    if parts and all(_is_stack(part) for part in parts):
-        return [part for part in parts if part is not None]
+    for family in ("data", "frames?", "images?", "part", "block"):
+        names = sorted((name for name in group if re.fullmatch(rf"{family}_?\d+", name)), key=natural_order)
+        parts = [find_dataset(group, name) for name in names]
+        if parts and all(_is_stack(part) for part in parts):
+            return [part for part in parts if part is not None]
     return []
 
 
@@ -264,6 +263,11 @@ def _owner(frames: list[h5py.Dataset], cameras: list[Candidate]) -> Candidate | 
 def _without(nodes: Nodes, foreign: list[str]) -> Nodes:
     """Nodes that belong to no other detector."""
     return [node for node in nodes if not any(node[0].startswith(f"{path}/") for path in foreign)]
+
+
+def has_positions(file: h5py.File) -> bool:
+    """Whether an entry of a NeXus file holds positions of its own."""
+    return any(_positions(list(walk(entry, every_name=True))) for entry in nexus_entries(file))
 
 
 def _positions_at(nodes: Nodes) -> Nodes:

@@ -242,7 +242,9 @@ def _note_unused(files: Sequence[str], path: Path) -> None:
     for key in _OTHER_MASKS:
         if key in files and "bad_pixels" not in files:
             logger.warning(
-                "%s: %s is not used; a mask is called bad_pixels, True where nothing was measured", path, key
+                "%s: %s is not used; if it is a mask, save it as bad_pixels (True where nothing was measured)",
+                path,
+                key,
             )
     for key in WHITE_NAMES:
         if key in files:
@@ -260,7 +262,7 @@ def _dark(arrays: Arrays, frames: tuple[int, ...], domain: str, options: DataCon
         return None
     if domain != "counts":
         logger.warning(
-            "%s is not subtracted, as the patterns are amplitudes; save counts, as diff3d, if it must be", where
+            "%s is not subtracted, because the patterns are amplitudes; to subtract it, save counts as diff3d", where
         )
         return None
     values = arrays[key]

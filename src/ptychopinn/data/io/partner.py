@@ -113,7 +113,9 @@ def _index(parts: Hdf5Parts, index: NDArray[np.int64] | None, n: int, name: str)
     if index is None:
         return np.arange(n)
     if len(index) != n:
-        raise ScanError(f"{parts.source}: there are {n} {name} but {len(index)} numbers for them; must be one each")
+        raise ScanError(
+            f"{parts.source}: there are {n} {name} but {len(index)} numbers for them; there must be one number for each"
+        )
     return index
 
 

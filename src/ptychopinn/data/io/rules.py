@@ -94,8 +94,8 @@ def decide_axis_order(
         )
     if not first and not last:
         raise ScanError(
-            f"{source}: patterns of shape {shape} do not fit {n_positions} positions; must be one "
-            "position for each pattern, along the first axis (or the last one, in old files)"
+            f"{source}: patterns of shape {shape} do not fit {n_positions} positions; there must be "
+            "one position for each pattern, along the first axis (or the last one, in old files)"
         )
     return "nhw" if first else "hwn"
 
