@@ -28,7 +28,7 @@ def scan(make_scan: MakeScan) -> Scan:
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.longdouble, ">f4", ">u2"])
-def test_patterns_of_any_type_are_selected_as_float32(dtype: Any) -> None:
+def test_patterns_of_any_type_are_selected_as_float32(make_scan: MakeScan, dtype: Any) -> None:
     patterns = np.arange(2 * 16 * 16).reshape(2, 16, 16).astype(dtype)
     scan = make_scan(patterns=patterns, domain="counts", positions_px=np.array([[10.0, 10], [12, 12]]))
     found = ScanTensors(scan).counts_of(slice(None))

@@ -64,7 +64,9 @@ _SIGNED = {np.dtype(np.uint16): np.int16, np.dtype(np.uint32): np.int32, np.dtyp
 
 
 class _Recorded:
-    """Patterns in their recorded integer type, or in float32, on one device; float32 when selected.
+    """Patterns in the type in which they were recorded, on one device; float32 when selected.
+
+    Floats on another device than the host, and those that torch does not have, are held in float32.
 
     Args:
         patterns: (N, H, W); on the host their memory is shared, and only read.
@@ -72,7 +74,8 @@ class _Recorded:
     """
 
     def __init__(self, patterns: NDArray[Any], device: torch.device) -> None:
-        kind = np.dtype(np.float32) if patterns.dtype.kind == "f" else patterns.dtype.newbyteorder("=")
+        is_shared = patterns.dtype.kind != "f" or (device.type == "cpu" and patterns.dtype.itemsize <= 8)
+        kind = patterns.dtype.newbyteorder("=") if is_shared else np.dtype(np.float32)
         patterns = np.ascontiguousarray(patterns, kind)
         signed = _SIGNED.get(patterns.dtype)
         self._wrap = 0.0 if signed is None else 2.0 ** (8 * patterns.dtype.itemsize)

@@ -122,7 +122,7 @@ def test_a_dark_image_beside_amplitudes_is_named(scan_of, tmp_path, caplog) -> N
     kept = read_scan(path).patterns
     np.savez(path, **dict(np.load(path)), dark=np.ones((16, 16)))
     np.testing.assert_array_equal(read_scan(path).patterns, kept)
-    assert "dark is not subtracted, as the patterns are amplitudes" in caplog.text
+    assert "dark is not subtracted, because the patterns are amplitudes" in caplog.text
 
 
 @pytest.mark.parametrize("dark", [np.ones((8, 8)), np.full((16, 16), np.nan), np.array(["a"])])

@@ -59,7 +59,7 @@ def test_a_link_to_the_file_in_a_folder_above_both_is_a_way_out(linked: Path, tm
     inner.mkdir()
     with h5py.File(inner / "scan.h5", "w") as file:
         file["link"] = h5py.ExternalLink("../raw/frames.h5", "/data")
-    with pytest.raises(ScanError, match="make a symbolic link to scan.h5 in a folder above both"):
+    with pytest.raises(ScanError, match="make a symbolic link to scan"):
         open_hdf5(inner / "scan.h5").__enter__()
     (tmp_path / "scan.h5").symlink_to(inner / "scan.h5")
     with open_hdf5(tmp_path / "scan.h5") as file:

@@ -93,10 +93,11 @@ def check_chunks(dataset: h5py.Dataset, size: int, where: str) -> None:
         return
     if len(packing) > 1:
         raise ScanError(f"{where} is packed {len(packing)} times over; values must be packed once, export them again")
+    allowed = size + _CHECKSUM
     for kind in packing:
         with open(dataset.file.filename, "rb") as file:
             for chunk in _chunks(dataset):
-                if chunk.filter_mask == 0 and _unpacked(dataset, file, chunk, kind, size) > size + _CHECKSUM:
+                if chunk.filter_mask == 0 and _unpacked(dataset, file, chunk, kind, allowed) > allowed:
                     raise ScanError(
                         f"{where}: the chunk at {chunk.chunk_offset} is larger than it declares; the file is damaged "
                         "or made to exhaust memory, export it again"
