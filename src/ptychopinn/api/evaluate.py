@@ -3,7 +3,7 @@
 import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ptychopinn.api.figure_content import content_of_image, title_of
 from ptychopinn.api.references import (
     ImageSource,
     ReferenceSource,
@@ -32,7 +33,8 @@ from ptychopinn.metrics import (
     align,
     score,
 )
-from ptychopinn.plotting import figure_comparison, figure_frc, figure_reconstruction, save_figure
+from ptychopinn.metrics.alignment import Alignment
+from ptychopinn.plotting import ReportContent, figure_comparison, figure_frc, figure_reconstruction, save_figure
 from ptychopinn.training import History
 
 logger = logging.getLogger("ptychopinn")
@@ -105,7 +107,9 @@ def evaluate(
     if output is not None:
         folder = check_output_folder(output)
         paths["metrics"] = _write_json(folder, {"reference": compared.report})
-        paths["figure"] = paths["picture"] = compared.save_figure(folder / "evaluation.png", image)
+        paths["figure"] = paths["picture"] = compared.save_figure(
+            folder / "evaluation.png", image, content_of_image(image), title=title_of(image, "Evaluation")
+        )
         pixel = compared.report["pixel_size_m"]
         paths["frc"] = save_figure(figure_frc({"reconstruction": scored.frc}, pixel_size_m=pixel), folder / "frc.png")
     return Evaluation(compared.report, compared.aligned, scored.frc, paths)
@@ -162,17 +166,26 @@ class Comparison:
     aligned: NDArray[np.complex64]
     """(Y, X) the reference, moved onto the reconstruction; its modulus is as it was."""
 
+    note: str
+    """How the reference was moved."""
+
     def save_figure(
-        self, path: Path, image: Reconstruction, history: History | None = None, title: str | None = None
+        self,
+        path: Path,
+        image: Reconstruction,
+        content: ReportContent,
+        history: History | None = None,
+        title: str | None = None,
     ) -> Path:
-        """Write the figure of a reconstruction with reference and error."""
+        """Write the figure of a reconstruction with reference and error, and the scored region on it."""
         names = {
             "phase PSNR (dB)": "psnr_phase",
             "amplitude PSNR (dB)": "psnr_amplitude",
             "object scale": "object_scale",
         }
         errors = {name: self.report[key] for name, key in names.items() if self.report[key] is not None}
-        return save_figure(figure_reconstruction(image, history, self.aligned, errors, title), path)
+        content = replace(content, region=self.report["region"], reference_note=self.note)
+        return save_figure(figure_reconstruction(image, history, self.aligned, errors, title, content), path)
 
 
 def compare_with_reference(image: Reconstruction, scan: Scan) -> Comparison | None:
@@ -242,8 +255,17 @@ def _scored_as(
 def _comparison(image: Reconstruction, truth: Reconstruction, scored: Scored) -> Comparison:
     counts = np.zeros_like(image.covered)
     counts[scored.scored_part] = image.covered[scored.scored_part]
-    aligned = align(on_canvas_of(image, truth), image.object_, mask=counts, scale=False).object_.astype(np.complex64)
-    return Comparison(_in_object_frame(image, scored.report), aligned)
+    moved = align(on_canvas_of(image, truth), image.object_, mask=counts, scale=False)
+    return Comparison(_in_object_frame(image, scored.report), moved.object_.astype(np.complex64), _note(moved))
+
+
+def _note(moved: Alignment) -> str:
+    """How the reference was moved onto an image; its modulus never is changed."""
+    (y, x), (ramp_y, ramp_x) = moved.shift_px, moved.ramp_rad_per_px
+    return (
+        f"reference: modulus as it is; moved by ({y:.2f}, {x:.2f}) px, global phase and a phase ramp of "
+        f"({ramp_y:.2g}, {ramp_x:.2g}) rad/px removed"
+    )
 
 
 def _with_own_scale(scored: Scored) -> NDArray[np.complex128]:

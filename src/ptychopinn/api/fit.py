@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -19,10 +20,19 @@ BATCH = 64
 """Patterns that are compared at a time."""
 
 
-def judge_fit(
-    expected: Iterable[tuple[slice, Tensor]], tensors: ScanTensors, maker: Maker
-) -> tuple[dict[str, float], Verdict]:
-    """How well an image explains its patterns: the scores of `metrics.json`, and the verdict.
+@dataclass(frozen=True, eq=False)
+class FitQuality:
+    """How well an image explains its patterns."""
+
+    scores: dict[str, float]
+    """The entry `data` of `metrics.json`."""
+    verdict: Verdict
+    ratio: NDArray[np.float64]
+    """(N,), deviance of each pattern over what its counts allow."""
+
+
+def judge_fit(expected: Iterable[tuple[slice, Tensor]], tensors: ScanTensors, maker: Maker) -> FitQuality:
+    """How well an image explains its patterns.
 
     Args:
         expected: photons (B, H, W) that the image predicts, a batch at a time in the order of the scan, with the
@@ -36,7 +46,7 @@ def judge_fit(
         misfit.add(counts, photons, measured)
         seen = None if measured is None else measured.cpu().numpy()
         sums.add(counts.cpu().numpy(), photons.cpu().numpy(), seen)
-    return misfit.scores(), verdict_of(sums, maker)
+    return FitQuality(misfit.scores(), verdict_of(sums, maker), sums.patterns.ratio)
 
 
 def announce(verdict: Verdict) -> None:

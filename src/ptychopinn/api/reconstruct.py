@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from ptychopinn.api.figure_content import METHOD
 from ptychopinn.api.fit import judge_fit
 from ptychopinn.api.inputs import RecipeSource, RunLog, ScanSource, as_scan, say_what_runs, warn_of_problems
 from ptychopinn.api.model_files import load_model
@@ -98,13 +99,15 @@ def _as_predicted(reconstructor: Reconstructor, image: Reconstruction, timings: 
     """The image of a network that is not refined, with its misfit and verdict."""
     log_gauge(image)
     tensors, recipe = reconstructor.tensors, reconstructor.trained.recipe
-    scores, verdict = judge_fit(reconstructor.expected(image), tensors, "network")
-    return Made(image, tensors, recipe, {"gauge": image.metadata["gauge"], "data": scores}, timings, verdict)
+    fit = judge_fit(reconstructor.expected(image), tensors, "network")
+    return Made(image, tensors, recipe, {"gauge": image.metadata["gauge"], "data": fit.scores}, timings, fit)
 
 
 def _predicted(reconstructor: Reconstructor, job: Job) -> tuple[Reconstruction, dict[str, float]]:
     """The stitched image of a network, and the times that it took, s."""
     image, timing = reconstructor.image(job.on_batch)
+    name = reconstructor.trained.recipe.model.generator.architecture
+    image = replace(image, metadata={**image.metadata, METHOD: f"network {name}"})
     logger.info("reconstructed %d patterns in %.2f s", timing.patterns, timing.predict_s + timing.stitch_s)
     return image, {
         "predict_s": timing.predict_s,

@@ -12,7 +12,8 @@ import torch
 
 from ptychopinn.api.check import check_scan
 from ptychopinn.api.evaluate import Comparison, compare_with_reference
-from ptychopinn.api.fit import announce
+from ptychopinn.api.figure_content import content_of_fit, title_of, with_verdict
+from ptychopinn.api.fit import FitQuality, announce
 from ptychopinn.api.request import Job
 from ptychopinn.config import Recipe
 from ptychopinn.data.dataset import ScanTensors
@@ -57,8 +58,17 @@ class Made:
     """Entries of `metrics.json` that belong to how it was made."""
     timings: Mapping[str, float]
     """Name of a step -> s."""
-    verdict: Verdict
-    """Whether the image explains its patterns."""
+    fit: FitQuality
+    """How well the image explains its patterns."""
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether the image explains its patterns."""
+        return self.fit.verdict
+
+    def with_check(self, found: str) -> "Made":
+        """The same, with the sentence of a check of the scan in its verdict."""
+        return replace(self, fit=replace(self.fit, verdict=self.verdict.with_check(found)))
 
 
 @dataclass(frozen=True)
@@ -80,6 +90,7 @@ def finish(made: Made, job: Job) -> Reconstructed:
 
 def judged(made: Made, job: Job) -> Judged:
     """Judge an image, and compare it with the object guess of its scan."""
+    made = replace(made, image=with_verdict(made.image, made.verdict))
     collapse = judge(made.tensors, made.image, DiffractionModel.of(made.recipe.model))
     comparison = compare_with_reference(made.image, made.tensors.scan)
     timings = {**job.timings, **made.timings, "threads": float(torch.get_num_threads())}
@@ -117,7 +128,7 @@ def write_image(image: Judged, job: Job, name: str) -> dict[str, Path]:
     """
     assert job.folder is not None
     saved = image.made.image.save(job.folder / f"{name}.npz")
-    figure = _save_figure(job.folder / f"{name}.png", image.made, job.history, image.comparison)
+    figure = _save_figure(job.folder / f"{name}.png", image, job.history)
     return {"reconstruction": saved, "figure": figure, "picture": figure}
 
 
@@ -130,11 +141,12 @@ def _checked(made: Made) -> Made:
     except PtychoPINNError as error:
         logger.info("the geometry could not be checked: %s", error)
         return made
-    return replace(made, verdict=made.verdict.with_check(found.message))
+    return made.with_check(found.message)
 
 
-def _save_figure(path: Path, made: Made, history: History | None, comparison: Comparison | None) -> Path:
-    title = f"Reconstruction: {made.verdict.heading}"
+def _save_figure(path: Path, image: Judged, history: History | None) -> Path:
+    made, comparison = image.made, image.comparison
+    content = content_of_fit(made.image, made.tensors, DiffractionModel.of(made.recipe.model), made.fit)
     if comparison is not None:
-        return comparison.save_figure(path, made.image, history, title)
-    return save_figure(figure_reconstruction(made.image, history, title=title), path)
+        return comparison.save_figure(path, made.image, content, history, title_of(made.image))
+    return save_figure(figure_reconstruction(made.image, history, title=title_of(made.image), content=content), path)

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from ptychopinn.api.figure_content import METHOD
 from ptychopinn.api.fit import judge_fit
 from ptychopinn.api.inputs import RunLog, as_recipe, as_scan, say_what_runs, warn_of_problems
 from ptychopinn.api.reconstructed import RESULT, Made, Reconstructed, finish, judged, write_result
@@ -128,11 +129,12 @@ def refined(task: Task, job: Job, work: SolverWork | None = None) -> Made:
 def _made(image: Reconstruction, task: Task, result: Refined | None = None) -> Made:
     """An image with its misfit and verdict; the time of its iterations where they ran now."""
     tensors, recipe = task.tensors, task.recipe
+    image = replace(image, metadata={**image.metadata, METHOD: _method(image, task)})
     expected = photons_in_batches(image, tensors, DiffractionModel.of(recipe.model))
-    scores, verdict = judge_fit(expected, tensors, "solver")
+    fit = judge_fit(expected, tensors, "solver")
     metrics: dict[str, Any] = {
         "gauge": image.metadata["gauge"],
-        "data": scores,
+        "data": fit.scores,
         "refine": dict(image.metadata["refine"]),
     }
     seconds = 0.0
@@ -140,7 +142,7 @@ def _made(image: Reconstruction, task: Task, result: Refined | None = None) -> M
         seconds = result.seconds
         done = len(tensors) * len(result.deviance)
         metrics["refine"] |= {"seconds": seconds, "patterns_per_s": done / max(seconds, 1e-9)}
-    return Made(image, tensors, recipe, metrics, {"refine_s": seconds}, verdict)
+    return Made(image, tensors, recipe, metrics, {"refine_s": seconds}, fit)
 
 
 def _unfinished(stopped: SolverInterrupted, task: Task) -> Made:
@@ -149,6 +151,15 @@ def _unfinished(stopped: SolverInterrupted, task: Task) -> Made:
     image = replace(stopped.image, metadata={**stopped.image.metadata, "interrupted": mark})
     made = _made(image, task)
     return replace(made, metrics={**made.metrics, "interrupted": mark})
+
+
+def _method(image: Reconstruction, task: Task) -> str:
+    """What made an image, in a few words."""
+    iterations, stopped = task.recipe.reconstruction.refine.iterations, image.metadata.get("interrupted")
+    done = f"{stopped['iterations_done']} of {iterations}" if stopped else f"{iterations}"
+    solver = f"iterative solver, {done} iterations{' (interrupted)' if stopped else ''}"
+    before = task.start.metadata.get(METHOD)
+    return f"{before}, then {solver}" if before else solver
 
 
 def _with_iterations(recipe: Recipe) -> Recipe:

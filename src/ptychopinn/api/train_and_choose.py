@@ -75,7 +75,7 @@ def train_and_choose(task: Task, recipe: Recipe, first: Reconstructed, job: Job,
     job = replace(job, timings=timings, history=fit.history)
     made = network_image(_reconstructor(fit, task.gauge), job)
     if first.verdict is not None and first.verdict.checked:  # of the same scan, whose geometry is not checked again
-        made = replace(made, verdict=made.verdict.with_check(first.verdict.checked))
+        made = made.with_check(first.verdict.checked)
     network = judged(made, job)
     trained = Trained(fit.trained, fit.history, timings["train_s"], written, network.collapse)
     result, other = _both(first, network, choice, job)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ptychopinn.metrics.checks import checked_pair
 
-Threshold = float | Literal["half_bit"]
+Threshold = float | Literal["half_bit", "one_bit"]
 Outcome = Literal["crossed", "stays above", "never above"]
 FIRST_RING = 5
 NYQUIST_CYCLES_PER_PX = 0.5
@@ -32,20 +32,27 @@ class FRCCurve:
         return self.correlation[:FIRST_RING]
 
     def threshold_curve(self, threshold: Threshold) -> NDArray[np.float64]:
-        """(R,): the threshold on each ring; a constant, or the half-bit curve.
+        r"""(R,): the threshold on each ring; a constant, or the curve of half a bit or one bit per pixel.
 
-        Half bit of information per pixel: (0.2071 + 1.9102 / sqrt(n)) / (1.2071 + 0.9102 / sqrt(n)) for n
-        pixels on a ring (van Heel and Schatz, J. Struct. Biol. 151, 250, 2005). All pixels count: a complex
-        object has no symmetric half.
+        \[ T_{1/2}(n) = \frac{0.2071 + 1.9102 / \sqrt{n}}{1.2071 + 0.9102 / \sqrt{n}}, \qquad
+           T_1(n) = \frac{0.5 + 2.4142 / \sqrt{n}}{1.5 + 1.4142 / \sqrt{n}} \]
+
+        for n pixels on a ring (van Heel and Schatz, J. Struct. Biol. 151, 250, 2005): the correlation of two halves
+        of the data at which an image of all data holds so much information. All pixels count: a complex object has no
+        symmetric half.
 
         Raises:
-            ValueError: neither a number between 0 and 1 nor "half_bit".
+            ValueError: neither a number between 0 and 1 nor "half_bit" or "one_bit".
         """
+        root = np.sqrt(self.pixels_per_ring)
         if threshold == "half_bit":
-            root = np.sqrt(self.pixels_per_ring)
             return (0.2071 + 1.9102 / root) / (1.2071 + 0.9102 / root)
+        if threshold == "one_bit":
+            return (0.5 + 2.4142 / root) / (1.5 + 1.4142 / root)
         if isinstance(threshold, str) or not 0 < threshold < 1:
-            raise ValueError(f'threshold is {threshold!r}; must be a number between 0 and 1 or "half_bit"')
+            raise ValueError(
+                f'threshold must be a number between 0 and 1, "half_bit" or "one_bit", got {threshold!r}; give one'
+            )
         return np.full_like(self.correlation, threshold)
 
     def outcome(self, threshold: Threshold, first_ring: int = FIRST_RING) -> Outcome:

@@ -1,31 +1,43 @@
 """Pictures. Each `draw_` function takes and returns an Axes; no display and no global state is touched."""
 
 from ptychopinn.plotting.comparison import figure_comparison
+from ptychopinn.plotting.content import PatternFit, ReportContent, best_median_worst
 from ptychopinn.plotting.curves import draw_learning_rate, draw_loss
 from ptychopinn.plotting.figures import Drawable, figure_history, figure_map, figure_reconstruction, save_figure
-from ptychopinn.plotting.frc import draw_frc, draw_frc_curves, figure_frc
+from ptychopinn.plotting.fit import draw_deviance, draw_misfit
+from ptychopinn.plotting.frc import draw_frc, draw_frc_curves, draw_halves, figure_frc
 from ptychopinn.plotting.maps import (
     draw_amplitude,
     draw_coverage,
     draw_error,
     draw_phase,
     draw_positions,
+    draw_region,
 )
+from ptychopinn.plotting.patterns import draw_patterns
 from ptychopinn.plotting.probe import draw_probe
 from ptychopinn.plotting.trend import draw_trend, figure_trend
 
 __all__ = [
     "Drawable",
+    "PatternFit",
+    "ReportContent",
+    "best_median_worst",
     "draw_amplitude",
     "draw_coverage",
+    "draw_deviance",
     "draw_error",
     "draw_frc",
     "draw_frc_curves",
+    "draw_halves",
     "draw_learning_rate",
     "draw_loss",
+    "draw_misfit",
+    "draw_patterns",
     "draw_phase",
     "draw_positions",
     "draw_probe",
+    "draw_region",
     "draw_trend",
     "figure_comparison",
     "figure_frc",

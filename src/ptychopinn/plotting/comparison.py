@@ -8,7 +8,16 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from ptychopinn.plotting.maps import Limits, Placement, draw_map, mean_phase, phase_colours, robust_limits, shown_aspect
+from ptychopinn.plotting.maps import (
+    LEAST_RAD,
+    Limits,
+    Placement,
+    draw_map,
+    mean_phase,
+    phase_colours,
+    robust_limits,
+    shown_aspect,
+)
 from ptychopinn.plotting.page import Page
 from ptychopinn.plotting.scalebar import draw_scalebar
 from ptychopinn.plotting.style import add_colorbar
@@ -23,8 +32,6 @@ TITLE, NOTES = 0.4, 0.4
 """Above a row of panels, and below it for scores and scale bar."""
 SMALLEST = 0.02
 """Least range of colours of the amplitude."""
-SMALLEST_RAD = 0.2
-"""That of the phase: where the truth has none, rounding must not fill the panel."""
 LETTERS_PER_INCH = 12.5
 """Of a title."""
 
@@ -102,7 +109,7 @@ def figure_comparison(
     names = ["reference", *images]
     layout = _Layout.fit(len(names), shown_aspect(coverage))
     page = layout.page(2 * -(-len(names) // layout.columns))
-    page.headline(EDGE, 0.3, title, "every panel in the colours of the reference")
+    page.headline(EDGE, 0.3, title, "every panel in the colours of the reference, moduli as they are")
     place = Placement(pixel_size_m=pixel_size_m)
     for row, part in enumerate(_parts(list(images.values()), truth, coverage)):
         for number, name in enumerate(names):
@@ -138,7 +145,7 @@ def _parts(images: list[NDArray[Any]], truth: NDArray[Any], coverage: NDArray[An
     objects = [truth * turned]
     objects += [image * np.exp(-1j * mean_phase(image * np.conj(objects[0]), coverage)) for image in images]
     amplitudes, phases = [np.abs(object_) for object_ in objects], [np.angle(object_) for object_ in objects]
-    cmap, limits = phase_colours(robust_limits(phases[0], coverage, SMALLEST_RAD))
+    cmap, limits = phase_colours(robust_limits(phases[0], coverage, LEAST_RAD))
     return (
         _Part("Amplitude", amplitudes, "gray", robust_limits(amplitudes[0], coverage, SMALLEST), ""),
         _Part("Phase", phases, cmap, limits, "rad"),

@@ -17,6 +17,8 @@ LOG_RATIO = 4.0
 """A positive loss that spans more than this factor is drawn on a logarithmic axis."""
 SETTLED = 0.1
 """On a linear axis the first part of the run may leave the figure, so that the rest can be read."""
+LEAST_SPAN = 0.05
+"""Least span of a linear axis, relative to the largest value: rounding must not look like a course."""
 
 
 def draw_loss(ax: Axes, history: History, *, title: str = "Loss") -> Axes:
@@ -38,7 +40,7 @@ def draw_loss(ax: Axes, history: History, *, title: str = "Loss") -> Axes:
         ax.plot(validation[0][best], validation[1][best], "o", color=VALIDATION, markersize=5, zorder=3)
     losses = [values for _, values in (training, validation) if values.size]
     if losses:
-        _set_loss_axis(ax, losses)
+        set_loss_axis(ax, losses)
         add_legend(ax)
     return ax
 
@@ -70,8 +72,8 @@ def _draw_curve(ax: Axes, curve: tuple[NDArray[Any], NDArray[Any]], color: str, 
         ax.plot(epochs, values, color=color, linewidth=1.5, marker=marker, markersize=4, label=label)
 
 
-def _set_loss_axis(ax: Axes, losses: list[NDArray[Any]]) -> None:
-    """Logarithmic where that says more; else linear and scaled by the settled part of the run."""
+def set_loss_axis(ax: Axes, losses: list[NDArray[Any]], settled: float = SETTLED) -> None:
+    """Logarithmic if values span more than `LOG_RATIO`; else linear, scaled by what follows the part `settled`."""
     everything = np.concatenate(losses)
     low = float(everything.min())
     ratio = float(everything.max()) / low if low > 0 else 0.0
@@ -81,8 +83,8 @@ def _set_loss_axis(ax: Axes, losses: list[NDArray[Any]]) -> None:
         ax.yaxis.set_major_formatter(FormatStrFormatter("%g"))
         ax.yaxis.set_minor_locator(NullLocator())
         return
-    high = float(np.concatenate([curve[int(SETTLED * curve.size) :] for curve in losses]).max())
-    margin = 0.08 * (high - low) or 0.05 * abs(high) or 1.0
+    high = float(np.concatenate([curve[int(settled * curve.size) :] for curve in losses]).max())
+    margin = max(0.08 * (high - low), (LEAST_SPAN * abs(high) - (high - low)) / 2) or 1.0
     ax.set_ylim(low - margin, high + margin)
     ax.yaxis.set_major_locator(MaxNLocator(5))
 

@@ -1,7 +1,7 @@
 """Whole figures: a reconstruction at one glance, and the course of a training run."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -10,17 +10,21 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ptychopinn.data.io.atomic import atomic_path
+from ptychopinn.plotting.content import ReportContent
 from ptychopinn.plotting.curves import History, draw_learning_rate, draw_loss
+from ptychopinn.plotting.fit_block import FitBlock
+from ptychopinn.plotting.heading import Heading
 from ptychopinn.plotting.maps import (
     Limits,
     Placement,
-    centred_phase,
+    amplitude_limits,
     draw_amplitude,
     draw_coverage,
     draw_error,
     draw_phase,
+    draw_region,
     mean_phase,
-    robust_limits,
+    phase_limits,
     shown_aspect,
 )
 from ptychopinn.plotting.page import Page
@@ -32,6 +36,8 @@ LARGE, NARROWEST, TALLEST = 4.3, 1.4, 5.6
 """Largest and least width of an object panel, and its largest height."""
 LOWEST = 2.6
 """Least height of the first row, which holds the small panels."""
+LEAST_PAGE = 13.2
+"""Least width of a page that shows patterns."""
 BAR, TITLE, RULER = 0.9, 0.4, 0.35
 """Room for a colour bar, for a title, for a scale bar."""
 AROUND, BESIDE = 0.5, 1.1
@@ -57,33 +63,42 @@ class Drawable(Protocol):
 
 @dataclass(frozen=True)
 class _Layout:
-    """Sizes in inches that follow from the shape of the object."""
+    """Sizes in inches that follow from the shape of the object and from what there is to show."""
 
     width: float
     height: float
     """Of the image in an object panel."""
     side: float
     """Width of the third column, colour bars included."""
+    head: float = HEAD
+    """Above the first row."""
 
     @classmethod
-    def fit(cls, aspect: float, is_full: bool) -> "_Layout":
+    def fit(cls, aspect: float, is_full: bool, has_patterns: bool) -> "_Layout":
         height = min(LARGE * aspect, TALLEST)
         width = max(height / aspect, NARROWEST)
-        return cls(width, height, max(width + BAR, 4.8) if is_full else 3.4)
+        side = max(width + BAR, 4.8) if is_full else 3.4
+        layout = cls(width, height, side)
+        missing = LEAST_PAGE - layout.page_width if has_patterns else 0.0
+        return replace(layout, side=side + max(missing, 0.0))
 
     def left(self, column: int) -> float:
         return EDGE + column * (self.width + BAR)
 
     def top(self, row: int) -> float:
-        return HEAD if row == 0 else HEAD + self.first_row + TITLE + RULER
+        return self.head if row == 0 else self.head + self.first_row + TITLE + RULER
 
     @property
     def first_row(self) -> float:
         return max(self.height, LOWEST)
 
-    def page(self, rows: int) -> Page:
-        bottom = HEAD + self.first_row if rows == 1 else self.top(1) + self.height
-        return Page.blank(self.left(2) + self.side + EDGE / 2, bottom + FOOT)
+    @property
+    def page_width(self) -> float:
+        return self.left(2) + self.side + EDGE / 2
+
+    def below(self, rows: int) -> float:
+        """Lower edge of the last row of object panels, with its scale bar."""
+        return (self.head + self.first_row if rows == 1 else self.top(1) + self.height) + FOOT
 
 
 def figure_reconstruction(
@@ -92,32 +107,46 @@ def figure_reconstruction(
     reference: NDArray[Any] | None = None,
     errors: Mapping[str, float] | None = None,
     title: str | None = None,
+    content: ReportContent | None = None,
 ) -> Figure:
     """The figure that a person looks at first.
 
-    Amplitude, phase, coverage, probe and loss; below them reference and error where there is a reference.
+    Amplitude, phase, coverage, probe and loss; below them reference and error where there is a reference; below these
+    what `content` holds: three patterns, the misfit over the scan, the refinement curve, the resolution.
 
     Args:
         reconstruction: What was reconstructed.
         history: Columns `epoch`, `train_loss`, `val_loss`, where the model was trained in this run.
-        reference: (Y, X) complex, aligned with the object element by element; a global phase is removed.
+        reference: (Y, X) complex, aligned with the object element by element; a global phase is removed, its modulus is
+            shown as it is.
         errors: Numbers written below the error, by name.
         title: Stands above everything.
+        content: Method, date, verdict, and how well the image explains its patterns.
     """
+    content = content or ReportContent()
     history = history if history and len(history.get("train_loss", ())) else None
     is_full = history is not None or reference is not None
-    layout = _Layout.fit(shown_aspect(reconstruction.coverage), is_full)
-    page = layout.page(rows=1 if reference is None else 2)
-    page.headline(EDGE, 0.3, title or "Reconstruction", _facts(reconstruction))
+    layout = _Layout.fit(shown_aspect(reconstruction.coverage), is_full, bool(content.patterns))
+    inner = layout.page_width - 1.5 * EDGE
+    heading = Heading.of(title or "Reconstruction", _facts(reconstruction), content, inner)
+    layout = replace(layout, head=heading.height)
+    rows, block = (1 if reference is None else 2), FitBlock(content, inner)
+    lower = layout.below(rows)
+    page = Page.blank(layout.page_width, lower + (TITLE + block.height + FOOT if block.height else 0.0))
+    heading.draw(page, EDGE, inner)
     objects = [reconstruction.object_]
     if reference is not None:
         objects.append(_in_phase(reference, reconstruction))
-    limits = [_common_limits(part, objects, reconstruction.coverage) for part in (_amplitude, centred_phase)]
+    limits = [_common_limits(part, objects, reconstruction.coverage) for part in (amplitude_limits, phase_limits)]
     for row, object_ in enumerate(objects):
-        _draw_object(page, layout, row, object_, reconstruction, limits)
+        _draw_object(page, layout, row, object_, reconstruction, limits, content.region)
     _draw_side(page, layout, reconstruction, history)
     if len(objects) == 2:
         _draw_difference(page, layout, objects, reconstruction, errors or {})
+        page.note(layout.left(0), layout.top(1) + layout.height + 0.27, content.reference_note)
+    if block.height:
+        corner = EDGE, lower + TITLE
+        block.draw(page, corner, reconstruction.positions_px, reconstruction.pixel_size_m)
     return page.figure
 
 
@@ -165,7 +194,13 @@ def save_figure(figure: Figure, path: str | Path, dpi: float = 150) -> Path:
 
 
 def _draw_object(
-    page: Page, layout: _Layout, row: int, object_: NDArray[Any], source: Drawable, limits: list[Limits]
+    page: Page,
+    layout: _Layout,
+    row: int,
+    object_: NDArray[Any],
+    source: Drawable,
+    limits: list[Limits],
+    region: Sequence[int] | None,
 ) -> None:
     place = Placement(source.origin_px, source.pixel_size_m)
     for column, draw in enumerate((draw_amplitude, draw_phase)):
@@ -173,6 +208,8 @@ def _draw_object(
         axes = page.panel(layout.left(column), layout.top(row), layout.width, layout.height)
         title = f"Reference {name}" if row else name.capitalize()
         draw(axes, object_, source.coverage, place=place, limits=limits[column], title=title)
+        if region is not None:
+            draw_region(axes, region, "scored region" if row == column == 0 else "")
 
 
 def _draw_side(page: Page, layout: _Layout, source: Drawable, history: History | None) -> None:
@@ -209,13 +246,9 @@ def _in_phase(reference: NDArray[Any], source: Drawable) -> NDArray[Any]:
     return reference * np.exp(1j * mean_phase(source.object_ * np.conj(reference), source.coverage))
 
 
-def _amplitude(object_: NDArray[Any], coverage: NDArray[Any]) -> NDArray[Any]:
-    return np.abs(object_)
-
-
-def _common_limits(part: Any, objects: list[NDArray[Any]], coverage: NDArray[Any]) -> Limits:
+def _common_limits(limits: Any, objects: list[NDArray[Any]], coverage: NDArray[Any]) -> Limits:
     """One scale for the object and its reference."""
-    pairs = [robust_limits(part(object_, coverage), coverage) for object_ in objects]
+    pairs = [limits(object_, coverage) for object_ in objects]
     return min(low for low, _ in pairs), max(high for _, high in pairs)
 
 

@@ -80,6 +80,29 @@ def draw_frc_curves(
     return ax
 
 
+def draw_halves(
+    ax: Axes,
+    curves: Mapping[str, FRCCurve],
+    *,
+    pixel_size_m: float | None = None,
+    title: str = "Resolution: ring correlation of two halves",
+) -> Axes:
+    """Curves of two halves of the data, each with the resolution at the half-bit threshold, and the level 1/7.
+
+    Args:
+        ax: Where to draw.
+        curves: By the name of what was halved.
+        pixel_size_m: Gives the crossing as a half period length too.
+        title: Stands above the panel.
+    """
+    draw_frc_curves(ax, curves, thresholds=("half_bit", 1 / 7), title=title)
+    for number, (name, curve) in enumerate(curves.items()):
+        label = f"{name}: {_resolution(curve, 'half_bit', pixel_size_m)}"
+        ax.plot([], [], color=_color(number), linewidth=1.5, label=label)
+    add_legend(ax, "lower left")
+    return ax
+
+
 def figure_frc(
     curves: Mapping[str, FRCCurve],
     *,
@@ -166,7 +189,7 @@ def _add_half_periods(ax: Axes, pixel_size_m: float | None) -> None:
 
 def _name(threshold: Threshold) -> str:
     if isinstance(threshold, str):
-        return "half bit"
+        return threshold.replace("_", " ")
     return "1/7" if abs(threshold - 1 / 7) < 1e-9 else f"{threshold:g}"
 
 

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from ptychopinn.plotting.scalebar import draw_scalebar
-from ptychopinn.plotting.style import INK, add_colorbar, style_image
+from ptychopinn.plotting.style import INK, REGION, TEXT_PT, add_colorbar, style_image
 
 Limits = tuple[float, float]
 
@@ -18,6 +18,11 @@ WELL_COVERED = 0.1
 PERCENTILES = (0.5, 99.5)
 MARGIN = 0.03
 """Margin round the covered area, as a part of its longer side."""
+LEAST_AMPLITUDE, LEAST_RAD = 0.1, 0.2
+"""Least range of colours of an amplitude, relative to its level, and of a phase: a flat image must not look like
+structure. Objects with less contrast than this fill a part of the range only."""
+LEAST_ERROR = 0.02
+"""The same of the difference of two objects."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,7 @@ def draw_amplitude(
         title: Stands above the panel.
     """
     values = np.abs(object_)
-    limits = limits or robust_limits(values, coverage)
+    limits = limits or amplitude_limits(object_, coverage)
     return draw_map(ax, values, coverage, cmap="gray", limits=limits, title=title, place=place)
 
 
@@ -68,7 +73,7 @@ def draw_phase(
     The colours are cyclic only where the phase spans more than pi. Arguments are those of `draw_amplitude`.
     """
     values = centred_phase(object_, coverage)
-    cmap, limits = phase_colours(limits or robust_limits(values, coverage, smallest=0.02))
+    cmap, limits = phase_colours(limits or phase_limits(object_, coverage))
     return draw_map(ax, values, coverage, cmap=cmap, limits=limits, title=title, unit="rad", place=place)
 
 
@@ -88,7 +93,7 @@ def draw_error(
 ) -> Axes:
     """Modulus of the difference of two objects that were aligned before, else as `draw_amplitude`."""
     values = np.abs(object_ - reference)
-    limits = (0.0, robust_limits(values, coverage)[1])
+    limits = (0.0, max(robust_limits(values, coverage)[1], LEAST_ERROR))
     return draw_map(ax, values, coverage, cmap="magma", limits=limits, title=title, place=place)
 
 
@@ -105,10 +110,30 @@ def draw_positions(
     if title is not None:
         style_image(ax, title)
         ax.patch.set(hatch=None)
-        _show_window(ax, *_bounds(positions_px))
+        show_window(ax, *position_bounds(positions_px))
     ax.scatter(positions_px[:, 1], positions_px[:, 0], s=area, color=color, linewidths=0)
     if title is not None:
         draw_scalebar(ax, place.pixel_size_m)
+    return ax
+
+
+def draw_region(ax: Axes, region: Sequence[int], label: str = "") -> Axes:
+    """Outline of rows y0..y1-1 and columns x0..x1-1 of the object frame on a map, with a label inside."""
+    y0, y1, x0, x1 = (value - 0.5 for value in region)
+    for color, width, dashes in (("white", 2.2, (1, 0)), (REGION, 1.2, (4, 2))):
+        ax.plot([x0, x1, x1, x0, x0], [y0, y0, y1, y1, y0], color=color, linewidth=width, dashes=dashes)
+    if label:
+        ground = {"facecolor": "white", "alpha": 0.75, "linewidth": 0, "pad": 1.0}
+        ax.annotate(
+            label,
+            (x0, y0),
+            xytext=(4, -4),
+            textcoords="offset points",
+            va="top",
+            fontsize=TEXT_PT,
+            color=REGION,
+            bbox=ground,
+        )
     return ax
 
 
@@ -134,7 +159,7 @@ def draw_map(
         shown, cmap=cmap, vmin=limits[0], vmax=limits[1], extent=(left, right, bottom, top), origin="upper"
     )
     margin = MARGIN * max(shown.shape)
-    _show_window(ax, (top - margin, bottom + margin), (left - margin, right + margin))
+    show_window(ax, (top - margin, bottom + margin), (left - margin, right + margin))
     if has_bars:
         add_colorbar(ax, image, unit)
         draw_scalebar(ax, place.pixel_size_m)
@@ -178,6 +203,18 @@ def robust_limits(values: NDArray[Any], coverage: NDArray[Any], smallest: float 
     return low - missing / 2, high + missing / 2
 
 
+def amplitude_limits(object_: NDArray[Any], coverage: NDArray[Any]) -> Limits:
+    """Range of colours of the modulus of an object (Y, X), at least `LEAST_AMPLITUDE` of its level wide."""
+    values = np.abs(object_)
+    low, high = robust_limits(values, coverage)
+    return robust_limits(values, coverage, LEAST_AMPLITUDE * max(abs(low + high) / 2, 1e-3))
+
+
+def phase_limits(object_: NDArray[Any], coverage: NDArray[Any]) -> Limits:
+    """Range of colours of the phase of an object (Y, X), rad, at least `LEAST_RAD` wide."""
+    return robust_limits(centred_phase(object_, coverage), coverage, LEAST_RAD)
+
+
 def centred_phase(object_: NDArray[Any], coverage: NDArray[Any]) -> NDArray[Any]:
     """Phase in (-pi, pi] less the phase of the weighted mean, so that the figure does not wrap."""
     return np.angle(object_ * np.exp(-1j * mean_phase(object_, coverage)))
@@ -189,13 +226,15 @@ def mean_phase(object_: NDArray[Any], coverage: NDArray[Any]) -> float:
     return float(np.angle(np.sum(weight * np.where(weight > 0, object_, 0))))
 
 
-def _bounds(positions_px: NDArray[Any]) -> tuple[Limits, Limits]:
+def position_bounds(positions_px: NDArray[Any]) -> tuple[Limits, Limits]:
+    """Rows and columns of a window that holds all positions (N, 2), with a margin of a pixel at least."""
     low, high = positions_px.min(axis=0), positions_px.max(axis=0)
     margin = max(0.05 * float((high - low).max()), 1.0)
     return (low[0] - margin, high[0] + margin), (low[1] - margin, high[1] + margin)
 
 
-def _show_window(ax: Axes, rows: Limits, columns: Limits) -> None:
+def show_window(ax: Axes, rows: Limits, columns: Limits) -> None:
+    """Show these rows and columns of the object frame, row 0 on top, with square pixels."""
     ax.set_xlim(*columns)
     ax.set_ylim(rows[1], rows[0])
     ax.set_aspect("equal", adjustable="box")

@@ -31,13 +31,14 @@ class Page:
 
     def headline(self, left: float, top: float, title: str, facts: str) -> None:
         """A title with a muted line of facts below it."""
-        self._text(left, top, title, size=HEADLINE_PT, color=INK, weight="bold")
+        self.write(left, top, title, size=HEADLINE_PT, color=INK, weight="bold")
         self.note(left, top + 0.27, facts)
 
     def note(self, left: float, top: float, text: str, color: str = MUTED) -> None:
         """A muted line, or one of another colour."""
-        self._text(left, top, text, size=TEXT_PT + 0.5, color=color, weight="normal")
+        self.write(left, top, text, size=TEXT_PT + 0.5, color=color)
 
-    def _text(self, left: float, top: float, text: str, *, size: float, color: str, weight: str) -> None:
+    def write(self, left: float, top: float, text: str, *, size: float, color: str, weight: str = "normal") -> None:
+        """Text whose upper left corner lies `left` and `top` inches inside the page."""
         x, y = left / self.width, 1 - top / self.height
         self.figure.text(x, y, text, fontsize=size, color=color, fontweight=weight, va="top", ha="left")

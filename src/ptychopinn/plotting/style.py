@@ -5,7 +5,8 @@ from typing import cast
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colorbar import Colorbar
-from matplotlib.ticker import MaxNLocator
+from matplotlib.colors import LogNorm
+from matplotlib.ticker import LogLocator, MaxNLocator
 from matplotlib.transforms import Affine2DBase, ScaledTranslation, blended_transform_factory
 
 INK = "#20242c"
@@ -16,6 +17,8 @@ HATCH_STROKE = "#d3d8de"
 TRAINING = "#2f6db3"
 VALIDATION = "#d2642a"
 THIRD = "#3d8f6f"
+REGION = "#c0392b"
+"""Outlines and marks on maps."""
 SERIES = (TRAINING, VALIDATION, THIRD, "#8a5fb0", "#b08a1e", "#c25584", "#4aa3b8", "#7d6a58")
 """Colours of things that are compared, in their order; they begin again after the last."""
 
@@ -59,7 +62,11 @@ def add_colorbar(ax: Axes, mappable: ScalarMappable, unit: str = "") -> Colorbar
     bar_axes = ax.inset_axes((BAR_GAP_IN, 0.0, BAR_WIDTH_IN, 1.0), transform=beside)
     bar = ax.figure.colorbar(mappable, cax=bar_axes)
     bar.outline.set_visible(False)
-    bar.locator = MaxNLocator(min(max(int(_height_in(ax) / 0.6), 1), 5))
+    if isinstance(bar.norm, LogNorm):
+        bar.locator = LogLocator(numticks=6)
+        bar.minorticks_off()
+    else:
+        bar.locator = MaxNLocator(min(max(int(_height_in(ax) / 0.6), 1), 5))
     bar.update_ticks()
     bar_axes.tick_params(labelsize=TEXT_PT, colors=MUTED, width=0.6, length=2.5, pad=2)
     bar_axes.set_title(unit, loc="left", fontsize=TEXT_PT, color=MUTED, pad=6)

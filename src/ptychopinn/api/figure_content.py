@@ -1,0 +1,89 @@
+"""What the figure of an image states beside it: file, method, date, verdict, and three of its patterns."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ptychopinn.api.fit import FitQuality
+from ptychopinn.data.dataset import ScanTensors
+from ptychopinn.data.reconstruction import Reconstruction
+from ptychopinn.metrics.verdict import Verdict
+from ptychopinn.physics import DiffractionModel
+from ptychopinn.plotting import PatternFit, ReportContent, best_median_worst
+from ptychopinn.solver import photons_in_batches
+
+METHOD, VERDICT = "method", "verdict"
+"""Entries of an image's metadata: what made it, and its verdict."""
+LONGEST = 60
+"""Letters of a file name in a title."""
+
+
+def title_of(image: Reconstruction, what: str = "Reconstruction") -> str:
+    """A title that names the file of the scan.
+
+    >>> title_of(Reconstruction(np.ones((2, 2)), np.ones((2, 2)), (0, 0), np.zeros((1, 2)), np.ones((1, 2, 2))))
+    'Reconstruction'
+    """
+    source = str(image.metadata.get("source", "memory"))
+    if source == "memory":
+        return what
+    name = Path(source).name
+    return f"{what} of {name if len(name) <= LONGEST else f'{name[: LONGEST - 1]}…'}"
+
+
+def with_verdict(image: Reconstruction, verdict: Verdict) -> Reconstruction:
+    """The image with its verdict among its metadata, from which `evaluate` shows it again."""
+    return replace(image, metadata={**image.metadata, VERDICT: {"level": verdict.level, "message": verdict.message}})
+
+
+def content_of_image(image: Reconstruction) -> ReportContent:
+    """What an image says of itself: method, verdict, iterations; with the date of today."""
+    known: dict[str, Any] = image.metadata.get(VERDICT) or {}
+    refined: dict[str, Any] = image.metadata.get("refine") or {}
+    return ReportContent(
+        method=str(image.metadata.get(METHOD, "")),
+        date=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M"),
+        level=known.get("level"),
+        message=str(known.get("message", "")),
+        deviance=refined.get("deviance_of_iterations", ()),
+    )
+
+
+def content_of_fit(
+    image: Reconstruction, tensors: ScanTensors, model: DiffractionModel, fit: FitQuality
+) -> ReportContent:
+    """The same with the misfit over the scan, and measured and modelled photons of three patterns."""
+    content = content_of_image(image)
+    verdict = fit.verdict
+    return replace(
+        content,
+        level=verdict.level,
+        message=verdict.message,
+        ratio=fit.ratio,
+        patterns=_patterns(image, tensors, model, fit),
+    )
+
+
+def _patterns(
+    image: Reconstruction, tensors: ScanTensors, model: DiffractionModel, fit: FitQuality
+) -> Sequence[PatternFit]:
+    chosen = best_median_worst(fit.ratio)
+    if not chosen:
+        return ()
+    index = np.array([number for _, number in chosen])
+    few = ScanTensors(tensors.scan.select(index), tensors.device)
+    part = replace(image, positions_px=image.positions_px[index])
+    photons = [one for _, batch in photons_in_batches(part, few, model) for one in batch.cpu().numpy()]
+    measured = few.counts_of(slice(None)).cpu().numpy()
+    seen = few.measured_of(slice(None))
+    valid = None if seen is None else np.broadcast_to(seen.cpu().numpy(), measured.shape)
+    return [
+        PatternFit(
+            label, number, float(fit.ratio[number]), measured[row], photons[row], None if valid is None else valid[row]
+        )
+        for row, (label, number) in enumerate(chosen)
+    ]
