@@ -83,9 +83,16 @@ def test_half_bit_threshold_falls_to_its_limit():
     np.testing.assert_allclose(curve.threshold_curve("half_bit"), expected, rtol=1e-5)
 
 
+def test_one_bit_threshold_falls_to_its_limit():
+    """SNR 0.5 of each half: 0.5 / 1.5 (van Heel and Schatz, 2005); always above that of half a bit."""
+    curve = FRCCurve(np.array([0.1, 0.2]), np.ones(2), np.array([1, 10**12]))
+    np.testing.assert_allclose(curve.threshold_curve("one_bit"), [2.9142 / 2.9142, 0.5 / 1.5], rtol=1e-5)
+    assert curve.threshold_curve("one_bit")[1] > curve.threshold_curve("half_bit")[1]
+
+
 def test_unusable_input_is_refused():
     curve = _curve([1.0] * 6)
-    for threshold in (0.0, 1.0, "one_bit"):
+    for threshold in (0.0, 1.0, "two_bits"):
         with pytest.raises(ValueError, match="half_bit"):
             curve.crossing(threshold)
     for ring in (0, 7):

@@ -18,6 +18,8 @@ from ptychopinn.solver import photons_in_batches
 
 METHOD, VERDICT = "method", "verdict"
 """Entries of an image's metadata: what made it, and its verdict."""
+NETWORK = "network"
+"""First word of the method of an image that began with a network."""
 LONGEST = 60
 """Letters of a file name in a title."""
 
@@ -38,6 +40,11 @@ def title_of(image: Reconstruction, what: str = "Reconstruction") -> str:
 def with_verdict(image: Reconstruction, verdict: Verdict) -> Reconstruction:
     """The image with its verdict among its metadata, from which `evaluate` shows it again."""
     return replace(image, metadata={**image.metadata, VERDICT: {"level": verdict.level, "message": verdict.message}})
+
+
+def is_of_network(image: Reconstruction) -> bool:
+    """Whether a network made the image, or what the solver began with."""
+    return str(image.metadata.get(METHOD, "")).startswith(NETWORK)
 
 
 def content_of_image(image: Reconstruction) -> ReportContent:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from ptychopinn.api.figure_content import METHOD
+from ptychopinn.api.figure_content import METHOD, NETWORK
 from ptychopinn.api.fit import judge_fit
 from ptychopinn.api.inputs import RecipeSource, RunLog, ScanSource, as_scan, say_what_runs, warn_of_problems
 from ptychopinn.api.model_files import load_model
@@ -107,7 +107,7 @@ def _predicted(reconstructor: Reconstructor, job: Job) -> tuple[Reconstruction, 
     """The stitched image of a network, and the times that it took, s."""
     image, timing = reconstructor.image(job.on_batch)
     name = reconstructor.trained.recipe.model.generator.architecture
-    image = replace(image, metadata={**image.metadata, METHOD: f"network {name}"})
+    image = replace(image, metadata={**image.metadata, METHOD: f"{NETWORK} {name}"})
     logger.info("reconstructed %d patterns in %.2f s", timing.patterns, timing.predict_s + timing.stitch_s)
     return image, {
         "predict_s": timing.predict_s,

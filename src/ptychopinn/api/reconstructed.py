@@ -12,9 +12,10 @@ import torch
 
 from ptychopinn.api.check import check_scan
 from ptychopinn.api.evaluate import Comparison, compare_with_reference
-from ptychopinn.api.figure_content import content_of_fit, title_of, with_verdict
+from ptychopinn.api.figure_content import content_of_fit, is_of_network, title_of, with_verdict
 from ptychopinn.api.fit import FitQuality, announce
 from ptychopinn.api.request import Job
+from ptychopinn.api.resolution import OF_A_NETWORK, Resolution
 from ptychopinn.config import Recipe
 from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.data.io.atomic import write_text_atomically
@@ -81,11 +82,21 @@ class Judged:
     collapse: Collapse
     comparison: Comparison | None
     """With the object guess of the scan, where there is one."""
+    resolution: Resolution | None = None
+    """By two halves of the data, where it was measured."""
+
+    def with_resolution(self, found: Resolution, seconds: float) -> "Judged":
+        """The same with its resolution, which took so many seconds."""
+        timings = {**self.metrics["timings"], "resolution_s": seconds}
+        metrics = {**self.metrics, "resolution": found.entry, "timings": timings}
+        return replace(self, metrics=metrics, resolution=found)
 
 
 def finish(made: Made, job: Job) -> Reconstructed:
     """Judge an image, compare it with the object guess of its scan, and write the files of its job."""
-    return write_result(judged(_checked(made), job), job)
+    image = judged(checked(made), job)
+    announce(image.made.verdict)
+    return write_result(image, job)
 
 
 def judged(made: Made, job: Job) -> Judged:
@@ -102,12 +113,15 @@ def judged(made: Made, job: Job) -> Judged:
         "scan_problems": list(made.tensors.scan.notes),
         "timings": timings,
     }
-    return Judged(made, metrics, collapse, comparison)
+    image = Judged(made, metrics, collapse, comparison)
+    wanted = made.recipe.reconstruction.resolution
+    if wanted != "none" and is_of_network(made.image):
+        return image.with_resolution(Resolution.missing(wanted, OF_A_NETWORK), 0.0)
+    return image
 
 
 def write_result(image: Judged, job: Job) -> Reconstructed:
     """Write an image with its figure and metrics into the folder of a job, if it has one."""
-    announce(image.made.verdict)
     metrics = dict(image.metrics)
     paths: dict[str, Path] = {}
     if job.folder is not None:
@@ -132,7 +146,7 @@ def write_image(image: Judged, job: Job, name: str) -> dict[str, Path]:
     return {"reconstruction": saved, "figure": figure, "picture": figure}
 
 
-def _checked(made: Made) -> Made:
+def checked(made: Made) -> Made:
     """The same, with what a check of the geometry found in its verdict, where the image does not fit."""
     if not made.recipe.reconstruction.check or all(cause.kind != "model" for cause in made.verdict.causes):
         return made
@@ -147,6 +161,8 @@ def _checked(made: Made) -> Made:
 def _save_figure(path: Path, image: Judged, history: History | None) -> Path:
     made, comparison = image.made, image.comparison
     content = content_of_fit(made.image, made.tensors, DiffractionModel.of(made.recipe.model), made.fit)
+    if image.resolution is not None:
+        content = replace(content, resolution=image.resolution.curves, region=image.resolution.region)
     if comparison is not None:
         return comparison.save_figure(path, made.image, content, history, title_of(made.image))
     return save_figure(figure_reconstruction(made.image, history, title=title_of(made.image), content=content), path)

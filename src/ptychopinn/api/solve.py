@@ -3,20 +3,24 @@
 import logging
 import time
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
 
+from ptychopinn.api.choice import for_part
 from ptychopinn.api.figure_content import METHOD
-from ptychopinn.api.fit import judge_fit
+from ptychopinn.api.fit import announce, judge_fit
 from ptychopinn.api.inputs import RunLog, as_recipe, as_scan, say_what_runs, warn_of_problems
-from ptychopinn.api.reconstructed import RESULT, Made, Reconstructed, finish, judged, write_result
+from ptychopinn.api.reconstructed import RESULT, Made, Reconstructed, checked, judged, write_result
 from ptychopinn.api.request import Job, Request
+from ptychopinn.api.resolution import measure_resolution
 from ptychopinn.api.solver_work import SolverWork, Task, work_in
 from ptychopinn.config import Recipe
 from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.data.device import choose_device
 from ptychopinn.data.frame import check_one_image
+from ptychopinn.data.io.atomic import check_output_folder
 from ptychopinn.data.propagation import with_geometry
 from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.data.scan import Scan
@@ -24,6 +28,7 @@ from ptychopinn.errors import ConfigError
 from ptychopinn.models import prepare_probe, scan_scale
 from ptychopinn.physics import DiffractionModel
 from ptychopinn.solver import Gauge, Refined, SolverInterrupted, check_names, flat_start, photons_in_batches, refine
+from ptychopinn.training import CHECKPOINTS
 
 logger = logging.getLogger("ptychopinn")
 DEFAULT_ITERATIONS = 50
@@ -74,21 +79,55 @@ def from_nothing(scan: Scan, recipe: Recipe, device: str) -> Task:
 def finish_refined(task: Task, job: Job) -> Reconstructed:
     """Refine an image, judge it and write the files of its job; after Ctrl-C the image so far and the state.
 
+    Where the recipe asks for the resolution, the files are written first without it and then again.
+
     Raises:
         SolverInterrupted: Ctrl-C; what was reached has been written.
     """
-    if job.folder is None:
-        return finish(refined(task, job), job)
-    names = (f"{RESULT}.npz", f"{RESULT}_solver.npz")
-    work = work_in(job.folder, "solver_state", names, task)
+    work = None
+    if job.folder is not None:
+        work = work_in(job.folder, "solver_state", (f"{RESULT}.npz", f"{RESULT}_solver.npz"), task)
     try:
         made = refined(task, job, work)
     except SolverInterrupted as stopped:
-        write_result(judged(_unfinished(stopped, task), job), job)
+        if work is not None:
+            unfinished = judged(_unfinished(stopped, task), job)
+            announce(unfinished.made.verdict)
+            write_result(unfinished, job)
         raise
-    written = finish(made, job)
+    image = judged(checked(made), job)
+    announce(image.made.verdict)
+    written = write_result(image, job)
+    if work is not None:
+        work.state.unlink(missing_ok=True)
+    if task.recipe.reconstruction.resolution == "none" or image.resolution is not None:
+        return written
+    started = time.perf_counter()
+    found = measure_resolution(task, made.image, partial(_image_of_half, task, job))
+    return write_result(image.with_resolution(found, time.perf_counter() - started), job)
+
+
+def solved_part(task: Task, job: Job, name: str) -> Made:
+    """The solver's image of a part of the data, which a folder keeps under a name for a resumed run.
+
+    Raises:
+        SolverInterrupted: Ctrl-C; the state has been written.
+    """
+    if job.folder is None:
+        return refined(task, job)
+    check_output_folder(job.folder / CHECKPOINTS)
+    path = f"{CHECKPOINTS}/{name}_image.npz"
+    work = work_in(job.folder, f"{name}_state", (path,), task)
+    made = refined(task, job, work)
+    made.image.save(job.folder / path)
     work.state.unlink(missing_ok=True)
-    return written
+    return made
+
+
+def _image_of_half(task: Task, job: Job, scan: Scan, fraction: float, name: str) -> Reconstruction:
+    """The image of a half of the data, with the settings of the whole."""
+    recipe = for_part(task.recipe, 1 - fraction)
+    return solved_part(from_nothing(scan, recipe, str(task.tensors.device)), job, name).image
 
 
 def refined(task: Task, job: Job, work: SolverWork | None = None) -> Made:

@@ -14,24 +14,22 @@ from ptychopinn.api.fit import announce
 from ptychopinn.api.reconstruct import network_image
 from ptychopinn.api.reconstructed import RESULT, Judged, Made, Reconstructed, judged, write_image
 from ptychopinn.api.request import Job
-from ptychopinn.api.solve import from_nothing, refined
-from ptychopinn.api.solver_work import Task, work_in
+from ptychopinn.api.solve import from_nothing, solved_part
+from ptychopinn.api.solver_work import Task
 from ptychopinn.api.train import Trained, write_training
 from ptychopinn.config import Recipe
 from ptychopinn.data.dataset import ScanTensors
-from ptychopinn.data.io.atomic import atomic_path, check_output_folder, write_text_atomically
+from ptychopinn.data.io.atomic import atomic_path, write_text_atomically
 from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.data.scan import Scan
 from ptychopinn.data.thinning import Split, holds_photons, withhold_photons
 from ptychopinn.metrics.verdict import Maker
 from ptychopinn.reconstruction import Reconstructor
 from ptychopinn.solver import Gauge
-from ptychopinn.training import CHECKPOINTS, EpochHook, Fit, checkpoint_to_resume, fit_prepared, prepare
+from ptychopinn.training import EpochHook, Fit, checkpoint_to_resume, fit_prepared, prepare
 
 logger = logging.getLogger("ptychopinn")
-_PART = f"{CHECKPOINTS}/part_image.npz"
-"""The solver's image of the photons that are not withheld, which a resumed run does not make again."""
-_OF_AN_IMAGE = ("gauge", "data", "reference", "collapse", "verdict", "refine")
+_OF_AN_IMAGE = ("gauge", "data", "reference", "collapse", "verdict", "refine", "resolution")
 """Metrics that belong to one image."""
 
 
@@ -86,15 +84,7 @@ def train_and_choose(task: Task, recipe: Recipe, first: Reconstructed, job: Job,
 def _solved_part(split: Split, recipe: Recipe, job: Job) -> Made:
     """The solver's image of the photons that are not withheld."""
     logger.info("solving again for %.0f %% of the photons, for the comparison", 100 * (1 - split.fraction))
-    task = from_nothing(split.scan, recipe, recipe.training.device)
-    if job.folder is None:
-        return refined(task, job)
-    check_output_folder(job.folder / CHECKPOINTS)
-    work = work_in(job.folder, "part_state", (_PART,), task)
-    made = refined(task, job, work)
-    made.image.save(job.folder / _PART)
-    work.state.unlink(missing_ok=True)
-    return made
+    return solved_part(from_nothing(split.scan, recipe, recipe.training.device), job, "part")
 
 
 def _fitted(scan: Scan, recipe: Recipe, job: Job, on_epoch: EpochHook | None) -> Fit:

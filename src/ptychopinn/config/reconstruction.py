@@ -28,4 +28,8 @@ class ReconstructionConfig(Section):
     check: bool = True
     """If the image does not fit the patterns, try other orientations, orders, domains and units of the scan on some
     patterns, which takes some 10 s of CPU time, and report what fits better."""
+    resolution: Literal["none", "photons", "scan", "both"] = "none"
+    """Measure the resolution without a reference: the solver makes images of two halves of the data, whose ring
+    correlation is reported. `photons` divides the photons of each pattern at random (costs twice the time of the
+    solver), `scan` takes every second position (costs the time of the solver once), `both` does both."""
     refine: RefineConfig = RefineConfig()

@@ -6,7 +6,9 @@ training a generator is shown one part and the loss compares with the other, so 
 noise. Images that are made from one part of a scan can be compared by how well they explain the other.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import torch
@@ -63,16 +65,29 @@ def withhold_photons(scan: Scan, fraction: float, seed: int) -> Split:
         fraction: q, in (0, 1).
         seed: of the draws.
     """
-    generator = torch.Generator().manual_seed(seed)
     first = np.empty(scan.patterns.shape, np.float32)
     second = np.empty_like(first)
-    for start in range(0, len(scan), PATTERNS_AT_ONCE):
-        rows = slice(start, start + PATTERNS_AT_ONCE)
-        counts = torch.from_numpy(scan.select(rows).counts())
-        part = _part(counts, 1 - fraction, generator)
-        first[rows], second[rows] = part.numpy(), (counts - part).clamp_min(0).numpy()
+    for rows, kept, withheld in _parts(scan, fraction, seed):
+        first[rows], second[rows] = kept.numpy(), withheld.numpy()
     probe = scan.probe * np.float32((1 - fraction) ** 0.5)
     return Split(replace(scan, patterns=first, domain="counts", probe=probe), second, fraction)
+
+
+def half_of_photons(scan: Scan, number: Literal[0, 1], seed: int) -> Scan:
+    """One of the two halves of the photons of a scan, with a probe of half as many photons.
+
+    Both halves of one seed together are the counts of the scan. Only one is held at a time, in the type of the counts.
+
+    Args:
+        scan: of photon counts, see `holds_photons`.
+        number: 0 or 1.
+        seed: of the draw.
+    """
+    is_whole = scan.domain == "counts" and scan.patterns.dtype.kind in "ui"
+    half = np.empty(scan.patterns.shape, scan.patterns.dtype if is_whole else np.float32)
+    for rows, *parts in _parts(scan, 0.5, seed):
+        half[rows] = parts[number].numpy()
+    return replace(scan, patterns=half, domain="counts", probe=scan.probe * np.float32(0.5**0.5), truth_patches=None)
 
 
 def holds_photons(scan: Scan) -> bool:
@@ -91,6 +106,16 @@ def holds_photons(scan: Scan) -> bool:
         asked += values.size
         whole += int((np.abs(values - np.rint(values)) <= 0.01 + _ROUNDING * values).sum())
     return asked > 0 and whole >= LEAST_WHOLE * asked
+
+
+def _parts(scan: Scan, fraction: float, seed: int) -> Iterator[tuple[slice, Tensor, Tensor]]:
+    """Rows of the scan, some at a time, with both parts of their counts, float32."""
+    generator = torch.Generator().manual_seed(seed)
+    for start in range(0, len(scan), PATTERNS_AT_ONCE):
+        rows = slice(start, start + PATTERNS_AT_ONCE)
+        counts = torch.from_numpy(scan.select(rows).counts())
+        part = _part(counts, 1 - fraction, generator)
+        yield rows, part, (counts - part).clamp_min(0)
 
 
 def _part(counts: Tensor, fraction: float, generator: torch.Generator) -> Tensor:

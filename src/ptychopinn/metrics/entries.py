@@ -1,6 +1,7 @@
 """The groups of entries that a report is made of; infinite and meaningless numbers are None."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -65,10 +66,12 @@ def contrast_entries(amplitudes: tuple[Image, Image], phases: tuple[Image, Image
     return {**_contrasts("amplitude", *amplitudes), **_contrasts("phase", image, reference)}
 
 
-def frc_entries(curve: FRCCurve, pixel_size_m: float | None) -> Entries:
+def frc_entries(
+    curve: FRCCurve, pixel_size_m: float | None, thresholds: Mapping[str, Threshold] = FRC_THRESHOLDS
+) -> Entries:
     """Where the curve falls below each threshold, and what it is on the low rings."""
     entries: Entries = {"frc_low_rings": [float(value) for value in curve.low_rings]}
-    for name, threshold in FRC_THRESHOLDS.items():
+    for name, threshold in thresholds.items():
         frequency = curve.crossing(threshold)
         entries[f"frc_{name}_outcome"] = curve.outcome(threshold)
         entries[f"frc_{name}_nyquist"] = curve.crossing_nyquist(threshold)

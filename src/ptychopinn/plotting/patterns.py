@@ -69,7 +69,7 @@ def _draw(ax: Axes, values: NDArray[Any], cmap: str, norm: Normalize, title: str
     style_image(ax, "")
     ax.set_title(title, loc="left", fontsize=TEXT_PT + 0.5, color=INK, pad=5)
     if isinstance(norm, LogNorm):
-        values = np.ma.maximum(values, norm.vmin)
+        values = np.ma.maximum(values, float(norm.vmin or 0.0))
     height, width = values.shape
     ax.imshow(values, cmap=cmap, norm=norm, extent=(-0.5, width - 0.5, height - 0.5, -0.5), origin="upper")
 
