@@ -260,11 +260,12 @@ def _comparison(image: Reconstruction, truth: Reconstruction, scored: Scored) ->
 
 
 def _note(moved: Alignment) -> str:
-    """How the reference was moved onto an image; its modulus never is changed."""
-    (y, x), (ramp_y, ramp_x) = moved.shift_px, moved.ramp_rad_per_px
+    """How the reference was moved onto an image; its modulus is never changed."""
+    y, x = (round(value, 2) + 0.0 for value in moved.shift_px)
+    ramp = ", ".join(f"{value:.2g}" for value in moved.ramp_rad_per_px)
     return (
-        f"reference: modulus as it is; moved by ({y:.2f}, {x:.2f}) px, global phase and a phase ramp of "
-        f"({ramp_y:.2g}, {ramp_x:.2g}) rad/px removed"
+        f"reference: modulus as it is; moved by ({y:.2f}, {x:.2f}) px; global phase and a phase ramp of ({ramp}) "
+        "rad/px removed"
     )
 
 

@@ -37,6 +37,11 @@ def title_of(image: Reconstruction, what: str = "Reconstruction") -> str:
     return f"{what} of {name if len(name) <= LONGEST else f'{name[: LONGEST - 1]}…'}"
 
 
+def today() -> str:
+    """Date and time as figures state them, in the time zone of the machine."""
+    return datetime.now().astimezone().strftime("%Y-%m-%d %H:%M")
+
+
 def with_verdict(image: Reconstruction, verdict: Verdict) -> Reconstruction:
     """The image with its verdict among its metadata, from which `evaluate` shows it again."""
     return replace(image, metadata={**image.metadata, VERDICT: {"level": verdict.level, "message": verdict.message}})
@@ -53,7 +58,7 @@ def content_of_image(image: Reconstruction) -> ReportContent:
     refined: dict[str, Any] = image.metadata.get("refine") or {}
     return ReportContent(
         method=str(image.metadata.get(METHOD, "")),
-        date=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M"),
+        date=today(),
         level=known.get("level"),
         message=str(known.get("message", "")),
         deviance=refined.get("deviance_of_iterations", ()),

@@ -85,9 +85,10 @@ class Judged:
     resolution: Resolution | None = None
     """By two halves of the data, where it was measured."""
 
-    def with_resolution(self, found: Resolution, seconds: float) -> "Judged":
+    def with_resolution(self, found: Resolution, seconds: float | None = None) -> "Judged":
         """The same with its resolution, which took so many seconds."""
-        timings = {**self.metrics["timings"], "resolution_s": seconds}
+        took = {} if seconds is None else {"resolution_s": seconds}
+        timings = {**self.metrics["timings"], **took}
         metrics = {**self.metrics, "resolution": found.entry, "timings": timings}
         return replace(self, metrics=metrics, resolution=found)
 
@@ -116,7 +117,7 @@ def judged(made: Made, job: Job) -> Judged:
     image = Judged(made, metrics, collapse, comparison)
     wanted = made.recipe.reconstruction.resolution
     if wanted != "none" and is_of_network(made.image):
-        return image.with_resolution(Resolution.missing(wanted, OF_A_NETWORK), 0.0)
+        return image.with_resolution(Resolution.missing(wanted, OF_A_NETWORK))
     return image
 
 

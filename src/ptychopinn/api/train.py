@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from ptychopinn.api.figure_content import NETWORK, today
 from ptychopinn.api.inputs import RecipeSource, RunLog, ScanSource, as_recipe, as_scan, say_what_runs, warn_of_problems
 from ptychopinn.api.model_files import BUNDLE_NAME, save_model
 from ptychopinn.config import Recipe
@@ -162,7 +163,9 @@ def check_unused(folder: Path) -> None:
 
 def write_training(result: Fit, folder: Path) -> dict[str, Path]:
     """The files of a training run."""
-    figure = save_figure(figure_history(result.history), folder / "history.png")
+    heading = "Training" + (f" on {Path(source).name}" if (source := result.tensors.scan.source) != "memory" else "")
+    facts = f"{NETWORK} {result.recipe.model.generator.architecture}   ·   {today()}"
+    figure = save_figure(figure_history(result.history, heading, facts), folder / "history.png")
     written = {
         "model": save_model(folder / BUNDLE_NAME, result.trained),
         "recipe": write_text_atomically(folder / "recipe.yaml", result.recipe.to_yaml()),

@@ -61,6 +61,14 @@ Probe = _reading(Path | None, "--probe", "File whose probe is used; without any,
 Diffraction = _reading(
     Path | None, "--diffraction", "File with the patterns, where SCAN holds probe and positions only.", "FILE"
 )
+Resolution = Annotated[
+    Literal["none", "photons", "scan", "both"] | None,
+    typer.Option(
+        "--resolution",
+        help="Measure the resolution by two halves of the photons, of the scan, or both: 2, 1 or 3 solves more.",
+        show_default=False,
+    ),
+]
 _Axis = Literal["none", "x", "y", "both"] | None
 _Side = Literal["none", "rows", "columns", "both"] | None
 
@@ -211,6 +219,15 @@ def collect_overrides(
     if threads is not None:
         overrides.append(f"training.threads={threads}")
     return overrides
+
+
+def resolution_override(resolution: str | None) -> list[str]:
+    """What `--resolution` sets.
+
+    >>> resolution_override("scan"), resolution_override(None)
+    (['reconstruction.resolution=scan'], [])
+    """
+    return [] if resolution is None else [f"reconstruction.resolution={resolution}"]
 
 
 def with_parts(scan: Path, probe: Path | None, diffraction: Path | None) -> Any:

@@ -10,11 +10,13 @@ from ptychopinn.cli.options import (
     Diffraction,
     Output,
     Overrides,
+    Resolution,
     Scan,
     Threads,
     Verbose,
     collect_overrides,
     recipe_options,
+    resolution_override,
     with_parts,
 )
 from ptychopinn.cli.progress import ProgressDisplay
@@ -66,6 +68,7 @@ def reconstruct(
         ),
     ] = "auto",
     diffraction: Diffraction = None,
+    resolution: Resolution = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with a solver that was interrupted in the output folder.")
     ] = False,
@@ -85,7 +88,7 @@ def reconstruct(
             output,
             refine=refine,
             recipe=config,
-            overrides=[*overrides, *collect_overrides(threads=threads)],
+            overrides=[*overrides, *collect_overrides(threads=threads), *resolution_override(resolution)],
             probe=choice,
             device=device or "auto",
             resume=resume,

@@ -11,9 +11,11 @@ from ptychopinn.cli.options import (
     Overrides,
     Overwrite,
     Probe,
+    Resolution,
     Resume,
     Scan,
     Verbose,
+    resolution_override,
     training_options,
     with_parts,
 )
@@ -35,6 +37,7 @@ def run(
     no_refine: Annotated[
         bool, typer.Option("--no-refine", help="The network's image only; no iteration of the solver.")
     ] = False,
+    resolution: Resolution = None,
     probe: Probe = None,
     diffraction: Diffraction = None,
     overrides: Overrides = (),
@@ -53,7 +56,7 @@ def run(
             with_parts(scan, probe, diffraction),
             output,
             config,
-            overrides=overrides,
+            overrides=[*overrides, *resolution_override(resolution)],
             train=not no_train,
             solve=not no_refine,
             resume=resume,

@@ -36,22 +36,50 @@ _TIMINGS = (
     ("predict_s", "predicting", "{:.2f} s"),
     ("stitch_s", "stitching", "{:.2f} s"),
     ("refine_s", "refining", "{:.2f} s"),
+    ("resolution_s", "solving the halves", "{:.1f} s"),
     ("write_s", "writing", "{:.1f} s"),
 )
 
 
 def show_metrics(metrics: Mapping[str, Any]) -> None:
-    """A table of the sections `gauge`, `reference`, `data` and `timings`, as far as they are there."""
+    """A table of the sections `gauge`, `reference`, `data`, `resolution` and `timings`, as far as they are there."""
     table = new_table()
     for section, lines in (("gauge", _GAUGE), ("reference", _REFERENCE), ("data", _DATA), ("timings", _TIMINGS)):
         values = metrics.get(section) or {}
         for key, label, text in lines:
             if values.get(key) is not None:
                 table.add_row(label, _shown(values, key, text))
+        if section == "data":
+            _add_resolution(table, metrics.get("resolution") or {})
         table.add_section()
     results.print(table)
     show_verdict(metrics.get("verdict"))
     warn_if_collapsed((metrics.get("collapse") or {}).get("message"), metrics.get("reference"))
+
+
+def _add_resolution(table: Table, found: Mapping[str, Any]) -> None:
+    """A line for each pair of halves: the half period at the half-bit threshold, or why there is none."""
+    names = {"photons": "halves of the photons", "scan": "halves of the scan"}
+    for kind, entry in found.items():
+        table.add_row(f"resolution, {names[kind]} (half-bit)", resolution_text(entry))
+
+
+def resolution_text(entry: Mapping[str, Any]) -> str:
+    """The resolution of an entry `photons` or `scan` of `metrics.json`, in words.
+
+    >>> resolution_text({"frc_half_bit_outcome": "crossed", "frc_half_bit_cycles_per_px": 0.25})
+    'half period 2.00 px'
+    >>> resolution_text({"reason": "the counts are not whole numbers"})
+    'not measured: the counts are not whole numbers'
+    """
+    if "reason" in entry:
+        return f"not measured: {entry['reason']}"
+    length, outcome = entry.get("frc_half_bit_half_period_nm"), entry["frc_half_bit_outcome"]
+    if outcome == "never above":
+        return "none: the halves do not agree"
+    pixels = 0.5 / entry["frc_half_bit_cycles_per_px"]
+    text = f"{pixels:.2f} px" if length is None else f"{length:.3g} nm = {pixels:.2f} px"
+    return f"half period {'' if outcome == 'crossed' else 'below '}{text}"
 
 
 def show_reports(reports: Mapping[str, Mapping[str, Any]]) -> None:

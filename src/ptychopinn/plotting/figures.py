@@ -150,12 +150,18 @@ def figure_reconstruction(
     return page.figure
 
 
-def figure_history(history: History, title: str = "Training") -> Figure:
-    """Loss, and below it the learning rate where it is known."""
+def figure_history(history: History, title: str = "Training", facts: str = "") -> Figure:
+    """Loss, and below it the learning rate where it is known.
+
+    Args:
+        history: Columns `epoch`, `train_loss`, `val_loss`, `learning_rate`; any of them may be missing.
+        title: Stands above everything.
+        facts: Stands behind the number of epochs, such as the network and the date.
+    """
     epochs = len(history.get("train_loss", history.get("epoch", ())))
     has_rate = bool(len(history.get("learning_rate", ())))
     page = Page.blank(7.6, 6.2 if has_rate else 4.8)
-    page.headline(0.75, 0.3, title, f"{epochs} epochs")
+    page.headline(0.75, 0.3, title, "   ·   ".join(part for part in (f"{epochs} epochs", facts) if part))
     loss = draw_loss(page.panel(0.75, HEAD, 6.4, 3.0), history)
     if has_rate:
         rate = draw_learning_rate(page.panel(0.75, HEAD + 3.0 + 0.7, 6.4, 0.8), history)

@@ -78,7 +78,7 @@ def draw_deviance(ax: Axes, deviance: Sequence[float], *, title: str = "Refineme
     if len(values):
         set_loss_axis(ax, [values], settled=0.0)
         ax.plot(len(values), values[-1], "o", color=TRAINING, markersize=5)
-        put_title(ax, f"{title}: deviance {values[-1]:.4g} at the end")
+        put_title(ax, f"{title}: final deviance {values[-1]:.4g}")
     return ax
 
 

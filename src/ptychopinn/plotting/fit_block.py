@@ -21,7 +21,7 @@ LABELS, BAR = 0.3, 1.0
 CURVE, LEAST_CURVE, RULE = 2.5, 1.6, 0.95
 """Height of a curve where no patterns stand beside it, its least height, and the room between rows of panels."""
 TALLEST_CURVE = 3.0
-AXIS, RIGHT, MAP_BAR = 0.6, 0.25, 0.9
+AXIS, RIGHT, MAP_BAR = 0.6, 0.5, 0.9
 """Left of a panel for its axis, right of a curve, right of the map for its colour bar."""
 FOOT = 0.3
 """Below the lowest panel."""

@@ -85,7 +85,7 @@ def draw_halves(
     curves: Mapping[str, FRCCurve],
     *,
     pixel_size_m: float | None = None,
-    title: str = "Resolution: ring correlation of two halves",
+    title: str = "Ring correlation of two halves",
 ) -> Axes:
     """Curves of two halves of the data, each with the resolution at the half-bit threshold, and the level 1/7.
 
