@@ -8,7 +8,7 @@ import torch
 
 from ptychopinn.data import Scan
 from ptychopinn.data.dataset import Batch, ScanTensors
-from ptychopinn.data.thinning import holds_photons, thin, withhold_photons
+from ptychopinn.data.thinning import half_of_photons, holds_photons, thin, withhold_photons
 
 
 def batch_of(counts: np.ndarray) -> Batch:
@@ -101,3 +101,27 @@ def test_whole_numbers_are_photons_and_others_are_not(scan: Scan) -> None:
     bad = np.zeros((64, 64), bool)
     bad[:4] = True
     assert holds_photons(replace(scan, patterns=some, domain="counts", bad_pixels=bad))
+
+
+@pytest.mark.parametrize("kind", [np.uint16, np.float32])
+def test_halves_of_the_photons_add_up_and_are_independent(kind: type) -> None:
+    """Of counts with the mean 6 both halves have mean and variance 3, and no correlation."""
+    counts = np.random.default_rng(3).poisson(6.0, (300, 16, 16)).astype(kind)
+    scan = Scan(counts, "counts", np.zeros((300, 2)), np.full((1, 16, 16), 2 + 0j, np.complex64))
+    first, second = (half_of_photons(scan, number, 4) for number in (0, 1))
+    assert first.patterns.dtype == second.patterns.dtype == kind
+    np.testing.assert_array_equal(first.patterns + second.patterns, counts)
+    one, other = first.patterns.astype(float), second.patterns.astype(float)
+    assert one.mean() == pytest.approx(3, abs=0.02)
+    assert one.var() == pytest.approx(3, abs=0.06)
+    assert abs(np.corrcoef(one.ravel(), other.ravel())[0, 1]) < 0.015
+    np.testing.assert_allclose(np.square(np.abs(first.probe)), np.square(np.abs(scan.probe)) / 2, rtol=1e-6)
+    assert not np.array_equal(first.patterns, half_of_photons(scan, 0, 5).patterns), "the seed counts"
+
+
+def test_halves_of_amplitudes_are_counts() -> None:
+    counts = np.random.default_rng(3).poisson(6.0, (20, 8, 8))
+    scan = Scan(np.sqrt(counts).astype(np.float32), "amplitude", np.zeros((20, 2)), np.ones((1, 8, 8), np.complex64))
+    first, second = (half_of_photons(scan, number, 4) for number in (0, 1))
+    assert first.domain == "counts"
+    np.testing.assert_allclose(first.patterns + second.patterns, counts, atol=1e-4)

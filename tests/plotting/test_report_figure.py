@@ -16,6 +16,7 @@ from ptychopinn.plotting import (
     ReportContent,
     best_median_worst,
     draw_deviance,
+    draw_halves,
     draw_misfit,
     draw_region,
     figure_reconstruction,
@@ -205,6 +206,18 @@ def test_a_constant_course_is_a_flat_line() -> None:
     ax = draw_deviance(Page.blank(4, 4).panel(0.5, 0.5, 3, 3), [1.0, 1.0000001, 1.0])
     low, high = ax.get_ylim()
     assert high - low >= 0.04
+
+
+def test_the_resolution_of_two_halves_is_named() -> None:
+    """A curve that falls from 1 to 0 crosses the half-bit curve once; one that stays high is below a pixel."""
+    rings = np.arange(1, 41)
+    falling = FRCCurve(rings / 80, np.linspace(1, 0, 40), 8 * rings)
+    high, low = (FRCCurve(rings / 80, np.full(40, value), 8 * rings) for value in (0.99, 0.0))
+    ax = draw_halves(Page.blank(4, 4).panel(0.5, 0.5, 3, 3), {"a": falling, "b": high, "c": low}, pixel_size_m=1e-8)
+    pixels = 0.5 / falling.crossing("half_bit")
+    shown = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert shown == [f"a: {pixels:.2f} px = {10 * pixels:.3g} nm", "b: below 1 px", "c: none"]
+    assert 1.2 < pixels < 1.6
 
 
 def test_a_flat_object_does_not_look_like_structure() -> None:

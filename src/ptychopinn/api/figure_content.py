@@ -31,9 +31,9 @@ def title_of(image: Reconstruction, what: str = "Reconstruction") -> str:
     'Reconstruction'
     """
     source = str(image.metadata.get("source", "memory"))
-    if source == "memory":
-        return what
     name = Path(source).name
+    if not Path(source).suffix:  # a scan that was simulated, or built in memory
+        return what
     return f"{what} of {name if len(name) <= LONGEST else f'{name[: LONGEST - 1]}…'}"
 
 

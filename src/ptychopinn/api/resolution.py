@@ -89,7 +89,7 @@ def measure_resolution(task: Task, image: Reconstruction, solve_half: SolveHalf)
     return found
 
 
-_NAMES: dict[Halves, str] = {"photons": "photons", "scan": "scan positions"}
+_NAMES: dict[Halves, str] = {"photons": "photons", "scan": "scan"}
 
 
 def _compared(kind: Halves, scan: Scan, image: Reconstruction, solve_half: SolveHalf) -> HalvesCorrelation:

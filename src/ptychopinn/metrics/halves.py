@@ -18,8 +18,13 @@ from numpy.typing import NDArray
 from ptychopinn.metrics.alignment import Alignment, align
 from ptychopinn.metrics.entries import frc_entries, plain
 from ptychopinn.metrics.frc import FRCCurve, Threshold, fourier_ring_correlation
+from ptychopinn.metrics.pose import moved_mask
 from ptychopinn.metrics.region import MIN_SIDE_PX, Region, covered_region
+from ptychopinn.metrics.translation import fill_outside
 
+LEAST_COVERED = 0.95
+"""Part of a region that both images must cover. The rest takes the nearest covered value of each image; half of the
+positions of a coarse scan leave single pixels open."""
 THRESHOLDS: dict[str, Threshold] = {"half_bit": "half_bit", "1/7": 1 / 7, "one_bit": "one_bit"}
 
 
@@ -59,8 +64,8 @@ def correlate_halves(
         first: complex (Y, X).
         second: complex (Y, X), in the same frame.
         covered: (Y, X), True where both images hold data.
-        region: (y0, y1, x0, x1) to which the comparison is limited; if it is not covered completely, or smaller than
-            16 px, a covered rectangle is taken instead, see `covered_region`.
+        region: (y0, y1, x0, x1) to which the comparison is limited; if less than 95 % of it are covered, or it is
+            smaller than 16 px, a covered rectangle is taken instead, see `covered_region`.
 
     Raises:
         ValueError: unequal or non-finite images, or no covered rectangle of 16 px.
@@ -68,9 +73,16 @@ def correlate_halves(
     box = _covered_part(covered, region)
     inside = np.s_[box[0] : box[1], box[2] : box[3]]
     counts = np.zeros_like(covered)
-    counts[inside] = True
+    counts[inside] = covered[inside]
     alignment = align(second, first, mask=counts, support=covered)
-    return HalvesCorrelation(fourier_ring_correlation(first[inside], alignment.object_[inside]), box, alignment)
+    known = moved_mask(covered, alignment.shift_px) & covered
+    compared = [_filled(one[inside], known[inside]) for one in (first, alignment.object_)]
+    return HalvesCorrelation(fourier_ring_correlation(*compared), box, alignment)
+
+
+def _filled(image: NDArray[Any], known: NDArray[np.bool_]) -> NDArray[Any]:
+    """The image with the nearest known value where it is not known."""
+    return fill_outside(image, known) if known.any() else image
 
 
 def _covered_part(covered: NDArray[np.bool_], region: Region | None) -> Region:
@@ -79,7 +91,7 @@ def _covered_part(covered: NDArray[np.bool_], region: Region | None) -> Region:
     y0, y1, x0, x1 = region
     if min(y1 - y0, x1 - x0) < MIN_SIDE_PX:
         return covered_region(covered)
-    if covered[y0:y1, x0:x1].all():
+    if covered[y0:y1, x0:x1].mean() >= LEAST_COVERED:
         return region
     within = np.zeros_like(covered)
     within[y0:y1, x0:x1] = covered[y0:y1, x0:x1]

@@ -36,7 +36,7 @@ LARGE, NARROWEST, TALLEST = 4.3, 1.4, 5.6
 """Largest and least width of an object panel, and its largest height."""
 LOWEST = 2.6
 """Least height of the first row, which holds the small panels."""
-LEAST_PAGE = 13.2
+LEAST_PAGE = 14.6
 """Least width of a page that shows patterns."""
 BAR, TITLE, RULER = 0.9, 0.4, 0.35
 """Room for a colour bar, for a title, for a scale bar."""

@@ -17,6 +17,8 @@ EDGE, HEAD, WIDTH, HEIGHT = 0.75, 1.35, 6.4, 3.4
 """Inches: margin on the left, room above the panel, size of the panel."""
 BELOW, LINE, NAME, CELL, RIGHT = 0.75, 0.24, 1.9, 1.95, 0.7
 """Room below the panel, height of a line of the table, widths of its columns, room on the right."""
+HIGH = 0.5
+"""Last correlation above which a legend stands below the curves."""
 _DASHES = ((4, 3), (1, 2), (6, 2, 1, 2))
 
 
@@ -97,10 +99,20 @@ def draw_halves(
     """
     draw_frc_curves(ax, curves, thresholds=("half_bit", 1 / 7), title=title)
     for number, (name, curve) in enumerate(curves.items()):
-        label = f"{name}: {_resolution(curve, 'half_bit', pixel_size_m)}"
+        label = f"{name}: {_half_period(curve, pixel_size_m)}"
         ax.plot([], [], color=_color(number), linewidth=1.5, label=label)
-    add_legend(ax, "lower left")
+    is_high = all(float(curve.correlation[-1]) > HIGH for curve in curves.values())
+    add_legend(ax, "lower left" if is_high else "upper right")
+    ax.get_legend().set_title("half period (half bit)", {"size": TEXT_PT})
     return ax
+
+
+def _half_period(curve: FRCCurve, pixel_size_m: float | None) -> str:
+    """Half period at the half-bit threshold, or how the curve lies to it."""
+    if curve.outcome("half_bit") != "crossed":
+        return {"stays above": "below 1 px", "never above": "none"}[curve.outcome("half_bit")]
+    pixels = 0.5 / curve.crossing("half_bit")
+    return f"{pixels:.2f} px" + ("" if pixel_size_m is None else f" = {pixels * pixel_size_m * 1e9:.3g} nm")
 
 
 def figure_frc(
