@@ -53,7 +53,7 @@ def is_of_network(image: Reconstruction) -> bool:
 
 
 def content_of_image(image: Reconstruction) -> ReportContent:
-    """What an image says of itself: method, verdict, iterations; with the date of today."""
+    """What the metadata of an image hold: method, verdict, iterations; with the date of today."""
     known: dict[str, Any] = image.metadata.get(VERDICT) or {}
     refined: dict[str, Any] = image.metadata.get("refine") or {}
     return ReportContent(
