@@ -74,6 +74,9 @@ def test_the_region_is_covered_and_as_wide_as_it_can_be() -> None:
     assert correlate_halves(first, second, COVERED, (10, 11, 20, 80)).region == (8, 112, 8, 88), "a line scan"
     thin = np.zeros(SHAPE, bool)
     thin[40:50] = True
+    fringes = np.zeros(SHAPE, bool)
+    fringes[30:70] = fringes[20] = fringes[24] = True
+    assert correlate_halves(first, second, fringes, (50, 51, 0, 96)).region == (35, 65, 5, 91), "without the stripes"
     with pytest.raises(ValueError, match="16 px"):
         correlate_halves(first, second, thin, (40, 41, 0, 96))
 

@@ -184,7 +184,7 @@ class Comparison:
             "object scale": "object_scale",
         }
         errors = {name: self.report[key] for name, key in names.items() if self.report[key] is not None}
-        content = replace(content, region=self.report["region"], reference_note=self.note)
+        content = replace(content, region=self.report["region"], region_label="scored region", reference_note=self.note)
         return save_figure(figure_reconstruction(image, history, self.aligned, errors, title, content), path)
 
 

@@ -163,7 +163,8 @@ def _save_figure(path: Path, image: Judged, history: History | None) -> Path:
     made, comparison = image.made, image.comparison
     content = content_of_fit(made.image, made.tensors, DiffractionModel.of(made.recipe.model), made.fit)
     if image.resolution is not None:
-        content = replace(content, resolution=image.resolution.curves, region=image.resolution.region)
+        found = image.resolution
+        content = replace(content, resolution=found.curves, region=found.region, region_label="of the ring correlation")
     if comparison is not None:
         return comparison.save_figure(path, made.image, content, history, title_of(made.image))
     return save_figure(figure_reconstruction(made.image, history, title=title_of(made.image), content=content), path)

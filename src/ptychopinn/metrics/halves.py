@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from ptychopinn.metrics.alignment import Alignment, align
 from ptychopinn.metrics.entries import frc_entries, plain
@@ -86,13 +87,22 @@ def _filled(image: NDArray[Any], known: NDArray[np.bool_]) -> NDArray[Any]:
 
 
 def _covered_part(covered: NDArray[np.bool_], region: Region | None) -> Region:
-    if region is None:
-        return covered_region(covered)
-    y0, y1, x0, x1 = region
-    if min(y1 - y0, x1 - x0) < MIN_SIDE_PX:
-        return covered_region(covered)
-    if covered[y0:y1, x0:x1].mean() >= LEAST_COVERED:
-        return region
-    within = np.zeros_like(covered)
-    within[y0:y1, x0:x1] = covered[y0:y1, x0:x1]
-    return covered_region(within)
+    """The region, if it is large and covered well enough; else a covered rectangle, inside of it if it is large enough.
+
+    Raises:
+        ValueError: there is no covered rectangle of 16 px.
+    """
+    within = covered
+    if region is not None and min(region[1] - region[0], region[3] - region[2]) >= MIN_SIDE_PX:
+        inside = np.s_[region[0] : region[1], region[2] : region[3]]
+        if covered[inside].mean() >= LEAST_COVERED:
+            return region
+        within = np.zeros_like(covered)
+        within[inside] = covered[inside]
+    try:
+        return covered_region(ndimage.binary_opening(within, np.ones((3, 3))))  # without stripes of dim fringes
+    except ValueError:
+        raise ValueError(
+            f"both halves must cover a common rectangle of {MIN_SIDE_PX} px on each side, got less; halve the photons "
+            "in place of the scan, or record more patterns"
+        ) from None

@@ -56,6 +56,7 @@ class ReportContent:
         ratio: (N,), deviance over what the counts allow at each position of the image.
         deviance: Per measured pixel, of each iteration of the solver.
         region: (y0, y1, x0, x1) in the object frame, what scores are taken of.
+        region_label: Stands inside its outline.
         resolution: Ring correlation of two halves of the data, by the name of the halves.
         reference_note: How the reference was moved for the comparison.
     """
@@ -68,6 +69,7 @@ class ReportContent:
     ratio: NDArray[Any] | None = None
     deviance: Sequence[float] = ()
     region: Sequence[int] | None = None
+    region_label: str = "scored region"
     resolution: Mapping[str, FRCCurve] = field(default_factory=dict)
     reference_note: str = ""
 

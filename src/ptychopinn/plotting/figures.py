@@ -1,6 +1,6 @@
 """Whole figures: a reconstruction at one glance, and the course of a training run."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -139,7 +139,7 @@ def figure_reconstruction(
         objects.append(_in_phase(reference, reconstruction))
     limits = [_common_limits(part, objects, reconstruction.coverage) for part in (amplitude_limits, phase_limits)]
     for row, object_ in enumerate(objects):
-        _draw_object(page, layout, row, object_, reconstruction, limits, content.region)
+        _draw_object(page, layout, row, object_, reconstruction, limits, content)
     _draw_side(page, layout, reconstruction, history)
     if len(objects) == 2:
         _draw_difference(page, layout, objects, reconstruction, errors or {})
@@ -206,7 +206,7 @@ def _draw_object(
     object_: NDArray[Any],
     source: Drawable,
     limits: list[Limits],
-    region: Sequence[int] | None,
+    content: ReportContent,
 ) -> None:
     place = Placement(source.origin_px, source.pixel_size_m)
     for column, draw in enumerate((draw_amplitude, draw_phase)):
@@ -214,8 +214,8 @@ def _draw_object(
         axes = page.panel(layout.left(column), layout.top(row), layout.width, layout.height)
         title = f"Reference {name}" if row else name.capitalize()
         draw(axes, object_, source.coverage, place=place, limits=limits[column], title=title)
-        if region is not None:
-            draw_region(axes, region, "scored region" if row == column == 0 else "")
+        if content.region is not None:
+            draw_region(axes, content.region, content.region_label if row == column == 0 else "")
 
 
 def _draw_side(page: Page, layout: _Layout, source: Drawable, history: History | None) -> None:

@@ -27,7 +27,7 @@ FOOT = 0.3
 """Below the lowest panel."""
 FLAT = 0.45
 """Height over width of a scan below which curves stand below its map, else beside it."""
-MAP_PART = 0.56
+MAP_PART = 0.5
 """Largest part of the width for the map where curves stand beside it."""
 
 Draw = Callable[[Axes], object]

@@ -6,6 +6,7 @@ from itertools import cycle
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 
 from ptychopinn.metrics.frc import FIRST_RING, NYQUIST_CYCLES_PER_PX, FRCCurve, Threshold
 from ptychopinn.plotting.curves import add_legend
@@ -103,7 +104,9 @@ def draw_halves(
         ax.plot([], [], color=_color(number), linewidth=1.5, label=label)
     is_high = all(float(curve.correlation[-1]) > HIGH for curve in curves.values())
     add_legend(ax, "lower left" if is_high else "upper right")
-    ax.get_legend().set_title("half period (half bit)", {"size": TEXT_PT})
+    legend = ax.get_legend()
+    if legend is not None:
+        legend.set_title("half period (half bit)", FontProperties(size=TEXT_PT))
     return ax
 
 
