@@ -164,7 +164,7 @@ def _save_figure(path: Path, image: Judged, history: History | None) -> Path:
     content = content_of_fit(made.image, made.tensors, DiffractionModel.of(made.recipe.model), made.fit)
     if image.resolution is not None:
         found = image.resolution
-        content = replace(content, resolution=found.curves, region=found.region, region_label="of the ring correlation")
+        content = replace(content, resolution=found.curves, region=found.region, region_label="ring correlation")
     if comparison is not None:
         return comparison.save_figure(path, made.image, content, history, title_of(made.image))
     return save_figure(figure_reconstruction(made.image, history, title=title_of(made.image), content=content), path)
