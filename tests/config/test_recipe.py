@@ -111,6 +111,7 @@ REFUSED = {
     "training.logger=wandb": "training.logger",
     "training.precision=float16": "training.precision",
     "training.threads=0": "training.threads",
+    "reconstruction.resolution=half": "reconstruction.resolution",
     "reconstruction.refine.iterations=-1": "reconstruction.refine.iterations",
     "reconstruction.refine.loss=3": "reconstruction.refine.loss",
     "reconstruction.refine.penalties={total_variation: -1}": "reconstruction.refine.penalties.total_variation",
