@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.ndimage import median_filter
-from scipy.special import kl_div
 
 from ptychopinn.metrics.fit_sums import FitSums, Floats, Part
+from ptychopinn.physics.deviance import deviance
 
 Kind = Literal["patterns", "pixels", "background", "flicker", "drift", "model"]
 
@@ -255,7 +256,7 @@ def _flicker(part: Part, far: NDArray[np.bool_], excess: float) -> tuple[float, 
     counts, expected = part.counts[good], part.expected[good]
     factor = counts / expected
     variance = float(np.var(factor / factor.mean()) - np.mean(1 / counts))
-    gained = float((2 * kl_div(counts, expected) - 1).sum())
+    gained = float((deviance(torch.from_numpy(counts), torch.from_numpy(expected)) - 1).sum())
     return max(variance, 0.0) ** 0.5, gained / excess
 
 
