@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ptycho._annotated import GroupedData, Table
+from ptycho._annotated import GroupedData, Table, annotated
 from ptychopinn.data import Scan
 from ptychopinn.errors import ScanError
 

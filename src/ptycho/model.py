@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ptycho._annotated import Table, annotation_of
+from ptycho._annotated import Table, annotated, annotation_of
 from ptychopinn.config import Recipe, ReconstructionConfig
 from ptychopinn.data import Scan
 from ptychopinn.data.reconstruction import Reconstruction

@@ -1,4 +1,4 @@
-"""What a setting of the legacy configuration sets: stands on the field by `Annotated`, and is read by the code, the tests and the docs."""
+"""What a legacy setting sets: stands on the field by `Annotated`, and is read by the code, the tests and the docs."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ptycho._annotated import AnnotatedArray, GroupedData, annotation_of
+from ptycho._annotated import AnnotatedArray, GroupedData, annotated, annotation_of
 from ptycho.evaluation import eval_reconstruction
 from ptycho.metadata import MetadataManager
 from ptychopinn.errors import OutputError, ScanError
