@@ -36,7 +36,7 @@ def judge_fit(
         misfit.add(counts, photons, measured)
         seen = None if measured is None else measured.cpu().numpy()
         sums.add(counts.cpu().numpy(), photons.cpu().numpy(), seen)
-    return misfit.scores(), verdict_of(sums, maker)
+    return misfit.scores(), verdict_of(sums, maker, tensors.scan.positions_px)
 
 
 def announce(verdict: Verdict) -> None:
