@@ -224,7 +224,7 @@ class _Search:
         if one == other:
             return False
         return all(
-            a.unexplained < EXPLAINS_LITTLE and (_is_far_better(a, b) or _is_surely_better(a, b))
+            a.unexplained < EXPLAINS_LITTLE and (is_far_better(a, b) or _is_surely_better(a, b))
             for a, b in self._pair(one, other)
         )
 
@@ -243,7 +243,7 @@ def _is_surely_better(one: Trial, other: Trial) -> bool:
     return one.unexplained < BETTER * other.unexplained and surely_less(one, other)
 
 
-def _is_far_better(one: Trial, other: Trial) -> bool:
+def is_far_better(one: Trial, other: Trial) -> bool:
     """The same of readings in different domains."""
     differ = one.reading.domain != other.reading.domain
     return differ and one.unexplained < FAR_BETTER * other.unexplained
