@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from ptycho.config import config as older
-from ptycho.config.arrival import Arrival, default_of, marks
+from ptycho.config.field_mapping import FieldMapping, default_of, marks
 from ptycho_torch import config_params as newer
 from ptycho_torch.config_bridge import steps
 
@@ -81,7 +81,7 @@ def page() -> str:
         parts.append(f"## `{module}`\n")
         for kind in kinds:
             parts.append(f"### {kind.__name__}\n")
-            own_first = sorted(marks(kind, Arrival).items(), key=lambda pair: pair[0] not in kind.__annotations__)
+            own_first = sorted(marks(kind, FieldMapping).items(), key=lambda pair: pair[0] not in kind.__annotations__)
             rows = (_row(name, entry, kind) for name, entry in own_first)
             parts.append("\n".join([*_head(), *rows]) + "\n")
     return "\n".join(parts)
@@ -103,7 +103,7 @@ def _head() -> list[str]:
     return ["| field | type | default | legacy dictionary | recipe | how, or why not |", "| --- " * 6 + "|"]
 
 
-def _row(name: str, entry: Arrival, kind: type) -> str:
+def _row(name: str, entry: FieldMapping, kind: type) -> str:
     legacy = ", ".join(f"`{key}`" for key in legacy_keys(kind, name))
     item = kind.__dataclass_fields__[name]
     hint = _hint(get_type_hints(kind)[name])
@@ -126,7 +126,7 @@ def _default(item: Field) -> str:
     return f"`{str(default) if isinstance(default, Path) else repr(default)}`"
 
 
-def _recipe(entry: Arrival) -> str:
+def _recipe(entry: FieldMapping) -> str:
     if entry.refused:
         return "refused"
     if entry.read_by:
@@ -134,7 +134,7 @@ def _recipe(entry: Arrival) -> str:
     return ", ".join(f"`{path}`" for path in entry.paths) or "not followed"
 
 
-def _note(entry: Arrival) -> str:
+def _note(entry: FieldMapping) -> str:
     notes = [entry.how, f"only with {entry.condition}" if entry.given else ""]
     notes += [f"`{value}`: {word}" for value, word in entry.caveats.items()]
     return "; ".join(note for note in notes if note)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ptycho._carried import GroupedData, Table
+from ptycho._annotated import GroupedData, Table
 from ptychopinn.config import DataConfig
 from ptychopinn.data import Scan, cached_groups, make_groups
 from ptychopinn.errors import ScanError

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ptycho._carried import GroupedData, Table, carry
+from ptycho._annotated import GroupedData, Table, annotated
 from ptychopinn.data import Scan
 from ptychopinn.errors import ScanError
 
@@ -25,7 +25,7 @@ class PtychoDataContainer:
     @cached_property
     def X(self) -> NDArray[np.float32]:
         """(B, H, W, C) amplitudes; the mean over patterns of sum X^2 is (N/2)^2."""
-        return self._carrying("X_full")
+        return self._annotated("X_full")
 
     @cached_property
     def Y(self) -> NDArray[np.complex64]:
@@ -42,12 +42,12 @@ class PtychoDataContainer:
     @cached_property
     def local_offsets(self) -> NDArray[np.float32]:
         """(B, 1, 2, C), (x, y): group mean minus position, px."""
-        return self._carrying("coords_relative")
+        return self._annotated("coords_relative")
 
     @cached_property
     def global_offsets(self) -> NDArray[np.float32]:
         """(B, 1, 2, 1), (x, y): group mean, px."""
-        return self._carrying("coords_offsets")
+        return self._annotated("coords_offsets")
 
     @cached_property
     def norm_Y_I(self) -> float:
@@ -76,9 +76,9 @@ class PtychoDataContainer:
     def __repr__(self) -> str:
         return f"PtychoDataContainer({len(self)} groups of {self._dataset['coords_relative'].shape[-1]})"
 
-    def _carrying(self, key: str) -> NDArray[np.float32]:
+    def _annotated(self, key: str) -> NDArray[np.float32]:
         values = np.asarray(self._dataset[key], np.float32)
-        return values if self.table is None else carry(values, self.table)
+        return values if self.table is None else annotated(values, self.table)
 
 
 def load(

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ptycho._carried import Table, carried_by, carry
+from ptycho._annotated import Table, annotated, annotation_of
 from ptychopinn.config import Recipe, ReconstructionConfig
 from ptychopinn.data import Scan
 from ptychopinn.data.reconstruction import Reconstruction
@@ -19,7 +19,7 @@ from ptychopinn.reconstruction.reconstructor import ProbeChoice
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """What predicted patches carry to their reassembly."""
+    """What the reassembly of predicted patches needs."""
 
     rows: NDArray[np.int64]
     """(P,), which of the B * C patches count: each pattern once where patterns are encoded alone."""
@@ -65,7 +65,7 @@ class TrainedModel:
         A `ValueError` for another pattern or group size than in training, or shapes that do not fit.
         """
         X, local_offsets = inputs
-        table = carried_by(X, Table)
+        table = annotation_of(X, Table)
         scan, index = self._of_arrays(X, local_offsets) if table is None else (self._prepared(table.scan), table.index)
         return self._patches(scan, index, batch_size, whole=table is not None)
 
@@ -109,8 +109,8 @@ class TrainedModel:
         rows = np.unique(place.reshape(-1), return_index=True)[1]
         tensors, members = reconstructor.tensors, groups.reshape(-1)
         positions = self.network.physics.place(tensors.whole_px, tensors.remainder_px).cpu().numpy()[members]
-        carried = Prediction(rows, power, positions, self.recipe.reconstruction, reconstructor)
-        return carry(np.moveaxis(patches[place], 1, -1), carried)
+        prediction = Prediction(rows, power, positions, self.recipe.reconstruction, reconstructor)
+        return annotated(np.moveaxis(patches[place], 1, -1), prediction)
 
     def _groups(self, index: NDArray[np.int64], whole: bool) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Groups (n, G) that the network is given, and (B, C), which of their n * G patches stands where."""

@@ -9,7 +9,7 @@ from typing import Any
 from ptycho import params
 from ptycho.backend import loading_backend
 from ptycho.model import TrainedModel, session
-from ptychopinn.api.inputs import say_what_runs
+from ptychopinn.api.inputs import log_backend
 from ptychopinn.api.model_files import UNSEEN, load_model, save_model
 from ptychopinn.bundle import BUNDLE_NAME, Bundle, bundle_file, load_bundle
 from ptychopinn.bundle.params import storable_params
@@ -54,7 +54,7 @@ def load_trained_model(path: str | Path, backend: str | None = None) -> TrainedM
     model = TrainedModel(load_model(path))
     params.cfg.update(_saved_settings(bundle, model.recipe))
     session.hold(model)
-    say_what_runs(model.recipe, "auto")
+    log_backend(model.recipe, "auto")
     return model
 
 

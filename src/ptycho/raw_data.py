@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ptycho import params
-from ptycho._carried import GroupedData
+from ptycho._annotated import GroupedData
 from ptycho._groups import group_arrays, nominal_positions, whole_scan
 from ptychopinn.data import Scan, legacy_groups, read_scan
 from ptychopinn.data.io.entries import geometry_entries

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ptycho import params
-from ptycho._carried import Table, carried_by
+from ptycho._annotated import Table, annotation_of
 from ptycho.model import Prediction, central_stitch
 from ptychopinn import physics
 from ptychopinn.config import ReconstructionConfig
@@ -95,9 +95,9 @@ def reassemble_position(obj_tensor: NDArray[Any], global_offsets: NDArray[Any], 
         obj_tensor: (B, N, N, C) complex, of which the central M px count.
         global_offsets: (B, 1, 2, C), or (B, 1, 1, 2) for one channel, (x, y), px; else a `ValueError`.
     """
-    table = carried_by(global_offsets, Table)
+    table = annotation_of(global_offsets, Table)
     if table is not None:
-        return _stitched(np.asarray(obj_tensor), table, carried_by(obj_tensor, Prediction), M)
+        return _stitched(np.asarray(obj_tensor), table, annotation_of(obj_tensor, Prediction), M)
     return physics.average(*_shifted_sums(obj_tensor, global_offsets, M), fill=0, epsilon=1e-9)[..., None].numpy()
 
 

@@ -9,23 +9,23 @@ from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal
 
 from ptycho.config import shared
-from ptycho.config.arrival import ANY, jointly, not_available, nowhere, read_by, sets
+from ptycho.config.field_mapping import ANY, jointly, no_effect, not_available, read_by, sets
 from ptycho.config.shared import COSINE, OTHER_NETWORK, OWN_SCALE, WHOLE_CANVAS
 
 _RULES = {"Nearest": "nearest", "Min_dist": "min_distance", "4_quadrant": "four_quadrants"}
 _MERGES = {"central_mask": "central", "probe": "probe", "uniform": "uniform"}
 
-_OWN_NETWORK = nowhere("the network is a plain U-Net; `n_filters_scale` sets its width")
-_ATTENTION = nowhere(_OWN_NETWORK.how, False)
-_STAGES = nowhere("training in stages is not available yet")
+_OWN_NETWORK = no_effect("the network is a plain U-Net; `n_filters_scale` sets its width")
+_ATTENTION = no_effect(_OWN_NETWORK.how, False)
+_STAGES = no_effect("training in stages is not available yet")
 _NO_STAGES = not_available(_STAGES.how)
 _API = read_by("`ptycho_torch.api`")
 _NAME = read_by("`ptycho_torch.api`", "kept with the model")
 _SIMULATION = read_by("`ptycho_torch.datagen.simulate_multiple_experiments`")
-_NO_GRADIENT_LOG = nowhere("the norm of the gradient is not logged")
-_NO_PATCH_LOG = nowhere("patches are not logged")
-_NO_VARIANCE = nowhere("there is no such term; `amp_loss` = Mean_Deviation is similar")
-_ONE_PATTERN = nowhere("every pattern has a patch of its own; a number that differs from C is named in the log", ANY)
+_NO_GRADIENT_LOG = no_effect("the norm of the gradient is not logged")
+_NO_PATCH_LOG = no_effect("patches are not logged")
+_NO_VARIANCE = no_effect("there is no such term; `amp_loss` = Mean_Deviation is similar")
+_ONE_PATTERN = no_effect("every pattern has a patch of its own; a number that differs from C is named in the log", ANY)
 
 _DOMAIN = sets(
     "data.domain",
@@ -48,15 +48,15 @@ _FARTHEST = sets(
     given=_NEAREST,
 )
 _RULE = sets("data.neighbor_rule", "", _RULES.__getitem__)
-_ANY_SCAN = nowhere("neighbours are found by their distance on any scan")
+_ANY_SCAN = no_effect("neighbours are found by their distance on any scan")
 _KIND = sets("model.kind", "`Unsupervised` is `pinn`", {"Unsupervised": "pinn", "Supervised": "supervised"}.__getitem__)
-_BOTH_PARTS = nowhere("every generator gives real and imaginary part", "real_imag")
+_BOTH_PARTS = no_effect("every generator gives real and imaginary part", "real_imag")
 _ONLY_DISK = not_available("only a disk is known: probe_mask=True and probe_mask_diameter")
-_LIGHTNING = nowhere("training always runs on Lightning, and nothing is sent to MLflow")
+_LIGHTNING = no_effect("training always runs on Lightning, and nothing is sent to MLflow")
 _BOUNDS = "for training only; every position is reconstructed"
 _N_GROUPS = jointly("data.n_groups", how="instead of `n_subsample` groups for every pattern")
 _NEIGHBORS = jointly("data.neighbors", how="instead of `K`")
-_RAMP = nowhere("a phase ramp of the probe shifts every pattern alike and is kept")
+_RAMP = no_effect("a phase ramp of the probe shifts every pattern alike and is kept")
 _MASK = replace(shared.MASK, how=f"{shared.MASK.how}; a mask given as an array is refused")
 _DIAMETER = jointly("model.probe.mask_radius", how=shared.DIAMETER, given={"probe_mask": (True,)})
 _MERGE_WEIGHT = sets("model.merge.weight", "`central_mask` is `central`, half of each side", _MERGES.__getitem__)
@@ -97,7 +97,7 @@ class DataConfig:
     N: Annotated[int, _SIZE] = 128
     C: Annotated[int, _GROUP] = 4
     K: Annotated[int, shared.NEIGHBORS] = 6
-    K_quadrant: Annotated[int, nowhere("neighbours in the four quadrants are chosen among eight times K")] = 30
+    K_quadrant: Annotated[int, no_effect("neighbours in the four quadrants are chosen among eight times K")] = 30
     n_subsample: Annotated[int, _PER_PATTERN] = 7
     subsample_seed: Annotated[int | None, shared.SEED] = None
     grid_size: Annotated[tuple[int, int], _GRID] = (2, 2)
@@ -109,7 +109,7 @@ class DataConfig:
     probe_scale: Annotated[float, OWN_SCALE] = 4.0
     probe_normalize: Annotated[bool, OWN_SCALE] = True
     data_scaling: Annotated[Literal["Parseval", "Max"], OWN_SCALE] = "Parseval"
-    phase_subtraction: Annotated[bool, nowhere("labels are taken as they are", ANY)] = True
+    phase_subtraction: Annotated[bool, no_effect("labels are taken as they are", ANY)] = True
     x_bounds: Annotated[tuple[float, float], sets("data.bounds_x", _BOUNDS, tuple)] = (0.1, 0.9)
     y_bounds: Annotated[tuple[float, float], sets("data.bounds_y", _BOUNDS, tuple)] = (0.1, 0.9)
     probe_ramp_removal: Annotated[bool, _RAMP] = False
@@ -128,15 +128,15 @@ class ModelConfig(shared.NetworkSettings):
     spectral_bottleneck_gate_init: Annotated[float, OTHER_NETWORK] = 0.1
     spectral_bottleneck_gate_mode: Annotated[Literal["shared", "per_block"], OTHER_NETWORK] = "shared"
     cnn_output_mode: Annotated[Literal["amp_phase", "real_imag"], _BOTH_PARTS] = "amp_phase"
-    use_shared_decoder: Annotated[bool, nowhere("one decoder gives both parts of the patch")] = False
+    use_shared_decoder: Annotated[bool, no_effect("one decoder gives both parts of the patch")] = False
     intensity_scale_trainable: Annotated[bool, shared.SCALE_TRAINABLE] = False
-    intensity_scale: Annotated[float, nowhere("the scale is measured from the counts")] = 10000.0
-    max_position_jitter: Annotated[int, nowhere("the canvas of a group is as large as its positions need")] = 10
-    num_datasets: Annotated[int, nowhere("taken from the files")] = 1
+    intensity_scale: Annotated[float, no_effect("the scale is measured from the counts")] = 10000.0
+    max_position_jitter: Annotated[int, no_effect("the canvas of a group is as large as its positions need")] = 10
+    num_datasets: Annotated[int, no_effect("taken from the files")] = 1
     C_model: Annotated[int, _ONE_PATTERN] = 4
     n_filters_scale: Annotated[int, shared.WIDTH] = 2
     amp_activation: Annotated[Literal["silu", "sigmoid", "swish", "softplus", "relu"], shared.NO_ACTIVATION] = "silu"
-    batch_norm: Annotated[bool, nowhere("the network has group normalisation")] = False
+    batch_norm: Annotated[bool, no_effect("the network has group normalisation")] = False
     probe_mask: Annotated[Any, _MASK] = None
     probe_mask_tensor: Annotated[Any, _ONLY_DISK] = None
     probe_mask_diameter: Annotated[float | None, _DIAMETER] = None
@@ -151,7 +151,7 @@ class ModelConfig(shared.NetworkSettings):
     eca_decoder: Annotated[bool, _OWN_NETWORK] = False
     spatial_decoder: Annotated[bool, _OWN_NETWORK] = False
     decoder_spatial_kernel: Annotated[int, _OWN_NETWORK] = 7
-    offset: Annotated[int, nowhere("offsets are those of the positions")] = 6
+    offset: Annotated[int, no_effect("offsets are those of the positions")] = 6
     C_forward: Annotated[int, _ONE_PATTERN] = 4
     training_patch_weighting: Annotated[Literal["central_mask", "probe", "uniform"], _MERGE_WEIGHT] = "central_mask"
     physics_forward_mode: Annotated[Literal["amplitude", "rectangular_scaled"], OWN_SCALE] = "amplitude"
@@ -163,7 +163,7 @@ class ModelConfig(shared.NetworkSettings):
     phase_loss: Annotated[AuxiliaryLoss, jointly(*_PHASE_TERMS, how="one of them")] = None
     amp_loss_coeff: Annotated[float, _AMPLITUDE_WEIGHT] = 1.0
     phase_loss_coeff: Annotated[float, _PHASE_WEIGHT] = 1.0
-    probe_reference_coeff: Annotated[float, nowhere("the probe is fixed; no term compares it with a reference")] = 0.0
+    probe_reference_coeff: Annotated[float, no_effect("the probe is fixed; no term compares it with a reference")] = 0.0
     amplitude_variance_loss: Annotated[bool, _NO_VARIANCE] = False
     amplitude_variance_coeff: Annotated[float, _NO_VARIANCE] = 0.01
 
@@ -183,7 +183,7 @@ class TrainingConfig(shared.OptimizerSettings):
     epochs: Annotated[int, jointly("training.epochs", how="with `epochs_fine_tune` on top")] = 50
     batch_size: Annotated[int, shared.BATCH] = 16
     epochs_fine_tune: Annotated[int, jointly("training.epochs", how="on top of `epochs`, with one schedule")] = 0
-    fine_tune_gamma: Annotated[float, nowhere("the schedule lowers the learning rate over the whole run")] = 0.1
+    fine_tune_gamma: Annotated[float, no_effect("the schedule lowers the learning rate over the whole run")] = 0.1
     num_workers: Annotated[int, shared.NO_WORKERS] = 4
     accum_steps: Annotated[int, sets("training.accumulate_steps")] = 1
     log_grad_norm: Annotated[bool, _NO_GRADIENT_LOG] = False
@@ -229,7 +229,7 @@ class InferenceConfig:
     batch_size: Annotated[int, _BATCH] = 1000
     experiment_number: Annotated[int, read_by("`ptycho_torch.api`", "which of several scans is reconstructed")] = 0
     pad_eval: Annotated[bool, WHOLE_CANVAS] = True
-    window: Annotated[int, nowhere("the image is as large as the input object, its edges included")] = 20
+    window: Annotated[int, no_effect("the image is as large as the input object, its edges included")] = 20
     patch_weighting: Annotated[Literal["uniform", "probe"], _WEIGHT] = "probe"
     varpro_scaling: Annotated[bool, OWN_SCALE] = True
     log_patch_stats: Annotated[bool, _NO_PATCH_LOG] = False

@@ -4,8 +4,8 @@ import logging
 from math import comb
 from typing import Any, cast
 
-from ptycho.config.arrival import Arrival, ignored, marks, recipe_values, refuse
 from ptycho.config.checks import with_known_choices
+from ptycho.config.field_mapping import FieldMapping, ignored, marks, recipe_values, refuse
 from ptycho.config.shared import group_count, mask_radius, merged_together
 from ptycho_torch.config_params import DataConfig, ModelConfig, TrainingConfig
 from ptycho_torch.plain_configs import Four, configs_from
@@ -56,7 +56,7 @@ def checked(*four: Any) -> Four:
     configs = configs_from(*four)
     for config in configs:
         refuse(config)
-    mask, only_disk = configs[1].probe_mask, marks(ModelConfig, Arrival)["probe_mask_tensor"].how
+    mask, only_disk = configs[1].probe_mask, marks(ModelConfig, FieldMapping)["probe_mask_tensor"].how
     if not isinstance(mask, bool | None):
         raise ConfigError(f"probe_mask is a {type(mask).__name__}, but {only_disk}")
     if configs[0].C < 1:

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 import ptychopinn
+from ptychopinn.api.check import is_far_better, surely_less
 from ptychopinn.api.geometry_candidates import described, factors, first_readings, may_be_other_domain
+from ptychopinn.api.geometry_trials import Trial
 from ptychopinn.data import Scan, write_scan
 from ptychopinn.data.reading import Axes, Reading
 
@@ -112,6 +114,28 @@ def test_domains_that_values_allow(right: Scan) -> None:
     assert may_be_other_domain(replace(right, patterns=roots))
     assert not may_be_other_domain(replace(right, patterns=roots, domain="amplitude"))
     assert may_be_other_domain(replace(right, patterns=roots * 1.7, domain="amplitude"))
+
+
+def test_amplitudes_read_as_counts_are_named(right: Scan) -> None:
+    """Normalised amplitudes, which are neither counts nor roots of counts, of many photons."""
+    made = ptychopinn.simulate(overrides=[*SMALL, "simulation.photons_per_pattern=1e6", "simulation.seed=3122"]).scan
+    amplitudes = 0.37 * np.sqrt(made.patterns.astype(np.float32))
+    found = ptychopinn.check(replace(made, patterns=amplitudes, domain="counts", object_guess=None))
+    assert found.settings == ("data.domain=amplitude",)
+
+
+def test_domains_are_compared_without_single_patterns() -> None:
+    """Patterns of too little noise leave less than nothing unexplained, but for a few."""
+    values = np.full(40, -0.02)
+    values[:4] = 8.0
+    numbers = np.arange(40)
+    as_counts = Trial(Reading(), float(values.mean()), 1.2, values / 40, numbers)
+    spread = np.full(40, 0.1)
+    as_amplitude = Trial(Reading(domain="amplitude"), 0.1, 3.0, spread / 40, numbers)
+    assert not surely_less(as_amplitude, as_counts)
+    assert is_far_better(as_amplitude, as_counts)
+    assert not is_far_better(replace(as_amplitude, reading=Reading(reverse=True)), as_counts)
+    assert not is_far_better(replace(as_amplitude, unexplained=0.5), as_counts)
 
 
 def test_every_reading_has_a_name_of_its_own(right: Scan) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ptycho.config import config as older
-from ptycho.config.arrival import default_of
+from ptycho.config.field_mapping import default_of
 from ptycho.config.to_recipe import ignored_fields as ignored_by_older
 from ptycho.config.to_recipe import recipe_of
 from ptycho_torch import config_params as newer

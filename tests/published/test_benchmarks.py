@@ -144,3 +144,14 @@ def test_results_of_quality_have_the_rows_that_were_run(
     (row,) = [line for line in path.read_text().splitlines() if line.startswith("| siemens64 |")]
     (whole,) = [line for line in printed.splitlines() if line.startswith("| siemens64 | cnn |")]
     assert row.split(" | ")[:5] == whole.split(" | ")[:5]
+
+
+def test_kept_back_has_a_row_for_each_image_and_their_difference(root: Path) -> None:
+    """On a scan that is none of those of the table, with this checkout as the other one."""
+    printed = run_script(root, "benchmarks/kept_back.py", "--seeds", "9001", "--other", str(root))
+    rows = [line.split(" | ") for line in printed.splitlines() if line.startswith("| 9001 ")]
+    assert [row[5] for row in rows] == ["`reconstruct`", "other: `--refine 50`", "other: `few_photons`"]
+    assert all(abs(float(row[9]) - 1) < 0.02 for row in rows)
+    gain = float(rows[0][6]) - float(rows[1][6])
+    assert f"| other: `--refine 50` | {gain:+.2f}, {gain:+.2f} |" in printed
+    assert "- `reconstruct`: scale " in printed

@@ -197,7 +197,7 @@ def test_looking_changes_nothing(
     assert np.isfinite(
         [seen.history[name][-1] for name in ("contrast_amplitude", "contrast_phase_rad", "coverage")]
     ).all()
-    monkeypatch.setattr("ptychopinn.training.watch.Watch.look", lambda self, done, last: {})
+    monkeypatch.setattr("ptychopinn.training.contrast_monitor.ContrastMonitor.measure", lambda self, done, last: {})
     unseen = fit_prepared(prepare(scan, recipe))
     assert seen.history["train_loss"] == unseen.history["train_loss"]
     for name, value in seen.model.state_dict().items():

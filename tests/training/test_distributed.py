@@ -36,7 +36,7 @@ def test_two_processes_give_the_result_of_one(scan: Scan, make_recipe: MakeRecip
     alone = fit(scan, recipe)
     start = prepare(scan, recipe.with_overrides(["training.devices=2"]))
     before = {name: value.clone() for name, value in start.model.state_dict().items()}
-    both = fit_prepared(start, tmp_path, callbacks=[Local()], tell=lambda done, of, row: rows.append(done))
+    both = fit_prepared(start, tmp_path, callbacks=[Local()], on_epoch=lambda done, of, row: rows.append(done))
     for column in ("train_loss", "val_loss", "learning_rate"):
         np.testing.assert_allclose(both.history[column], alone.history[column], rtol=1e-4)
     assert both.history["train_loss"][-1] < both.history["train_loss"][0]
@@ -105,11 +105,11 @@ def test_no_process_is_left_behind_when_a_listener_raises(scan: Scan, make_recip
     class Stop(Exception):
         pass
 
-    def tell(done: int, of: int, row: dict[str, float]) -> None:
+    def on_epoch(done: int, of: int, row: dict[str, float]) -> None:
         raise Stop
 
     with pytest.raises(Stop):
-        fit_prepared(prepare(scan, make_recipe("training.epochs=500", "training.devices=2")), tell=tell)
+        fit_prepared(prepare(scan, make_recipe("training.epochs=500", "training.devices=2")), on_epoch=on_epoch)
     assert multiprocessing.active_children() == []
 
 

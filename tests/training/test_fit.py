@@ -132,7 +132,7 @@ def test_lightnings_banners_are_silent(
 
 def test_the_hook_is_told_after_every_epoch(scan: Scan, make_recipe: MakeRecipe) -> None:
     told: list[tuple[int, int, float]] = []
-    result = fit(scan, make_recipe(), tell=lambda done, of, row: told.append((done, of, row["train_loss"])))
+    result = fit(scan, make_recipe(), on_epoch=lambda done, of, row: told.append((done, of, row["train_loss"])))
     assert told == [(1, 2, result.history["train_loss"][0]), (2, 2, result.history["train_loss"][1])]
 
 
@@ -140,7 +140,7 @@ def test_deterministic_algorithms_are_on_during_the_training_alone(scan: Scan, m
     before = os.environ.get("CUBLAS_WORKSPACE_CONFIG")
     seen: list[bool] = []
     recipe = make_recipe("training.epochs=1", "training.deterministic=true")
-    fit(scan, recipe, None, tell=lambda *_: seen.append(torch.are_deterministic_algorithms_enabled()))
+    fit(scan, recipe, None, on_epoch=lambda *_: seen.append(torch.are_deterministic_algorithms_enabled()))
     assert seen == [True]
     assert not torch.are_deterministic_algorithms_enabled()
     assert os.environ.get("CUBLAS_WORKSPACE_CONFIG") == before

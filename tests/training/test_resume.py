@@ -25,16 +25,16 @@ class Stop(Exception):
 def stop_after(epochs: int) -> Callable[[int, int, dict[str, float]], None]:
     """A hook that raises when so many epochs are done."""
 
-    def tell(done: int, of: int, row: dict[str, float]) -> None:
+    def on_epoch(done: int, of: int, row: dict[str, float]) -> None:
         if done == epochs:
             raise Stop
 
-    return tell
+    return on_epoch
 
 
 def stopped(scan: Scan, recipe: Recipe, folder: Path, epochs: int = 2) -> None:
     with pytest.raises(Stop):
-        fit(scan, recipe, folder, tell=stop_after(epochs))
+        fit(scan, recipe, folder, on_epoch=stop_after(epochs))
 
 
 def assert_same(one: Fit, other: Fit) -> None:
@@ -61,7 +61,7 @@ def test_resumed_after_two_of_four_epochs_gives_the_uninterrupted_result(
     stopped(scan, recipe, tmp_path)
     torch.manual_seed(99)  # another process has another state of the global generator
     epochs: list[int] = []
-    resumed = fit(scan, recipe, tmp_path, resume=True, tell=lambda done, of, row: epochs.append(done))
+    resumed = fit(scan, recipe, tmp_path, resume=True, on_epoch=lambda done, of, row: epochs.append(done))
     assert epochs == [2, 3, 4]  # the checkpoint of an epoch is written after its hook
     assert_same(whole, resumed)
     assert (tmp_path / "history.csv").read_text().count("\n") == 5
@@ -70,7 +70,7 @@ def test_resumed_after_two_of_four_epochs_gives_the_uninterrupted_result(
 def test_resuming_a_finished_run_changes_nothing(scan: Scan, make_recipe: MakeRecipe, tmp_path: Path) -> None:
     first = fit(scan, make_recipe(), tmp_path)
     epochs: list[int] = []
-    again = fit(scan, make_recipe(), tmp_path, resume=True, tell=lambda done, of, row: epochs.append(done))
+    again = fit(scan, make_recipe(), tmp_path, resume=True, on_epoch=lambda done, of, row: epochs.append(done))
     assert epochs == []
     assert_same(first, again)
 
@@ -300,5 +300,5 @@ def test_a_loss_that_is_not_finite_stops_training_and_keeps_the_epoch_before(
                 next(start.model.generator.parameters()).fill_(torch.nan)
 
     with pytest.raises(PtychoPINNError, match="training loss is nan in epoch 3"):
-        fit_prepared(start, tmp_path, tell=spoil)
+        fit_prepared(start, tmp_path, on_epoch=spoil)
     assert (tmp_path / "history.csv").read_text().count("\n") == 3

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, NoReturn, Union, get_args, get_origin, get_type_hints
 
-from ptycho.config.arrival import Arrival, marks
+from ptycho.config.field_mapping import FieldMapping, marks
 from ptychopinn.errors import ConfigError
 
 logger = logging.getLogger("ptychopinn")
@@ -44,7 +44,7 @@ def field_flags(
         names: field -> name, where the flag is not called after its field; the field's own name works as well.
         section: `model` or `torch`; the latter also begins the names of the flags.
     """
-    hints, entries = get_type_hints(settings), marks(settings, Arrival)
+    hints, entries = get_type_hints(settings), marks(settings, FieldMapping)
     prefix = "torch-" if section == "torch" else ""
     flags = []
     for field in sorted(fields(settings), key=lambda field: field.name not in settings.__annotations__):

@@ -83,7 +83,7 @@ def _train(
         start, folder = begin(scan, config.output_dir, recipe, log)
         assert folder is not None
         started = time.perf_counter()
-        result = fit_prepared(start, folder, tell=shown.on_epoch)
+        result = fit_prepared(start, folder, on_epoch=shown.on_epoch)
         seconds = time.perf_counter() - started
         paths = write_training(result, folder)
         update_legacy_dict(params.cfg, config)

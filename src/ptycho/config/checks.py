@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, is_dataclass
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from ptycho.config.arrival import marks
+from ptycho.config.field_mapping import marks
 from ptychopinn.errors import ConfigError
 
 Config = TypeVar("Config")

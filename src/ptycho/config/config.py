@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from ptycho.config import shared
-from ptycho.config.arrival import ANY, jointly, nowhere, read_by, sets
 from ptycho.config.checks import FRACTION, KNOWN, NON_NEGATIVE, POSITIVE, check
 from ptycho.config.execution import PyTorchExecutionConfig as PyTorchExecutionConfig
+from ptycho.config.field_mapping import ANY, jointly, no_effect, read_by, sets
 
 KEY_MAPPINGS = {
     "object_big": "object.big",
@@ -107,7 +107,7 @@ class TrainingConfig(shared.OptimizerSettings, GroupingSettings):
     realspace_mae_weight: Annotated[float, sets("model.loss.realspace_mae_weight"), FRACTION] = 0.0
     realspace_weight: Annotated[float, sets("model.loss.realspace_weight"), FRACTION] = 0.0
     nphotons: Annotated[float, shared.PHOTONS, POSITIVE] = 1e9
-    positions_provided: Annotated[bool, nowhere("every scan carries its positions")] = True
+    positions_provided: Annotated[bool, no_effect("every scan carries its positions")] = True
     probe_trainable: Annotated[bool, sets("model.probe.trainable")] = False
     intensity_scale_trainable: Annotated[bool, shared.SCALE_TRAINABLE] = True
     output_dir: Annotated[Path, _WORKFLOW] = Path("training_outputs")
@@ -122,7 +122,7 @@ class InferenceConfig(GroupingSettings):
     model: Annotated[ModelConfig, _PARTS]
     model_path: Annotated[Path, _WORKFLOW]
     test_data_file: Annotated[Path, _WORKFLOW]
-    debug: Annotated[bool, nowhere("the level of the log is the caller's", ANY)] = False
+    debug: Annotated[bool, no_effect("the level of the log is the caller's", ANY)] = False
     output_dir: Annotated[Path, _WORKFLOW] = Path("inference_outputs")
 
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from ptycho.config import shared
-from ptycho.config.arrival import jointly, nowhere, sets
 from ptycho.config.checks import NON_NEGATIVE, POSITIVE, Check, among, check, one_of
+from ptycho.config.field_mapping import jointly, no_effect, sets
 from ptycho.config.shared import NO_WORKERS, OTHER_NETWORK
 from ptychopinn.errors import ConfigError
 
@@ -32,8 +32,8 @@ _RATE = sets("training.learning_rate", "without execution settings the default o
 _CLIP = sets("training.gradient_clip", "where given, instead of the training setting", leaves=(None,))
 _SCHEDULE = jointly("training.scheduler", how="instead of the training setting, unless it is `Default`")
 _DETERMINISTIC = sets("training.deterministic", "`warn` is true: it never ends a run", bool)
-_CHECKPOINTS = nowhere("the best epoch and the last one are kept, by the validation loss, in the output folder")
-_NO_FIGURES = nowhere("figures are drawn after training, by `reconstruct`")
+_CHECKPOINTS = no_effect("the best epoch and the last one are kept, by the validation loss, in the output folder")
+_NO_FIGURES = no_effect("figures are drawn after training, by `reconstruct`")
 _ACCELERATOR = among("auto", "cpu", "cuda", "gpu", "mps")
 _COUNT = Check("a positive integer or 'auto'", lambda count: count == "auto" or (type(count) is int and count > 0))
 
@@ -58,7 +58,7 @@ class PyTorchExecutionConfig:
     prefetch_factor: Annotated[int | None, NO_WORKERS] = None
     learning_rate: Annotated[float, _RATE, POSITIVE] = 1e-3
     scheduler: Annotated[str, _SCHEDULE] = "Default"
-    enable_progress_bar: Annotated[bool, nowhere("the commands show progress; the library shows none")] = False
+    enable_progress_bar: Annotated[bool, no_effect("the commands show progress; the library shows none")] = False
     enable_checkpointing: Annotated[bool, _CHECKPOINTS] = True
     checkpoint_save_top_k: Annotated[int, _CHECKPOINTS, NON_NEGATIVE] = 1
     checkpoint_monitor_metric: Annotated[str, _CHECKPOINTS] = "val_loss"

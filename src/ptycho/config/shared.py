@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from ptycho.config.arrival import ANY, jointly, nowhere, sets
 from ptycho.config.checks import KNOWN, NON_NEGATIVE
+from ptycho.config.field_mapping import ANY, jointly, no_effect, sets
 from ptychopinn.config import DataConfig
 from ptychopinn.errors import ConfigError
 
@@ -36,13 +36,13 @@ def devices_of(count: int | str) -> int:
     return int(count)
 
 
-OTHER_NETWORK = nowhere("no architecture of this version has this part; `n_filters_scale` sets the width")
-OWN_SCALE = nowhere("the scale follows from the counts: probe and patterns are compared as they are")
-PHOTONS = nowhere(OWN_SCALE.how, 1e5, 1e6, 1e9)
-WHOLE_CANVAS = nowhere("the canvas always has room for every patch")
-NO_WORKERS = nowhere("the scan lies in the memory of the device; nothing is loaded in the background", 0)
-NO_ACTIVATION = nowhere("the network gives real and imaginary part, so that no activation bounds the amplitude")
-STRATEGY = nowhere(
+OTHER_NETWORK = no_effect("no architecture of this version has this part; `n_filters_scale` sets the width")
+OWN_SCALE = no_effect("the scale follows from the counts: probe and patterns are compared as they are")
+PHOTONS = no_effect(OWN_SCALE.how, 1e5, 1e6, 1e9)
+WHOLE_CANVAS = no_effect("the canvas always has room for every patch")
+NO_WORKERS = no_effect("the scan lies in the memory of the device; nothing is loaded in the background", 0)
+NO_ACTIVATION = no_effect("the network gives real and imaginary part, so that no activation bounds the amplitude")
+STRATEGY = no_effect(
     "one device trains in this process, several in processes of their own", "ddp", "ddp_spawn", "auto", None
 )
 WIDTH = sets("model.generator.width", "four times it: 2 is the default of 8 channels", lambda scale: 4 * scale)
@@ -62,7 +62,7 @@ DEVICE = sets("training.device", "`cuda` and `gpu` become `auto`: the CPU where 
 DEVICES = sets("training.devices", "", devices_of, caveats={"auto": "one device is used; give their number"})
 CLIP_ALGORITHM = sets("training.gradient_clip_algorithm", given={"gradient_clip_val": (ANY,)})
 MERGE = sets("model.merge.enabled", "the patches of a group are merged before they are compared")
-BACK_PROJECTED = nowhere("the network sees back-projected patterns, normalised by statistics of the training scan")
+BACK_PROJECTED = no_effect("the network sees back-projected patterns, normalised by statistics of the training scan")
 _CLIP = sets("training.gradient_clip", "None leaves the limit of 1; a very large value switches it off", leaves=(None,))
 _NAME = sets("model.generator.architecture", "one that is not registered is refused when the model is built")
 _OUTPUT = sets(
@@ -103,7 +103,7 @@ class NetworkSettings:
     fno_input_transform: Annotated[Transform, BACK_PROJECTED] = "none"
     generator_output_mode: Annotated[Output, _OUTPUT] = "real_imag"
     object_big: Annotated[bool, MERGE] = True
-    probe_big: Annotated[bool, nowhere("every patch is reconstructed over the whole window")] = True
+    probe_big: Annotated[bool, no_effect("every patch is reconstructed over the whole window")] = True
     probe_mask_sigma: Annotated[float, sets("model.probe.mask_edge_px", given={"probe_mask": (True,)})] = 1.0
     pad_object: Annotated[bool, WHOLE_CANVAS] = True
     gaussian_smoothing_sigma: Annotated[float, sets("model.probe.smoothing_px"), NON_NEGATIVE] = 0.0
@@ -113,7 +113,7 @@ class NetworkSettings:
 class OptimizerSettings:
     """The part of `TrainingConfig` that both families have."""
 
-    torch_mae_pred_l2_match_target: Annotated[bool, nowhere("model and counts have one scale")] = False
+    torch_mae_pred_l2_match_target: Annotated[bool, no_effect("model and counts have one scale")] = False
     gradient_clip_val: Annotated[float | None, _CLIP] = None
     gradient_clip_algorithm: Annotated[Clipping, CLIP_ALGORITHM] = "norm"
     optimizer: Annotated[Literal["adam", "adamw", "sgd"], sets("training.optimizer")] = "adam"

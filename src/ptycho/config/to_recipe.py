@@ -4,9 +4,9 @@ import copy
 import logging
 from typing import Any, TypeVar
 
-from ptycho.config.arrival import ignored, recipe_values
 from ptycho.config.checks import check, with_known_choices
 from ptycho.config.config import InferenceConfig, ModelConfig, PyTorchExecutionConfig, TrainingConfig
+from ptycho.config.field_mapping import ignored, recipe_values
 from ptycho.config.shared import group_count, mask_radius, merged_together
 from ptychopinn.config import Recipe
 

@@ -44,11 +44,11 @@ class InferenceEngine:
             return self._reconstruct(self._scan(data_loader), self._recipe())
 
     def _reconstruct(self, scan: Scan, recipe: Recipe) -> "Reconstruction":
-        from ptychopinn.api.inputs import say_what_runs
+        from ptychopinn.api.inputs import log_backend
         from ptychopinn.reconstruction import Reconstructor
 
         trained = replace(trained_model(self.ptycho_model.module()), recipe=recipe)
-        say_what_runs(recipe)
+        log_backend(recipe)
         reconstructor = Reconstructor.for_scan(trained, scan, device=recipe.training.device)
         result, self.timing = reconstructor.image()
         logger.info("predicted in %.2f s, stitched in %.2f s", self.timing.predict_s, self.timing.stitch_s)

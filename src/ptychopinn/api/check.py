@@ -29,6 +29,10 @@ of which neither is better are called equally good. Exact twins differ by 0.02 a
 are not even up to 0.2. Factors of 1.1 on the positions differ by 0.15 and are not tried."""
 SURE_SIGMA = 4.0
 """Standard errors of the mean log ratio of what the patterns leave unexplained, by which it must be better."""
+FAR_BETTER = 0.5
+"""The same where two readings differ in the domain, with no regard to single patterns: amplitudes have less noise than
+counts of their size, so that patterns taken for counts may seem better explained than a right model explains them.
+Amplitudes read as counts leave 6 to 35 times as much as amplitudes."""
 FEWEST_PATTERNS = 8
 """With fewer common patterns two geometries count as equally good."""
 FLOOR = 0.02
@@ -220,7 +224,7 @@ class _Search:
         if one == other:
             return False
         return all(
-            a.unexplained < BETTER * b.unexplained and a.unexplained < EXPLAINS_LITTLE and surely_less(a, b)
+            a.unexplained < EXPLAINS_LITTLE and (is_far_better(a, b) or _is_surely_better(a, b))
             for a, b in self._pair(one, other)
         )
 
@@ -233,6 +237,16 @@ def surely_less(one: Trial, other: Trial) -> bool:
     floor = FLOOR * other.by_pattern.mean()
     ratios = np.log(np.maximum(one.by_pattern[first], floor) / np.maximum(other.by_pattern[second], floor))
     return bool(-ratios.mean() > SURE_SIGMA * ratios.std() / len(common) ** 0.5)
+
+
+def _is_surely_better(one: Trial, other: Trial) -> bool:
+    return one.unexplained < BETTER * other.unexplained and surely_less(one, other)
+
+
+def is_far_better(one: Trial, other: Trial) -> bool:
+    """The same of readings in different domains."""
+    differ = one.reading.domain != other.reading.domain
+    return differ and one.unexplained < FAR_BETTER * other.unexplained
 
 
 def _is_order(reading: Reading) -> bool:
@@ -297,8 +311,8 @@ def _message(state: State, tried: list[Tried], here: Trial | None) -> str:
     good = f"explains {_percent(1 - best.unexplained)} of their structure"
     if state == "unknown":
         return (
-            f"{number}, and none explains them: the best one {good}; there are too few photons, or the probe is wrong, "
-            "or several settings are"
+            f"{number}, and none explains them: the best one {good}; there are too few photons or patterns, or the "
+            "probe is wrong, or several settings are"
         )
     text = f"{number}: the geometry is right as read, which {good}"
     if state == "wrong":

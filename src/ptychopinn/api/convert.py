@@ -82,7 +82,7 @@ def convert(
     options = Recipe().with_overrides(overrides).data
     scan = read_scan(source, options, diffraction=diffraction, probe=probe, propagation=propagation)
     check_output_folder(target.parent)
-    return Converted("scan", scan, _told(write(scan, target), source, "scan"))
+    return Converted("scan", scan, _logged(write(scan, target), source, "scan"))
 
 
 def _build(
@@ -93,7 +93,7 @@ def _build(
     scan = arrays.scan(source, options, None if probe is None else Path(probe))
     log_notes(scan)
     check_output_folder(target.parent)
-    return Converted("scan", scan, _told(write(scan, target), source, "scan"))
+    return Converted("scan", scan, _logged(write(scan, target), source, "scan"))
 
 
 def content_of(source: Path, diffraction: str | Path | None = None) -> Content:
@@ -115,7 +115,7 @@ def _convert_reconstruction(source: Path, target: Path) -> Converted:
     format_for(target, "reconstruction")
     image = Reconstruction.load(source)
     check_output_folder(target.parent)
-    return Converted("reconstruction", image, _told(image.save(target), source, "reconstruction"))
+    return Converted("reconstruction", image, _logged(image.save(target), source, "reconstruction"))
 
 
 def _refuse_product(source: Path, target: Path) -> None:
@@ -128,6 +128,6 @@ def _refuse_product(source: Path, target: Path) -> None:
         )
 
 
-def _told(path: Path, source: Path, content: Content) -> Path:
+def _logged(path: Path, source: Path, content: Content) -> Path:
     logger.info("%s: the %s of %s", path, content, source)
     return path

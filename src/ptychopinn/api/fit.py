@@ -46,7 +46,7 @@ def judge_fit(expected: Iterable[tuple[slice, Tensor]], tensors: ScanTensors, ma
         misfit.add(counts, photons, measured)
         seen = None if measured is None else measured.cpu().numpy()
         sums.add(counts.cpu().numpy(), photons.cpu().numpy(), seen)
-    return FitQuality(misfit.scores(), verdict_of(sums, maker), sums.patterns.ratio)
+    return FitQuality(misfit.scores(), verdict_of(sums, maker, tensors.scan.positions_px), sums.patterns.ratio)
 
 
 def announce(verdict: Verdict) -> None:

@@ -125,7 +125,7 @@ class RunLog:
         self._buffer.flushLevel = logging.NOTSET
 
 
-def say_what_runs(recipe: Recipe, device: str | None = None) -> None:
+def log_backend(recipe: Recipe, device: str | None = None) -> None:
     """The first line of every log; the device is that of the recipe unless another one is given."""
     where = recipe.training.device if device is None else device
     logger.info("ptychopinn %s, backend %s, device %s", version("ptychopinn"), recipe.backend, where)

@@ -10,7 +10,7 @@ import torch
 
 from ptychopinn.api.figure_content import METHOD, NETWORK
 from ptychopinn.api.fit import judge_fit
-from ptychopinn.api.inputs import RecipeSource, RunLog, ScanSource, as_scan, say_what_runs, warn_of_problems
+from ptychopinn.api.inputs import RecipeSource, RunLog, ScanSource, as_scan, log_backend, warn_of_problems
 from ptychopinn.api.model_files import load_model
 from ptychopinn.api.open_settings import with_open_settings
 from ptychopinn.api.reconstructed import Made, Reconstructed, finish
@@ -121,7 +121,7 @@ def _by_network(request: Request, model: str | Path | Trained | TrainedModel, lo
     trained = _trained(model)
     recipe = with_open_settings(trained.recipe, request.recipe, request.overrides)
     check_names(recipe.reconstruction.refine)
-    say_what_runs(recipe, request.device)
+    log_backend(recipe, request.device)
     scan = as_scan(request.scan, recipe)
     if recipe.training.threads is not None:
         torch.set_num_threads(recipe.training.threads)

@@ -149,7 +149,9 @@ def write_image(image: Judged, job: Job, name: str) -> dict[str, Path]:
 
 def checked(made: Made) -> Made:
     """The same, with what a check of the geometry found in its verdict, where the image does not fit."""
-    if not made.recipe.reconstruction.check or all(cause.kind != "model" for cause in made.verdict.causes):
+    verdict = made.verdict
+    is_wrong = verdict.level == "does not fit" and any(cause.kind == "model" for cause in verdict.causes)
+    if not (made.recipe.reconstruction.check and is_wrong):
         return made
     try:
         found = check_scan(made.tensors.scan, made.recipe, is_file=Path(made.tensors.scan.source).is_file())

@@ -10,7 +10,7 @@ import torch
 
 from ptychopinn.api.choice import Choice
 from ptychopinn.api.default_network import network_for
-from ptychopinn.api.inputs import RecipeSource, RunLog, ScanSource, as_recipe, as_scan, say_what_runs, warn_of_problems
+from ptychopinn.api.inputs import RecipeSource, RunLog, ScanSource, as_recipe, as_scan, log_backend, warn_of_problems
 from ptychopinn.api.reconstruct import reconstruct_prepared
 from ptychopinn.api.reconstructed import Reconstructed
 from ptychopinn.api.request import Job
@@ -136,7 +136,7 @@ def _network_alone(asked: _Asked, log: RunLog) -> Run:
     loaded_at = time.perf_counter()
     if folder:
         remove_other_images(folder, "solver", "network")
-    result = fit_prepared(start, folder, resume=asked.resume, tell=asked.on_epoch)
+    result = fit_prepared(start, folder, resume=asked.resume, on_epoch=asked.on_epoch)
     trained_at = time.perf_counter()
     written = write_training(result, folder) if folder else {}
     timings = {
@@ -154,7 +154,7 @@ def _network_alone(asked: _Asked, log: RunLog) -> Run:
 def _solver_first(asked: _Asked, train: bool, on_image: ImageHook | None, log: RunLog) -> Run:
     started = time.perf_counter()
     recipe = as_recipe(asked.recipe, asked.overrides)
-    say_what_runs(recipe)
+    log_backend(recipe)
     if recipe.training.threads is not None:
         torch.set_num_threads(recipe.training.threads)
     if asked.output is not None and choose_earlier(asked.resume, asked.overwrite) == "refuse":

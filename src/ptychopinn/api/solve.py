@@ -11,7 +11,7 @@ import torch
 from ptychopinn.api.choice import for_part
 from ptychopinn.api.figure_content import METHOD
 from ptychopinn.api.fit import announce, judge_fit
-from ptychopinn.api.inputs import RunLog, as_recipe, as_scan, say_what_runs, warn_of_problems
+from ptychopinn.api.inputs import RunLog, as_recipe, as_scan, log_backend, warn_of_problems
 from ptychopinn.api.reconstructed import RESULT, Made, Reconstructed, checked, judged, write_result
 from ptychopinn.api.request import Job, Request
 from ptychopinn.api.resolution import measure_resolution
@@ -47,7 +47,7 @@ def solve(request: Request, log: RunLog) -> Reconstructed:
     recipe = as_recipe(request.recipe, request.overrides)
     if request.probe == "model":
         raise ConfigError("probe must be 'scan' or 'auto' without a model, got 'model'; give a model, or leave it out")
-    say_what_runs(recipe, request.device)
+    log_backend(recipe, request.device)
     scan = as_scan(request.scan, recipe)
     if recipe.training.threads is not None:
         torch.set_num_threads(recipe.training.threads)
@@ -153,12 +153,12 @@ def refined(task: Task, job: Job, work: SolverWork | None = None) -> Made:
             model=DiffractionModel.of(task.recipe.model),
             gauge=task.gauge,
             min_coverage=settings.min_coverage,
-            kept=work.reached() if work and job.resume else None,
+            checkpoint=work.reached() if work and job.resume else None,
             on_iteration=job.on_iteration,
         )
     except SolverInterrupted as stopped:
         if work:
-            work.keep(stopped)
+            work.save(stopped)
         raise
     logger.info("refined %d patterns %d times in %.2f s", len(tensors), settings.refine.iterations, result.seconds)
     image = result.reconstruction
@@ -186,7 +186,10 @@ def _made(image: Reconstruction, task: Task, result: Refined | None = None) -> M
 
 def _unfinished(stopped: SolverInterrupted, task: Task) -> Made:
     """The image of an interrupted solver, with a mark in its metadata and in the metrics."""
-    mark = {"iterations_done": len(stopped.kept.deviance), "iterations": task.recipe.reconstruction.refine.iterations}
+    mark = {
+        "iterations_done": len(stopped.checkpoint.deviance),
+        "iterations": task.recipe.reconstruction.refine.iterations,
+    }
     image = replace(stopped.image, metadata={**stopped.image.metadata, "interrupted": mark})
     made = _made(image, task)
     return replace(made, metrics={**made.metrics, "interrupted": mark})

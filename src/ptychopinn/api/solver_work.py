@@ -9,7 +9,7 @@ from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.data.identity import digest_of
 from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.errors import PtychoPINNError
-from ptychopinn.solver import Gauge, Kept, SolverInterrupted, load_kept
+from ptychopinn.solver import Gauge, SolverCheckpoint, SolverInterrupted, load_checkpoint
 from ptychopinn.training import CHECKPOINTS
 
 logger = logging.getLogger("ptychopinn")
@@ -56,23 +56,23 @@ class SolverWork:
                 return image
         return None
 
-    def reached(self) -> Kept | None:
+    def reached(self) -> SolverCheckpoint | None:
         """The state to go on from, where the same solve was interrupted."""
-        kept = load_kept(self.state, self.given)
-        if kept is None:
+        checkpoint = load_checkpoint(self.state, self.given)
+        if checkpoint is None:
             logger.info("no interrupted solver to resume: it begins with the first iteration")
         else:
-            logger.info("resuming the solver after iteration %d", len(kept.deviance))
-        return kept
+            logger.info("resuming the solver after iteration %d", len(checkpoint.deviance))
+        return checkpoint
 
     def described(self, image: Reconstruction) -> Reconstruction:
         """The image with the digest of its input."""
         return replace(image, metadata={**image.metadata, _DIGEST: self.given})
 
-    def keep(self, stopped: SolverInterrupted) -> None:
+    def save(self, stopped: SolverInterrupted) -> None:
         """Write the state of an interrupted solve."""
-        stopped.kept.save(self.state, self.given)
-        logger.info("interrupted after iteration %d: the state is in %s", len(stopped.kept.deviance), self.state)
+        stopped.checkpoint.save(self.state, self.given)
+        logger.info("interrupted after iteration %d: the state is in %s", len(stopped.checkpoint.deviance), self.state)
 
 
 def work_in(folder: Path, name: str, image_names: tuple[str, ...], task: Task) -> SolverWork:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from ptychopinn.api.figure_content import NETWORK, today
-from ptychopinn.api.inputs import RecipeSource, RunLog, ScanSource, as_recipe, as_scan, say_what_runs, warn_of_problems
+from ptychopinn.api.inputs import RecipeSource, RunLog, ScanSource, as_recipe, as_scan, log_backend, warn_of_problems
 from ptychopinn.api.model_files import BUNDLE_NAME, save_model
 from ptychopinn.config import Recipe
 from ptychopinn.data.io.atomic import check_output_folder, write_text_atomically
@@ -82,7 +82,7 @@ def train(
         earlier = choose_earlier(resume, overwrite)
         start, folder = begin(scan, output, as_recipe(recipe, overrides), log, earlier)
         started = time.perf_counter()
-        result = fit_prepared(start, folder, resume=resume, tell=on_epoch)
+        result = fit_prepared(start, folder, resume=resume, on_epoch=on_epoch)
         seconds = time.perf_counter() - started
         paths = write_training(result, folder) if folder else {}
         collapse = judge_training(result)
@@ -130,7 +130,7 @@ def begin(
         BundleError: its checkpoint cannot be read and `earlier` is `resume`.
         PtychoPINNError: scan, recipe or folder cannot be used.
     """
-    say_what_runs(recipe)
+    log_backend(recipe)
     if output is not None and earlier == "refuse":
         check_unused(Path(output))
     sources = [scan] if isinstance(scan, ScanSource) else scan

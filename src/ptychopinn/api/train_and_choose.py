@@ -91,7 +91,7 @@ def _fitted(scan: Scan, recipe: Recipe, job: Job, on_epoch: EpochHook | None) ->
     start = prepare(scan, with_found_probe(recipe))
     if job.resume and job.folder is not None:
         checkpoint_to_resume(job.folder, start)
-    return fit_prepared(start, job.folder, resume=job.resume, tell=on_epoch)
+    return fit_prepared(start, job.folder, resume=job.resume, on_epoch=on_epoch)
 
 
 def _reconstructor(fit: Fit, gauge: Gauge) -> Reconstructor:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ptychopinn.losses.means import masked_mean
+from ptychopinn.physics.deviance import likelihood_excess
 from ptychopinn.physics.likelihood import SMALLEST_AMPLITUDE, SOLVER_PHOTONS, STEEPEST, TRAINING_PHOTONS
 
 
@@ -93,9 +94,9 @@ class Poisson:
         return self.scale * value, self.scale * slope
 
     def _likelihood(self, photons: Tensor, counts: Tensor) -> Tensor:
-        """Unscaled; the clamp makes k log k zero where k is, at less cost than `xlogy`."""
+        """Unscaled."""
         reference = counts + self.counts_offset_photons if self.counts_offset_photons else counts
-        return photons - reference + counts * (reference / photons).clamp_min(torch.finfo(photons.dtype).tiny).log()
+        return likelihood_excess(counts, photons, reference)
 
 
 LIKELIHOOD = Poisson(TRAINING_PHOTONS, TRAINING_PHOTONS, steepest=None, scale=1.0)

@@ -108,15 +108,22 @@ class Smoothness:
         return sum(2 * edge * ((1 + square / edge).sqrt() - 1).sum() for square in squares) / images.numel()  # type: ignore[return-value]
 
     def gradient(self, object_: Canvas) -> Canvas:
-        """Derivative of the sum by the conjugate, free at the edges of the canvas."""
-        result = torch.zeros_like(object_)
+        """Derivative of the sum by the conjugate, free at the edges of the canvas.
+
+        Real and imaginary parts are handled as two images: complex numbers cost twice as much on a CPU.
+        """
+        parts = object_.real.contiguous(), object_.imag.contiguous()
+        results = torch.zeros_like(parts[0]), torch.zeros_like(parts[1])
         for axis in (0, 1):
-            step = object_.diff(dim=axis)
+            steps = [part.diff(dim=axis) for part in parts]
             if self.edge is not None:
-                step = step / (1 + _square(step) / self.edge**2).sqrt()
-            result.narrow(axis, 1, step.shape[axis]).add_(step)
-            result.narrow(axis, 0, step.shape[axis]).sub_(step)
-        return result
+                square = steps[0].square().addcmul_(steps[1], steps[1])
+                weight = square.mul_(1 / self.edge**2).add_(1).rsqrt_()
+                steps = [step.mul_(weight) for step in steps]
+            for result, step in zip(results, steps, strict=True):
+                result.narrow(axis, 1, step.shape[axis]).add_(step)
+                result.narrow(axis, 0, step.shape[axis]).sub_(step)
+        return torch.complex(*results)
 
 
 @final

@@ -9,16 +9,20 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.ndimage import median_filter
-from scipy.special import kl_div
 
 from ptychopinn.metrics.fit_sums import FitSums, Floats, Part
+from ptychopinn.physics.deviance import deviance
 
 Kind = Literal["patterns", "pixels", "background", "flicker", "drift", "model"]
 
 FAR_PATTERN = 4.0
 """Times the median ratio, and a half, above which a pattern is outlying. Patterns at the rim of a scan reach 2.8."""
+FAR_UNEXPLAINED = 0.25
+"""Part of its own structure that the image must leave unexplained of an outlying pattern or pixel. Patterns at the rim
+of a scan, whose object converges last, have up to 0.15 at 1e7 photons; wrong patterns 0.5 and more."""
 MOST_PATTERNS = 0.1
 """Outlying patterns are few: not more than this part of the scan, or it is no matter of single patterns."""
 FAR_PIXEL = 5.0
@@ -44,10 +48,16 @@ FLICKER_SHARE = 0.25
 no other fault gave more than 0.07."""
 LEAST_FLICKER = 0.005
 """Rms factor below which it is not reported."""
+NOISY_FLICKER = 3.0
+"""The same in units of the counting noise of a pattern: an image of 16 patterns of 1e3 photons, which the penalty holds
+smooth, misses the photons of a pattern by up to 2.7 times the noise."""
 DIM_PART = 0.25
 """Part of the detector, the dimmest, on which the background is looked for."""
 BACKGROUND_PART = 0.15
 """Part of the photons of the dim pixels that does not vary with the model; 0.03 at most without a background."""
+BACKGROUND_OF_MEAN = 1e-3
+"""The same part of the mean photons of all pixels. Without a background the object takes up noise in pixels of 0.3
+photons at 1e7 photons per pattern, which looks like one of 5e-5 of the mean; 1 % of it leaves 6e-3."""
 BACKGROUND_SLOPE = 0.93
 """Variation of the dim pixels beside that of the model, below which a part of the model's photons there is constant. A
 wrong scale of the positions gives 0.93 or more."""
@@ -60,6 +70,8 @@ DRIFT_SHARE = 0.4
 ratios stay below 0.1 for 50 patterns."""
 FEWEST_PATTERNS = 16
 """With fewer patterns no drift is reported."""
+LEAST_LINE = 0.1
+"""Part of the order of the patterns that must not follow from the distance from the centre to look for a drift."""
 LISTED = 20
 """Patterns, pixels and lines that are listed at most; their number is always stated."""
 
@@ -127,9 +139,9 @@ def pattern_fit(sums: FitSums) -> tuple[PatternFit, Cause | None, Cause | None]:
     """Statistics of the patterns; single patterns, and a beam that varies, where these are causes."""
     part = sums.patterns
     ratio, excess = part.ratio, _excess(part)
-    far = _far_patterns(ratio)
+    far = _far_patterns(part)
     index = [int(i) for i in np.flatnonzero(far)]
-    flicker, share = _flicker(part, far, excess)
+    flicker, share, noise = _flicker(part, far, excess)
     worst = int(ratio.argmax())
     fit = PatternFit(float(np.median(ratio)), float(ratio[worst]), worst, tuple(index[:LISTED]), len(index), flicker)
     of_single = float((part.deviance - part.allowed)[far].sum() / excess)
@@ -149,7 +161,7 @@ def pattern_fit(sums: FitSums) -> tuple[PatternFit, Cause | None, Cause | None]:
     return (
         fit,
         single if index and of_single > LEAST_SHARE else None,
-        varying if share > FLICKER_SHARE and flicker > LEAST_FLICKER else None,
+        varying if share > FLICKER_SHARE and flicker > max(LEAST_FLICKER, NOISY_FLICKER * noise) else None,
     )
 
 
@@ -165,7 +177,7 @@ def pixel_fit(sums: FitSums, explained: float | None) -> tuple[PixelFit, Cause |
     ratio, excess = part.ratio, _excess(part)
     bright = np.maximum(part.counts, part.expected) > PIXEL_PHOTONS * np.maximum(part.measured, 1)
     silent = part.counts < SILENT * part.expected
-    far = bright & (silent | (ratio > FAR_PIXEL * _typical(ratio) + 1))
+    far = bright & (silent | ((ratio > FAR_PIXEL * _typical(ratio) + 1) & _is_unexplained(part)))
     rows, columns = (tuple(int(i) for i in np.flatnonzero(far.mean(axis) > LINE_PART)) for axis in (1, 0))
     alone = far.copy()
     alone[list(rows), :] = False
@@ -207,14 +219,21 @@ def pixel_fit(sums: FitSums, explained: float | None) -> tuple[PixelFit, Cause |
     return fit, broken if is_broken else None, constant if is_constant else None
 
 
-def course(sums: FitSums, beam_varies: bool) -> tuple[Course, Cause | None]:
-    """The ratio along the scan; a slow change where this is a cause."""
+def course(sums: FitSums, beam_varies: bool, positions_px: Floats | None = None) -> tuple[Course, Cause | None]:
+    """The ratio along the scan; a slow change where this is a cause.
+
+    Args:
+        sums: of all patterns, in the order of the scan.
+        beam_varies: whether the intensity of the beam is a cause; its change is then reported.
+        positions_px: (N, 2). The rim of a scan fits worse, and a spiral ends there: what the distance from the centre
+            explains is no change along the scan.
+    """
     part = sums.patterns
     ratio = part.ratio
     runs = np.array_split(np.arange(len(ratio)), min(10, len(ratio)))
     parts = tuple(float(part.deviance[run].sum() / max(part.allowed[run].sum(), 1e-12)) for run in runs)
     values = part.counts / np.maximum(part.expected, 1e-12) if beam_varies else np.log(np.maximum(ratio, 1e-3))
-    slow = slow_part(values)
+    slow = slow_part(values, positions_px)
     what = "the intensity of the beam" if beam_varies else "the fit"
     drift = Cause(
         "drift",
@@ -227,36 +246,52 @@ def course(sums: FitSums, beam_varies: bool) -> tuple[Course, Cause | None]:
     return Course(parts, slow), drift if slow > DRIFT_SHARE else None
 
 
-def slow_part(values: Floats) -> float:
-    """Part of the variance of values (N,) that a straight line accounts for; the rim of a scan is no such line."""
+def slow_part(values: Floats, positions_px: Floats | None = None) -> float:
+    """Part of the variance of values (N,) that a straight line accounts for, beyond the distance from the centre."""
     if len(values) < FEWEST_PATTERNS or np.ptp(values) == 0:
         return 0.0
-    return float(np.corrcoef(np.arange(len(values)), values)[0, 1] ** 2)
+    index = np.arange(len(values), dtype=np.float64)
+    known = np.ones((len(values), 1))
+    if positions_px is not None:
+        middle = (positions_px.min(0) + positions_px.max(0)) / 2
+        distance = np.linalg.norm(positions_px - middle, axis=1)
+        known = np.stack([known[:, 0], distance, distance**2], axis=1)
+    line, rest = (column - known @ np.linalg.lstsq(known, column)[0] for column in (index, values))
+    if line.var() < LEAST_LINE * index.var():
+        return 0.0
+    return float((line @ rest) ** 2 / (line @ line) / np.square(values - values.mean()).sum())
 
 
-def _far_patterns(ratio: Floats) -> NDArray[np.bool_]:
+def _far_patterns(part: Part) -> NDArray[np.bool_]:
     """The outlying patterns; wrong ones raise the ratio of their neighbours, so that the few worst are looked for."""
+    ratio = part.ratio
     for times in (1, 3, 9, 27):
         far = ratio > times * FAR_PATTERN * np.median(ratio) + 0.5
         if far.sum() <= MOST_PATTERNS * len(ratio):
-            return np.asarray(far)
+            return np.asarray(far & _is_unexplained(part))
     return np.zeros(len(ratio), bool)
+
+
+def _is_unexplained(part: Part) -> NDArray[np.bool_]:
+    """Whether the image leaves a good part of the structure of each pattern or pixel unexplained."""
+    return np.asarray(part.deviance - part.allowed > FAR_UNEXPLAINED * (part.of_mean - part.allowed))
 
 
 def _excess(part: Part) -> float:
     return max(float((part.deviance - part.allowed).sum()), LEAST_EXCESS * float(part.allowed.sum()), 1e-12)
 
 
-def _flicker(part: Part, far: NDArray[np.bool_], excess: float) -> tuple[float, float]:
-    """Rms of the factors of the patterns beyond counting noise, and the part of the excess that they account for."""
+def _flicker(part: Part, far: NDArray[np.bool_], excess: float) -> tuple[float, float, float]:
+    """Rms of the patterns' factors beyond counting noise, the part of the excess they account for, and the noise."""
     good = ~far & (part.expected > 0) & (part.counts > 0)
     if good.sum() < 2:
-        return 0.0, 0.0
+        return 0.0, 0.0, 0.0
     counts, expected = part.counts[good], part.expected[good]
     factor = counts / expected
-    variance = float(np.var(factor / factor.mean()) - np.mean(1 / counts))
-    gained = float((2 * kl_div(counts, expected) - 1).sum())
-    return max(variance, 0.0) ** 0.5, gained / excess
+    noise = float(np.mean(1 / counts))
+    variance = float(np.var(factor / factor.mean())) - noise
+    gained = float((deviance(torch.from_numpy(counts), torch.from_numpy(expected)) - 1).sum())
+    return max(variance, 0.0) ** 0.5, gained / excess, noise**0.5
 
 
 def _typical(ratio: Floats) -> Floats:
@@ -285,7 +320,8 @@ def _background(part: Part, far: NDArray[np.bool_]) -> tuple[float | None, bool]
     alone = part.squares[dim] - part.expected[dim] ** 2 / number[dim]
     slope = float((weight * together).sum() / max((weight * alone).sum(), 1e-12))
     constant = float((part.counts[dim] - slope * part.expected[dim]).sum() / part.measured[dim].sum())
-    return max(constant, 0.0), slope < BACKGROUND_SLOPE and constant > BACKGROUND_PART * level
+    least = max(BACKGROUND_PART * level, BACKGROUND_OF_MEAN * float(mean[seen].mean()))
+    return max(constant, 0.0), slope < BACKGROUND_SLOPE and constant > least
 
 
 def _number(count: int, noun: str) -> str:

@@ -1,57 +1,21 @@
 r"""How far modelled patterns are from measured ones: per pattern, per detector pixel, in one pass over batches.
 
-The Poisson deviance with Anscombe's offset c = 3/8 on both sides,
-
-\[ D = 2 \sum \left( (k + c) \log \frac{k + c}{\lambda + c} - k + \lambda \right) \]
-
-is the usual one where pixels hold a few photons or more. Where they hold few it neither becomes infinite nor rests on
-the dimmest pixels. A perfect model gives \(D_0\), the sum of `deviance_allowed`.
+The Poisson deviance \(D\) is that of `ptychopinn.physics.deviance` with Anscombe's offset of 3/8 photons: the usual one
+where pixels hold a few photons or more. A perfect model gives \(D_0\), what the counts allow.
 """
 
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, final
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from scipy.special import kl_div, xlogy
+from torch import Tensor
 
+from ptychopinn.physics.deviance import deviance, ideal_deviance
 from ptychopinn.physics.likelihood import ANSCOMBE_PHOTONS
 
 Floats = NDArray[np.float64]
-
-TABLE_PHOTONS = 40.0
-"""Up to this expectation the mean deviance is looked up, above it follows a series; they differ by 2e-5 there."""
-TABLE_POINTS = 2000
-"""Points of the table, evenly spaced in the root of the photons: right to 2e-6."""
-
-
-def deviance_allowed(expected: NDArray[Any]) -> Floats:
-    """Mean deviance of counts that are drawn from an expectation lambda, for each pixel; about 1 from 5 photons on.
-
-    Args:
-        expected: lambda, photons, of any shape.
-
-    >>> deviance_allowed(np.array([0.0, 1.0, 1e4])).round(2).tolist()
-    [0.0, 0.7, 1.0]
-    """
-    roots, values = _table()
-    large = 1 / np.maximum(expected, TABLE_PHOTONS)
-    series = 1 + large * (1 / 6 - ANSCOMBE_PHOTONS) + 0.25 * large**2
-    return np.where(expected < TABLE_PHOTONS, np.interp(np.sqrt(expected), roots, values), series)
-
-
-@cache
-def _table() -> tuple[Floats, Floats]:
-    """Roots of expectations and the mean deviance there, by the recursion p_k = p_(k-1) lambda / k."""
-    roots = np.linspace(0, TABLE_PHOTONS**0.5, TABLE_POINTS)
-    mean, c = roots**2, ANSCOMBE_PHOTONS
-    probability = np.exp(-mean)
-    total = probability * xlogy(c, c)
-    for k in range(1, int(TABLE_PHOTONS + 12 * TABLE_PHOTONS**0.5) + 20):
-        probability = probability * mean / k
-        total += probability * xlogy(k + c, k + c)
-    return roots, 2 * (total - xlogy(mean + c, mean + c))
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,15 +83,16 @@ class FitSums:
                 f"counts and expected must be patterns (P, H, W) as large as the mean {self._mean.shape}, "
                 f"got {counts.shape} and {expected.shape}"
             )
-        k, mean, c = np.asarray(counts, np.float64), np.asarray(expected, np.float64), ANSCOMBE_PHOTONS
-        seen = np.ones(k.shape) if measured is None else np.broadcast_to(measured, k.shape).astype(np.float64)
-        photons = (k * seen).sum((1, 2), keepdims=True) / np.maximum((self._mean * seen).sum((1, 2), keepdims=True), c)
-        allowed, flat = deviance_allowed(mean), 2 * kl_div(k + c, self._mean * photons + c)
-        terms = np.stack([2 * kl_div(k + c, mean + c), allowed, flat, k, mean, seen, k * mean, mean**2])
+        k, mean, average = (_as_float64(array) for array in (counts, expected, self._mean))
+        c = ANSCOMBE_PHOTONS
+        seen = torch.ones_like(k) if measured is None else _as_float64(measured).expand(k.shape)
+        photons = (k * seen).sum((1, 2), keepdim=True) / (average * seen).sum((1, 2), keepdim=True).clamp_min(c)
+        terms = [deviance(k, mean, c), ideal_deviance(mean, c), deviance(k, average * photons, c)]
+        terms += [k, mean, seen, k * mean, mean.square()]
         if measured is not None:
-            terms *= seen
-        self._patterns.append(terms.sum(axis=(2, 3)))
-        self._pixels += terms.sum(axis=1)
+            terms = [term * seen for term in terms]
+        self._patterns.append(torch.stack([term.sum((1, 2)) for term in terms]).numpy())
+        self._pixels += torch.stack([term.sum(0) for term in terms]).numpy()
 
     @property
     def patterns(self) -> Part:
@@ -138,3 +103,7 @@ class FitSums:
     def pixels(self) -> Part:
         """Sums of each detector pixel (H, W)."""
         return Part(*self._pixels)
+
+
+def _as_float64(array: NDArray[Any]) -> Tensor:
+    return torch.from_numpy(np.asarray(array, np.float64))

@@ -1,23 +1,17 @@
-r"""How well modelled patterns explain measured ones: the score that needs no reference object.
+"""How well modelled patterns explain measured ones: the score that needs no reference object.
 
-With counts k and expected photons \(\lambda\) the deviance of a pixel is \(2 (k \log(k / \lambda) - (k - \lambda))\).
-`Misfit` sums it over batches of patterns, beside what it averages to for a perfect model.
+`Misfit` sums the Poisson deviance, see `ptychopinn.physics.deviance`, over batches of patterns, beside what it averages
+to for a perfect model.
 """
 
-from functools import cache
 from typing import Any, final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.special import kl_div, xlogy
 from torch import Tensor
 
-SMALL_MEAN = 30.0
-"""Below this expectation the mean deviance is summed exactly; above it the series is right to 1e-5."""
-TABLE_POINTS = 1 << 14
-"""Points of the table of the mean deviance below `SMALL_MEAN`, evenly spaced in the fourth root of the photons, where
-the function has no steep part: linear interpolation is right to 1e-7. Half as many are right to 4e-7."""
+from ptychopinn.physics.deviance import deviance, ideal_deviance
 
 
 @final
@@ -84,51 +78,6 @@ class Misfit:
         }
 
 
-def deviance(counts: Tensor, expected: Tensor) -> Tensor:
-    """Poisson deviance 2 (k log(k / lambda) - (k - lambda)) of each pixel.
-
-    Written with log(1 + (k - lambda) / lambda), which keeps single precision at many photons. Infinite where a photon
-    was counted and none expected.
-
-    Args:
-        counts: k, photons.
-        expected: lambda, the same shape, photons.
-    """
-    excess = counts - expected
-    least = torch.finfo(excess.dtype).eps - 1  # for k = 0, whose logarithm is multiplied by 0
-    logarithm = (excess / expected).nan_to_num_(0, torch.inf).clamp_min_(least).log1p_()
-    return logarithm.mul_(counts).sub_(excess).mul_(2)
-
-
-def ideal_deviance(expected: Tensor) -> Tensor:
-    """What `deviance` averages to in each pixel when the counts are drawn from `expected` itself.
-
-    From a table below 30 photons, see `TABLE_POINTS`; 1 + 1/(6 lambda) + 1/(6 lambda^2) above.
-
-    Args:
-        expected: lambda, photons, of any shape.
-
-    >>> [round(value, 3) for value in ideal_deviance(torch.tensor([0.0, 0.5, 1e4])).tolist()]
-    [0.0, 1.007, 1.0]
-    """
-    values, slopes = (part.to(expected) for part in _table())
-    place = expected.clamp_max(SMALL_MEAN).sqrt_().sqrt_().mul_((TABLE_POINTS - 1) / SMALL_MEAN**0.25)
-    index = place.nan_to_num_(0).to(torch.int32)
-    flat = index.flatten()
-    found = slopes.index_select(0, flat).mul_(place.sub_(index).flatten()).add_(values.index_select(0, flat))
-    inverse = expected.clamp_min(SMALL_MEAN).reciprocal_().flatten()
-    series = (inverse + 1).mul_(inverse).mul_(1 / 6).add_(1)
-    return torch.where(expected.flatten() < SMALL_MEAN, found, series).view(expected.shape)
-
-
-@cache
-def _table() -> tuple[Tensor, Tensor]:
-    """Mean deviance at the points of the table, and its rise to the next one."""
-    root = np.linspace(0, SMALL_MEAN**0.25, TABLE_POINTS)
-    values = torch.from_numpy(_exact_deviance(root**4))
-    return values, torch.diff(values, append=values[-1:])
-
-
 def _per_pattern(values: Tensor) -> Tensor:
     """(B,) float64: sums of (B, H, W) over the pixels, by rows in the precision of the values."""
     return values.sum(-1).sum(-1, dtype=torch.float64)
@@ -175,7 +124,7 @@ def poisson_deviance_per_pixel(
         ValueError: unequal shapes, negative or non-finite values, or an empty mask.
     """
     k, mean = _counting(counts, expected, mask, ("counts", "expected"))
-    return float(2 * kl_div(k, mean).mean())
+    return float(deviance(torch.from_numpy(k), torch.from_numpy(mean)).mean())
 
 
 def expected_poisson_deviance(expected: NDArray[Any], mask: NDArray[np.bool_] | None = None) -> float:
@@ -196,19 +145,6 @@ def expected_poisson_deviance(expected: NDArray[Any], mask: NDArray[np.bool_] | 
     """
     mean, _ = _counting(expected, expected, mask, ("expected", "expected"))
     return float(ideal_deviance(torch.from_numpy(mean)).mean())
-
-
-def _exact_deviance(mean: NDArray[np.float64]) -> NDArray[np.float64]:
-    """2 (E[k log k] - mean log mean) for each mean, by the recursion p_k = p_(k-1) mean / k."""
-    if mean.size == 0:
-        return mean
-    largest = float(mean.max())
-    probability = np.exp(-mean)
-    entropy = np.zeros_like(mean)
-    for k in range(1, int(largest + 12 * np.sqrt(largest)) + 20):
-        probability *= mean / k
-        entropy += probability * (k * np.log(k))
-    return 2 * (entropy - xlogy(mean, mean))
 
 
 def _counting(

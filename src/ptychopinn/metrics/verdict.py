@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from ptychopinn.metrics.fit_causes import Cause, Course, PatternFit, PixelFit, course, pattern_fit, pixel_fit
-from ptychopinn.metrics.fit_sums import FitSums
+from ptychopinn.metrics.fit_sums import FitSums, Floats
 
 Level = Literal["fits", "fits in part", "does not fit"]
 Maker = Literal["solver", "network"]
@@ -56,6 +56,8 @@ class Verdict:
         if self.explained is not None:
             text += f", {_percent(self.explained)} of the structure is explained"
         sentences = [text, *(f"{cause.what}; {cause.advice}" for cause in self.causes)]
+        if self.level == "fits in part" and not self.causes:
+            sentences.append(_MORE if self.ratio > GOOD_RATIO else _UNDECIDED)
         return ". ".join([*(_capital(one) for one in sentences), *([self.checked] if self.checked else [])])
 
     @property
@@ -78,6 +80,8 @@ class Verdict:
         return {**asdict(self), "message": self.message}
 
 
+_MORE = "the image may gain from more iterations (reconstruction.refine.iterations=100) or refined positions"
+_UNDECIDED = "the photons are too few to confirm the geometry; `ptychopinn check` compares it with others"
 _IN_WORDS = {
     "fits": "fits the patterns",
     "fits in part": "fits the patterns only in part",
@@ -85,12 +89,13 @@ _IN_WORDS = {
 }
 
 
-def verdict_of(sums: FitSums, maker: Maker = "solver") -> Verdict:
+def verdict_of(sums: FitSums, maker: Maker = "solver", positions_px: Floats | None = None) -> Verdict:
     """The verdict on an image.
 
     Args:
         sums: of all patterns, in the order of the scan.
         maker: what made the image; it decides the advice.
+        positions_px: (N, 2), which help to distinguish a drift from the rim of a scan.
     """
     by_pattern = sums.patterns
     deviance, allowed = float(by_pattern.deviance.sum()), max(float(by_pattern.allowed.sum()), 1e-12)
@@ -99,13 +104,15 @@ def verdict_of(sums: FitSums, maker: Maker = "solver") -> Verdict:
     explained = None if structure < LEAST_STRUCTURE * allowed else 1 - (deviance - allowed) / structure
     patterns, single, flicker = pattern_fit(sums)
     pixels, broken, background = pixel_fit(sums, explained)
-    along, drift = course(sums, beam_varies=flicker is not None)
+    along, drift = course(sums, flicker is not None, positions_px)
     is_good = ratio <= GOOD_RATIO and (explained is None or explained >= GOOD_EXPLAINED)
     special = [cause for cause in (single, broken, background, flicker) if cause is not None]
     if drift is not None and not is_good:
         special.append(drift)
     level = _level(ratio, explained, bool(special))
-    if level == "does not fit" and sum(cause.share for cause in special if cause.kind != "drift") < 0.5:
+    others = [cause for cause in special if cause.kind != "drift"]
+    is_vague = ratio > GOOD_RATIO and explained is not None and explained < NOT_QUITE and not others
+    if (level == "does not fit" and sum(cause.share for cause in others) < 0.5) or (level != "fits" and is_vague):
         special.insert(0, _model(explained, maker))
     causes = tuple(sorted(special, key=lambda cause: -cause.share))
     return Verdict(level, ratio, explained, patterns, pixels, along, causes)

@@ -15,8 +15,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from scipy.special import kl_div
+
+from ptychopinn.physics.deviance import deviance
 
 LEAST_EXPECTED = 1e-6
 """Photons. Lower predictions count as this, so that a stray photon on a dark pixel adds 27 and not infinity."""
@@ -90,7 +92,7 @@ def deviance_of_patterns(
         measured: (N, H, W) or (H, W), True where a pixel was measured; all by default.
     """
     mean = np.maximum(expected.astype(np.float64), LEAST_EXPECTED)
-    deviance = 2 * kl_div(counts.astype(np.float64), mean)
+    values = deviance(torch.from_numpy(counts.astype(np.float64)), torch.from_numpy(mean)).numpy()
     if measured is not None:
-        deviance = np.where(measured, deviance, 0.0)
-    return np.asarray(deviance.sum((-2, -1)))
+        values = np.where(measured, values, 0.0)
+    return np.asarray(values.sum((-2, -1)))

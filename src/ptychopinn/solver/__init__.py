@@ -1,8 +1,8 @@
 """The iterative solver: steps of object, probe and positions by analytic gradients, with penalties and constraints."""
 
+from ptychopinn.solver.checkpoint import SolverCheckpoint, SolverInterrupted, load_checkpoint
 from ptychopinn.solver.constraints import CONSTRAINTS, Constraint
 from ptychopinn.solver.gauge import Gauge, log_gauge, with_gauge
-from ptychopinn.solver.kept import Kept, SolverInterrupted, load_kept
 from ptychopinn.solver.refine import (
     IterationHook,
     Refined,
@@ -19,14 +19,14 @@ __all__ = [
     "Constraint",
     "Gauge",
     "IterationHook",
-    "Kept",
     "Refined",
+    "SolverCheckpoint",
     "SolverInterrupted",
     "Stage",
     "State",
     "check_names",
     "flat_start",
-    "load_kept",
+    "load_checkpoint",
     "log_gauge",
     "photons_in_batches",
     "photons_of",

@@ -21,9 +21,9 @@ from ptychopinn.losses import data_loss
 from ptychopinn.physics import DiffractionModel, check_inside
 from ptychopinn.physics.gradients import Estimate
 from ptychopinn.physics.likelihood import SOLVER_PHOTONS
+from ptychopinn.solver.checkpoint import SolverCheckpoint, SolverInterrupted
 from ptychopinn.solver.constraints import named_constraints
 from ptychopinn.solver.gauge import Gauge, log_gauge, with_gauge
-from ptychopinn.solver.kept import Kept, SolverInterrupted
 from ptychopinn.solver.penalties import penalties_of
 from ptychopinn.solver.solver import Solver
 
@@ -91,7 +91,7 @@ def refine(
     model: DiffractionModel | None = None,
     gauge: Gauge | None = None,
     min_coverage: float = 1e-2,
-    kept: Kept | None = None,
+    checkpoint: SolverCheckpoint | None = None,
     on_iteration: IterationHook | None = None,
 ) -> Refined:
     """Fit object, probe modes and positions to the patterns of a whole scan.
@@ -103,7 +103,7 @@ def refine(
         model: of the patterns; the far field with shifted probes by default.
         gauge: what is known of the start probe; by default that it is in sqrt(photons).
         min_coverage: where the placed intensity is below this part of its maximum the object counts as not covered.
-        kept: state of an interrupted run with the same arguments, after which to go on.
+        checkpoint: state of an interrupted run with the same arguments, after which to go on.
         on_iteration: called after every iteration.
 
     Returns:
@@ -114,7 +114,7 @@ def refine(
         ConfigError: `config` names a loss, penalty or constraint that nobody registered.
         ScanError: the patterns do not make one image; see `check_one_image`.
         PtychoPINNError: the iterations diverged.
-        SolverInterrupted: Ctrl-C; holds the image so far, and the state to give as `kept`.
+        SolverInterrupted: Ctrl-C; holds the image so far, and the state to give as `checkpoint`.
     """
     model = model or DiffractionModel()
     check_one_image(tensors.scan, model.propagator.name)
@@ -123,14 +123,14 @@ def refine(
     config = solver.config
     logger.info("penalties: smoothness %.4g photons, edge_preserving %s", config.smoothness, config.edge_preserving)
     started = time.perf_counter()
-    reached = kept or Kept(solver.snapshot(), ())
+    reached = checkpoint or SolverCheckpoint(solver.snapshot(), ())
     solver.restore(reached.tensors)
     stopped = False
     try:
         for iteration in range(len(reached.deviance), config.iterations):
             deviance = (*reached.deviance, float(solver.iterate(iteration)))
             _check_bounded(deviance)
-            reached = Kept(solver.snapshot(), deviance)
+            reached = SolverCheckpoint(solver.snapshot(), deviance)
             _log_progress(iteration, config.iterations, deviance[-1])
             if on_iteration is not None:
                 on_iteration(iteration + 1, config.iterations, {"deviance": deviance[-1]})

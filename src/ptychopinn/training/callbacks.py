@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ptychopinn.data.io.atomic import atomic_path, write_text_atomically
 from ptychopinn.errors import OutputError, PtychoPINNError
-from ptychopinn.training.history import CHECKPOINTS, EpochHook, History, Look
+from ptychopinn.training.history import CHECKPOINTS, EpochHook, EpochScores, History
 
 logger = logging.getLogger("ptychopinn.training")
 
@@ -111,12 +111,14 @@ class BestWeights(Callback):
 class HistoryRecorder(Callback):
     """Keeps a row per epoch, writes it as CSV, and carries it through checkpoints to a resumed run."""
 
-    def __init__(self, path: Path | None, tell: EpochHook | None = None, look: Look | None = None) -> None:
+    def __init__(
+        self, path: Path | None, on_epoch: EpochHook | None = None, scores_of: EpochScores | None = None
+    ) -> None:
         self.path = path
         self.rows: list[dict[str, float]] = []
-        self._tell = tell
-        self._look = look
-        self._unseen = False
+        self._on_epoch = on_epoch
+        self._scores_of = scores_of
+        self._unmeasured = False
         self._start = 0.0
 
     def state_dict(self) -> dict[str, Any]:
@@ -147,19 +149,19 @@ class HistoryRecorder(Callback):
             )
         row["learning_rate"] = float(trainer.optimizers[0].param_groups[0]["lr"])
         row["seconds"] = time.perf_counter() - self._start
-        if self._look is not None:
+        if self._scores_of is not None:
             done = trainer.current_epoch + 1
-            found = self._look(done, done == trainer.max_epochs)
-            row, self._unseen = row | found, not found
+            found = self._scores_of(done, done == trainer.max_epochs)
+            row, self._unmeasured = row | found, not found
         self.rows.append(row)
         self._write()
-        if self._tell is not None:
-            self._tell(len(self.rows), int(trainer.max_epochs or 0), row)
+        if self._on_epoch is not None:
+            self._on_epoch(len(self.rows), int(trainer.max_epochs or 0), row)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Look at the last epoch, where the training was stopped early and nobody has looked yet."""
-        if self._unseen and self._look is not None:
-            self.rows[-1] = self.rows[-1] | self._look(int(self.rows[-1]["epoch"]), True)
+        """Add the scores of the last epoch, where the training was stopped early before they were due."""
+        if self._unmeasured and self._scores_of is not None:
+            self.rows[-1] = self.rows[-1] | self._scores_of(int(self.rows[-1]["epoch"]), True)
             self._write()
 
     def _write(self) -> None:

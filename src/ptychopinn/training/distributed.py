@@ -45,7 +45,7 @@ def train_on_devices(
     folder: Path | None,
     checkpoint: str | None,
     *,
-    tell: EpochHook | None,
+    on_epoch: EpochHook | None,
     callbacks: Sequence[Callback],
     module_type: Callable[..., TrainingModule],
 ) -> History:
@@ -55,7 +55,7 @@ def train_on_devices(
         start: the untrained model and its patterns.
         folder: for `history.csv` and `checkpoints/`.
         checkpoint: to go on from.
-        tell: called after every epoch.
+        on_epoch: called after every epoch.
         callbacks: after every epoch their `on_validation_epoch_end` and `on_train_epoch_end` are called with an
             `EpochState`, and nothing else of them.
         module_type: what Lightning trains; picklable.
@@ -71,16 +71,16 @@ def train_on_devices(
     work = _Work.of(start, folder, checkpoint, module_type)
     assert start.recipe.fitted is not None
     module = module_type(start.model, start.recipe.training, start.recipe.fitted.mean_count, start.recipe.model_dump())
-    audience = _Audience(callbacks, module, tell)
+    reports = _ReportReader(callbacks, module, on_epoch)
     processes = start_processes(_run, (work, _free_port(), queue), nprocs=count, join=False, start_method="spawn")
     try:
         while not processes.join(timeout=0.1):
-            audience.listen(queue)
-        audience.listen(queue)
+            reports.read(queue)
+        reports.read(queue)
     finally:
         _end(processes.processes)
-    start.model.load_state_dict({name: torch.from_numpy(value) for name, value in audience.weights.items()})
-    return audience.history
+    start.model.load_state_dict({name: torch.from_numpy(value) for name, value in reports.weights.items()})
+    return reports.history
 
 
 def _end(processes: Sequence[Any], grace_s: float = 10.0) -> None:
@@ -92,17 +92,17 @@ def _end(processes: Sequence[Any], grace_s: float = 10.0) -> None:
         process.kill()
 
 
-class _Audience:
+class _ReportReader:
     """Tells here what the first process reports, and keeps what it ends with."""
 
-    def __init__(self, callbacks: Sequence[Callback], module: LightningModule, tell: EpochHook | None) -> None:
+    def __init__(self, callbacks: Sequence[Callback], module: LightningModule, on_epoch: EpochHook | None) -> None:
         self._callbacks = callbacks
         self._module = module
-        self._tell = tell
+        self._on_epoch = on_epoch
         self.history: History = {}
         self.weights: dict[str, NDArray[Any]] = {}
 
-    def listen(self, queue: Any) -> None:
+    def read(self, queue: Any) -> None:
         """Take all that has come."""
         takers: dict[str, Callable[..., None]] = {
             "epoch": self._take_epoch,
@@ -118,8 +118,8 @@ class _Audience:
             getattr(callback, hook)(EpochState(metrics, number), self._module)
 
     def _take_row(self, done: int, of: int, row: dict[str, float]) -> None:
-        if self._tell is not None:
-            self._tell(done, of, row)
+        if self._on_epoch is not None:
+            self._on_epoch(done, of, row)
 
     def _take_end(self, history: History, weights: dict[str, NDArray[Any]]) -> None:
         self.history, self.weights = history, weights
@@ -197,7 +197,7 @@ def _run(rank: int, work: _Work, port: int, queue: Any) -> None:
         start,
         work.folder,
         work.checkpoint,
-        tell=(lambda *row: queue.put(("row", row))) if first else None,
+        on_epoch=(lambda *row: queue.put(("row", row))) if first else None,
         callbacks=(_Reporter(queue),) if first else (),
         module_type=work.module_type,
         share=Share(rank, count),

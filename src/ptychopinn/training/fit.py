@@ -52,10 +52,10 @@ def fit(
     folder: Path | None = None,
     *,
     resume: bool = False,
-    tell: EpochHook | None = None,
+    on_epoch: EpochHook | None = None,
 ) -> Fit:
     """Train the model of a recipe on a scan, or several: `fit_prepared` of what `prepare` makes of them."""
-    return fit_prepared(prepare(scan, recipe), folder, resume=resume, tell=tell)
+    return fit_prepared(prepare(scan, recipe), folder, resume=resume, on_epoch=on_epoch)
 
 
 def fit_prepared(
@@ -63,7 +63,7 @@ def fit_prepared(
     folder: Path | None = None,
     *,
     resume: bool = False,
-    tell: EpochHook | None = None,
+    on_epoch: EpochHook | None = None,
     callbacks: "Sequence[Callback]" = (),
     module_type: "Callable[..., TrainingModule] | None" = None,
 ) -> Fit:
@@ -73,7 +73,7 @@ def fit_prepared(
         start: the untrained model and its patterns; the model is changed in place.
         folder: where `history.csv` and `checkpoints/` go; nothing is written without it.
         resume: go on from `checkpoints/last.ckpt` of the folder, to the same result as an uninterrupted run.
-        tell: called after every epoch.
+        on_epoch: called after every epoch.
         callbacks: further Lightning callbacks; they come after ours. With several devices only their ends of epochs are
             called, see `train_on_devices`.
         module_type: what Lightning trains, with the arguments of `TrainingModule`, which is the default; for clients
@@ -94,7 +94,7 @@ def fit_prepared(
     checkpoint = checkpoint_to_resume(folder, start) if resume else None
     train = train_here if recipe.training.devices == 1 else train_on_devices
     history = train(
-        start, folder, checkpoint, tell=tell, callbacks=callbacks, module_type=module_type or TrainingModule
+        start, folder, checkpoint, on_epoch=on_epoch, callbacks=callbacks, module_type=module_type or TrainingModule
     )
     model.to(tensors.device)  # Lightning leaves it on the CPU
     scale = float(model.log_scale.detach().exp())

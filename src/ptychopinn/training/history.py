@@ -11,5 +11,5 @@ History = dict[str, list[float]]
 EpochHook = Callable[[int, int, dict[str, float]], None]
 """Called after every epoch with the epochs done, the epochs in all and the numbers of the epoch."""
 
-Look = Callable[[int, bool], dict[str, float]]
+EpochScores = Callable[[int, bool], dict[str, float]]
 """Further numbers of an epoch; called with the number of epochs done and whether it was the last."""

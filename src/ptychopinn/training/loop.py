@@ -24,12 +24,12 @@ from ptychopinn.training.callbacks import (
     Checkpoints,
     HistoryRecorder,
 )
+from ptychopinn.training.contrast_monitor import ContrastMonitor
 from ptychopinn.training.history import EpochHook, History
 from ptychopinn.training.loader import WHOLE, GroupLoader, InterleavedLoader, Share
 from ptychopinn.training.module import TrainingModule
 from ptychopinn.training.prepare import Prepared
 from ptychopinn.training.resume import identity_of
-from ptychopinn.training.watch import Watch
 
 _CUBLAS_WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
 """Variable of the environment that makes matrix products on a GPU deterministic."""
@@ -40,7 +40,7 @@ def train_here(
     folder: Path | None,
     checkpoint: str | None,
     *,
-    tell: EpochHook | None,
+    on_epoch: EpochHook | None,
     callbacks: Sequence[Callback],
     module_type: Callable[..., TrainingModule],
     share: Share = WHOLE,
@@ -54,7 +54,7 @@ def train_here(
     train = _training_loader(start, config, lambda: module.current_epoch, share)
     validation = _validation_loader(start, config, share)
     table = folder / "history.csv" if folder and config.logger != "none" and share.index == 0 else None
-    recorder = HistoryRecorder(table, tell, Watch(start).look if share.index == 0 else None)
+    recorder = HistoryRecorder(table, on_epoch, ContrastMonitor(start).measure if share.index == 0 else None)
     monitor = "train_loss" if validation is None else "val_loss"
     best = BestWeights(monitor)
     ours: list[Callback] = [recorder]

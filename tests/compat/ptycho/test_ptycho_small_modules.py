@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ptycho._carried import CarryingArray, GroupedData, carried_by, carry
+from ptycho._annotated import AnnotatedArray, GroupedData, annotated, annotation_of
 from ptycho.evaluation import eval_reconstruction
 from ptycho.metadata import MetadataManager
 from ptychopinn.errors import OutputError, ScanError
@@ -52,9 +52,9 @@ def test_nothing_is_pickled_or_unpickled(tmp_path) -> None:
 
 
 def test_arrays_carry_on_through_arithmetic_only() -> None:
-    array = carry(np.arange(6.0).reshape(2, 3), "kept")
+    array = annotated(np.arange(6.0).reshape(2, 3), "kept")
     for same_rows in (array * 2, 2 * array, array / 3, np.sqrt(array), array + np.ones(3), np.array(2) * array):
-        assert carried_by(same_rows, str) == "kept"
+        assert annotation_of(same_rows, str) == "kept"
     others = (
         array[::-1],
         array[:1],
@@ -65,17 +65,17 @@ def test_arrays_carry_on_through_arithmetic_only() -> None:
         array.take([1, 0], 0),
     )
     for other_rows in others:
-        assert carried_by(other_rows, str) is None
-    assert type(array.sum()) is not CarryingArray
-    assert carried_by(carry(np.ones((1, 3)), "kept") + np.ones((2, 3)), str) is None
-    assert carried_by(array, int) is None
+        assert annotation_of(other_rows, str) is None
+    assert type(array.sum()) is not AnnotatedArray
+    assert annotation_of(annotated(np.ones((1, 3)), "kept") + np.ones((2, 3)), str) is None
+    assert annotation_of(array, int) is None
 
 
 def test_arithmetic_in_place_carries_on_and_gives_plain_numbers() -> None:
     values = np.arange(3.0)
-    array = carry(values, "kept")
+    array = annotated(values, "kept")
     array *= 2
-    assert carried_by(array, str) == "kept"
+    assert annotation_of(array, str) == "kept"
     np.testing.assert_array_equal(values, [0, 2, 4])
     np.testing.assert_array_equal(np.asarray(array), values)
 

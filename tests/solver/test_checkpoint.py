@@ -10,7 +10,7 @@ import ptychopinn
 from ptychopinn.config import RefineConfig
 from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.errors import ScanError
-from ptychopinn.solver import Kept, SolverInterrupted, flat_start, load_kept, refine
+from ptychopinn.solver import SolverCheckpoint, SolverInterrupted, flat_start, load_checkpoint, refine
 
 SETTINGS = {
     "plain": RefineConfig(iterations=9),
@@ -43,13 +43,13 @@ def test_an_interrupted_solver_goes_on_to_the_same_image(tensors: ScanTensors, t
     start = flat_start(tensors.scan, torch.from_numpy(tensors.scan.probe))
     whole = refine(start, tensors, config)
     stopped = interrupted(tensors, config, after=config.iterations - 2)
-    assert stopped.kept.deviance == tuple(whole.deviance[:-2])
+    assert stopped.checkpoint.deviance == tuple(whole.deviance[:-2])
     assert not np.array_equal(stopped.image.object_, whole.reconstruction.object_)
 
-    path = stopped.kept.save(tmp_path / "checkpoints" / "state.npz", "this scan")
-    kept = load_kept(path, "this scan")
-    assert isinstance(kept, Kept)
-    more = refine(start, tensors, config, kept=kept)
+    path = stopped.checkpoint.save(tmp_path / "checkpoints" / "state.npz", "this scan")
+    checkpoint = load_checkpoint(path, "this scan")
+    assert isinstance(checkpoint, SolverCheckpoint)
+    more = refine(start, tensors, config, checkpoint=checkpoint)
     assert more.deviance == whole.deviance
     for key in ("object_", "probe", "positions_px", "coverage"):
         np.testing.assert_array_equal(getattr(more.reconstruction, key), getattr(whole.reconstruction, key))
@@ -76,21 +76,22 @@ def test_ctrl_c_inside_an_iteration_keeps_the_last_complete_one(
     start = flat_start(tensors.scan, torch.from_numpy(tensors.scan.probe))
     with pytest.raises(SolverInterrupted) as caught:
         refine(start, tensors, config)
-    assert len(caught.value.kept.deviance) == 2
+    assert len(caught.value.checkpoint.deviance) == 2
     np.testing.assert_array_equal(caught.value.image.object_, whole.image.object_)
 
 
 def test_a_state_of_other_input_is_not_used(tensors: ScanTensors, tmp_path: Path) -> None:
-    path = interrupted(tensors, RefineConfig(iterations=3), after=1).kept.save(tmp_path / "state.npz", "this scan")
-    assert load_kept(path, "another scan") is None
-    assert load_kept(tmp_path / "missing.npz", "this scan") is None
+    stopped = interrupted(tensors, RefineConfig(iterations=3), after=1)
+    path = stopped.checkpoint.save(tmp_path / "state.npz", "this scan")
+    assert load_checkpoint(path, "another scan") is None
+    assert load_checkpoint(tmp_path / "missing.npz", "this scan") is None
 
 
 def test_a_damaged_state_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "state.npz"
     np.savez(path, object=np.zeros(3))
     with pytest.raises(ScanError, match="must be a state of the solver, but 'given' is missing"):
-        load_kept(path, "this scan")
+        load_checkpoint(path, "this scan")
     path.write_bytes(b"junk")
     with pytest.raises(ScanError, match="cannot be read as an NPZ file"):
-        load_kept(path, "this scan")
+        load_checkpoint(path, "this scan")

@@ -26,40 +26,40 @@ class Table:
     """(B, C), into the scan."""
 
 
-class CarryingArray(np.ndarray):
-    """An array that carries a value through elementwise arithmetic.
+class AnnotatedArray(np.ndarray):
+    """An array with an annotation that elementwise arithmetic passes on.
 
-    Only results of the same shape carry it on. Indexing, reshaping and copies do not, because their rows may be
-    others. Make one with `carry`, ask it with `carried_by`.
+    Only results of the same shape have it. Those of indexing, reshaping and copying do not, because their rows may be
+    others. `annotated` makes one, `annotation_of` gives the annotation.
 
-    >>> array = carry(np.ones((2, 3)), "kept")
-    >>> carried_by(2 * array, str), carried_by(array[:1], str), carried_by(array.sum(), str)
+    >>> array = annotated(np.ones((2, 3)), "kept")
+    >>> annotation_of(2 * array, str), annotation_of(array[:1], str), annotation_of(array.sum(), str)
     ('kept', None, None)
     """
 
-    carried: Any = None
+    annotation: Any = None
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
-        """Compute on plain arrays; let an elementwise result of this shape carry on."""
+        """Compute on plain arrays; an elementwise result of this shape gets the annotation."""
         if "out" in options:
             options["out"] = tuple(_plain(target) for target in options["out"])
         result = getattr(ufunc, method)(*map(_plain, inputs), **options)
-        source = next((value for value in inputs if isinstance(value, CarryingArray)), self)
+        source = next((value for value in inputs if isinstance(value, AnnotatedArray)), self)
         if method != "__call__" or not isinstance(result, np.ndarray) or result.shape != source.shape:
             return result
-        return carry(result, source.carried)
+        return annotated(result, source.annotation)
 
 
-def carry(array: NDArray[Any], value: Any) -> CarryingArray:
-    """A view of an array that carries a value."""
-    view = np.asarray(array).view(CarryingArray)
-    view.carried = value
+def annotated(array: NDArray[Any], value: Any) -> AnnotatedArray:
+    """A view of an array, with a value as its annotation."""
+    view = np.asarray(array).view(AnnotatedArray)
+    view.annotation = value
     return view
 
 
-def carried_by(array: Any, kind: type[T]) -> T | None:
-    """What an array carries, if it is of that kind."""
-    value = array.carried if isinstance(array, CarryingArray) else None
+def annotation_of(array: Any, kind: type[T]) -> T | None:
+    """The annotation of an array, if it is of that kind."""
+    value = array.annotation if isinstance(array, AnnotatedArray) else None
     return value if isinstance(value, kind) else None
 
 
@@ -81,4 +81,4 @@ class GroupedData(UserDict[str, Any]):
 
 
 def _plain(value: Any) -> Any:
-    return np.asarray(value) if isinstance(value, CarryingArray) else value
+    return np.asarray(value) if isinstance(value, AnnotatedArray) else value

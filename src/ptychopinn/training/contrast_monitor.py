@@ -1,4 +1,4 @@
-"""Look at the image while it is being trained: its contrast and coverage, every few epochs, at little cost."""
+"""Contrast and coverage of the image during training, measured every few epochs at little cost."""
 
 import logging
 import math
@@ -19,7 +19,7 @@ from ptychopinn.training.prepare import Part, Prepared
 logger = logging.getLogger("ptychopinn.training")
 
 PATTERNS = (16, 128)
-"""Least and largest number of patterns of a look; between them a quarter of those trained on."""
+"""Least and largest number of patterns that are measured; between them a quarter of those trained on."""
 LARGEST_SHARE = 0.02
 """Of the work of training."""
 TRAINING_PASSES = 3
@@ -28,11 +28,11 @@ UNROLLED_PASSES = 1
 """The same for a generator that is mostly a solver, which nothing goes backwards through."""
 
 
-class Watch:
+class ContrastMonitor:
     """Predicts and stitches the patterns nearest to the middle of the first scan, every few epochs and at the end.
 
-    So many epochs lie between two looks that they take at most 2 % of the work of training. Random generators are left
-    alone, so that training goes on as if nobody had looked.
+    So many epochs lie between two measurements that these take at most 2 % of the work of training. Random generators
+    are not used, so that measurements do not change the training.
     """
 
     def __init__(self, start: Prepared) -> None:
@@ -43,8 +43,8 @@ class Watch:
             self._groups.size, [part.train_groups for part in start.parts], start.recipe, start.model.generator
         )
 
-    def look(self, done: int, last: bool) -> dict[str, float]:
-        """Columns of the history (see `contrast_and_coverage`) after `done` epochs; empty where no look is due."""
+    def measure(self, done: int, last: bool) -> dict[str, float]:
+        """Columns of the history (see `contrast_and_coverage`) after `done` epochs; empty where none is due."""
         if done % self.interval and not last:
             return {}
         found = self._columns()
@@ -81,7 +81,7 @@ def _middle(part: Part, recipe: Recipe) -> tuple[ScanTensors, NDArray[np.int64]]
 
 
 def _interval(predicted: int, tables: list[NDArray[np.int64]], recipe: Recipe, generator: Generator) -> int:
-    """Epochs between two looks at so many patterns."""
+    """Epochs between two measurements of so many patterns."""
     trained = 0
     for table in tables:
         per_step = max(1, recipe.training.patterns_per_step // table.shape[1])

@@ -18,7 +18,7 @@ _DEVIANCE, _GIVEN = "deviance_of_iterations", "given"
 
 
 @dataclass(frozen=True)
-class Kept:
+class SolverCheckpoint:
     """All that the iterations after this one depend on."""
 
     tensors: Mapping[str, Tensor]
@@ -44,7 +44,7 @@ class Kept:
         return path
 
 
-def load_kept(path: Path, given: str) -> Kept | None:
+def load_checkpoint(path: Path, given: str) -> SolverCheckpoint | None:
     """The state that `save` wrote, on the CPU; None where there is none, or one of other data or settings.
 
     Raises:
@@ -60,7 +60,7 @@ def load_kept(path: Path, given: str) -> Kept | None:
         raise ScanError(f"{path}: must be a state of the solver, but {error} is missing; remove the file") from None
     if known != given:
         return None
-    return Kept({name: torch.from_numpy(value) for name, value in arrays.items()}, tuple(deviance.tolist()))
+    return SolverCheckpoint({name: torch.from_numpy(value) for name, value in arrays.items()}, tuple(deviance.tolist()))
 
 
 class SolverInterrupted(KeyboardInterrupt):
@@ -68,10 +68,10 @@ class SolverInterrupted(KeyboardInterrupt):
 
     Attributes:
         image: of the last complete iteration.
-        kept: the state after it.
+        checkpoint: the state after it.
     """
 
-    def __init__(self, image: Reconstruction, kept: Kept) -> None:
+    def __init__(self, image: Reconstruction, checkpoint: SolverCheckpoint) -> None:
         super().__init__()
         self.image = image
-        self.kept = kept
+        self.checkpoint = checkpoint

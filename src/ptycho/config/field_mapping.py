@@ -1,4 +1,4 @@
-"""Where a setting arrives: stands on the field by `Annotated`, and is read by the code, the tests and the docs."""
+"""What a legacy setting sets: stands on the field by `Annotated`, and is read by the code, the tests and the docs."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
@@ -9,11 +9,11 @@ from ptychopinn.errors import ConfigError
 Mark = TypeVar("Mark")
 
 ANY = "any value"
-"""Stands in `Arrival.given` for whatever is not None, False or 0."""
+"""Stands in `FieldMapping.given` for whatever is not None, False or 0."""
 
 
 @dataclass(frozen=True)
-class Arrival:
+class FieldMapping:
     """What becomes of one field."""
 
     how: str = ""
@@ -36,7 +36,7 @@ class Arrival:
     """Whether every value but the default is an error, because it would change the result and cannot be followed."""
 
     @property
-    def arrives(self) -> bool:
+    def has_effect(self) -> bool:
         """Whether anything reads the field."""
         return bool(self.paths or self.read_by)
 
@@ -64,34 +64,34 @@ class Arrival:
         value = getattr(owner, name)
         if isinstance(value, str | int) and value in self.caveats:
             return self.caveats[value]
-        if not self.arrives:
+        if not self.has_effect:
             return self.how
         return None if self.acts(owner) else f"it acts only with {self.condition}"
 
 
-def sets(path: str, how: str = "", translate: Callable[[Any], Any] = lambda value: value, **more: Any) -> Arrival:
+def sets(path: str, how: str = "", translate: Callable[[Any], Any] = lambda value: value, **more: Any) -> FieldMapping:
     """A field that sets one key of the recipe by itself."""
-    return Arrival(how, (path, *more.pop("also", ())), translate, **more)
+    return FieldMapping(how, (path, *more.pop("also", ())), translate, **more)
 
 
-def jointly(*paths: str, how: str = "", **more: Any) -> Arrival:
+def jointly(*paths: str, how: str = "", **more: Any) -> FieldMapping:
     """A field that `recipe_of` translates together with others."""
-    return Arrival(how, paths, **more)
+    return FieldMapping(how, paths, **more)
 
 
-def read_by(reader: str, how: str = "") -> Arrival:
+def read_by(reader: str, how: str = "") -> FieldMapping:
     """A field that is no setting of a recipe but is read by someone else."""
-    return Arrival(how, read_by=reader)
+    return FieldMapping(how, read_by=reader)
 
 
-def nowhere(why: str, *quiet: object) -> Arrival:
+def no_effect(why: str, *quiet: object) -> FieldMapping:
     """A field without effect, and the values that need no warning."""
-    return Arrival(why, quiet=quiet)
+    return FieldMapping(why, quiet=quiet)
 
 
-def not_available(why: str) -> Arrival:
+def not_available(why: str) -> FieldMapping:
     """A field that must keep its default."""
-    return Arrival(why, refused=True)
+    return FieldMapping(why, refused=True)
 
 
 def marks(kind: type, mark: type[Mark]) -> dict[str, Mark]:
@@ -105,7 +105,7 @@ def recipe_values(*owners: Any) -> dict[str, Any]:
     """Dotted key of the recipe -> value, for all fields that are translated one by one; later owners win."""
     values = {}
     for owner in owners:
-        for name, entry in marks(type(owner), Arrival).items():
+        for name, entry in marks(type(owner), FieldMapping).items():
             value = getattr(owner, name)
             if entry.translate and entry.acts(owner) and not _is_one_of(value, entry.leaves):
                 values[entry.paths[0]] = entry.translate(value)
@@ -114,7 +114,7 @@ def recipe_values(*owners: Any) -> dict[str, Any]:
 
 def refuse(owner: Any) -> None:
     """Raise `ConfigError` for the first field of a dataclass that asks for what is not available."""
-    for name, entry in marks(type(owner), Arrival).items():
+    for name, entry in marks(type(owner), FieldMapping).items():
         value, default = getattr(owner, name), default_of(type(owner).__dataclass_fields__[name])
         if entry.refused and not _same(value, default):
             shown = repr(value) if isinstance(value, str | int | float) else f"a {type(value).__name__}"
@@ -124,7 +124,7 @@ def refuse(owner: Any) -> None:
 def ignored(owner: Any) -> list[tuple[str, object, str]]:
     """(field, value, reason) of every field of a dataclass that differs from its default without effect."""
     found = []
-    for name, entry in marks(type(owner), Arrival).items():
+    for name, entry in marks(type(owner), FieldMapping).items():
         value, default = getattr(owner, name), default_of(type(owner).__dataclass_fields__[name])
         if entry.quiet != (ANY,) and not _is_one_of(value, (default, *entry.quiet)):
             reason = entry.without_effect(name, owner)

@@ -9,7 +9,6 @@ from typing import Any, get_args, get_origin, get_type_hints
 import pytest
 
 from ptycho.config import to_recipe as older
-from ptycho.config.arrival import ANY, Arrival, default_of, marks
 from ptycho.config.config import (
     InferenceConfig,
     ModelConfig,
@@ -17,6 +16,7 @@ from ptycho.config.config import (
     TrainingConfig,
     dataclass_to_legacy_dict,
 )
+from ptycho.config.field_mapping import ANY, FieldMapping, default_of, marks
 from ptycho_torch import config_params as newer
 from ptycho_torch import to_recipe as torch_side
 from ptycho_torch.config_bridge import to_model_config, to_training_config
@@ -98,7 +98,7 @@ class Field:
 
     kind: type
     name: str
-    entry: Arrival
+    entry: FieldMapping
 
     @property
     def context(self) -> dict[str, Any]:
@@ -141,7 +141,7 @@ OLDER_KINDS = (ModelConfig, TrainingConfig, InferenceConfig, PyTorchExecutionCon
 KINDS = (*OLDER_KINDS, *TORCH_KINDS, newer.DatagenConfig)
 FIELDS = [
     pytest.param(
-        Field(kind, item.name, marks(kind, Arrival).get(item.name, Arrival())),
+        Field(kind, item.name, marks(kind, FieldMapping).get(item.name, FieldMapping())),
         id=f"{kind.__module__.split('.')[0]}.{kind.__name__}.{item.name}",
     )
     for kind in KINDS
@@ -176,7 +176,7 @@ def mapping_page() -> Any:
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_field_has_an_entry_and_every_entry_a_field(kind: type) -> None:
     assert is_dataclass(kind)
-    assert set(marks(kind, Arrival)) == {item.name for item in fields(kind)}
+    assert set(marks(kind, FieldMapping)) == {item.name for item in fields(kind)}
 
 
 @pytest.mark.parametrize("field", FIELDS)
@@ -204,7 +204,7 @@ def test_a_field_set_to_another_value_arrives_where_the_table_says(field: Field)
     assert changed <= set(field.entry.paths)
     assert bool(changed) == bool(field.entry.paths)
     quiet = field.entry.quiet == (ANY,) or value in field.entry.quiet
-    assert bool(complained) == (not field.entry.arrives and not quiet)
+    assert bool(complained) == (not field.entry.has_effect and not quiet)
 
 
 @pytest.mark.parametrize("field", FIELDS)
@@ -247,7 +247,7 @@ def test_defaults_are_never_named_as_ignored() -> None:
 
 def test_settings_of_simulated_data_are_read_where_data_are_made() -> None:
     for item in fields(newer.DatagenConfig):
-        assert "datagen" in marks(newer.DatagenConfig, Arrival)[item.name].read_by
+        assert "datagen" in marks(newer.DatagenConfig, FieldMapping)[item.name].read_by
         changed = newer.DatagenConfig(**{item.name: another_value(newer.DatagenConfig, item.name)})
         assert torch_side.ignored_fields(changed) == []
 
