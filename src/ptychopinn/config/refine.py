@@ -37,6 +37,9 @@ class RefineConfig(Section):
     """Largest number of patterns in one step. Small scans use smaller batches: an iteration has at least 8 steps."""
     object_step: float = Field(default=0.3, gt=0, le=2)
     """Step size of the object, in units of the inverse curvature. Lower it if the refinement diverges."""
+    low_frequency_step: float = Field(default=1.0, ge=0, le=1)
+    """Step size of the slowly varying phase of the object after each iteration, in units of its own inverse curvature.
+    The object steps need hundreds of iterations for phase that varies over several probe widths; 0 leaves it to them."""
     probe_step: float = Field(default=0.5, gt=0, le=2)
     """Step size of the probe, in units of the inverse curvature. Lower it if the refinement diverges."""
     positions_step_px: float = Field(default=0.5, gt=0)
