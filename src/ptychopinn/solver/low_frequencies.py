@@ -9,8 +9,8 @@ divides by the curvature at each frequency,
    g = 2\, \mathrm{Im}\left[\bar O\, \frac{\partial L}{\partial \bar O}\right], \qquad
    H_k = \bar W \left[ k^T C k + \kappa\, (k^T V k)^2 \right] + H_k^{\text{penalties}}, \]
 
-with the mean placed intensity \(\bar W\) and, from `tilt_response`, the curvature C by a phase gradient and the spread V
-of the illuminated intensity. The term with \(\kappa\) ends the step where a wavelength comes near the width of the
+with the mean placed intensity \(\bar W\) and, from `tilt_response`, the curvature C by a phase gradient and the spread
+V of the illuminated intensity. The term with \(\kappa\) ends the step where a wavelength comes near the width of the
 illumination, where the other steps are fast. For a penalty on differences, whose weight is w and whose curvature is
 \(4\) for a difference of squares, \(H_k = 2 w |k|^2\).
 

@@ -21,6 +21,8 @@ from ptychopinn.solver.steps import ObjectStep, ProbeStep, Update
 
 FEWEST_STEPS = 8
 """Steps in an iteration, on a scan of fewer patterns than so many batches."""
+EARLY = 0.4
+"""Part of the iterations with half of the batch size: more steps bring a poor probe to the data sooner."""
 TILTED_PATTERNS = 32
 """Largest number of patterns from which the curvature of the low-frequency phase is taken."""
 TILTED_PART = 16
@@ -116,6 +118,8 @@ class Solver:
     def _batches(self) -> Iterator[Tensor]:
         count = len(self._tensors)
         size = min(self._config.batch_size, math.ceil(count / FEWEST_STEPS))
+        if self.state.stage.iteration < EARLY * self._config.iterations:
+            size = math.ceil(size / 2)
         order = torch.randperm(count, generator=self._generator).to(self.state.power.device)
         return iter(order.split(size))
 
