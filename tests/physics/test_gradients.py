@@ -5,8 +5,9 @@ import torch
 from torch import Tensor
 
 from ptychopinn.losses import AmplitudeSquare, DataLoss, Poisson
-from ptychopinn.physics import DiffractionModel, Propagator
-from ptychopinn.physics.gradients import Estimate, Gradients, amplitude_change, gradients
+from ptychopinn.physics import DiffractionModel, Propagator, extract_patches, intensity
+from ptychopinn.physics.gradients import Estimate, Gradients, amplitude_change, gradients, tilt_response
+from ptychopinn.physics.illumination import exit_wave
 from ptychopinn.physics.likelihood import MODEL_ERROR, SOLVER_PHOTONS
 
 SIZE = 8
@@ -201,3 +202,37 @@ def test_a_background_explains_photons_that_no_object_explains(estimate: Estimat
         for model in (true, DiffractionModel())
     ]
     assert slopes[0] < 1e-9 * slopes[1]
+
+
+@pytest.mark.parametrize("measured", masks(), ids=["all pixels", "one mask", "a mask each"])
+def test_the_curvature_of_a_tilt_is_half_its_fisher_information(
+    model: DiffractionModel, estimate: Estimate, amplitude: Tensor, measured: Tensor | None
+) -> None:
+    """A phase ramp over the whole object tilts every exit wave, up to a phase of its own."""
+    rows, columns = (torch.arange(side, dtype=torch.float64) for side in estimate.object_.shape)
+
+    def photons(tilt: Tensor) -> Tensor:
+        ramp = torch.exp(1j * (tilt[0] * rows[:, None] + tilt[1] * columns))
+        return model(estimate.object_ * ramp, estimate.positions_px[INDEX], estimate.probe)
+
+    still = torch.zeros(2, dtype=torch.float64)
+    slopes = torch.autograd.functional.jacobian(photons, still)
+    weight = 1 / (photons(still) + SOLVER_PHOTONS)
+    if measured is not None:
+        weight = weight * measured
+    wanted = torch.einsum("nyxa,nyxb,nyx->ab", slopes, slopes, weight) / 2
+    found = tilt_response(model, estimate, INDEX, amplitude, measured)
+    waves = exit_wave(
+        model.probes(estimate.probe, model.split(estimate.positions_px[INDEX])[1]),
+        extract_patches(estimate.object_, model.split(estimate.positions_px[INDEX])[0], (SIZE, SIZE)),
+    )
+    torch.testing.assert_close(found.curvature * intensity(waves).sum(), wanted)
+
+
+def test_the_spread_is_the_covariance_of_the_illuminated_intensity(estimate: Estimate, amplitude: Tensor) -> None:
+    """A probe of two pixels, 3 px apart along rows and 1 px along columns."""
+    probe = torch.zeros(1, SIZE, SIZE, dtype=torch.complex128)
+    probe[0, 2, 4] = probe[0, 5, 5] = 1
+    now = Estimate(torch.ones_like(estimate.object_), probe, estimate.positions_px.round())
+    wanted = torch.tensor([[2.25, 0.75], [0.75, 0.25]], dtype=torch.float64)
+    torch.testing.assert_close(tilt_response(DiffractionModel(), now, INDEX, amplitude).spread, wanted)

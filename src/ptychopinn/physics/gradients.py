@@ -57,6 +57,16 @@ class Estimate:
 
 
 @dataclass(frozen=True)
+class TiltResponse:
+    """What a phase gradient over the illuminated part of the object changes, per photon there; (2, 2) in px^2."""
+
+    curvature: Tensor
+    """Expected second derivative of the loss by the phase gradient, rad/px."""
+    spread: Tensor
+    """Covariance of the illuminated intensity about its centre: the same if the detector recorded phases too."""
+
+
+@dataclass(frozen=True)
 class Gradients:
     """Of the loss of some patterns; complex ones are derivatives by the conjugate."""
 
@@ -139,6 +149,43 @@ def gradients(
         strain=by_strain,
         strain_curvature=by_strain_twice,
     )
+
+
+def tilt_response(
+    model: DiffractionModel,
+    now: Estimate,
+    index: Tensor,
+    amplitude: Patterns,
+    measured: Bool[Tensor, "... H W"] | None = None,
+) -> TiltResponse:
+    r"""How much some patterns depend on a phase gradient t of the object, \(\psi_n \to \psi_n e^{i t \cdot r}\).
+
+    \[ C_{ab} = \frac{1}{2N} \sum_{n, f} \frac{J_{na} J_{nb}}{\lambda_n + \lambda_0}, \qquad
+       J_{na} = 2\, \mathrm{Re} \sum_m \bar\Psi_{nm}\, \mathcal{D}[i\, r_a\, \psi_{nm}], \]
+
+    with N photons on the object in these patterns. C is far below the spread of the illumination where the far field is
+    a uniform disc, as behind a defocused zone plate: a phase gradient shifts the disc, and only its rim changes.
+
+    Args:
+        model: sub-pixel positions, propagator and background.
+        now: object, probe, positions.
+        index: (B,), which positions.
+        amplitude: (B, H, W), sqrt(photons), as recorded.
+        measured: (B, H, W) or (H, W), False at bad pixels.
+    """
+    size = (now.probe.shape[-2], now.probe.shape[-1])
+    where, rest = model.split(now.positions_px[index])
+    waves = exit_wave(model.probes(now.probe, rest), extract_patches(now.object_, where, size))
+    seen = _Detector(model, waves, amplitude, measured)
+    photons = intensity(waves)
+    rows, columns = (torch.arange(side, device=photons.device, dtype=photons.dtype) - side // 2 for side in size)
+    arms = (rows.unsqueeze(-1).expand(size), columns.expand(size))
+    total = photons.sum((-2, -1)).clamp_min(SMALLEST_AMPLITUDE)
+    centre = torch.stack([(photons * arm).sum((-2, -1)) / total for arm in arms], -1)
+    square = torch.stack([(photons * a * b).sum() for a in arms for b in arms]).view(2, 2)
+    spread = square - centre.mT @ (centre * total.unsqueeze(-1))
+    slopes = [seen.photons_by(1j * arm * waves) for arm in arms]
+    return TiltResponse(seen.curvature(slopes, SOLVER_PHOTONS).sum(0) / total.sum(), spread / total.sum())
 
 
 def amplitude_change(

@@ -7,6 +7,7 @@ from ptychopinn.config import RefineConfig
 from ptychopinn.plugins import Registry
 from ptychopinn.solver.distortion import DistortionStep
 from ptychopinn.solver.gauge import HeldPhotons
+from ptychopinn.solver.low_frequencies import LowFrequencyPhase
 from ptychopinn.solver.modes import OrthogonalModes
 from ptychopinn.solver.positions import PositionStep
 from ptychopinn.solver.state import State
@@ -33,10 +34,13 @@ CONSTRAINTS: Registry[Callable[[], Constraint]] = Registry(
 """Each entry is a class, or another callable without arguments, that makes a `Constraint`."""
 
 
-def constraints_of(config: RefineConfig, positions: PositionStep, distortion: DistortionStep) -> list[Constraint]:
+def constraints_of(
+    config: RefineConfig, phase: LowFrequencyPhase, positions: PositionStep, distortion: DistortionStep
+) -> list[Constraint]:
     """What is done after each iteration, in this order.
 
-    Positions come first, since the gradients are those of the present object; the distortion then moves both. Named
+    Phase and positions come first, since the gradients are those of the present object; the distortion then moves it.
+    Named
     constraints come last, so that what they ask for holds in the result. The photons of the probe are held where it
     can exchange a factor with the object.
 
@@ -44,6 +48,8 @@ def constraints_of(config: RefineConfig, positions: PositionStep, distortion: Di
         ConfigError: a name that nobody registered.
     """
     chosen: list[Constraint] = []
+    if config.object and config.low_frequency_step:
+        chosen.append(phase)
     if config.positions:
         chosen += [positions, distortion]
     if config.probe and config.orthogonal_modes:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol, final
 
 from ptychopinn.config import RefineConfig
-from ptychopinn.losses import Penalty, SingleMaterial, Smoothness, penalty
+from ptychopinn.losses import Penalty, SingleMaterial, Smoothness, TotalVariation, penalty
 from ptychopinn.losses.single_material import material_direction
 from ptychopinn.solver.state import State
 from ptychopinn.typing import Canvas
@@ -56,6 +56,10 @@ class ObjectPenalty(Protocol):
     def curvature(self) -> float:
         """Photons: what the penalty adds to the curvature of the object."""
 
+    @property
+    def of_differences(self) -> bool:
+        """Whether it depends on differences of neighbouring pixels alone, so that slow changes cost little."""
+
     def gradient(self, state: State) -> Canvas | None:
         """Derivative of the unweighted penalty by the conjugate of the object, (Y, X); None if it does not act yet."""
 
@@ -77,6 +81,11 @@ class ObjectTerm:
     def curvature(self) -> float:
         """Photons."""
         return self.penalty.curvature * self.weight
+
+    @property
+    def of_differences(self) -> bool:
+        """Known of our own penalties; another one may depend on anything."""
+        return isinstance(self.penalty, Smoothness | TotalVariation)
 
     def gradient(self, state: State) -> Canvas:
         """At the present object."""
@@ -102,6 +111,11 @@ class EstimatedMaterial:
     def curvature(self) -> float:
         """Photons."""
         return SingleMaterial().curvature * self.weight
+
+    @property
+    def of_differences(self) -> bool:
+        """Of differences of ln O."""
+        return True
 
     def gradient(self, state: State) -> Canvas | None:
         """At the present object, from iteration `DIRECTION_START` on."""

@@ -10,9 +10,10 @@ from ptychopinn.config import RefineConfig
 from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.losses import data_loss
 from ptychopinn.physics import DiffractionModel, intensity, place_patches, split_position
-from ptychopinn.physics.gradients import Estimate, Gradients, gradients
+from ptychopinn.physics.gradients import Estimate, Gradients, TiltResponse, gradients, tilt_response
 from ptychopinn.solver.constraints import constraints_of
 from ptychopinn.solver.distortion import DistortionStep
+from ptychopinn.solver.low_frequencies import LowFrequencyPhase
 from ptychopinn.solver.penalties import EstimatedMaterial, ObjectPenalty, penalties_of, with_penalties
 from ptychopinn.solver.positions import PositionStep
 from ptychopinn.solver.state import State, stage_of
@@ -20,6 +21,12 @@ from ptychopinn.solver.steps import ObjectStep, ProbeStep, Update
 
 FEWEST_STEPS = 8
 """Steps in an iteration, on a scan of fewer patterns than so many batches."""
+EARLY = 0.4
+"""Part of the iterations with half of the batch size: more steps bring a poor probe to the data sooner."""
+TILTED_PATTERNS = 32
+"""Largest number of patterns from which the curvature of the low-frequency phase is taken."""
+TILTED_PART = 16
+"""At most one in so many patterns is taken for it, so that it costs little on a small scan."""
 
 
 class Solver:
@@ -46,8 +53,9 @@ class Solver:
         self._distortion = DistortionStep(estimate.positions_px, config)
         self._updates = updates_of(config, self._penalties)
         self._positions = PositionStep(estimate.positions_px, config, self._distortion)
-        self._constraints = constraints_of(config, self._positions, self._distortion)
         self._generator = torch.Generator().manual_seed(config.seed)
+        phase = LowFrequencyPhase(config, self._penalties, self._tilt_response)
+        self._constraints = constraints_of(config, phase, self._positions, self._distortion)
         self.state = State(estimate, power, config)
 
     @property
@@ -110,6 +118,8 @@ class Solver:
     def _batches(self) -> Iterator[Tensor]:
         count = len(self._tensors)
         size = min(self._config.batch_size, math.ceil(count / FEWEST_STEPS))
+        if self.state.stage.iteration < EARLY * self._config.iterations:
+            size = math.ceil(size / 2)
         order = torch.randperm(count, generator=self._generator).to(self.state.power.device)
         return iter(order.split(size))
 
@@ -126,6 +136,14 @@ class Solver:
             positions_curvature=state.stage.positions,
             strain=state.stage.distortion,
         )
+
+    def _tilt_response(self) -> TiltResponse:
+        """Of some patterns, drawn anew each time."""
+        tensors, state = self._tensors, self.state
+        count = min(TILTED_PATTERNS, math.ceil(len(tensors) / TILTED_PART))
+        index = torch.randperm(len(tensors), generator=self._generator)[:count].to(state.power.device)
+        amplitude = tensors.amplitude_of(index).to(state.power.dtype)
+        return tilt_response(self._model, state.estimate, index, amplitude, tensors.measured_of(index))
 
 
 def updates_of(config: RefineConfig, penalties: list[ObjectPenalty]) -> list[Update]:

@@ -52,34 +52,38 @@ class State:
         self.probe_photons = intensity(estimate.probe).sum()
         self.probe_velocity = torch.zeros_like(estimate.probe)
         self.power = power
-        self.gathered = Gathered(estimate.positions_px)
+        self.gathered = Gathered(estimate)
         self.stage = stage_of(0, config, can_distort=False)
 
     def begin(self, stage: Stage) -> None:
         """Start an iteration."""
         self.stage = stage
-        self.gathered = Gathered(self.estimate.positions_px)
+        self.gathered = Gathered(self.estimate)
 
 
 class Gathered:
-    """Gradients and curvatures of the loss by positions and strains, gathered over the batches of an iteration.
+    """Gradients and curvatures of the loss, gathered over the batches of an iteration.
 
     Attributes:
+        object_: (Y, X), gradient by the conjugate of the object.
         positions: (N, 2), gradient by each position, 1/px.
         positions_curvature: (N, 2, 2), 1/px^2.
         strain: (N, 4), gradient by the strain of each patch about its centre.
         strain_curvature: (N, 4, 4).
     """
 
-    def __init__(self, positions_px: Tensor) -> None:
+    def __init__(self, estimate: Estimate) -> None:
+        positions_px = estimate.positions_px
         count = len(positions_px)
+        self.object_ = torch.zeros_like(estimate.object_)
         self.positions = torch.zeros_like(positions_px)
         self.positions_curvature = positions_px.new_zeros(count, 2, 2)
         self.strain = positions_px.new_zeros(count, 4)
         self.strain_curvature = positions_px.new_zeros(count, 4, 4)
 
     def add(self, index: Tensor, found: Gradients) -> None:
-        """Store those of one batch of patterns."""
+        """Add those of one batch of patterns."""
+        self.object_ += found.object_
         pairs = (
             (self.positions, found.positions),
             (self.positions_curvature, found.positions_curvature),
