@@ -20,33 +20,33 @@ from record import add_results_option, record
 from ptychopinn.api.check import Checked, check_scan
 from ptychopinn.config import Recipe
 from ptychopinn.data import Scan, read_scan
-from ptychopinn.data.reading import EIGHT, Axes, Reading
+from ptychopinn.data.reading import EIGHT, Axes, ReadingConvention
 from ptychopinn.simulation import simulate
 
 LINE = ["object_size_px=[70,400]", "scan_kind=raster", "step_px=6", "photons_per_pattern=1e6", "seed=3300"]
 TURNED = Axes(False, True, True)
 
 
-def wrong_geometries(scan: Scan) -> dict[str, Reading]:
+def wrong_geometries(scan: Scan) -> dict[str, ReadingConvention]:
     """Name -> what is done to a right scan."""
     names = ("y flipped", "x flipped", "both flipped", "x and y exchanged")
     names += tuple(f"exchanged, {name}" for name in names[:3])
-    orientations = {f"positions: {name}": Reading(axes) for name, axes in zip(names, EIGHT[1:], strict=True)}
+    orientations = {f"positions: {name}": ReadingConvention(axes) for name, axes in zip(names, EIGHT[1:], strict=True)}
     other = "counts" if scan.domain == "amplitude" else "amplitude"
     return {
         **orientations,
-        "patterns: rows flipped": Reading(patterns=Axes(rows=True)),
-        "patterns: columns flipped": Reading(patterns=Axes(columns=True)),
-        "patterns: transposed": Reading(patterns=Axes(swap=True)),
-        "order: one later": Reading(shift=1),
-        "order: one earlier": Reading(shift=-1),
-        "order: reversed": Reading(reverse=True),
-        "probe conjugated": Reading(conjugate=True),
-        "probe conjugated, y flipped": Reading(Axes(rows=True), conjugate=True),
-        "probe conjugated, exchanged": Reading(Axes(swap=True), conjugate=True),
-        f"domain: {other}": Reading(domain=other),
-        "zero frequency at the corner": Reading(fftshift=True),
-        **{f"positions times {factor:g}": Reading(scale=factor) for factor in (0.5, 1.25, 2.0, 1e-3, 1e3, 1e6)},
+        "patterns: rows flipped": ReadingConvention(patterns=Axes(rows=True)),
+        "patterns: columns flipped": ReadingConvention(patterns=Axes(columns=True)),
+        "patterns: transposed": ReadingConvention(patterns=Axes(swap=True)),
+        "order: one later": ReadingConvention(shift=1),
+        "order: one earlier": ReadingConvention(shift=-1),
+        "order: reversed": ReadingConvention(reverse=True),
+        "probe conjugated": ReadingConvention(conjugate=True),
+        "probe conjugated, y flipped": ReadingConvention(Axes(rows=True), conjugate=True),
+        "probe conjugated, exchanged": ReadingConvention(Axes(swap=True), conjugate=True),
+        f"domain: {other}": ReadingConvention(domain=other),
+        "zero frequency at the corner": ReadingConvention(fftshift=True),
+        **{f"positions times {factor:g}": ReadingConvention(scale=factor) for factor in (0.5, 1.25, 2.0, 1e-3, 1e3, 1e6)},
     }
 
 
@@ -58,7 +58,7 @@ def scans(data: Path) -> Iterator[tuple[str, Scan]]:
     yield "line", replace(line, object_guess=None)
 
 
-def outcome(wrong: Reading, right_domain: str, found: Checked) -> str:
+def outcome(wrong: ReadingConvention, right_domain: str, found: Checked) -> str:
     """What became of a wrong geometry."""
     undone = [one for one in found.trials if one.as_good and _is_right(wrong, right_domain, one.reading)]
     if not undone:
@@ -68,12 +68,12 @@ def outcome(wrong: Reading, right_domain: str, found: Checked) -> str:
     return "same" if found.verdict == "right" else "unknown"
 
 
-def _is_right(wrong: Reading, right_domain: str, change: Reading) -> bool:
+def _is_right(wrong: ReadingConvention, right_domain: str, change: ReadingConvention) -> bool:
     """Whether a change undoes a wrong geometry, but for what no pattern tells."""
     both = wrong.then(change)
     if both.conjugate:
         both = replace(both, conjugate=False, positions=both.positions.then(TURNED))
-    usual = Reading(both.positions, both.positions, domain=both.domain, scale=both.scale)
+    usual = ReadingConvention(both.positions, both.positions, domain=both.domain, scale=both.scale)
     return both == usual and abs(both.scale - 1) < 0.1 and both.domain in (None, right_domain)
 
 
@@ -100,7 +100,7 @@ def main() -> None:
 
 
 def _rows(name: str, scan: Scan) -> Iterator[str]:
-    for label, wrong in {"right": Reading(), **wrong_geometries(scan)}.items():
+    for label, wrong in {"right": ReadingConvention(), **wrong_geometries(scan)}.items():
         started = time.process_time()
         found = check_scan(wrong.scan(scan), Recipe())
         seconds = time.process_time() - started

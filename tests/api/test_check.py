@@ -12,7 +12,7 @@ from ptychopinn.api.check import is_far_better, surely_less
 from ptychopinn.api.geometry_candidates import described, factors, first_readings, may_be_other_domain
 from ptychopinn.api.geometry_trials import Trial
 from ptychopinn.data import Scan, write_scan
-from ptychopinn.data.reading import Axes, Reading
+from ptychopinn.data.reading import Axes, ReadingConvention
 
 SMALL = [
     "simulation.object_size_px=72",
@@ -40,13 +40,13 @@ def test_a_right_scan_is_right(right: Scan) -> None:
 @pytest.mark.parametrize(
     ("wrong", "setting"),
     [
-        (Reading(Axes(rows=True)), "data.flip_positions=y"),
-        (Reading(Axes(swap=True)), "data.swap_positions=true"),
-        (Reading(shift=1), "data.shift_positions=-1"),
-        (Reading(scale=1e3), "data.position_scale=0.001"),
+        (ReadingConvention(Axes(rows=True)), "data.flip_positions=y"),
+        (ReadingConvention(Axes(swap=True)), "data.swap_positions=true"),
+        (ReadingConvention(shift=1), "data.shift_positions=-1"),
+        (ReadingConvention(scale=1e3), "data.position_scale=0.001"),
     ],
 )
-def test_a_wrong_geometry_is_named(right: Scan, wrong: Reading, setting: str) -> None:
+def test_a_wrong_geometry_is_named(right: Scan, wrong: ReadingConvention, setting: str) -> None:
     found = ptychopinn.check(wrong.scan(right))
     assert found.verdict == "wrong"
     assert (setting,) in [trial.settings for trial in found.equivalent]
@@ -56,7 +56,7 @@ def test_a_wrong_geometry_is_named(right: Scan, wrong: Reading, setting: str) ->
 
 def test_a_file_that_cannot_be_read_as_given(right: Scan, tmp_path: Path) -> None:
     """Patterns with the zero frequency at the corner, which reading refuses."""
-    path = write_scan(Reading(fftshift=True).scan(right), tmp_path / "scan.npz")
+    path = write_scan(ReadingConvention(fftshift=True).scan(right), tmp_path / "scan.npz")
     with pytest.raises(ptychopinn.PtychoPINNError, match="fftshift"):
         ptychopinn.info(path)
     found = ptychopinn.check(path)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import ptychopinn
 from ptychopinn.data import write_scan
-from ptychopinn.data.reading import Reading
+from ptychopinn.data.reading import ReadingConvention
 
 SMALL = [
     "simulation.object_size_px=72",
@@ -20,7 +20,7 @@ SMALL = [
 def test_the_settings_mend_a_file(ptycho: Callable, tmp_path: Path) -> None:
     """Conjugated, as JSON on the command line; with the settings there is nothing left to mend."""
     made = ptychopinn.simulate(overrides=SMALL).scan
-    path = write_scan(Reading(conjugate=True).scan(made), tmp_path / "scan.npz")
+    path = write_scan(ReadingConvention(conjugate=True).scan(made), tmp_path / "scan.npz")
     outcome = ptycho("check", path, "--json")
     found = json.loads(outcome.out)
     assert outcome.code == 3

@@ -10,17 +10,17 @@ from ptychopinn.api.open_settings import OPEN
 from ptychopinn.config import DataConfig, Recipe
 from ptychopinn.data import Scan
 from ptychopinn.data.adjust import adjusted
-from ptychopinn.data.reading import EIGHT, Axes, Reading
+from ptychopinn.data.reading import EIGHT, Axes, ReadingConvention
 from ptychopinn.errors import ScanError
 
 CHANGES = [
-    Reading(Axes(True, True, False)),
-    Reading(Axes(False, False, True), patterns=Axes(True, False, True)),
-    Reading(patterns=Axes(False, True, False), conjugate=True),
-    Reading(reverse=True),
-    Reading(shift=2),
-    Reading(reverse=True, shift=-1),
-    Reading(scale=2.0, domain="amplitude", fftshift=True),
+    ReadingConvention(Axes(True, True, False)),
+    ReadingConvention(Axes(False, False, True), patterns=Axes(True, False, True)),
+    ReadingConvention(patterns=Axes(False, True, False), conjugate=True),
+    ReadingConvention(reverse=True),
+    ReadingConvention(shift=2),
+    ReadingConvention(reverse=True, shift=-1),
+    ReadingConvention(scale=2.0, domain="amplitude", fftshift=True),
 ]
 
 
@@ -52,21 +52,21 @@ def assert_same(one: Scan, other: Scan) -> None:
 
 
 @pytest.mark.parametrize(("first", "second"), list(product(CHANGES, CHANGES)))
-def test_two_changes_are_one(scan: Scan, first: Reading, second: Reading) -> None:
+def test_two_changes_are_one(scan: Scan, first: ReadingConvention, second: ReadingConvention) -> None:
     assert_same(first.then(second).scan(scan), second.scan(first.scan(scan)))
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_settings_ask_for_the_same(scan: Scan, change: Reading) -> None:
+def test_settings_ask_for_the_same(scan: Scan, change: ReadingConvention) -> None:
     """Also added to settings that are given already."""
     given = DataConfig(flip_positions="y", transpose_patterns=True, reverse_positions=True)
     settings = change.settings(given)
     both = Recipe(data=given).with_overrides(settings).data
-    assert_same(change.scan(Reading.of(given).scan(scan)), Reading.of(both).scan(scan))
+    assert_same(change.scan(ReadingConvention.of(given).scan(scan)), ReadingConvention.of(both).scan(scan))
 
 
 def test_no_change_has_no_settings() -> None:
-    assert Reading().settings(DataConfig(swap_positions=True, shift_positions=3)) == ()
+    assert ReadingConvention().settings(DataConfig(swap_positions=True, shift_positions=3)) == ()
 
 
 def test_the_eight_orientations_form_a_group() -> None:

@@ -16,7 +16,7 @@ from ptychopinn.config import Recipe
 from ptychopinn.data import Scan
 from ptychopinn.data.frame import check_one_image
 from ptychopinn.data.propagation import with_geometry
-from ptychopinn.data.reading import Reading
+from ptychopinn.data.reading import ReadingConvention
 from ptychopinn.errors import ScanError
 
 logger = logging.getLogger("ptychopinn.check")
@@ -44,10 +44,10 @@ EXPLAINS_LITTLE = 0.85
 NOT_YET = 0.5
 """If the best single change leaves more than this, a second change is looked for."""
 REFUSED = (
-    Reading(fftshift=True),
-    Reading(scale=1e-3),
-    Reading(scale=1e-6),
-    Reading(scale=1e-9),
+    ReadingConvention(fftshift=True),
+    ReadingConvention(scale=1e-3),
+    ReadingConvention(scale=1e-6),
+    ReadingConvention(scale=1e-9),
 )
 """Changes that are tried if the file is refused as it is."""
 
@@ -56,7 +56,7 @@ REFUSED = (
 class Tried:
     """One reading of the scan that was tried."""
 
-    reading: Reading
+    reading: ReadingConvention
     """As a change of the scan as it was read."""
     name: str
     """In plain words."""
@@ -118,7 +118,7 @@ def check(scan: ScanSource, recipe: RecipeSource = None, *, overrides: Sequence[
     return check_scan(data, settings, base, is_file=not isinstance(scan, Scan))
 
 
-def check_scan(scan: Scan, recipe: Recipe, base: Reading | None = None, *, is_file: bool = False) -> Checked:
+def check_scan(scan: Scan, recipe: Recipe, base: ReadingConvention | None = None, *, is_file: bool = False) -> Checked:
     """The same for a scan that is open.
 
     Args:
@@ -132,7 +132,7 @@ def check_scan(scan: Scan, recipe: Recipe, base: Reading | None = None, *, is_fi
     search = _Search(scan, with_geometry(recipe, scan))
     found = search.best()
     unit = recipe.data if is_file else Recipe().data
-    start = base or Reading()
+    start = base or ReadingConvention()
     equal = search.equal_to(found)
     tried = [_tried(trial, start.then(trial.reading).settings(unit), trial in equal) for trial in search.near]
     tried.sort(key=lambda one: (not one.as_good, len(one.settings) if one.as_good else 0, one.unexplained))
@@ -157,7 +157,7 @@ class _Search:
     def __init__(self, scan: Scan, recipe: Recipe) -> None:
         self._scan = scan
         self._parts = {along: part_of(scan, recipe, along) for along in (False, True)}
-        self.trials: dict[tuple[Reading, bool], Trial] = {}
+        self.trials: dict[tuple[ReadingConvention, bool], Trial] = {}
         self._same: list[tuple[_Place, Trial]] = []
 
     @property
@@ -166,13 +166,13 @@ class _Search:
         found = {reading: trial for (reading, along), trial in self.trials.items() if along}
         return list((found | {reading: trial for (reading, along), trial in self.trials.items() if not along}).values())
 
-    def beside(self, reading: Reading) -> Trial:
+    def beside(self, reading: ReadingConvention) -> Trial:
         """The scan as read, on patterns on which a reading was tried."""
-        return self._pair(reading, Reading())[0][1]
+        return self._pair(reading, ReadingConvention())[0][1]
 
     def best(self) -> Trial:
         """The reading that explains the patterns best, by far better than the scan as read, or that one."""
-        current = Reading()
+        current = ReadingConvention()
         for _ in range(2):
             for reading in first_readings(self._scan):
                 self._trial(current.then(reading), _is_order(reading))
@@ -190,19 +190,19 @@ class _Search:
         """Readings that the patterns cannot tell from the best one."""
         return [trial for trial in self.near if trial is best or not self._is_better(best.reading, trial.reading)]
 
-    def _better_than(self, current: Reading) -> Reading:
+    def _better_than(self, current: ReadingConvention) -> ReadingConvention:
         """The best of the readings that are better than another one, or that one."""
         better = [trial.reading for trial in self.near if self._is_better(trial.reading, current)]
         return min(better, key=lambda one: self._relative(one, current), default=current)
 
-    def _trial(self, reading: Reading, along: bool = False) -> Trial:
+    def _trial(self, reading: ReadingConvention, along: bool = False) -> Trial:
         known = self.trials.get((reading, along))
         if known is None:
             known = self._trial_once(reading, along)
             self.trials[reading, along] = known
         return known
 
-    def _trial_once(self, reading: Reading, along: bool) -> Trial:
+    def _trial_once(self, reading: ReadingConvention, along: bool) -> Trial:
         part = self._parts[along]
         place = _Place.of(part, reading)
         known = [trial for other, trial in self._same if place.is_same(other)]
@@ -211,16 +211,16 @@ class _Search:
             self._same.append((place, trial))
         return replace(trial, reading=reading)
 
-    def _pair(self, one: Reading, other: Reading) -> list[tuple[Trial, Trial]]:
+    def _pair(self, one: ReadingConvention, other: ReadingConvention) -> list[tuple[Trial, Trial]]:
         """Trials of two readings on the same patterns."""
         places = [along for along in (False, True) if (one, along) in self.trials and (other, along) in self.trials]
         places = places or [along for reading, along in self.trials if reading == one]
         return [(self._trial(one, along), self._trial(other, along)) for along in places]
 
-    def _relative(self, one: Reading, other: Reading) -> float:
+    def _relative(self, one: ReadingConvention, other: ReadingConvention) -> float:
         return max(a.unexplained / max(b.unexplained, 1e-9) for a, b in self._pair(one, other))
 
-    def _is_better(self, one: Reading, other: Reading) -> bool:
+    def _is_better(self, one: ReadingConvention, other: ReadingConvention) -> bool:
         if one == other:
             return False
         return all(
@@ -249,7 +249,7 @@ def is_far_better(one: Trial, other: Trial) -> bool:
     return differ and one.unexplained < FAR_BETTER * other.unexplained
 
 
-def _is_order(reading: Reading) -> bool:
+def _is_order(reading: ReadingConvention) -> bool:
     """Whether a reading changes which pattern belongs to which position."""
     return reading.shift != 0 or reading.reverse
 
@@ -265,7 +265,7 @@ class _Place:
     numbers: NDArray[np.int64]
 
     @classmethod
-    def of(cls, part: Part, reading: Reading) -> "_Place":
+    def of(cls, part: Part, reading: ReadingConvention) -> "_Place":
         """Of a part under a reading."""
         changes = reading.patterns, reading.conjugate, reading.domain, reading.fftshift
         return cls(changes, part, *part.placed(reading))
@@ -281,14 +281,14 @@ class _Place:
         return bool(np.ptp(apart, axis=0).max() < SAME_PX)
 
 
-def _opened(source: ScanSource, recipe: Recipe) -> tuple[Scan, Reading | None]:
+def _opened(source: ScanSource, recipe: Recipe) -> tuple[Scan, ReadingConvention | None]:
     """The scan, and how it had to be read where it is refused as the settings say."""
     try:
         return opened_scan(source, recipe), None
     except ScanError as refusal:
         if isinstance(source, Scan):
             raise
-        now = Reading.of(recipe.data)
+        now = ReadingConvention.of(recipe.data)
         for change in REFUSED:
             try:
                 data = now.then(change).on(recipe.data)

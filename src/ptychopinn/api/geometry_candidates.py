@@ -6,7 +6,7 @@ from ptychopinn.api.scan_facts import rms_diameter_px
 from ptychopinn.data import Scan
 from ptychopinn.data.adjust import LENGTHS_M
 from ptychopinn.data.masks import masks_of
-from ptychopinn.data.reading import EIGHT, Axes, Reading
+from ptychopinn.data.reading import EIGHT, Axes, ReadingConvention
 from ptychopinn.data.start_probe import median_step_px
 
 PLAUSIBLE_STEP = (0.03, 1.0)
@@ -17,33 +17,33 @@ POWERS = (1e-9, 1e-6, 1e-3, 1e3, 1e6, 1e9)
 """Factors between units of length."""
 STEPS = (0.1, 0.14, 0.2, 0.28, 0.4, 0.57)
 """Steps over the diameter that are tried where no unit gives a plausible one."""
-TWIN = Reading(Axes(False, True, True), conjugate=True)
+TWIN = ReadingConvention(Axes(False, True, True), conjugate=True)
 """Positions and phase reversed: the same patterns, of the object turned by 180 degrees and conjugated, under a probe
 that is the same when it is turned by 180 degrees."""
 AMBIGUOUS = 10
 """Whole numbers no larger than this may as well be amplitudes."""
 
 
-def first_readings(scan: Scan) -> list[Reading]:
+def first_readings(scan: Scan) -> list[ReadingConvention]:
     """Single changes of a scan, the first of which is none."""
-    found = [Reading(axes) for axes in EIGHT]
-    found += [TWIN, Reading(conjugate=True), Reading(fftshift=True)]
-    found += [Reading(scale=factor) for factor in factors(scan)]
-    found += [Reading(shift=1), Reading(shift=-1), Reading(reverse=True)]
+    found = [ReadingConvention(axes) for axes in EIGHT]
+    found += [TWIN, ReadingConvention(conjugate=True), ReadingConvention(fftshift=True)]
+    found += [ReadingConvention(scale=factor) for factor in factors(scan)]
+    found += [ReadingConvention(shift=1), ReadingConvention(shift=-1), ReadingConvention(reverse=True)]
     if may_be_other_domain(scan):
-        found.append(Reading(domain="counts" if scan.domain == "amplitude" else "amplitude"))
+        found.append(ReadingConvention(domain="counts" if scan.domain == "amplitude" else "amplitude"))
     return found
 
 
-def around(reading: Reading) -> list[Reading]:
+def around(reading: ReadingConvention) -> list[ReadingConvention]:
     """Readings that may be as good as one that is good: its twin, the patterns changed in place of the positions."""
-    found = [reading.then(TWIN), reading.then(Reading(conjugate=True))]
+    found = [reading.then(TWIN), reading.then(ReadingConvention(conjugate=True))]
     if reading.positions != Axes():
         inverse = next(axes for axes in EIGHT if reading.positions.then(axes) == Axes())
-        found.append(reading.then(Reading(inverse, patterns=inverse)))
+        found.append(reading.then(ReadingConvention(inverse, patterns=inverse)))
     if reading.shift:
-        found += [reading.then(Reading(shift=1)), reading.then(Reading(shift=-1))]
-    return [one for one in found if one != Reading()]
+        found += [reading.then(ReadingConvention(shift=1)), reading.then(ReadingConvention(shift=-1))]
+    return [one for one in found if one != ReadingConvention()]
 
 
 def factors(scan: Scan) -> list[float]:
@@ -76,10 +76,10 @@ def may_be_other_domain(scan: Scan) -> bool:
     return whole or not squares_whole
 
 
-def described(reading: Reading) -> str:
+def described(reading: ReadingConvention) -> str:
     """A reading in plain words.
 
-    >>> described(Reading()), described(TWIN)
+    >>> described(ReadingConvention()), described(TWIN)
     ('as read', 'positions reversed along x and y, probe conjugated')
     """
     parts = [

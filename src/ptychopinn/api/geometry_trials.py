@@ -21,7 +21,7 @@ from ptychopinn.config import Recipe
 from ptychopinn.data import Scan
 from ptychopinn.data.adjust import adjusted
 from ptychopinn.data.dataset import ScanTensors
-from ptychopinn.data.reading import Axes, Reading
+from ptychopinn.data.reading import Axes, ReadingConvention
 from ptychopinn.data.start_probe import mean_counts, median_step_px
 from ptychopinn.errors import PtychoPINNError
 from ptychopinn.metrics.fit_sums import FitSums
@@ -48,7 +48,7 @@ logger = logging.getLogger("ptychopinn.check")
 class Trial:
     """How well one reading explains the part."""
 
-    reading: Reading
+    reading: ReadingConvention
     unexplained: float
     """u; 0 is perfect, 1 as bad as the mean pattern."""
     ratio: float
@@ -71,7 +71,7 @@ class Part:
     recipe: Recipe
     """Its model and solver."""
 
-    def trial(self, reading: Reading) -> Trial:
+    def trial(self, reading: ReadingConvention) -> Trial:
         """Fit the part under a reading."""
         positions, numbers = self.placed(reading)
         given = replace(self.scan.select(numbers), positions_px=positions)
@@ -87,7 +87,7 @@ class Part:
                 logger.info("a reading cannot be fitted: %s", error)
         return _trial(reading, tensors, expected, numbers, kept)
 
-    def placed(self, reading: Reading) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    def placed(self, reading: ReadingConvention) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Positions (P, 2) of the part under a reading, and the numbers of the patterns that have one."""
         count = len(self.scan)
         empty = replace(
@@ -151,7 +151,7 @@ def _weights(kept: NDArray[np.bool_]) -> NDArray[np.float64]:
 
 
 def _trial(
-    reading: Reading, tensors: ScanTensors, expected: torch.Tensor, numbers: NDArray[np.int64], kept: NDArray[np.bool_]
+    reading: ReadingConvention, tensors: ScanTensors, expected: torch.Tensor, numbers: NDArray[np.int64], kept: NDArray[np.bool_]
 ) -> Trial:
     counts = tensors.counts_of(slice(None)).numpy()
     measured = None if tensors.measured is None else tensors.measured.numpy()

@@ -56,7 +56,7 @@ _POSITIONS: dict[Flips, Literal["none", "y", "x", "both"]] = {
 
 @final
 @dataclass(frozen=True)
-class Reading:
+class ReadingConvention:
     """A change of how a scan is read; the default changes nothing."""
 
     positions: Axes = Axes()
@@ -69,7 +69,7 @@ class Reading:
     fftshift: bool = False
 
     @classmethod
-    def of(cls, options: DataConfig) -> "Reading":
+    def of(cls, options: DataConfig) -> "ReadingConvention":
         """What settings of `data` ask for."""
         return cls(
             Axes.of(options.swap_positions, options.flip_positions),
@@ -82,9 +82,9 @@ class Reading:
             options.fftshift,
         )
 
-    def then(self, other: "Reading") -> "Reading":
+    def then(self, other: "ReadingConvention") -> "ReadingConvention":
         """This change and another one after it, as one; a pattern that the first one left out may be there again."""
-        return Reading(
+        return ReadingConvention(
             self.positions.then(other.positions),
             self.patterns.then(other.patterns),
             self.reverse != other.reverse,
@@ -113,10 +113,10 @@ class Reading:
     def settings(self, options: DataConfig) -> tuple[str, ...]:
         """`data.key=value` texts that add this change to settings of `data`.
 
-        >>> Reading(Axes(swap=True)).settings(DataConfig(flip_positions="y"))
+        >>> ReadingConvention(Axes(swap=True)).settings(DataConfig(flip_positions="y"))
         ('data.flip_positions=x', 'data.swap_positions=true')
         """
-        now, then = options.model_dump(), Reading.of(options).then(self).on(options).model_dump()
+        now, then = options.model_dump(), ReadingConvention.of(options).then(self).on(options).model_dump()
         changed = {key: value for key, value in then.items() if value != now[key]}
         return tuple(f"data.{key}={_as_text(value)}" for key, value in sorted(changed.items()))
 
