@@ -46,7 +46,10 @@ def wrong_geometries(scan: Scan) -> dict[str, ReadingConvention]:
         "probe conjugated, exchanged": ReadingConvention(Axes(swap=True), conjugate=True),
         f"domain: {other}": ReadingConvention(domain=other),
         "zero frequency at the corner": ReadingConvention(fftshift=True),
-        **{f"positions times {factor:g}": ReadingConvention(scale=factor) for factor in (0.5, 1.25, 2.0, 1e-3, 1e3, 1e6)},
+        **{
+            f"positions times {factor:g}": ReadingConvention(scale=factor)
+            for factor in (0.5, 1.25, 2.0, 1e-3, 1e3, 1e6)
+        },
     }
 
 

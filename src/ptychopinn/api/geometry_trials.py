@@ -151,7 +151,11 @@ def _weights(kept: NDArray[np.bool_]) -> NDArray[np.float64]:
 
 
 def _trial(
-    reading: ReadingConvention, tensors: ScanTensors, expected: torch.Tensor, numbers: NDArray[np.int64], kept: NDArray[np.bool_]
+    reading: ReadingConvention,
+    tensors: ScanTensors,
+    expected: torch.Tensor,
+    numbers: NDArray[np.int64],
+    kept: NDArray[np.bool_],
 ) -> Trial:
     counts = tensors.counts_of(slice(None)).numpy()
     measured = None if tensors.measured is None else tensors.measured.numpy()

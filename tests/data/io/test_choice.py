@@ -84,7 +84,9 @@ def two_entries(scan_of, cxi_of, write_hdf5) -> Path:
 def test_the_complete_entry_of_a_cxi_file_is_read_and_all_are_named(two_entries, scan_of, caplog) -> None:
     found = read_scan(two_entries)
     check_same(found, scan_of(object_guess=None))
-    assert "entry entry_2 is read; entry_1 holds patterns too, choose by --entry (data.entry)" in caplog.text
+    note = "entry entry_2 is read; entry_1 holds patterns too, choose by --entry (data.entry)"
+    assert note in found.notes
+    assert caplog.text.count(note) == 1
     assert (found.metadata["entry"], found.metadata["entries"]) == ("entry_2", ["entry_1", "entry_2", "entry_10"])
     shown = dict(rows(ptychopinn.info(two_entries)))
     assert shown["entry"] == "entry_2; also in the file: entry_1, entry_10"

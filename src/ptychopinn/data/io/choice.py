@@ -54,9 +54,7 @@ def chosen(
     others = [one.name for one in candidates if one is not best and one.has_patterns == best.has_patterns]
     if others:
         held = ("hold" if len(others) > 1 else "holds") + (" patterns" if best.has_patterns else " data")
-        notes.append(
-            f"{source}: {kind} {best.name} is read; {', '.join(others)} {held} too, choose by --{kind} (data.{kind})"
-        )
+        notes.append(f"{kind} {best.name} is read; {', '.join(others)} {held} too, choose by --{kind} (data.{kind})")
     return best
 
 

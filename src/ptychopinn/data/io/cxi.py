@@ -78,7 +78,7 @@ def read_cxi(file: h5py.File, options: DataConfig) -> Hdf5Parts:
     detector = None if camera is None else camera.item
     alone = options.detector is None and sum(one.has_patterns for one in detectors) < 2
     frames = _frames(detector, data, alone)
-    notes += _unread(detectors, data, file.filename)
+    notes += _unread(detectors, data)
     known = None if frames is None else frames.shape
     basis = detector_basis(detector)
     own = read_own(entry)
@@ -173,11 +173,11 @@ def _frames(detector: Any, data: list[h5py.Group], alone: bool) -> Frames | None
     return None if stack is None else Frames([stack])
 
 
-def _unread(detectors: list[Candidate], data: list[h5py.Group], source: str) -> list[str]:
+def _unread(detectors: list[Candidate], data: list[h5py.Group]) -> list[str]:
     """Names groups `data_2` and so on with patterns that neither `data_1` nor a detector holds."""
     known = [_stack(one.item) for one in detectors] + [_stack(group) for group in data[:1]]
     others = [group.name for group in data[1:] if not any(same_item(_stack(group), stack) for stack in known)]
-    return [f"{source}: {', '.join(others)} holds patterns too, which are not read"] if others else []
+    return [f"{', '.join(others)} holds patterns too, which are not read"] if others else []
 
 
 def _belonging(detector: Any, data: list[h5py.Group]) -> list[h5py.Group]:

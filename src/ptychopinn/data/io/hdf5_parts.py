@@ -57,7 +57,7 @@ class Hdf5Parts:
     size: int | None = None
     """Columns of a pattern, where they are not those of the file."""
     notes: tuple[str, ...] = ()
-    """What a user must know of the choice between several entries, detectors or data sets."""
+    """What a user must know of the choice between several entries, detectors or data sets; for `Scan.notes`."""
     wanted: dict[str, str] = field(default_factory=dict)
     """Where the layout keeps `patterns`, `positions`, `probe` and `object`, for messages."""
     found: str = ""

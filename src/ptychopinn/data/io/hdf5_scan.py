@@ -120,6 +120,7 @@ def _scan_of(parts: Hdf5Parts, patterns: NDArray[Any], reading: Reading) -> Scan
         geometry=geometry,
         metadata=_frame_metadata(parts, centres, known) | metadata,
         source=parts.source,
+        notes=parts.notes,
         **_extras(parts),
     )
     scan = finished_scan(scan, options, None if parts.beam_m is None or pixel is None else parts.beam_m / pixel[0])

@@ -70,7 +70,7 @@ class Matlab(Hdf5Format):
             object_=object_ if framed or stack is None else None,
             object_pixel_m=_pixel(file),
             geometry=_geometry(file),
-            notes=(f"{file.filename}: the object is not used, as it is not stated where the positions lie in it",)
+            notes=("the object is not used, as it is not stated where the positions lie in it",)
             if object_ is not None and not framed
             else (),
             wanted=_WANTED,

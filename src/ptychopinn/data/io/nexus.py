@@ -233,7 +233,7 @@ def _patterns(
         return camera, [] if camera is None else _stacks(camera.item)
     frames = _frames_of(groups, None, positions)
     unread = [path for path, group in groups if (other := _stacks(group)) and not same_item(other[0], frames[0])]
-    notes += [f"{source}: {', '.join(unread)} holds patterns too, which are not read"] if unread else []
+    notes += [f"{', '.join(unread)} holds patterns too, which are not read"] if unread else []
     return _owner(frames, cameras) or chosen(cameras, None, None, "detector", source, notes), frames
 
 

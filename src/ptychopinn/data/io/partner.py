@@ -53,6 +53,7 @@ def joined(product: Hdf5Parts, diffraction: Hdf5Parts) -> Hdf5Parts:
         frame_index=diffraction.frame_index,
         bad_pixels=diffraction.bad_pixels,
         dark=diffraction.dark,
+        notes=(*product.notes, *(f"{diffraction.source}: {note}" for note in diffraction.notes)),
         geometry=replace(
             one,
             energy_eV=one.energy_eV or other.energy_eV,

@@ -41,13 +41,6 @@ class PartsFormat(FileFormat):
             ScanError: an array of a wrong shape, a number that is none, or a broken link.
         """
 
-    def noted_parts(self, path: Path, files: ExitStack, options: DataConfig) -> Hdf5Parts:
-        """The same, with what was left out or chosen logged as warnings."""
-        parts = self.open_parts(path, files, options)
-        for note in parts.notes:
-            logger.warning("%s", note)
-        return parts
-
     def contents(self, file: SourceFile) -> tuple[Content, ...]:
         """A scan first if the file holds patterns, else a reconstruction."""
         with ExitStack() as files:
@@ -56,17 +49,17 @@ class PartsFormat(FileFormat):
 
     def read_scan(self, path: Path, reading: Reading) -> Any:
         def parts_of(one: Path, files: ExitStack, options: DataConfig) -> Hdf5Parts:
-            return self.noted_parts(one, files, options) if one == path else parts_at(one, files, options)
+            return self.open_parts(one, files, options) if one == path else parts_at(one, files, options)
 
         return read_hdf5_scan(path, reading, parts_of)
 
     def read_reconstruction(self, path: Path) -> Reconstruction:
         with ExitStack() as files:
-            return reconstruction_of(self.noted_parts(path, files, DataConfig()))
+            return reconstruction_of(_logged(self.open_parts(path, files, DataConfig())))
 
     def read_probe(self, path: Path) -> NDArray[Any]:
         with ExitStack() as files:
-            parts = self.noted_parts(path, files, DataConfig())
+            parts = _logged(self.open_parts(path, files, DataConfig()))
         if parts.probe is None:
             raise parts.missing("probe")
         return parts.probe
@@ -81,4 +74,11 @@ def parts_at(path: Path, files: ExitStack, options: DataConfig) -> Hdf5Parts:
     found = format_of(path)
     if not isinstance(found, PartsFormat):
         raise ScanError(f"{path}: a {found.name} file gives no parts to a scan in two files; convert it to NPZ first")
-    return found.noted_parts(path, files, options)
+    return found.open_parts(path, files, options)
+
+
+def _logged(parts: Hdf5Parts) -> Hdf5Parts:
+    """The parts of a file that becomes no scan, with their notes as warnings."""
+    for note in parts.notes:
+        logger.warning("%s: %s", parts.source, note)
+    return parts
