@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import h5py
@@ -159,10 +160,13 @@ def test_no_file(tmp_path: Path) -> None:
 @pytest.fixture
 def frames_file(write_hdf5) -> Path:
     numbers = np.arange(9 * 4 * 4, dtype=np.int32).reshape(9, 4, 4)
-    return write_hdf5({"one": numbers[:4], "two": numbers[4:], "raster": numbers.reshape(3, 3, 4, 4)})
+    path = write_hdf5({"one": numbers[:4], "two": numbers[4:], "raster": numbers.reshape(3, 3, 4, 4)})
+    with h5py.File(path, "r+") as file:
+        file.create_dataset("chunks", data=numbers.reshape(3, 3, 4, 4), chunks=(2, 2, 4, 3), compression="gzip")
+    return path
 
 
-@pytest.mark.parametrize("names", [("one", "two"), ("raster",)])
+@pytest.mark.parametrize("names", [("one", "two"), ("raster",), ("chunks",)])
 @pytest.mark.parametrize("rows", [None, [0, 1, 2], [3, 4, 5], [8, 0, 4, 4, 3], [2, 3, 7], []])
 def test_rows_of_frames_are_those_asked_for(frames_file: Path, names, rows) -> None:
     numbers = np.arange(9 * 4 * 4, dtype=np.int32).reshape(9, 4, 4)
@@ -171,6 +175,36 @@ def test_rows_of_frames_are_those_asked_for(frames_file: Path, names, rows) -> N
         found = frames.read(None if rows is None else np.array(rows, np.int64))
     assert frames.shape == (9, 4, 4)
     np.testing.assert_array_equal(found, numbers if rows is None else numbers[np.array(rows, np.int64)])
+
+
+def test_only_the_frames_that_are_read_must_fit_into_memory(frames_file: Path, monkeypatch) -> None:
+    """One frame takes 64 bytes; each of the two sources holds more than 200."""
+    monkeypatch.setattr("ptychopinn.data.io.memory.SMALL_BYTES", 0)
+    monkeypatch.setattr("ptychopinn.data.io.memory.free_bytes", lambda: 200)
+    monkeypatch.setattr("ptychopinn.data.io.frames.free_bytes", lambda: 200)
+    monkeypatch.setattr("ptychopinn.data.io.hdf5_sizes.SMALL_BYTES", 0)
+    with open_hdf5(frames_file) as file:
+        frames = Frames([file["one"], file["two"]])
+        assert frames.read(np.array([1, 7])).shape == (2, 4, 4)
+        with pytest.raises(ScanError, match=r"4 frames .*do not fit into memory"):
+            frames.read(np.arange(4))
+
+
+def test_only_the_chunks_that_are_read_are_unpacked_first(write_hdf5, monkeypatch) -> None:
+    """Chunk 3 is larger than it declares: refused where it is read, and no matter for the other frames."""
+    path = write_hdf5({"other": 1})
+    with h5py.File(path, "r+") as file:
+        stored = file.create_dataset("frames", (6, 4, 4), np.int32, chunks=(1, 4, 4), compression="gzip")
+        for row in range(6):
+            size = 4 * 4 * (8 if row == 3 else 1)
+            stored.id.write_direct_chunk((row, 0, 0), zlib.compress(np.ones(size, np.int32).tobytes()))
+    monkeypatch.setattr("ptychopinn.data.io.hdf5_filters._WASTE", -(2**20))
+    with open_hdf5(path) as file:
+        frames = Frames([file["frames"]])
+        np.testing.assert_array_equal(frames.read(np.array([0, 2, 5])), np.ones((3, 4, 4)))
+        for rows in (np.array([3]), np.array([1, 3]), None):
+            with pytest.raises(ScanError, match=r"the chunk at \(3, 0, 0\) is larger than it declares"):
+                frames.read(rows)
 
 
 def test_frames_of_two_sizes(write_hdf5) -> None:

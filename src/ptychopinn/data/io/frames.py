@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ptychopinn.data.chunks import frame_chunks
-from ptychopinn.data.io.hdf5 import checked_values, place
+from ptychopinn.data.io.hdf5 import place
 from ptychopinn.data.io.hdf5_sizes import check_dataset
 from ptychopinn.data.io.memory import free_bytes
 from ptychopinn.data.io.stored import check_stored
@@ -134,8 +134,6 @@ class Frames:
         try:
             if count * self.shape[1] * self.shape[2] * self.dtype.itemsize > free_bytes():
                 raise MemoryError
-            for dataset in self._datasets:
-                check_dataset(dataset)
             return self._gathered(np.arange(len(self)) if rows is None else rows)
         except MemoryError:
             raise ScanError(
@@ -144,11 +142,17 @@ class Frames:
             ) from None
 
     def _gathered(self, rows: NDArray[np.int64]) -> NDArray[Any]:
-        frames = np.empty((len(rows), *self.shape[1:]), self.dtype)
-        for dataset in self._datasets:
+        wanted = [
+            (dataset, goals, rows[goals] - first)
+            for first, length, dataset in self._placed()
+            if (goals := np.flatnonzero((rows >= first) & (rows < first + length))).size
+        ]
+        for dataset, _, here in wanted:
+            check_dataset(dataset, None if dataset.ndim == 2 else np.unique(here // self._frames_per_line(dataset)))
             check_stored(dataset)
-        for first, length, dataset in self._placed():
-            self._fill(frames, rows, first, length, dataset)
+        frames = np.empty((len(rows), *self.shape[1:]), self.dtype)
+        for dataset, goals, here in wanted:
+            self._fill(frames, goals, dataset, here)
         return frames
 
     def _placed(self) -> Iterator[tuple[int, int, h5py.Dataset]]:
@@ -158,17 +162,26 @@ class Frames:
             first += length
 
     def _fill(
-        self, frames: NDArray[Any], rows: NDArray[np.int64], first: int, length: int, dataset: h5py.Dataset
+        self, frames: NDArray[Any], goals: NDArray[np.int64], dataset: h5py.Dataset, here: NDArray[np.int64]
     ) -> None:
-        here = np.flatnonzero((rows >= first) & (rows < first + length))
-        if dataset.ndim > 3:
-            frames[here] = checked_values(dataset).reshape(length, *self.shape[1:])[rows[here] - first]
-            return
+        """Put the frames `here` of a dataset at the places `goals`; of a raster a few of its lines at a time."""
         if dataset.ndim == 2:
-            frames[here] = checked_values(dataset)
-            return
-        for goal, start, stop in _runs(here, rows[here] - first):
-            dataset.read_direct(frames, np.s_[start:stop], np.s_[goal : goal + stop - start])
+            frames[goals] = dataset[()]
+        elif dataset.ndim == 3:
+            for goal, start, stop in _runs(goals, here):
+                dataset.read_direct(frames, np.s_[start:stop], np.s_[goal : goal + stop - start])
+        else:
+            lines = dataset.chunks[0] if dataset.chunks else 1
+            together = lines * self._frames_per_line(dataset)
+            for block in np.unique(here // together):
+                inside = here // together == block
+                values = dataset[block * lines : (block + 1) * lines].reshape(-1, *self.shape[1:])
+                frames[goals[inside]] = values[here[inside] - block * together]
+
+    @staticmethod
+    def _frames_per_line(dataset: h5py.Dataset) -> int:
+        """Frames for each step along the first axis of a dataset."""
+        return int(np.prod(_frame_shape(dataset)[0][1:]))
 
 
 def write_counts(group: h5py.Group, name: str, scan: Scan) -> h5py.Dataset:

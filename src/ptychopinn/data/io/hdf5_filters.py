@@ -7,6 +7,8 @@ from collections.abc import Callable
 from typing import IO, Any
 
 import h5py
+import numpy as np
+from numpy.typing import NDArray
 
 from ptychopinn.data.io.child import completes
 from ptychopinn.errors import ScanError
@@ -65,7 +67,7 @@ _STATED: dict[int, Callable[[bytes], int]] = {
 """Filters that reserve what the beginning of the chunk states."""
 
 
-def check_chunks(dataset: h5py.Dataset, size: int, where: str) -> None:
+def check_chunks(dataset: h5py.Dataset, size: int, where: str, rows: NDArray[np.int64] | None = None) -> None:
     """Refuse packed chunks that could take far more memory than their declared size.
 
     What deflate and bzip2 make of a chunk is counted; Blosc, LZ4, bitshuffle, szip and zstd state it. Chunks of any
@@ -75,6 +77,7 @@ def check_chunks(dataset: h5py.Dataset, size: int, where: str) -> None:
         dataset: a chunked one.
         size: bytes that a chunk declares.
         where: file and path, for messages.
+        rows: along the first axis, whose chunks are looked at; all by default.
 
     Raises:
         ScanError: a chunk is larger than it declares, is packed several times over, or by a filter whose library cannot
@@ -89,14 +92,14 @@ def check_chunks(dataset: h5py.Dataset, size: int, where: str) -> None:
     if packing == [_LZF] and dataset.id.get_storage_size() <= _FEW_BYTES:
         return
     if any(one not in _COUNTED and one not in _STATED for one in packing):
-        _check_in_child(dataset, packing, size, where)
+        _check_in_child(dataset, packing, size, where, rows)
         return
     if len(packing) > 1:
         raise ScanError(f"{where} is packed {len(packing)} times over; values must be packed once, export them again")
     allowed = size + _CHECKSUM
     for kind in packing:
         with open(dataset.file.filename, "rb") as file:
-            for chunk in _chunks(dataset):
+            for chunk in _chunks(dataset, rows):
                 if chunk.filter_mask == 0 and _unpacked(dataset, file, chunk, kind, allowed) > allowed:
                     raise ScanError(
                         f"{where}: the chunk at {chunk.chunk_offset} is larger than it declares; the file is damaged "
@@ -126,11 +129,14 @@ def _unpacked(dataset: h5py.Dataset, file: IO[bytes], chunk: Any, kind: int, siz
     return _inflated(file.read(chunk.size), kind, size)
 
 
-def _chunks(dataset: h5py.Dataset) -> list[Any]:
-    """Offset in the dataset, place in the file and packed size of each chunk."""
+def _chunks(dataset: h5py.Dataset, rows: NDArray[np.int64] | None) -> list[Any]:
+    """Offset in the dataset, place in the file and packed size of each chunk that holds one of the rows."""
     found: list[Any] = []
     dataset.id.chunk_iter(found.append)
-    return found
+    if rows is None:
+        return found
+    wanted = set((np.unique(rows) // dataset.chunks[0] * dataset.chunks[0]).tolist())
+    return [chunk for chunk in found if chunk[0][0] in wanted]
 
 
 def _inflated(packed: bytes, kind: int, size: int) -> int:
@@ -142,13 +148,15 @@ def _inflated(packed: bytes, kind: int, size: int) -> int:
         return 0
 
 
-def _check_in_child(dataset: h5py.Dataset, packing: list[int], size: int, where: str) -> None:
-    """Read every chunk in a process of its own, unless a filter is missing, which reading will say."""
+def _check_in_child(
+    dataset: h5py.Dataset, packing: list[int], size: int, where: str, rows: NDArray[np.int64] | None
+) -> None:
+    """Read the chunks of the rows in a process of its own, unless a filter is missing, which reading will say."""
     if not all(h5py.h5z.filter_avail(one) for one in packing):
         return
 
     def read() -> None:
-        for chunk in _chunks(dataset):
+        for chunk in _chunks(dataset, rows):
             starts = zip(chunk[0], dataset.chunks, strict=True)
             dataset[tuple(slice(start, start + length) for start, length in starts)]
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from ptychopinn.data.io.child import completes
 from ptychopinn.data.io.hdf5_filters import check_chunks
@@ -13,8 +14,13 @@ from ptychopinn.data.io.memory import FREE_BYTES, SMALL_BYTES, check_expansion, 
 from ptychopinn.errors import ScanError, shown
 
 
-def check_dataset(dataset: h5py.Dataset) -> None:
+def check_dataset(dataset: h5py.Dataset, rows: NDArray[np.int64] | None = None) -> None:
     """Refuse a dataset whose values would take far more memory than it stores, or more than is free.
+
+    Args:
+        dataset: that is to be read.
+        rows: along the first axis, that are to be read; all by default. Only they must fit into memory, and only the
+            chunks that hold them are looked at, but for a virtual dataset.
 
     Raises:
         ScanError: a declared shape, a chunk, or a packed chunk is out of proportion, also in the sources of a virtual
@@ -27,12 +33,14 @@ def check_dataset(dataset: h5py.Dataset) -> None:
         return
     where, stored = _where(dataset), _stored(dataset)
     check_expansion(declared, stored, where)
-    check_memory(declared, where)
-    _check_packed(dataset, stored, set())
+    check_memory(declared if rows is None else declared // max(len(dataset), 1) * len(rows), where)
+    _check_packed(dataset, stored, set(), rows)
 
 
-def _check_packed(dataset: h5py.Dataset, stored: int, seen: set[tuple[str, int]]) -> None:
-    """Look at the chunks of a dataset, or at those of its sources."""
+def _check_packed(
+    dataset: h5py.Dataset, stored: int, seen: set[tuple[str, int]], rows: NDArray[np.int64] | None = None
+) -> None:
+    """Look at the chunks of a dataset that hold rows of it, or at all those of its sources."""
     if dataset.is_virtual:
         for source in sources_of(dataset):
             known = source.file.filename, h5py.h5o.get_info(source.id).addr
@@ -42,7 +50,7 @@ def _check_packed(dataset: h5py.Dataset, stored: int, seen: set[tuple[str, int]]
     elif dataset.chunks is not None:
         chunk = _declared(dataset.chunks, dataset.dtype)
         check_expansion(chunk, stored, f"{_where(dataset)}: a chunk")
-        check_chunks(dataset, chunk, _where(dataset))
+        check_chunks(dataset, chunk, _where(dataset), rows)
 
 
 def _check_lengths(dataset: h5py.Dataset) -> None:
