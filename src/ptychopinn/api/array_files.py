@@ -10,6 +10,7 @@ from ptychopinn.data.geometry import Geometry
 from ptychopinn.data.io import read_probe
 from ptychopinn.data.io.arrays import read_patterns
 from ptychopinn.data.io.frames_with_table import scan_in_metres
+from ptychopinn.data.io.position_table import PositionTable
 
 
 @final
@@ -18,7 +19,7 @@ class ArrayFiles:
     """What belongs to a file of patterns so that they are a scan; see `Scan.from_metres`."""
 
     positions: Path
-    """A table with the columns x and y, or an NPY array (N, 2); see `ptychopinn.data.io.arrays.read_positions`."""
+    """A table with the columns x and y, or an NPY array (N, 2); see `ptychopinn.data.io.position_table`."""
     energy_eV: float
     """Photon energy."""
     distance_m: float
@@ -38,5 +39,6 @@ class ArrayFiles:
             ScanError: a file that cannot be read, or arrays that are no scan.
         """
         geometry = Geometry(self.energy_eV, self.distance_m, self.detector_pixel_m)
+        table = PositionTable.read(self.positions)
         beam = None if probe is None else read_probe(probe)
-        return scan_in_metres(read_patterns(patterns), self.positions, geometry, options, beam, str(patterns))
+        return scan_in_metres(read_patterns(patterns), table, geometry, options, beam, str(patterns))

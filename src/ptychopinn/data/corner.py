@@ -1,4 +1,6 @@
-"""Recognising patterns whose zero frequency sits at the corner of the array."""
+"""Patterns whose zero frequency sits at the corner of the array: recognising and centring them."""
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +35,12 @@ def zero_frequency_at_corner(mean_intensity: NDArray[np.float64], total: float, 
         return False
     moment = max(_first_moment(mean_intensity.sum(axis=axis)) for axis in (0, 1))
     return moment < LOWEST_CENTRED_MOMENT or _looks_shifted(mean_intensity, probe)
+
+
+def centred(patterns: NDArray[Any], bad_pixels: NDArray[Any] | None) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    """Patterns (N, H, W) and their mask with the zero frequency moved from (0, 0) to (H//2, W//2)."""
+    axes = (-2, -1)
+    return np.fft.fftshift(patterns, axes), None if bad_pixels is None else np.fft.fftshift(bad_pixels, axes)
 
 
 def _first_moment(profile: NDArray[np.float64]) -> float:

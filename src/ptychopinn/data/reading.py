@@ -3,10 +3,9 @@
 from dataclasses import dataclass, replace
 from typing import Literal, final
 
-import numpy as np
-
 from ptychopinn.config import DataConfig
 from ptychopinn.data.adjust import adjusted
+from ptychopinn.data.corner import centred
 from ptychopinn.data.scan import Domain, Scan
 
 Flips = Literal["none", "rows", "columns", "both"]
@@ -125,12 +124,8 @@ class ReadingConvention:
         if self.domain is not None:
             scan = replace(scan, domain=self.domain)
         if self.fftshift:
-            bad = scan.bad_pixels
-            scan = replace(
-                scan,
-                patterns=np.fft.fftshift(scan.patterns, axes=(-2, -1)),
-                bad_pixels=None if bad is None else np.fft.fftshift(bad, axes=(-2, -1)),
-            )
+            patterns, bad = centred(scan.patterns, scan.bad_pixels)
+            scan = replace(scan, patterns=patterns, bad_pixels=bad)
         return adjusted(scan, replace(self, domain=None, fftshift=False).on(DataConfig()))
 
 

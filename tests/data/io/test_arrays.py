@@ -1,5 +1,6 @@
 """Scans from files of arrays, through `convert` and `Scan.from_metres`."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,8 @@ from typer.testing import CliRunner
 
 from ptychopinn.cli import app
 from ptychopinn.data import Scan, read_scan
-from ptychopinn.data.io.arrays import read_patterns, read_positions
+from ptychopinn.data.io.arrays import read_patterns
+from ptychopinn.data.io.position_table import PositionTable
 from ptychopinn.errors import PtychoPINNError, ScanError
 
 N, ENERGY_EV, DISTANCE_M, PIXEL_M = 32, 8800.0, 1.9, 75e-6
@@ -94,13 +96,38 @@ def test_stacks_folders_and_lists_of_frames_are_the_same_patterns(folder, counts
         ("1\t2\n3\t4\n", "um", [1e-6, 3e-6], [2e-6, 4e-6]),
         ("index,x,y\n0,1,2\n1,3,4\n", "m", [1.0, 3.0], [2.0, 4.0]),
         ("x (µm),y (µm)\n1,2\n3,4\n", "auto", [1e-6, 3e-6], [2e-6, 4e-6]),
+        ("x (microns),y (microns)\n1,2\n3,4\n", "um", [1e-6, 3e-6], [2e-6, 4e-6]),
+        ("stage_x_angstrom,stage_y_nm\n1,2\n3,4\n", "auto", [1e-10, 3e-10], [2e-9, 4e-9]),
+        ("X [micrometer],Y [millimetres]\n1,2\n3,4\n", "auto", [1e-6, 3e-6], [2e-3, 4e-3]),
     ],
 )
 def test_tables_of_positions(tmp_path, text, unit, x_m, y_m) -> None:
     (tmp_path / "p.csv").write_text(text, encoding="utf-8")
-    x, y = read_positions(tmp_path / "p.csv", unit)
+    x, y = PositionTable.read(tmp_path / "p.csv").metres(unit)
     np.testing.assert_allclose(x, x_m)
     np.testing.assert_allclose(y, y_m)
+
+
+def test_a_unit_in_the_header_and_another_one_by_the_user_are_refused(tmp_path) -> None:
+    for header, unit in (
+        ("x_px,y_px", "um"),
+        ("x_um,y_um", "px"),
+        ("x_um,y_um", "mm"),
+        ("x [pixels],y [pixels]", "nm"),
+    ):
+        (tmp_path / "p.csv").write_text(f"{header}\n1,2\n3,4\n")
+        stated = "px" if "p" in header else "um"
+        with pytest.raises(ScanError, match=f"must be one, got {stated} in the header and --position-unit {unit}"):
+            PositionTable.read(tmp_path / "p.csv").is_in_px(unit)
+    (tmp_path / "p.csv").write_text("x_px,y_um\n1,2\n3,4\n")
+    with pytest.raises(ScanError, match="got px for x and um for y"):
+        PositionTable.read(tmp_path / "p.csv").is_in_px("auto")
+
+
+def test_a_pipe_as_the_table_is_refused(tmp_path) -> None:
+    os.mkfifo(tmp_path / "p.csv")
+    with pytest.raises(ScanError, match=r"p\.csv"):
+        PositionTable.read(tmp_path / "p.csv")
 
 
 @pytest.mark.parametrize(
@@ -116,7 +143,7 @@ def test_tables_of_positions(tmp_path, text, unit, x_m, y_m) -> None:
 def test_tables_that_are_refused(tmp_path, text, words) -> None:
     (tmp_path / "p.csv").write_text(text)
     with pytest.raises(ScanError, match=words):
-        read_positions(tmp_path / "p.csv")
+        PositionTable.read(tmp_path / "p.csv").metres()
 
 
 @pytest.mark.parametrize(

@@ -7,22 +7,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ptychopinn.config import DataConfig
-from ptychopinn.data.adjust import LENGTHS_M, finished_scan
+from ptychopinn.data.adjust import finished_scan
 from ptychopinn.data.geometry import Geometry
 from ptychopinn.data.in_metres import scan_arguments
 from ptychopinn.data.io.arrays import (
     LIST_SUFFIXES,
     PATTERN_SUFFIXES,
-    PX,
     frames_in,
     frames_listed,
     read_patterns,
-    read_positions,
-    read_table,
 )
 from ptychopinn.data.io.door import npy_header
 from ptychopinn.data.io.formats import Content, FileFormat, Reading, building_command
 from ptychopinn.data.io.limits import with_given
+from ptychopinn.data.io.position_table import PositionTable
 from ptychopinn.data.io.rules import position_offset_px, zero_frequency_centred
 from ptychopinn.data.io.source_file import SourceFile
 from ptychopinn.data.scan import Scan
@@ -50,17 +48,18 @@ class FramesWithTable(FileFormat):
         return table_beside(file.path) is not None and _holds_frames(file)
 
     def read_scan(self, path: Path, reading: Reading) -> Scan:
-        table = table_beside(path)
-        if table is None:
+        beside = table_beside(path)
+        if beside is None:
             raise ScanError(f"{path}: must have a table of positions beside it, as {_tables(path)[0]}; write one")
-        options, frames = reading.data, read_patterns(path)
-        if PX in (options.position_unit, *(unit for _, unit in read_table(table))):
+        options, table = reading.data, PositionTable.read(beside)
+        in_px, frames = table.is_in_px(options.position_unit), read_patterns(path)
+        if in_px:
             return _scan(frames, {"positions_px": _pixels(table, frames, options)}, options, reading.probe, str(path))
         geometry = with_given(Geometry(), options)
         missing = [f"{option} (data.{name})" for name, option in _NUMBERS.items() if getattr(geometry, name) is None]
         if missing:
             raise ScanError(
-                f"{table}: positions in metres need photon energy, distance and pixel of the detector; give "
+                f"{beside}: positions in metres need photon energy, distance and pixel of the detector; give "
                 f"{', '.join(missing)}, name the columns x_px,y_px, or give "
                 f"{building_command(path)}"
             )
@@ -73,13 +72,18 @@ def table_beside(path: Path) -> Path | None:
 
 
 def scan_in_metres(
-    frames: NDArray[Any], table: Path, geometry: Geometry, options: DataConfig, probe: NDArray[Any] | None, source: str
+    frames: NDArray[Any],
+    table: PositionTable,
+    geometry: Geometry,
+    options: DataConfig,
+    probe: NDArray[Any] | None,
+    source: str,
 ) -> Scan:
     """The scan of patterns and a table of positions in metres, or with a unit of length.
 
     Args:
         frames: (N, H, H), counts unless `data.domain` says otherwise.
-        table: see `ptychopinn.data.io.arrays.read_positions`.
+        table: of the positions.
         geometry: energy, distance and detector pixel.
         options: how it is read.
         probe: or none, for an estimate.
@@ -88,7 +92,7 @@ def scan_in_metres(
     Raises:
         ScanError: a table that cannot be read, or arrays that are no scan.
     """
-    x_m, y_m = read_positions(table, options.position_unit)
+    x_m, y_m = table.metres(options.position_unit)
     return _scan(frames, scan_arguments(frames, x_m, y_m, geometry, source), options, probe, source)
 
 
@@ -105,15 +109,9 @@ def _scan(
     return finished_scan(scan, options)
 
 
-def _pixels(table: Path, frames: NDArray[Any], options: DataConfig) -> NDArray[np.float64]:
-    (x, x_unit), (y, y_unit) = read_table(table)
-    if {x_unit, y_unit} & set(LENGTHS_M):
-        raise ScanError(
-            f"{table}: a header states a length, but the positions were to be in px; name both columns x_px,y_px, or "
-            "drop --position-unit px"
-        )
-    offset = position_offset_px(frames.shape[-1], options.position_origin, {}, False, str(table))
-    return np.stack([y, x], axis=1) + offset
+def _pixels(table: PositionTable, frames: NDArray[Any], options: DataConfig) -> NDArray[np.float64]:
+    offset = position_offset_px(frames.shape[-1], options.position_origin, {}, False, str(table.path))
+    return np.stack([table.y, table.x], axis=1) + offset
 
 
 def _tables(path: Path) -> list[Path]:

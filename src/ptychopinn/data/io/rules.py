@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ptychopinn.data.chunks import frame_chunks
+from ptychopinn.data.corner import centred
 from ptychopinn.data.scan import Domain
 from ptychopinn.errors import ScanError
 
@@ -141,11 +142,7 @@ def zero_frequency_centred(
     history = history if isinstance(history, list) else [history]
     kept = {key: value for key, value in metadata.items() if key not in ("dc_index", "layout")}
     kept["history"] = [*history, "zero frequency moved from the corner to the centre (fftshift)"]
-    return _centred(patterns), None if bad_pixels is None else _centred(bad_pixels), kept
-
-
-def _centred(values: NDArray[Any]) -> NDArray[Any]:
-    return np.fft.fftshift(values, axes=(-2, -1))
+    return *centred(patterns, bad_pixels), kept
 
 
 def _all_whole(patterns: NDArray[Any], bad_pixels: NDArray[np.bool_] | None) -> bool:
