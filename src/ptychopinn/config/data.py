@@ -99,8 +99,8 @@ class DataConfig(Section):
     optics_defocus_m: float = Field(default=0.0, gt=-10, lt=10)
     """Distance of the sample behind the focus of `probe_model`, m; negative before it."""
     position_unit: Literal["auto", "px", "m", "mm", "um", "nm"] = "auto"
-    """Unit of the positions of files that state none (NPZ, CSV, MATLAB). `auto` is object pixels in NPZ. Lengths need
-    `pixel_size_m`, or energy, distance and detector pixel in the metadata of the file."""
+    """Unit of the positions of files that state none. `auto` is object pixels in NPZ, metres in HDF5. Lengths in NPZ
+    need `pixel_size_m`, or energy, distance and detector pixel in the metadata of the file."""
     position_scale: float = Field(default=1.0, gt=0, allow_inf_nan=False)
     """Factor on all positions, as 1e-3 if a file gives millimetres and calls them metres."""
     detector_region: tuple[int, int, int, int] | None = None

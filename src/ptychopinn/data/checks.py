@@ -247,7 +247,7 @@ def checked_values(
         )
     if len(dark):
         raise ScanError(
-            f"{where}: no counts at all in {_frames(dark, len(patterns))}; every pattern must "
+            f"{where}: no counts at all in {_frames(dark, len(patterns))}{_unmasked(bad)}; every pattern must "
             "see the beam; give --drop-frames dark (data.drop_frames=dark) to drop them together with their positions"
         )
     return _without_bad_values(patterns, bad), summary
@@ -256,6 +256,8 @@ def checked_values(
 MOST_BAD = 0.5
 """Fraction of bad pixels above which a mask is looked at more closely. Detectors lose a few percent to gaps, a beamstop
 a few more."""
+MANY_BAD = 0.1
+"""The same for a mask of one piece: a disk that holds the pattern, the wrong way round, covers more."""
 
 
 LEAST_SEEN = 0.05
@@ -265,8 +267,8 @@ LEAST_SEEN = 0.05
 def _refuse_inverted(
     patterns: NDArray[Any], bad: NDArray[np.bool_] | None, summary: Summary, counts: bool, where: str
 ) -> None:
-    """Refuse a mask that hides most pixels, and with them nearly all that was recorded."""
-    if bad is None or bad.mean() <= MOST_BAD:
+    """Refuse a mask that hides many pixels, and with them nearly all that was recorded."""
+    if bad is None or bad.mean() <= MANY_BAD or (bad.mean() <= MOST_BAD and not _is_compact(bad)):
         return
     hidden = 0.0
     for run, frames in frame_chunks(patterns):
@@ -281,6 +283,16 @@ def _refuse_inverted(
         f"marked bad, with {hidden / (hidden + measured):.1%} of what was recorded; it may be the wrong way round: "
         "give --invert-mask (data.invert_mask=true)"
     )
+
+
+def _unmasked(bad: NDArray[np.bool_] | None) -> str:
+    return "" if bad is None or not bad.any() else " at the pixels that the mask (bad_pixels) leaves"
+
+
+def _is_compact(bad: NDArray[np.bool_]) -> bool:
+    """Whether most pixels of a mask lie inside of it: false for gaps, lines and single pixels."""
+    around = [np.roll(bad, step, axis) for axis in (-2, -1) for step in (-1, 1)]
+    return bool(np.logical_and.reduce([bad, *around]).sum() > bad.sum() / 2)
 
 
 def _is_fill(values: NDArray[Any]) -> NDArray[np.bool_]:

@@ -19,6 +19,10 @@ class Candidate:
     parts: int
     """How many of the parts of a scan it holds."""
 
+    def is_named(self, name: str) -> bool:
+        """Whether a name, or a path from the top of the file, is that of this one."""
+        return name.strip("/") in (self.name, self.name.rpartition("/")[2], self.item.name.strip("/"))
+
 
 def chosen(
     candidates: Sequence[Candidate], given: str | None, default: str | None, kind: str, source: str, notes: list[str]
@@ -39,7 +43,7 @@ def chosen(
         ScanError: nothing has the name that the user gave.
     """
     if given is not None:
-        named = [one for one in candidates if given in (one.name, one.name.rpartition("/")[2])]
+        named = [one for one in candidates if one.is_named(given)]
         if not named:
             names = ", ".join(one.name for one in candidates) or "none"
             raise ScanError(f"{source}: --{kind} (data.{kind}) must be one of {names}, got {given!r}")
@@ -48,7 +52,7 @@ def chosen(
         return None
     any_patterns = any(one.has_patterns for one in candidates)
     for one in candidates:
-        if default in (one.name, one.name.rpartition("/")[2]) and (one.has_patterns or not any_patterns):
+        if default and one.is_named(default) and (one.has_patterns or not any_patterns):
             return one
     best = max(candidates, key=lambda one: (one.has_patterns, one.parts))
     others = [one.name for one in candidates if one is not best and one.has_patterns == best.has_patterns]

@@ -10,7 +10,14 @@ from numpy.typing import NDArray
 from ptychopinn.config import DataConfig
 from ptychopinn.data.geometry import EV_J, Geometry, PixelSize
 from ptychopinn.data.io.choice import Candidate, choices, chosen
-from ptychopinn.data.io.detector import beam_positions, detector_basis, detector_pixel, directions, fitting
+from ptychopinn.data.io.detector import (
+    beam_positions,
+    detector_basis,
+    detector_distance,
+    detector_pixel,
+    directions,
+    fitting,
+)
 from ptychopinn.data.io.frames import Frames
 from ptychopinn.data.io.hdf5 import (
     array,
@@ -30,6 +37,7 @@ from ptychopinn.data.io.limits import DISTANCE, OBJECT_PIXEL, PHOTON_ENERGY, one
 from ptychopinn.data.io.masks import CXI_BITS, bad_pixels_of
 from ptychopinn.data.io.own import read_own
 from ptychopinn.data.io.quantities import length_at, number_at, values_of
+from ptychopinn.data.io.unread import unread_notes
 from ptychopinn.errors import ScanError
 
 LAYOUT = "CXI file"
@@ -40,7 +48,7 @@ _PATTERNS = ("data_1/data", "instrument_1/detector_1/data")
 _POSITIONS = ("sample_1/geometry_1/translation", "data_1/translation", "instrument_1/detector_1/translation")
 _PROBE = ("instrument_1/source_1/illumination", "image_1/data")
 _OBJECT = "image_2/data"
-_MASKS = ("mask", "mask_shared")
+_MASKS = ("mask", "mask_shared", "pixel_mask", "bad_pixels")
 _WANTED = {
     "patterns": " or ".join(_PATTERNS),
     "positions": " or ".join(_POSITIONS),
@@ -78,22 +86,24 @@ def read_cxi(file: h5py.File, options: DataConfig) -> Hdf5Parts:
     detector = None if camera is None else camera.item
     alone = options.detector is None and sum(one.has_patterns for one in detectors) < 2
     frames = _frames(detector, data, alone)
-    notes += _unread(detectors, data)
+    notes += _unread(detectors, data, frames)
     known = None if frames is None else frames.shape
     basis = detector_basis(detector)
     own = read_own(entry)
     translation = _translation(entry, detector, known)
     object_ = object_array(find_dataset(entry, _OBJECT))
     index = find_dataset(entry, "ptychodus/probe_position_indexes")
+    probe = probe_array(*_probe(entry))
+    notes += unread_notes(_belonging(detector, data), _around(entry), frames, _MASKS, probe is not None)
     return Hdf5Parts(
         source=file.filename,
         layout=LAYOUT,
         frames=frames,
         bad_pixels=_bad_pixels(detector, data, known, options),
         dark=dark_of(_belonging(detector, data), known, options.dark),
-        positions_m=None if translation is None else beam_positions(translation, basis),
+        positions_m=None if translation is None else beam_positions(translation, basis, options.position_unit),
         position_index=None if index is None else array(index).astype(np.int64),
-        probe=probe_array(*_probe(entry)),
+        probe=probe,
         object_=object_,
         object_pixel_m=_object_pixel(entry, object_) if own is None else own.pixel_m,
         object_centre_m=None if object_ is None else _object_centre(entry, basis),
@@ -173,11 +183,14 @@ def _frames(detector: Any, data: list[h5py.Group], alone: bool) -> Frames | None
     return None if stack is None else Frames([stack])
 
 
-def _unread(detectors: list[Candidate], data: list[h5py.Group]) -> list[str]:
-    """Names groups `data_2` and so on with patterns that neither `data_1` nor a detector holds."""
+def _unread(detectors: list[Candidate], data: list[h5py.Group], frames: Frames | None) -> list[str]:
+    """Names groups with patterns that are not read: `data_2` and so on, or a detector whose data `data_1` replaces."""
     known = [_stack(one.item) for one in detectors] + [_stack(group) for group in data[:1]]
     others = [group.name for group in data[1:] if not any(same_item(_stack(group), stack) for stack in known)]
-    return [f"{', '.join(others)} holds patterns too, which are not read"] if others else []
+    if len(detectors) == 1 and frames is not None:
+        own = _stack(detectors[0].item)
+        others += [detectors[0].item.name] if own is not None and not frames.holds(own) else []
+    return [f"{other} holds patterns too, which are not read" for other in others]
 
 
 def _belonging(detector: Any, data: list[h5py.Group]) -> list[h5py.Group]:
@@ -185,6 +198,13 @@ def _belonging(detector: Any, data: list[h5py.Group]) -> list[h5py.Group]:
     own = _stack(detector)
     linked = [group for group in data if own is None or same_item(_stack(group), own)]
     return [*([] if detector is None else [detector]), *linked]
+
+
+def _around(entry: h5py.Group) -> list[h5py.Group]:
+    """Groups in which masks, dark images or a probe may stand that are not read."""
+    instruments = _numbered(entry, "instrument")
+    sources = [source for one in instruments for source in _numbered(one, "source")]
+    return [entry, *_numbered(entry, "data"), *instruments, *sources]
 
 
 def _translation(entry: h5py.Group, detector: Any, frames: tuple[int, ...] | None) -> h5py.Dataset | None:
@@ -231,9 +251,8 @@ def _geometry(
             wavelength = number_at(group, "wavelength", None if nominal else wavelength_limits())
             energies += [] if energy is None else [(f"{place(group)}/energy", energy)]
             wavelengths += [] if wavelength is None else [(f"{place(group)}/wavelength", wavelength)]
-    distance = (
-        None if options.distance_m is not None else number_at(detector, "distance", None if nominal else DISTANCE)
-    )
+    limits = None if nominal else DISTANCE
+    distance = None if options.distance_m is not None else detector_distance(detector, limits)
     pixel = None if options.detector_pixel_m is not None else detector_pixel(detector, basis, checked=not nominal)
     return Geometry(
         one_energy(energies, wavelengths),

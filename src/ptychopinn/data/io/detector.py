@@ -7,11 +7,12 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from ptychopinn.data.adjust import LENGTHS_M
 from ptychopinn.data.geometry import PixelSize, same_pixel
-from ptychopinn.data.io.hdf5 import array, find_dataset, place
-from ptychopinn.data.io.limits import DETECTOR_PIXEL
-from ptychopinn.data.io.quantities import number_at, scale_of, values_of
-from ptychopinn.errors import ScanError
+from ptychopinn.data.io.hdf5 import array, as_text, attribute, find_dataset, place
+from ptychopinn.data.io.limits import DETECTOR_PIXEL, Limits
+from ptychopinn.data.io.quantities import has_unit, number_at, scale_of, values_of
+from ptychopinn.errors import ScanError, shown
 
 LARGEST_EXTENT_M = 1.0
 """Extent of the positions above which they cannot be metres. Stages of ptychography move by 0.1 m at most."""
@@ -46,14 +47,14 @@ def directions(basis: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(np.abs(unit) < _NO_STEP, 0.0, unit)
 
 
-def beam_positions(translation: h5py.Dataset, basis: NDArray[np.float64]) -> NDArray[np.float64]:
+def beam_positions(translation: h5py.Dataset, basis: NDArray[np.float64], unit: str = "auto") -> NDArray[np.float64]:
     """(N, 2), (y, x): where the beam was on the sample, along rows and columns, m.
 
     CXI keeps the movement of the sample, minus that of the beam. A column along which the detector has no axis, z as a
-    rule, is not used, whatever it holds.
+    rule, is not used, whatever it holds. `unit` is `data.position_unit`, for a file that states none.
 
     Raises:
-        ScanError: another shape, an unknown unit, or an extent that no stage has.
+        ScanError: another shape, an unknown unit, one that contradicts `unit`, or an extent that no stage has.
     """
     moved = array(translation)
     if moved.ndim > 2 and moved.size:
@@ -63,12 +64,66 @@ def beam_positions(translation: h5py.Dataset, basis: NDArray[np.float64]) -> NDA
             f"{place(translation)} has shape {moved.shape} and type {moved.dtype}; must be (N, 3), x y z in metres"
         )
     along = directions(basis)[:, : moved.shape[1]]
-    moved = np.asarray(moved, np.float64) * scale_of(translation, "length", columns=along.any(axis=0))
+    moved = np.asarray(moved, np.float64) * position_scale(translation, unit, along.any(axis=0))
     positions = np.zeros((len(moved), 2))
     for axis, column in zip(*np.nonzero(along), strict=True):
         positions[:, axis] -= moved[:, column] * along[axis, column]
     _check_extent(positions, translation)
     return positions
+
+
+def position_scale(stored: h5py.Dataset, unit: str, columns: Any = None) -> Any:
+    """What positions are multiplied by to be in metres.
+
+    Args:
+        stored: the positions.
+        unit: `data.position_unit`; lengths without a unit in the file are in metres where it is `auto`.
+        columns: of the last axis that are used.
+
+    Raises:
+        ScanError: an unknown unit, or one that contradicts `unit`.
+    """
+    if unit == "auto":
+        return scale_of(stored, "length", columns=columns)
+    given = LENGTHS_M.get(unit)
+    scale = scale_of(stored, "length", given or 1.0, columns=columns)
+    if given is None or (has_unit(stored) and not np.all(np.isin(scale, (given, 0.0)))):
+        raise ScanError(
+            f"{place(stored)} holds lengths{_in_unit(stored)}, but --position-unit is {unit} (data.position_unit); "
+            "drop the option, or give --position-scale (data.position_scale) to correct the file"
+        )
+    return scale
+
+
+def _in_unit(stored: h5py.Dataset) -> str:
+    stated = next((attribute(stored, name) for name in ("units", "unit") if name in stored.attrs), None)
+    return "" if stated is None else f" in {shown(as_text(stated) if isinstance(stated, str | bytes) else stated)}"
+
+
+def detector_distance(detector: Any, limits: Limits | None) -> float | None:
+    """The distance of the detector, m, or that of its first pixel along the beam where the file states no other.
+
+    Raises:
+        ScanError: an impossible number, or two that contradict each other.
+    """
+    stated = number_at(detector, "distance", limits)
+    stored = None if detector is None else find_dataset(detector, "corner_position")
+    corner = np.zeros(0) if stored is None else values_of(stored, "length").reshape(-1)
+    if stored is None or corner.shape != (3,) or not np.isfinite(corner[2]) or corner[2] == 0:
+        return stated
+    along = abs(float(corner[2]))
+    if stated is None:
+        return along if limits is None else limits.check(along, place(stored), f"{along:.6g} along the beam")
+    if limits is not None and abs(along - stated) > _LARGEST_TILT * stated:
+        raise ScanError(
+            f"{place(detector)}/distance is {stated:.6g} m, but {place(stored)} lies {along:.6g} m along the beam; "
+            f"they must agree: correct one, or give {limits.option}"
+        )
+    return stated
+
+
+_LARGEST_TILT = 0.1
+"""Relative difference between the distance of a detector and that of its corner; a tilt makes a few percent."""
 
 
 def detector_pixel(detector: Any, basis: NDArray[np.float64], checked: bool = True) -> PixelSize | None:

@@ -1,11 +1,12 @@
 """The geometry among the metadata entries of a file: written beside them, taken out when a file is read."""
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from ptychopinn.data.geometry import Geometry, energy_eV, is_positive_number, plain_pixel, wavelength_m
-from ptychopinn.errors import ScanError
+from ptychopinn.errors import ScanError, shown
 
 _ROUNDING = 1e-12
 """Relative difference of a wavelength computed from the same energy."""
@@ -84,6 +85,29 @@ def split_entries(metadata: Mapping[str, Any], source: str) -> tuple[Geometry, d
     return geometry, {name: value for name, value in metadata.items() if name not in taken}
 
 
+def unread_entries(metadata: Mapping[str, Any]) -> tuple[str, ...]:
+    """Sentences on entries about the geometry that are not used: other names, or no positive numbers."""
+    known = (*_NUMBERS, "detector_pixel_m")
+    notes = []
+    for name, value in metadata.items():
+        if name in known:
+            is_used = _pixel(value) is not None if name == "detector_pixel_m" else is_positive_number(value)
+            notes += [] if is_used or value is None else [_not_used(name, value, "it is no positive number")]
+        elif _ABOUT_GEOMETRY.fullmatch(name):
+            notes.append(_not_used(name, value, f"the names that are read are {', '.join(known)} and pixel_size_m"))
+    return tuple(notes)
+
+
+def _not_used(name: str, value: Any, why: str) -> str:
+    return f"The entry {shown(name)} = {shown(value)} of the metadata is not used: {why}."
+
+
+_ABOUT_GEOMETRY = re.compile(
+    r"(photon_|incident_|xray_|x_ray_)?(energy|wavelength)(_\w+)?|(detector_|sample_detector_)?distance(_\w+)?"
+    r"|(detector_)?pixel(_size)?(_(mm|um|nm))|positions?_units?|units?",
+    re.IGNORECASE,
+)
+"""Names of numbers that make the scale of a scan, as other programs write them."""
 _NUMBERS = ("energy_eV", "wavelength_m", "distance_m", "source_distance_m")
 _STATED = "stated in the metadata"
 

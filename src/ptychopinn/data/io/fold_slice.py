@@ -43,7 +43,7 @@ class FoldSlice(Hdf5Format):
             source=file.filename,
             layout="fold_slice file",
             frames=None if stack is None else Frames([stack]),
-            positions_m=columns_of(file, "ppX", "ppY", metres=True),
+            positions_m=columns_of(file, "ppX", "ppY", metres=True, unit=options.position_unit),
             object_pixel_m=None if pixel is None else (pixel, pixel),
             geometry=Geometry(None if wavelength is None else energy_eV(wavelength)),
             wanted=_WANTED,

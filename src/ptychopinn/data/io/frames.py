@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ptychopinn.data.chunks import frame_chunks
-from ptychopinn.data.io.hdf5 import place
+from ptychopinn.data.io.hdf5 import checked_values, place, same_item
 from ptychopinn.data.io.hdf5_sizes import check_dataset
 from ptychopinn.data.io.memory import free_bytes
 from ptychopinn.data.io.stored import check_stored
@@ -123,8 +123,14 @@ class Frames:
         """File and path of the first dataset, for messages."""
         return place(self._datasets[0])
 
+    def holds(self, dataset: h5py.Dataset) -> bool:
+        """Whether a dataset is one of those that are read, under any name."""
+        return any(same_item(dataset, one) for one in self._datasets)
+
     def read(self, rows: NDArray[np.int64] | None = None) -> NDArray[Any]:
         """The frames of `rows`, all by default, (n, H, W) in the recorded type; each is read once.
+
+        Frames of which nothing was ever written, as of an acquisition that was stopped, are 0 and not the fill value.
 
         Raises:
             ScanError: they do not fit into memory, declare far more than is stored, were never written, or stand in a
@@ -153,6 +159,7 @@ class Frames:
         frames = np.empty((len(rows), *self.shape[1:]), self.dtype)
         for dataset, goals, here in wanted:
             self._fill(frames, goals, dataset, here)
+            frames[goals[_never_written(dataset, here // self._frames_per_line(dataset))]] = 0
         return frames
 
     def _placed(self) -> Iterator[tuple[int, int, h5py.Dataset]]:
@@ -166,7 +173,7 @@ class Frames:
     ) -> None:
         """Put the frames `here` of a dataset at the places `goals`; of a raster a few of its lines at a time."""
         if dataset.ndim == 2:
-            frames[goals] = dataset[()]
+            frames[goals] = checked_values(dataset)
         elif dataset.ndim == 3:
             for goal, start, stop in _runs(goals, here):
                 dataset.read_direct(frames, np.s_[start:stop], np.s_[goal : goal + stop - start])
@@ -180,7 +187,7 @@ class Frames:
 
     @staticmethod
     def _frames_per_line(dataset: h5py.Dataset) -> int:
-        """Frames for each step along the first axis of a dataset."""
+        """Frames for each step along the first axis of a dataset, of one frame (H, W) 1."""
         return int(np.prod(_frame_shape(dataset)[0][1:]))
 
 
@@ -213,6 +220,19 @@ def _counts_type(amplitudes: NDArray[Any]) -> np.dtype[Any]:
         largest = max(largest, float(counts.max(initial=0)))
     fitting = (kind for kind in (np.uint16, np.uint32) if largest <= np.iinfo(kind).max)
     return np.dtype(next(fitting, np.uint64))
+
+
+def _never_written(dataset: h5py.Dataset, lines: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which steps along the first axis have no chunk in the file, so that they hold the fill value."""
+    missing = np.zeros(len(lines), np.bool_)
+    if dataset.ndim < 3 or dataset.chunks is None or dataset.is_virtual:
+        return missing
+    chunks = int(np.prod([-(-length // chunk) for length, chunk in zip(dataset.shape, dataset.chunks, strict=True)]))
+    if not dataset.fillvalue or dataset.id.get_num_chunks() == chunks:
+        return missing
+    starts: list[int] = []
+    dataset.id.chunk_iter(lambda chunk: starts.append(chunk.chunk_offset[0]))
+    return ~np.isin(lines // dataset.chunks[0] * dataset.chunks[0], starts)
 
 
 def _runs(goals: NDArray[np.int64], rows: NDArray[np.int64]) -> Iterator[tuple[int, int, int]]:

@@ -144,7 +144,7 @@ def _positions(
     if metres is not None:
         return None, _pairs(metres, in_metres=True), False
     if _variable(file, "ppX") is not None:
-        return None, columns_of(file, "ppX", "ppY", metres=True), False
+        return None, columns_of(file, "ppX", "ppY", metres=True, unit=options.position_unit), False
     plain = _pairs(_variable(file, "positions"))
     if plain is None or size is None:
         return None, None, False

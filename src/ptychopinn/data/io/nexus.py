@@ -30,11 +30,12 @@ from ptychopinn.data.io.hdf5 import (
 )
 from ptychopinn.data.io.hdf5_dark import dark_of
 from ptychopinn.data.io.hdf5_parts import Hdf5Parts
-from ptychopinn.data.io.images import complex_at, object_array, probe_array
+from ptychopinn.data.io.images import joined_at, object_array, probe_array
 from ptychopinn.data.io.limits import DISTANCE, PHOTON_ENERGY, one_energy, wavelength_limits
 from ptychopinn.data.io.masks import CXI_BITS, EVERY_BIT, bad_pixels_of
 from ptychopinn.data.io.own import read_own
 from ptychopinn.data.io.quantities import agreed, has_unit, number_of
+from ptychopinn.data.io.unread import unread_notes
 from ptychopinn.errors import ScanError
 
 LAYOUT = "NeXus file"
@@ -46,7 +47,7 @@ _EV_ABOVE = 100.0
 """An energy without a unit that is larger is in eV."""
 _ENERGIES = ("incident_energy", "incident_beam_energy", "energy")
 _WAVELENGTHS = ("incident_wavelength", "wavelength")
-_MASKS = ("pixel_mask", "pixel_mask_1", "mask")
+_MASKS = ("pixel_mask", "pixel_mask_1", "mask", "bad_pixels")
 _PROBES = ("illumination", "probe", "image_1/data")
 _OBJECTS = ("object", "image_2/data")
 _WANTED = {
@@ -89,7 +90,8 @@ def read_nexus(file: h5py.File, options: DataConfig) -> Hdf5Parts:
     entries = nexus_entries(file)
     notes: list[str] = []
     candidates = [_as_candidate(entry, alone=len(entries) == 1) for entry in entries]
-    taken = chosen(candidates, options.entry, _named(file, "default"), "entry", file.filename, notes)
+    default = (_named(file, "default") or "").partition("/")[0]
+    taken = chosen(candidates, options.entry, default, "entry", file.filename, notes)
     if taken is None:
         raise ScanError(f"{file.filename}: holds no group of class NXentry; give a NeXus file")
     entry: h5py.Group = taken.item
@@ -111,13 +113,15 @@ def read_nexus(file: h5py.File, options: DataConfig) -> Hdf5Parts:
     if probe[0] is None:
         _refuse_broken(entry, ("illumination", "probe"))
     object_ = object_array(_complex_dataset(nodes, _OBJECTS))
+    around = [entry, *_instruments(nodes)]
+    notes += unread_notes(_belonging(nodes, detector, stack), around, frames, _MASKS, probe[0] is not None)
     return Hdf5Parts(
         source=entry.file.filename,
         layout=LAYOUT,
         frames=frames,
         bad_pixels=_bad_pixels(nodes, detector, stack, foreign, known, options),
         dark=dark_of(_belonging(nodes, detector, stack), known, options.dark),
-        positions_m=None if translation is None else beam_positions(translation, basis),
+        positions_m=None if translation is None else beam_positions(translation, basis, options.position_unit),
         probe=probe_array(*probe),
         object_=object_,
         object_centre_m=None if object_ is None else (0.0, 0.0),
@@ -222,7 +226,7 @@ def _patterns(
         own = [] if camera is None else _stacks(camera.item)
         return camera, own or _frames_of(groups, camera, positions)
     default = _named(entry, "default")
-    shown = find(entry, default) if default else None
+    shown = (find(entry, default) or find(entry.file, default)) if default else None
     frames = _stacks(shown) if isinstance(shown, h5py.Group) else []
     owner = _owner(frames, cameras)
     if frames and (owner is not None or len(cameras) < 2 or not any(one.has_patterns for one in cameras)):
@@ -258,6 +262,11 @@ def _owner(frames: list[h5py.Dataset], cameras: list[Candidate]) -> Candidate | 
         if frames and any(isinstance(item, h5py.Dataset) and same_item(item, frames[0]) for item in inside):
             return camera
     return None
+
+
+def _instruments(nodes: Nodes) -> list[h5py.Group]:
+    """Where a probe may stand."""
+    return [group for kind in ("NXinstrument", "NXbeam", "NXsource") for _, group in _of_class(nodes, kind)]
 
 
 def _without(nodes: Nodes, foreign: list[str]) -> Nodes:
@@ -296,9 +305,13 @@ def _complex(nodes: Nodes, names: tuple[str, ...]) -> tuple[NDArray[Any] | None,
                 return array(item), place(item)
     groups = {id(item): item for _, item in nodes if isinstance(item, h5py.Group)}
     for group in groups.values():
-        found = complex_at(group, *(f"{name}" for name in names)) if _has_parts(group, names) else (None, "")
-        if found[0] is not None:
-            return found
+        for name in names:
+            found = joined_at(group, name)
+            if found[0] is not None:
+                return found
+    for path, item in nodes:
+        if path.endswith(("/illumination", "/probe")) and isinstance(item, h5py.Dataset) and _is_real_image(item):
+            return array(item), place(item)
     return None, ""
 
 
@@ -315,8 +328,8 @@ def _is_planes(item: h5py.Dataset) -> bool:
     return item.dtype.kind == "f" and item.ndim in (3, 4) and 2 in (item.shape[0], item.shape[1], item.shape[-1])
 
 
-def _has_parts(group: h5py.Group, names: tuple[str, ...]) -> bool:
-    return any(f"{name}_{part}" in group or f"{name}/{part}" in group for name in names for part in ("real", "re"))
+def _is_real_image(item: h5py.Dataset) -> bool:
+    return item.dtype.kind in "uif" and item.ndim == 2 and item.shape[0] == item.shape[1] > 1
 
 
 def _bad_pixels(

@@ -15,7 +15,7 @@ from ptychopinn.data.geometry import Geometry, is_square
 from ptychopinn.data.io.atomic import atomic_path
 from ptychopinn.data.io.dark import DARK_NAMES, WHITE_NAMES, Dark, mean_dark, without_dark
 from ptychopinn.data.io.door import NpzArrays, ObjectArray, open_npz
-from ptychopinn.data.io.entries import geometry_entries, plain_json, split_entries
+from ptychopinn.data.io.entries import geometry_entries, plain_json, split_entries, unread_entries
 from ptychopinn.data.io.limits import checked_geometry, with_given
 from ptychopinn.data.io.masks import bad_pixels_of
 from ptychopinn.data.io.reshape import Reshaped, geometry_with_shape, pixel_after, reshaped
@@ -97,6 +97,7 @@ def read_npz(path: str | Path, options: DataConfig | None = None, probe: NDArray
     )
     geometry, others = split_entries(metadata, source)
     geometry = checked_geometry(with_given(geometry, options), source)
+    notes += unread_entries(metadata) + _other_pixel(metadata, geometry, patterns.shape[-1], options, source)
     beam: Any = arrays.get("probeGuess") if probe is None else probe
     beam = None if beam is None else complex_probe(beam, source)
     beam = beam[..., 0] if beam is not None and beam.ndim == 3 and beam.shape[-1] == 1 else beam
@@ -320,6 +321,26 @@ def _nominal(
     return placed(_columns(arrays, "xcoords_start", "ycoords_start", source))
 
 
+def _other_pixel(
+    metadata: dict[str, Any], geometry: Geometry, size: int, options: DataConfig, source: str
+) -> tuple[str, ...]:
+    """A sentence where the object pixel differs from that of energy, distance and detector pixel of the same file."""
+    stated, implied = _pixel_size(metadata, source), geometry.object_pixel_m(size)
+    given = (options.energy_eV, options.distance_m, options.detector_pixel_m)
+    if stated is None or implied is None or any(one is not None for one in given):
+        return ()
+    if any(abs(one - stated) <= _OTHER_PIXEL * stated for one in implied):
+        return ()
+    return (
+        f"pixel_size_m is {stated:.6g}, but energy_eV, distance_m and detector_pixel_m of the metadata give "
+        f"{implied[0]:.6g} m: one of them is wrong; positions in px do not depend on it.",
+    )
+
+
+_OTHER_PIXEL = 0.05
+"""Relative difference of object pixels above which they contradict each other; rounded numbers differ by less."""
+
+
 def _square_pixel(geometry: Geometry, size: int) -> float | None:
     pixel = geometry.object_pixel_m(size)
     return pixel[0] if pixel is not None and is_square(pixel) else None
@@ -358,8 +379,8 @@ def _pixel_size(metadata: dict[str, Any], source: str) -> float | None:
     if size is None:
         return None
     if isinstance(size, bool) or not isinstance(size, int | float) or not 0 < size < 1:
-        shown = repr(size) if isinstance(size, float | str) else "a number of many digits or another kind of value"
         raise ScanError(
-            f"{source}: the metadata say pixel_size_m = {shown}; must be a positive length in metres, below 1"
+            f"{source}: the metadata say pixel_size_m = {shown(repr(size))}; must be a positive length in metres, "
+            "below 1"
         )
     return float(size)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ptychopinn.config import DataConfig
 from ptychopinn.data.geometry import Geometry, PixelSize
+from ptychopinn.data.io.detector import position_scale
 from ptychopinn.data.io.frames import Frames
 from ptychopinn.data.io.hdf5 import (
     array,
@@ -25,7 +26,7 @@ from ptychopinn.data.io.images import complex_at, object_array, probe_array
 from ptychopinn.data.io.limits import DISTANCE, OBJECT_PIXEL, PHOTON_ENERGY, Limits
 from ptychopinn.data.io.masks import EVERY_BIT, bad_pixels_of
 from ptychopinn.data.io.own import Own, read_own
-from ptychopinn.data.io.quantities import number_at, values_of
+from ptychopinn.data.io.quantities import number_at
 from ptychopinn.errors import ScanError
 
 TRAINING, PRODUCT, DIFFRACTION = "ptychodus training file", "ptychodus product", "ptychodus diffraction file"
@@ -60,7 +61,7 @@ def read_ptychodus(file: h5py.File, layout: str, options: DataConfig) -> Hdf5Par
     pixel = _object_pixel(file, object_)
     known = None if frames is None else Frames([frames])
     shape = None if known is None else known.shape
-    metres = columns_of(file, "probe_position_x_m", "probe_position_y_m", metres=True)
+    metres = columns_of(file, "probe_position_x_m", "probe_position_y_m", metres=True, unit=options.position_unit)
     return Hdf5Parts(
         source=file.filename,
         layout=layout,
@@ -143,17 +144,19 @@ def _attribute(item: h5py.HLObject, name: str, limits: Limits | None = None) -> 
     return (number if limits is None or number == 0 else limits.check(number, where, f"{number:.10g}")) or None
 
 
-def columns_of(file: h5py.File, x_name: str, y_name: str, metres: bool) -> NDArray[np.float64] | None:
-    """(N, 2), (y, x), from two datasets; none if one is missing.
+def columns_of(
+    file: h5py.File, x_name: str, y_name: str, metres: bool, unit: str = "auto"
+) -> NDArray[np.float64] | None:
+    """(N, 2), (y, x), from two datasets; none if one is missing. `unit` is `data.position_unit`.
 
     Raises:
-        ScanError: not two lists of real numbers of one length, or an unknown unit.
+        ScanError: not two lists of real numbers of one length, an unknown unit, or one that contradicts `unit`.
     """
     names = (y_name, x_name)
     stored = [one for name in names if (one := find_dataset(file, name)) is not None]
     if len(stored) < 2:
         return None
-    y, x = (values_of(one, "length") if metres else array(one) for one in stored)
+    y, x = (array(one) * position_scale(one, unit) if metres else array(one) for one in stored)
     y, x = (one.reshape(-1) if one.ndim > 1 and one.size == max(one.shape) else one for one in (y, x))
     if y.ndim != 1 or y.shape != x.shape or y.dtype.kind not in "uif" or x.dtype.kind not in "uif":
         raise ScanError(
