@@ -35,6 +35,8 @@ def test_a_right_scan_is_right(right: Scan) -> None:
     assert found.trials[0].as_good
     assert all(trial.unexplained > 1.3 * found.trials[0].unexplained for trial in found.trials if not trial.as_good)
     assert "right as read" in found.message
+    assert found.conclusion.endswith("of their structure")
+    assert found.message.startswith(f"{found.conclusion};")
 
 
 @pytest.mark.parametrize(

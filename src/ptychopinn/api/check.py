@@ -90,6 +90,11 @@ class Checked:
         """The readings that are as good as the best one; more than one where the patterns cannot tell them apart."""
         return tuple(trial for trial in self.trials if trial.as_good)
 
+    @property
+    def conclusion(self) -> str:
+        """The message; of a right geometry without how the others compare, as it stands in a verdict."""
+        return self.message.partition(";")[0] if self.verdict == "right" else self.message
+
     def entry(self) -> dict[str, Any]:
         """JSON values."""
         return asdict(self)

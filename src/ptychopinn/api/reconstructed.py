@@ -158,7 +158,7 @@ def checked(made: Made) -> Made:
     except PtychoPINNError as error:
         logger.info("the geometry could not be checked: %s", error)
         return made
-    return made.with_check(found.message)
+    return made.with_check(found.conclusion)
 
 
 def _save_figure(path: Path, image: Judged, history: History | None) -> Path:

@@ -19,7 +19,7 @@ from ptychopinn.api.solver_work import Task
 from ptychopinn.api.train import Trained, write_training
 from ptychopinn.config import Recipe
 from ptychopinn.data.dataset import ScanTensors
-from ptychopinn.data.io.atomic import atomic_path, write_text_atomically
+from ptychopinn.data.io.atomic import atomic_path, remove_file, write_text_atomically
 from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.data.scan import Scan
 from ptychopinn.data.thinning import Split, holds_photons, withhold_photons
@@ -150,7 +150,7 @@ def remove_other_images(folder: Path, *makers: Maker) -> None:
     """Remove images and figures that an earlier run kept beside its result, of these makers."""
     for maker in makers:
         for suffix in (".npz", ".png"):
-            (folder / f"{RESULT}_{maker}{suffix}").unlink(missing_ok=True)
+            remove_file(folder / f"{RESULT}_{maker}{suffix}")
 
 
 def _copied(source: Path, target: Path) -> Path:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ptychopinn.data.io import write_text_atomically
+from ptychopinn.data.io.atomic import check_regular
 
 
 def read_finished(path: Path, stated: dict[str, Any]) -> dict[str, Any] | None:
@@ -13,7 +14,11 @@ def read_finished(path: Path, stated: dict[str, Any]) -> dict[str, Any] | None:
     Args:
         path: what `write_finished` wrote.
         stated: all that decides the run, as plain JSON values.
+
+    Raises:
+        OutputError: a pipe, a device or a socket is in its place.
     """
+    check_regular(path)
     try:
         tree = json.loads(path.read_text(encoding="utf-8"))
         return dict(tree["run"]) if tree["stated"] == stated else None

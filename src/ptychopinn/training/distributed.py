@@ -21,6 +21,7 @@ from torch.multiprocessing import get_context, start_processes
 from ptychopinn.config import Recipe
 from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.data.scan import Scan
+from ptychopinn.errors import OutputError
 from ptychopinn.models import build_model
 from ptychopinn.training.history import EpochHook, History
 from ptychopinn.training.loader import Share
@@ -65,9 +66,10 @@ def train_on_devices(
 
     Raises:
         ProcessRaisedException: a process failed; the message holds what it said.
+        OutputError: this machine has no shared memory, which the locks between processes need.
     """
     count = start.recipe.training.devices
-    queue = get_context("spawn").SimpleQueue()
+    queue = _queue()
     work = _Work.of(start, folder, checkpoint, module_type)
     assert start.recipe.fitted is not None
     module = module_type(start.model, start.recipe.training, start.recipe.fitted.mean_count, start.recipe.model_dump())
@@ -81,6 +83,16 @@ def train_on_devices(
         _end(processes.processes)
     start.model.load_state_dict({name: torch.from_numpy(value) for name, value in reports.weights.items()})
     return reports.history
+
+
+def _queue() -> Any:
+    try:
+        return get_context("spawn").SimpleQueue()
+    except OSError as error:
+        raise OutputError(
+            f"/dev/shm: a training in several processes must be able to write there, got {error.strerror or error}; "
+            "mount it as tmpfs, or train in one process with --set training.devices=1"
+        ) from error
 
 
 def _end(processes: Sequence[Any], grace_s: float = 10.0) -> None:

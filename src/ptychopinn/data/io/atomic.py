@@ -92,6 +92,18 @@ def check_output_folder(path: str | Path) -> Path:
     return folder
 
 
+def remove_file(path: Path) -> None:
+    """Remove a file that may be missing.
+
+    Raises:
+        OutputError: it is a pipe, a device, a socket or a folder, which a user put there.
+    """
+    check_regular(path)
+    if path.is_dir():
+        raise OutputError(f"{path}: is a folder where a file of results belongs; remove it, or name another folder")
+    path.unlink(missing_ok=True)
+
+
 def check_regular(target: str | Path) -> None:
     """Refuse a target that is there and is neither a regular file nor a folder; links are followed.
 

@@ -21,6 +21,7 @@ from ptychopinn.api.reconstruct import reconstruct
 from ptychopinn.api.train import train
 from ptychopinn.config import Recipe
 from ptychopinn.data.io import check_output_folder, write_text_atomically
+from ptychopinn.data.io.atomic import remove_file
 from ptychopinn.data.reconstruction import RESULT_NAME, Reconstruction
 from ptychopinn.errors import ConfigError
 from ptychopinn.generators import architectures as registered_architectures
@@ -251,7 +252,7 @@ def _finished_or_made(setting: _Setting, row: _Row, image: Callable[[Path], tupl
     if before is not None and has_artifact(folder, row.name):
         logger.info("%s: finished before", folder)
         return _trial(setting, row.name, row.seed, before)
-    (folder / "run.json").unlink(missing_ok=True)
+    remove_file(folder / "run.json")
     started = time.perf_counter()
     reconstruction, train_s = image(folder)
     recon, covered = cut_to_truth(reconstruction, setting.test)
