@@ -1,6 +1,6 @@
-"""Do files pass between this package and cdtools, ptychodus and the legacy PtychoPINN, with the same image?
+"""Do files pass between this package and cdtools, ptychodus, PtyLab, PtyRAD and the legacy PtychoPINN unchanged?
 
-    pip install cdtools-py ptychodus
+    pip install cdtools-py ptychodus ptylab ptyrad
     python benchmarks/exchange.py
     python benchmarks/exchange.py --only cdtools,legacy
 
@@ -8,14 +8,17 @@ A simulated scan is written by each of the two sides and read by the other one, 
 gives the largest position error after removal of one constant, in object pixels; whether all counts are equal; and the
 relative difference, norm(a - b) / norm(b), of the images that this package makes of the file and of the original (20
 iterations of the solver, from the probe of the scan) where the coverage is half of its maximum or more. "(object)" is
-the difference of the stored objects. Where cdtools reads our file, it is 1 less the modulus of the complex correlation
-of its reconstruction, from the same probe, with ours at the best shift. A package that is not installed is left out.
+the difference of the stored objects. Where cdtools or PtyLab reconstruct, it is 1 less the modulus of the complex
+correlation of their image, from the same probe, with ours at the best shift. Positions of a reconstruction by PtyRAD
+are compared with those that PtyRAD reads, as it fits them. A package that is not installed is left out; PtyRAD 1.0.0
+needs Python 3.12, whose f-strings it uses, and only its electron mode runs, so that its lengths are in angstrom here.
 """
 
 import argparse
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -26,6 +29,7 @@ from numpy.typing import NDArray
 import ptychopinn
 from ptychopinn.data import Scan, read_scan, write_scan
 from ptychopinn.data.geometry import Geometry
+from ptychopinn.data.scan import PROBE_ESTIMATED
 
 GEOMETRY = Geometry(8800.0, 1.9, 75e-6)
 Row = tuple[str, float, bool, float]
@@ -43,12 +47,23 @@ def main() -> None:
     print("| --- | --- | --- | --- |")
     for name in arguments.only.split(","):
         package = PACKAGES.get(name)
-        if package is not None and find_spec(package) is None:
-            print(f"| {name}: package {package} is not installed | | | |")
+        if package is not None and (reason := why_not(package)):
+            print(f"| {name}: {reason} | | | |")
             continue
         with tempfile.TemporaryDirectory() as folder:
             for label, error, equal, difference in EXCHANGES[name](scan, original, Path(folder)):
                 print(f"| {label} | {error:.1e} | {'yes' if equal else 'NO'} | {difference:.2g} |", flush=True)
+
+
+def why_not(package: str) -> str:
+    """Why a package cannot be used; empty if it can."""
+    if find_spec(package.partition(".")[0]) is None:
+        return f"package {package} is not installed"
+    try:
+        import_module(package)
+    except (ImportError, SyntaxError) as error:
+        return f"package {package} cannot be imported ({type(error).__name__}: {error})"
+    return ""
 
 
 def simulated() -> Scan:
@@ -70,7 +85,9 @@ def compared(label: str, found: Scan, scan: Scan, original: NDArray[Any]) -> Row
     """Positions, counts and image of a scan that went through a file."""
     error = float(np.ptp(found.positions_px - scan.positions_px, axis=0).max())
     equal = bool(np.array_equal(found.patterns, scan.patterns))
-    image = image_of(replace(found, probe=scan.probe, positions_px=aligned(found.positions_px, scan.positions_px)))
+    known = {key: found.metadata[key] for key in found.metadata if key != PROBE_ESTIMATED}
+    placed = aligned(found.positions_px, scan.positions_px)
+    image = image_of(replace(found, probe=scan.probe, positions_px=placed, metadata=known))
     if image.shape != original.shape:
         return label, error, equal, float("nan")
     seen = np.isfinite(image) & np.isfinite(original)
@@ -116,7 +133,11 @@ def correlation_with(dataset: Any, model_class: Any, original: NDArray[Any], sca
     dataset.patterns = dataset.patterns.to(torch.float32)  # its optimiser takes no unsigned integers
     for _ in model.Adam_optimize(60, dataset, lr=0.02, batch_size=10):
         pass
-    theirs = model.obj.detach().numpy()
+    return correlation(model.obj.detach().numpy(), original)
+
+
+def correlation(theirs: NDArray[Any], original: NDArray[Any]) -> float:
+    """1 - modulus of the complex correlation of an image with ours, on what both cover, at the best shift."""
     rows, columns = (np.flatnonzero(np.isfinite(original).sum(axis=axis) > 30) for axis in (1, 0))
     middle = original[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     middle = np.where(np.isfinite(middle), middle, np.nanmean(middle))
@@ -207,6 +228,74 @@ def _training_data(scan: Scan, original: NDArray[Any], folder: Path) -> Iterator
         yield compared(f"{name} by ptychodus, read by ours", read_scan(folder / f"their_{name}"), scan, original)
 
 
+def with_ptylab(scan: Scan, original: NDArray[Any], folder: Path) -> Iterator[Row]:
+    """A measured file of PtyLab's layout, read by both, and the reconstruction that PtyLab makes of it."""
+    import h5py
+    import PtyLab
+
+    assert scan.pixel_size_m is not None
+    path, made = folder / "data.hdf5", folder / "result.hdf5"
+    with h5py.File(path, "w") as file:
+        file["ptychogram"] = scan.patterns.astype(np.float32)
+        file["encoder"] = (scan.positions_px - scan.positions_px.mean(axis=0)) * scan.pixel_size_m
+        numbers = {"wavelength": GEOMETRY.wavelength_m, "zo": GEOMETRY.distance_m, "dxd": 75e-6}
+        for name, value in (numbers | {"entrancePupilDiameter": 20 * scan.pixel_size_m}).items():
+            file[name] = value
+    data, theirs, settings, _, engine = PtyLab.easyInitialize(path, PtyLab.Engines.ePIE, "CPM", True)
+    theirs.initialProbe, theirs.initialObject = "circ", "ones"
+    theirs.initializeObjectProbe()
+    theirs.probe[...] = scan.probe[0]
+    settings.gpuSwitch = settings.probePowerCorrectionSwitch = False
+    engine.numIterations, engine.betaProbe, engine.betaObject = 60, 0, 0.5
+    np.random.seed(0)  # noqa: NPY002 - PtyLab draws the order of positions from it
+    engine.reconstruct()
+    error = float(np.ptp(data.encoder / theirs.dxo - scan.positions_px, axis=0).max())
+    equal = bool(np.array_equal(data.ptychogram, scan.patterns))
+    yield "measured, read by PtyLab", error, equal, correlation(theirs.object.squeeze(), original)
+    yield compared("measured in the layout of PtyLab, read by ours", read_scan(path), scan, original)
+    theirs.saveResults(str(made), "all")
+    yield compared("reconstruction by PtyLab, read by ours", read_scan(made, diffraction=path), scan, original)
+
+
+def with_ptyrad(scan: Scan, original: NDArray[Any], folder: Path) -> Iterator[Row]:
+    """The patterns of PtyRAD and the reconstruction that it makes of them, as it reads it and as ours does."""
+    import h5py
+    from ptyrad.io.load import load_ptyrad
+    from ptyrad.params.ptyrad_params import PtyRADParams
+    from ptyrad.solver import PtyRADSolver
+
+    assert scan.pixel_size_m is not None
+    assert scan.object_guess is not None
+    path, size, pixel = folder / "meas.h5", scan.pattern_size, scan.pixel_size_m * 1e10
+    with h5py.File(path, "w") as file:
+        file["meas"] = scan.patterns.astype(np.float32)
+    start = {
+        **{"probe_kv": 300.0, "probe_conv_angle": 0.01, "probe_pmode_max": 1, "obj_omode_max": 1, "obj_Nlayer": 1},
+        **{"meas_Npix": size, "pos_N_scans": len(scan), "pos_N_scan_slow": 9, "pos_N_scan_fast": 9},
+        **{"pos_scan_step_size": 7 * pixel, "meas_calibration": {"mode": "dx", "value": pixel}},
+        **{"obj_slice_thickness": 1.0, "meas_normalization": {"mode": "divide_const", "value": 1.0}},
+        **{"meas_source": "file", "meas_params": {"path": str(path), "key": "meas"}},
+        **{"probe_source": "custom", "probe_params": scan.probe[:1]},
+        **{"pos_source": "custom", "pos_params": scan.positions_px - size // 2},
+        **{"obj_source": "custom", "obj_params": np.ones((1, 1, *scan.object_guess.shape), np.complex64)},
+    }
+    out = {"output_dir": str(folder / "out"), "save_result": ["model"], "copy_params": False}
+    asked = PtyRADParams(init_params=start, recon_params={"NITER": 15, "SAVE_ITERS": 15, **out}).model_dump()
+    PtyRADSolver(asked, device="cpu", seed=0).reconstruct()
+    made = next((folder / "out").rglob("*.hdf5"))
+    stored = load_ptyrad(str(made))
+    model, fitted = stored["model_attributes"], stored["optimizable_tensors"]
+    theirs = model["crop_pos"] + fitted["probe_pos_shifts"] + size // 2
+    found = read_scan(made, diffraction=path)
+    object_ = (fitted["obja"] * np.exp(1j * fitted["objp"])).reshape(found.object_guess.shape)
+    error = float(np.abs(found.positions_px - theirs).max())
+    difference = float(np.linalg.norm(found.object_guess - object_) / np.linalg.norm(object_))
+    equal = bool(np.array_equal(found.patterns, scan.patterns))
+    yield "reconstruction by PtyRAD, read by PtyRAD and ours (object)", error, equal, difference
+    there = replace(scan, positions_px=np.asarray(theirs, np.float64))
+    yield compared("reconstruction by PtyRAD, read by ours", found, there, image_of(there))
+
+
 def with_legacy(scan: Scan, original: NDArray[Any], folder: Path) -> Iterator[Row]:
     """NPZ files with pickled members, and the keys that the legacy reader takes from ours."""
     x, y = scan.positions_px[:, 1], scan.positions_px[:, 0]
@@ -234,9 +323,11 @@ def with_legacy(scan: Scan, original: NDArray[Any], folder: Path) -> Iterator[Ro
 EXCHANGES: dict[str, Callable[[Scan, NDArray[Any], Path], Iterator[Row]]] = {
     "cdtools": with_cdtools,
     "ptychodus": with_ptychodus,
+    "ptylab": with_ptylab,
+    "ptyrad": with_ptyrad,
     "legacy": with_legacy,
 }
-PACKAGES = {"cdtools": "cdtools", "ptychodus": "ptychodus"}
+PACKAGES = {"cdtools": "cdtools", "ptychodus": "ptychodus", "ptylab": "PtyLab", "ptyrad": "ptyrad.solver"}
 
 
 if __name__ == "__main__":
