@@ -67,6 +67,10 @@ class GroupedData(UserDict[str, Any]):
     """The dictionary of groups that `RawData.generate_grouped_data` documents; `table` has the patterns of its groups.
 
     Entries given as functions are computed when they are first asked for.
+
+    Args:
+        entries: values, or functions without arguments that make them.
+        table: which patterns of which scan the groups hold.
     """
 
     def __init__(self, entries: Mapping[str, Any], table: Table | None = None) -> None:

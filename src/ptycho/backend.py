@@ -33,6 +33,14 @@ def requested_backend(given: str | None = None, configured: str = DEFAULT) -> st
 
     `given` is what the caller names; `configured`, the field `backend` of a config, asks for nothing at its default, so
     that the variable governs clients whose settings have no such field.
+
+    Args:
+        given: what the caller names; wins over all else.
+        configured: the field `backend` of a config; its default asks for nothing, so that the variable governs
+            clients whose settings have no such field.
+
+    Raises:
+        ConfigError: a name that is no backend; the message names where it stands.
     """
     if _pinned.get():
         return "pytorch"
@@ -46,7 +54,11 @@ def requested_backend(given: str | None = None, configured: str = DEFAULT) -> st
 
 
 def training_backend(given: str | None = None, configured: str = DEFAULT) -> str:
-    """The backend that trains: the requested one, else `pytorch`; a `ConfigError` if it cannot run here."""
+    """The backend that trains: the requested one, else `pytorch`; a `ConfigError` if it cannot run here.
+
+    Raises:
+        ConfigError: a name that is no backend, or one that cannot run here.
+    """
     wanted = requested_backend(given, configured) or DEFAULT
     if wanted != DEFAULT:
         raise ConfigError(
@@ -57,7 +69,16 @@ def training_backend(given: str | None = None, configured: str = DEFAULT) -> str
 
 
 def loading_backend(archive: str, given: str | None = None, configured: str = DEFAULT) -> str:
-    """The backend that runs a saved model, which is that of the `archive`; a `ConfigError` if another is requested."""
+    """The backend that runs a saved model, which is that of the `archive`; a `ConfigError` if another is requested.
+
+    Args:
+        archive: the backend that the archive names.
+        given: as for `requested_backend`.
+        configured: as for `requested_backend`.
+
+    Raises:
+        ConfigError: the request and the archive differ, and no conversion exists; both are named.
+    """
     wanted = requested_backend(given, configured) or archive
     if wanted != archive:
         raise ConfigError(

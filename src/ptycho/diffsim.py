@@ -29,6 +29,9 @@ def illuminate_and_diffract(
         intensity_scale: s; by default that of `scale_nphotons`. `seed` fixes the counts.
 
     Returns `(X, |O P|, Y_phi, s)`.
+
+    Returns:
+        `(X, |O P|, Y_phi, s)`.
     """
     modulus, phase = (groups_first(np.asarray(part, np.float32)) for part in (Y_I, Y_phi))
     object_, modes = torch.polar(modulus, phase), torch.from_numpy(as_modes(np.asarray(probe)))

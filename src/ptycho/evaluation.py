@@ -10,6 +10,17 @@ def eval_reconstruction(amplitude: NDArray[Any], phase: NDArray[Any], ground_tru
     """Compare amplitude and phase (rad) with the known complex object by `ptychopinn.metrics.compare`.
 
     All three are (Y, X) or (Y, X, 1), in one frame.
+
+    Args:
+        amplitude: (Y, X).
+        phase: (Y, X), rad.
+        ground_truth: (Y, X) complex, in the same frame; both may have a last axis of 1.
+
+    Returns:
+        MAE, MSE, PSNR, SSIM, MS-SSIM and FRC of `ptychopinn.metrics.compare`, each with its peak or threshold named.
+
+    Raises:
+        ValueError: arrays that do not fit or are not finite.
     """
     from ptychopinn.metrics import compare
 

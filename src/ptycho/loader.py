@@ -16,6 +16,10 @@ class PtychoDataContainer:
     """Groups of patterns in the layout of the TensorFlow contract; arrays are made when they are first asked for.
 
     `dataset` is the dictionary of `RawData.generate_grouped_data`, `probe` (H, W) or (modes, H, W) complex.
+
+    Args:
+        dataset: the dictionary of `RawData.generate_grouped_data`.
+        probe: (H, W) or (modes, H, W) complex.
     """
 
     def __init__(self, dataset: Mapping[str, Any], probe: NDArray[Any]) -> None:
@@ -63,7 +67,11 @@ class PtychoDataContainer:
 
     @property
     def scan(self) -> Scan:
-        """The patterns of the groups, each once; a `ScanError` where the dictionary came without its scan."""
+        """The patterns of the groups, each once; a `ScanError` where the dictionary came without its scan.
+
+        Raises:
+            ScanError: the dictionary came without its scan.
+        """
         if self.table is None:
             raise ScanError("the container was made of arrays that came without their scan; give RawData instead")
         members = np.unique(self.table.index)
@@ -88,6 +96,15 @@ def load(
 
     With `create_split`, `cb` makes the dictionary and the fraction of it that is for training; `which` is `train` for
     the first groups or `test` for the others, and a `ValueError` follows from another word.
+
+    Args:
+        cb: makes the dictionary; with `create_split` the dictionary and the part of it that is for training.
+        probeGuess: (H, W), (H, W, 1) or (modes, H, W) complex.
+        which: with `create_split`, `train` takes the first groups and `test` the rest.
+        create_split: whether to split.
+
+    Raises:
+        ValueError: a split is asked for without saying which part.
     """
     if not create_split:
         return PtychoDataContainer(cb(), probeGuess)

@@ -24,6 +24,9 @@ class MetadataManager:
         """Write arrays and metadata whole or not at all; returns the path.
 
         An `OutputError` for metadata that JSON cannot hold, arrays of Python objects, or a file that cannot be written.
+
+        Raises:
+            OutputError: metadata that JSON cannot hold, arrays of Python objects, or a file that cannot be written.
         """
         arrays = {key: np.asarray(value) for key, value in data_dict.items()}
         objects = [key for key, array in arrays.items() if array.dtype.hasobject]
@@ -42,6 +45,10 @@ class MetadataManager:
         """The arrays, and the metadata or None.
 
         A `ScanError` for arrays of Python objects, which are never unpickled, or metadata that are no JSON object.
+
+        Raises:
+            FileNotFoundError: no such file.
+            ScanError: arrays of Python objects, which are never unpickled, or metadata that are no JSON object.
         """
         if not Path(file_path).exists():
             raise FileNotFoundError(f"{file_path}: no such file; give the path of an NPZ file")

@@ -63,6 +63,12 @@ class TrainedModel:
             batch_size: patterns predicted at once; the recipe's by default. `verbose` has no effect.
 
         A `ValueError` for another pattern or group size than in training, or shapes that do not fit.
+
+        Returns:
+            (B, H, W, C) complex64.
+
+        Raises:
+            ValueError: another pattern or group size than in training, or shapes that do not fit.
         """
         X, local_offsets = inputs
         table = annotation_of(X, Table)
@@ -70,7 +76,11 @@ class TrainedModel:
         return self._patches(scan, index, batch_size, whole=table is not None)
 
     def reconstruct(self, scan: Scan, window_px: int) -> Reconstruction:
-        """The image of a scan: the same as `predict` and `ptycho.tf_helper.reassemble_position` give, with coverage."""
+        """The image of a scan: the same as `predict` and `ptycho.tf_helper.reassemble_position` give, with coverage.
+
+        Raises:
+            ValueError: another pattern size than in training, or patterns that do not make one image.
+        """
         config = central_stitch(self.recipe.reconstruction, window_px)
         recipe = self.recipe.changed(reconstruction=config)
         return Reconstructor.for_scan(replace(self.trained, recipe=recipe), self._prepared(scan)).image()[0]

@@ -25,6 +25,16 @@ def save(output_path: str | Path) -> Path:
     """Write the model of this process as `wts.h5.zip`, with `recipe.yaml` and `history.csv`; returns its path.
 
     A `BundleError` without a model; an `OutputError` where the folder, which is made if need be, cannot be written.
+
+    Args:
+        output_path: folder; it is made if need be.
+
+    Returns:
+        The bundle.
+
+    Raises:
+        BundleError: no model was trained or loaded yet.
+        OutputError: the folder cannot be written.
     """
     model, folder = session.held(), check_output_folder(output_path)
     path = save_trained_model(model, folder / BUNDLE_NAME)
@@ -48,7 +58,17 @@ def save_trained_model(model: TrainedModel, path: Path) -> Path:
 
 
 def load_trained_model(path: str | Path, backend: str | None = None) -> TrainedModel:
-    """As `ptycho.workflows.components.load_inference_bundle_with_backend`; the model becomes that of the process."""
+    """As `ptycho.workflows.components.load_inference_bundle_with_backend`; the model becomes that of the process.
+
+    Args:
+        path: a bundle, the folder that holds it as `wts.h5.zip`, or a folder with its unpacked members.
+        backend: asked for; the archive's own by default.
+
+    Raises:
+        FileNotFoundError: there is no bundle.
+        BundleError: it is damaged, foreign, or pickled by legacy PtychoPINN.
+        ConfigError: another backend was asked for.
+    """
     bundle = load_bundle(_existing(Path(path)))
     loading_backend(bundle.manifest.backend, backend)
     model = TrainedModel(load_model(path))
@@ -72,6 +92,15 @@ class ModelManager:
 
         `scale` becomes `intensity_scale` of the saved dictionary; `custom_objects` have no effect. A `BundleError` for
         no model, or models with different networks.
+
+        Args:
+            models: name -> model.
+            base_path: such as `outputs/wts.h5`.
+            custom_objects: not used; a bundle holds no code.
+            scale: becomes `intensity_scale` of the saved dictionary.
+
+        Raises:
+            BundleError: no model, or models with different networks.
         """
         if len({id(model.network) for model in models.values()}) != 1:
             raise BundleError(f"{base_path}: a bundle holds one network under several names; save others apart")
@@ -83,7 +112,12 @@ class ModelManager:
 
     @staticmethod
     def load_multiple_models(base_path: str | Path) -> dict[str, TrainedModel]:
-        """The model of `base_path` + ".zip" under each of its names; `params.cfg` is restored."""
+        """The model of `base_path` + ".zip" under each of its names; `params.cfg` is restored.
+
+        Raises:
+            FileNotFoundError: no such file.
+            BundleError: it is no bundle.
+        """
         path = _zip_path(base_path)
         model = load_trained_model(path)
         return dict.fromkeys(load_bundle(path).manifest.models, model)

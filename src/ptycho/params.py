@@ -55,7 +55,11 @@ cfg: dict[str, Any] = dict(DEFAULT_CFG)
 
 
 def get(key: str) -> Any:
-    """A setting, or one of the derived sizes `bigN`, `padding_size`, `padded_size`; a `KeyError` for another key."""
+    """A setting, or one of the derived sizes `bigN`, `padding_size`, `padded_size`; a `KeyError` for another key.
+
+    Raises:
+        KeyError: no such setting.
+    """
     if key in _DERIVED:
         return _DERIVED[key]()
     return cfg[key]

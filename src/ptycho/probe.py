@@ -18,6 +18,13 @@ def set_probe_guess(X_train: Any = None, probe_guess: NDArray[Any] | None = None
     A probe that was fitted in training wins over it. `params.cfg["probe"]` gets the probe divided by
     `probe_scale * mean(|mask * probe|)`. `X_train` has no effect; `probe_guess` is (H, W), (H, W, 1) or (modes, H, W)
     complex, sqrt(photons), or None for the scan's own.
+
+    Args:
+        X_train: not used.
+        probe_guess: (H, W), (H, W, 1) or (modes, H, W) complex, sqrt(photons); None goes back to the scan's own.
+
+    Raises:
+        ValueError: another shape.
     """
     session.probe = None if probe_guess is None else as_modes(np.asarray(probe_guess))
     params.cfg["probe"] = None if session.probe is None else _normalised(session.probe)
@@ -29,7 +36,11 @@ def set_probe(probe: NDArray[Any]) -> None:
 
 
 def get_probe() -> NDArray[np.complex64]:
-    """(H, W), or (modes, H, W): the probe as `set_probe_guess` normalised it; a `KeyError` where none was set."""
+    """(H, W), or (modes, H, W): the probe as `set_probe_guess` normalised it; a `KeyError` where none was set.
+
+    Raises:
+        KeyError: none was set.
+    """
     probe: NDArray[np.complex64] | None = params.cfg.get("probe")
     if probe is None:
         raise KeyError("no probe was set; call ptycho.probe.set_probe_guess(None, probe) first")
@@ -42,7 +53,11 @@ def get_probe_mask(N: int) -> NDArray[np.float32]:
 
 
 def as_modes(probe: NDArray[Any]) -> NDArray[np.complex64]:
-    """(modes, H, W) of a probe (H, W), (H, W, 1) or (modes, H, W); a `ValueError` for another shape."""
+    """(modes, H, W) of a probe (H, W), (H, W, 1) or (modes, H, W); a `ValueError` for another shape.
+
+    Raises:
+        ValueError: another shape.
+    """
     if probe.ndim == 3 and probe.shape[-1] == 1:
         probe = probe[..., 0]
     modes = probe[None] if probe.ndim == 2 else probe

@@ -34,6 +34,9 @@ class RawData:
         scan_index: all 0 by default; the nominal positions are the positions by default.
         domain: what `diff3d` holds, amplitudes or counts; `auto` decides by the evidence, as for files.
         bad_pixels: (H, W) or (N, H, W) bool, True where nothing was measured.
+
+    Raises:
+        ScanError: arrays that make no scan.
     """
 
     def __init__(
@@ -76,7 +79,11 @@ class RawData:
 
     @classmethod
     def from_file(cls, path: str | Path) -> Self:
-        """Read a file of any format that `ptychopinn.read_scan` knows; `ScanError` where it is no scan."""
+        """Read a file of any format that `ptychopinn.read_scan` knows; `ScanError` where it is no scan.
+
+        Raises:
+            ScanError: the file is no scan.
+        """
         return cls.of_scan(read_scan(Path(path)))
 
     @classmethod
@@ -113,6 +120,9 @@ class RawData:
         ptychodus gives counts, a probe (modes, H, W), and positions of the geometric centre, (N-1)/2. Legacy scripts
         give amplitudes, a probe (H, W), and positions of element (N//2, N//2). With `auto`, a stack of modes means
         counts, else the evidence decides; and counts mean ptychodus, whose positions are converted here.
+
+        Raises:
+            ScanError: arrays that make no scan.
         """
         probe = np.asarray(probeGuess)
         if domain == "auto" and probe.ndim == 3 and probe.shape[-1] != 1:

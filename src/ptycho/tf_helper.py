@@ -21,6 +21,10 @@ def translate(imgs: NDArray[Any], offsets: NDArray[Any]) -> NDArray[Any]:
     """Images (B, H, W) or (B, H, W, C) moved by (dx, dy), bilinear, zero outside: out[y, x] = in[y - dy, x - dx].
 
     `imgs` may be real or complex; `offsets` (B, 2) are the same for all channels of an image.
+
+    Args:
+        imgs: real or complex.
+        offsets: (B, 2), the same for all channels of an image.
     """
     images = np.asarray(imgs)
     shifts = np.asarray(offsets)[:, None, None]
@@ -38,6 +42,17 @@ def extract_patches_position(imgs: NDArray[Any], offsets_xy: NDArray[Any], jitte
 
     Returns (B * C, N, N, 1), the channels of one canvas after each other; `jitter` has no effect. A `ValueError` where
     a window leaves its canvas.
+
+    Args:
+        imgs: canvases.
+        offsets_xy: (B, 1, 2, C).
+        jitter: not used; positions are what they are.
+
+    Returns:
+        (B * C, N, N, 1), the channels of one canvas after each other.
+
+    Raises:
+        ValueError: a window leaves its canvas.
     """
     canvas, size = groups_first(imgs)[:, 0], int(params.get("N"))
     try:
@@ -70,6 +85,15 @@ def pad_and_diffract(input: NDArray[Any], h: int, w: int, pad: bool = True) -> t
     """Exit waves (B, h, w, C) and their amplitudes at the detector, fftshift(abs(fft2)) / sqrt(h w).
 
     With `pad`, zeros of a quarter of the size are added on every side first; both results are as large.
+
+    Args:
+        input: complex exit waves.
+        h: rows.
+        w: columns.
+        pad: add zeros of a quarter of the size on every side first.
+
+    Returns:
+        The padded waves, and amplitudes of the same shape.
     """
     waves = np.asarray(input)
     if pad:
@@ -94,6 +118,12 @@ def reassemble_position(obj_tensor: NDArray[Any], global_offsets: NDArray[Any], 
     Args:
         obj_tensor: (B, N, N, C) complex, of which the central M px count.
         global_offsets: (B, 1, 2, C), or (B, 1, 1, 2) for one channel, (x, y), px; else a `ValueError`.
+
+    Returns:
+        (Y, X, 1) complex64.
+
+    Raises:
+        ValueError: shapes that do not fit.
     """
     table = annotation_of(global_offsets, Table)
     if table is not None:

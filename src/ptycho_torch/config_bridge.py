@@ -77,6 +77,11 @@ def to_model_config(data: DataConfig, model: ModelConfig, overrides: Overrides =
     Raises:
         ConfigError: a grid that is not square, or an unknown mode.
         TypeError: an override that is no field.
+
+    Args:
+        data: pattern size and grid.
+        model: network and probe.
+        overrides: fields of the older class.
     """
     return _build(legacy.ModelConfig, (data, model), {}, overrides)
 
@@ -92,6 +97,13 @@ def to_training_config(
 
     Raises:
         TypeError: an override that is no field.
+
+    Args:
+        model_config: what `to_model_config` made.
+        data: grouping.
+        pt_model: losses and scale.
+        training: budget and optimiser.
+        overrides: fields of the older class; `n_subsample` among them, which counts patterns there, and not groups.
     """
     likelihood = training.nll and pt_model.loss_function.casefold() == "poisson"
     values = {
@@ -111,6 +123,12 @@ def to_inference_config(
     Raises:
         ConfigError: one of these two is missing.
         TypeError: an override that is no field.
+
+    Args:
+        model_config: what `to_model_config` made.
+        data: grouping.
+        inference: has no field that the older class knows.
+        overrides: fields of the older class; `model_path` and `test_data_file` must be among them.
     """
     missing = [name for name in ("model_path", "test_data_file") if name not in (overrides or {})]
     if missing:

@@ -21,6 +21,10 @@ _NO_PLACE = (
 def torch_configs(config: LegacyTrainingConfig, execution: PyTorchExecutionConfig | None = None) -> dict[str, Any]:
     """The four configurations `data_config`, `model_config`, `training_config`, `inference_config`.
 
+    Args:
+        config: model and training run.
+        execution: hardware and bookkeeping; their defaults without it.
+
     >>> configs = torch_configs(LegacyTrainingConfig(LegacyModelConfig(gridsize=3), nepochs=2))
     >>> configs["data_config"].C, configs["training_config"].epochs
     (9, 2)

@@ -19,6 +19,9 @@ class PtychoDataContainerTorch:
     Args:
         grouped_data: the dictionary of `RawData.generate_grouped_data`, or a container of `ptycho.loader`.
         probe: (H, W) or (modes, H, W) complex; a container brings its own, a dictionary needs one (`ValueError`).
+
+    Raises:
+        ValueError: a dictionary without a probe.
     """
 
     def __init__(

@@ -15,7 +15,11 @@ from ptychopinn.physics.scaling import rms_scale
 
 
 def Translation(img: Tensor, offset: Tensor, jitter_amt: float = 0.0) -> Tensor:
-    """Images (..., H, W) moved by (dx, dy) px: bilinear, zero outside; out[y, x] = in[y - dy, x - dx]; no jitter."""
+    """Images (..., H, W) moved by (dx, dy) px: bilinear, zero outside; out[y, x] = in[y - dy, x - dx]; no jitter.
+
+    Raises:
+        ValueError: a jitter, which would need a random generator.
+    """
     if jitter_amt:
         raise ValueError(f"jitter_amt is {jitter_amt}; add the jitter to the offsets instead")
     return bilinear_shift(img, offset.flip(-1).to(img.real.dtype))
@@ -57,6 +61,9 @@ def reassemble_patches_position_real(
         padded_size: Y; what lies beyond is lost, unlike in `ptychopinn.physics.merge_group`, which refuses.
         weighting: the central half, divided by its sum + 0.001 (`central_mask`) or by its sum (`uniform`); or the
             intensity of `probe`, (H, W) or (M, H, W), without which there is a `ValueError`.
+
+    Raises:
+        ValueError: the weighting `probe` without a probe.
     """
     epsilon = 1e-3 if weighting == "central_mask" else 1e-20
     merged, total = merge_shifted(patches, _weight(patches, weighting, probe), -_pairs(offsets), padded_size, epsilon)

@@ -26,6 +26,13 @@ def main(
         device: instead of that of the settings.
 
     A `FileNotFoundError` for no such model or scan; a `ValueError` where they do not fit or cannot be read.
+
+    Returns:
+        The object (Y, X).
+
+    Raises:
+        FileNotFoundError: no such model or scan.
+        ValueError: the model does not fit the scan, or one of them cannot be read.
     """
     place = Path(model_path)
     checkpoint = find_best_checkpoint(place) if place.is_dir() else place

@@ -32,6 +32,12 @@ class PtychoPINN_Lightning(nn.Module):
 
     Raises:
         ValueError: settings that contradict each other, or that no field may have.
+
+    Args:
+        model_config: network and losses.
+        data_config: grouping and scaling.
+        training_config: budget, optimiser, hardware.
+        inference_config: prediction and stitching.
     """
 
     def __init__(self, model_config: Any, data_config: Any, training_config: Any, inference_config: Any) -> None:
@@ -52,7 +58,11 @@ class PtychoPINN_Lightning(nn.Module):
         self.bad_pixels = bad_pixels
 
     def trained(self) -> PatchModel:
-        """The network; a `RuntimeError` where it has not been trained or loaded yet."""
+        """The network; a `RuntimeError` where it has not been trained or loaded yet.
+
+        Raises:
+            RuntimeError: it has not been trained or loaded yet.
+        """
         if self.network is None:
             raise RuntimeError("the network has not been built yet; train it, or load a checkpoint")
         return self.network
@@ -73,6 +83,17 @@ class PtychoPINN_Lightning(nn.Module):
         """A trained network, on the CPU, whatever device it was trained on; errors are those of `read_checkpoint`.
 
         A configuration that is given takes the place of the stored one; the network stays as it was.
+
+        Args:
+            checkpoint_path: of the file.
+            model_config: takes the place of the stored one, as do the others; what fixes the network stays as it was.
+            data_config: see above.
+            training_config: see above.
+            inference_config: see above.
+
+        Raises:
+            FileNotFoundError: no such file.
+            ValueError: it is no checkpoint, or is damaged; the message names the file.
         """
         stored = read_checkpoint(checkpoint_path)
         data, model, training, inference = from_dicts(stored.configs)

@@ -38,7 +38,11 @@ def import_with_torch(name: str) -> ModuleType:
 
 
 class TorchModel:
-    """`ptycho.model.TrainedModel` with tensors in the layout of the PyTorch workflows."""
+    """`ptycho.model.TrainedModel` with tensors in the layout of the PyTorch workflows.
+
+    Args:
+        trained: the same model in the layout of the TensorFlow contract.
+    """
 
     def __init__(self, trained: TrainedModel) -> None:
         self.trained = trained
@@ -55,6 +59,12 @@ class TorchModel:
             batch_size: patterns predicted at once; the recipe's by default.
 
         A `ValueError` for another pattern size than in training, or shapes that do not fit.
+
+        Returns:
+            (B, C, H, W) complex64, on the CPU.
+
+        Raises:
+            ValueError: another pattern size than in training, or shapes that do not fit.
         """
         torch = import_with_torch("torch")
         images, offsets = (torch.as_tensor(value).detach().cpu().numpy() for value in inputs)
@@ -74,6 +84,14 @@ def save_torch_bundle(models: Mapping[str, Any], base_path: str | Path, config: 
             a `TypeError` for anything else.
         base_path: such as `outputs/wts.h5`, or a folder, which gets `wts.h5.zip`.
         config: is copied into `ptycho.params.cfg`, which travels with the model.
+
+    Returns:
+        The file.
+
+    Raises:
+        BundleError: no model, or models with different networks.
+        TypeError: something that is no trained model.
+        OutputError: the file cannot be written.
     """
     manager = import_with_torch("ptycho.model_manager")
     trained = {name: _trained(model) for name, model in models.items()}
@@ -87,6 +105,16 @@ def load_torch_bundle(base_path: str | Path) -> tuple[dict[str, TorchModel], dic
 
     What was saved with the model replaces the same entries there. A `FileNotFoundError` for no such file, a
     `BundleError` for one that is no bundle of this system.
+
+    Args:
+        base_path: as for `save_torch_bundle`.
+
+    Returns:
+        The model under each of its names, and a copy of the restored dictionary.
+
+    Raises:
+        FileNotFoundError: no such file.
+        BundleError: it is no bundle.
     """
     manager = import_with_torch("ptycho.model_manager")
     with only_pytorch():

@@ -32,6 +32,9 @@ def config_of(kind: type[Config], value: Any) -> Config:
 
     >>> config_of(DataConfig, {"x_bounds": [0.0, 0.5]}).x_bounds
     (0.0, 0.5)
+
+    Raises:
+        TypeError: neither, or a mapping with an unknown name.
     """
     if isinstance(value, kind):
         return value
@@ -47,7 +50,12 @@ def as_dicts(*four: Any) -> dict[str, dict[str, Any]]:
 
 
 def from_dicts(plain: Mapping[str, Mapping[str, Any]]) -> Four:
-    """Undo `as_dicts`; a `ConfigError` where one of the four is missing, a `TypeError` for an unknown name."""
+    """Undo `as_dicts`; a `ConfigError` where one of the four is missing, a `TypeError` for an unknown name.
+
+    Raises:
+        ConfigError: one of the four is missing.
+        TypeError: an unknown name.
+    """
     missing = [name for name in KINDS if name not in plain]
     if missing:
         raise ConfigError(f"the saved settings lack {', '.join(missing)}; the file is damaged or of another kind")

@@ -7,7 +7,12 @@ from ptychopinn.physics import accumulate, average
 
 
 class VectorizedBarycentricAccumulator:
-    """Sum of weighted patches, and of their weights, on one canvas (Y, X), which must hold every patch."""
+    """Sum of weighted patches, and of their weights, on one canvas (Y, X), which must hold every patch.
+
+    Args:
+        canvas_shape: (Y, X), which must hold every patch.
+        device: where the canvas lives.
+    """
 
     def __init__(self, canvas_shape: tuple[int, int], device: torch.device | str = "cpu") -> None:
         self.canvas_shape = (int(canvas_shape[0]), int(canvas_shape[1]))
@@ -28,6 +33,9 @@ class VectorizedBarycentricAccumulator:
             weight: (H, W) or (P, H, W); one without it.
 
         A `PtychoPINNError` where a patch leaves the canvas; nothing is dropped in silence.
+
+        Raises:
+            PtychoPINNError: a patch leaves the canvas; nothing is dropped in silence.
         """
         weight = torch.ones(patches.shape[-2:], device=patches.device) if weight is None else weight
         placed, total = accumulate(patches, weight, positions_px.flip(-1), self.canvas_shape)

@@ -29,6 +29,13 @@ def main(
 
     A `ValueError` for settings or scans that cannot be used, or where one of the folders was not named; a
     `FileNotFoundError` where there are no scans, or no such file of settings.
+
+    Returns:
+        The checkpoint of the trained model.
+
+    Raises:
+        ValueError: settings or scans that cannot be used, or one of the folders was not named.
+        FileNotFoundError: there are no scans, or no such file of settings.
     """
     manager = ConfigManager(*(existing_config or ()))
     if config_path is not None:

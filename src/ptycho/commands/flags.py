@@ -59,7 +59,14 @@ def field_flags(
 
 
 class Options:
-    """The options of one command; `groups` is title -> flags, `example` a line that works."""
+    """The options of one command; `groups` is title -> flags, `example` a line that works.
+
+    Args:
+        prog: name of the command.
+        description: what it does.
+        example: a line that works.
+        groups: title -> flags.
+    """
 
     def __init__(self, prog: str, description: str, example: str, groups: Mapping[str, Sequence[Flag]]) -> None:
         self._parser = _Parser(
@@ -82,6 +89,9 @@ class Options:
         """Destination -> value of every option that was given; `--help` ends the process.
 
         A `ConfigError` for an unknown option, a bad value or a missing value has the way out.
+
+        Raises:
+            ConfigError: an unknown option, a bad value, a missing value; the message names the way out.
         """
         found, extra = self._parser.parse_known_args([self._spelled(word) for word in argv])
         if extra:
@@ -99,7 +109,11 @@ class Options:
         return _key(name) in self._spelling
 
     def from_mapping(self, tree: Mapping[str, Any], where: str) -> dict[str, Any]:
-        """The same for the keys of a settings file: names of flags, `model` and `torch` nested or flat."""
+        """The same for the keys of a settings file: names of flags, `model` and `torch` nested or flat.
+
+        Raises:
+            ConfigError: an unknown key or a bad value.
+        """
         values: dict[str, Any] = {}
         for key, value in tree.items():
             if isinstance(value, Mapping) and key in ("model", "torch"):

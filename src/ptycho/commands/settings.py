@@ -47,20 +47,32 @@ OLD_SPELLINGS = [
 
 
 def given_values(options: Options, argv: Sequence[str]) -> Values:
-    """The values of the flags, which win, and of the file of `--config`."""
+    """The values of the flags, which win, and of the file of `--config`.
+
+    Raises:
+        ConfigError: an unknown key or flag, or a bad value.
+    """
     values = options.parse(argv)
     path = values.pop("config", None)
     return {**options.from_mapping(read_yaml(path), str(path)), **values} if path else values
 
 
 def training_settings(values: Values) -> tuple[TrainingConfig, PyTorchExecutionConfig]:
-    """The configs of a training run."""
+    """The configs of a training run.
+
+    Raises:
+        ConfigError: a value breaks a rule.
+    """
     model, own = ModelConfig(**_section(values, "model")), _own(values, TrainingConfig)
     return TrainingConfig(model=model, **own), PyTorchExecutionConfig(**_section(values, "torch"))
 
 
 def inference_settings(values: Values) -> tuple[InferenceConfig, PyTorchExecutionConfig]:
-    """The configs of a reconstruction; the model's own settings are those of the archive."""
+    """The configs of a reconstruction; the model's own settings are those of the archive.
+
+    Raises:
+        ConfigError: a value breaks a rule.
+    """
     config = InferenceConfig(model=ModelConfig(), **_own(values, InferenceConfig))
     return config, PyTorchExecutionConfig(**_section(values, "torch"))
 
@@ -77,7 +89,11 @@ def stitching(execution: PyTorchExecutionConfig) -> list[str]:
 
 
 def needed(values: Values, dest: str, flag: str, what: str) -> Any:
-    """A value that must have been given; a `ConfigError` where it was not."""
+    """A value that must have been given; a `ConfigError` where it was not.
+
+    Raises:
+        ConfigError: it was not.
+    """
     if values.get(dest) is None:
         raise ConfigError(f"{flag} is missing; it names {what}")
     return values[dest]

@@ -40,7 +40,11 @@ _COUNT = Check("a positive integer or 'auto'", lambda count: count == "auto" or 
 
 @dataclass
 class PyTorchExecutionConfig:
-    """Hardware, arithmetic, optimiser and bookkeeping of a PyTorch run; values are checked at construction."""
+    """Hardware, arithmetic, optimiser and bookkeeping of a PyTorch run; values are checked at construction.
+
+    Raises:
+        ConfigError: at construction, a value that breaks a rule.
+    """
 
     accelerator: Annotated[str, shared.DEVICE, _ACCELERATOR] = "auto"
     devices: Annotated[int | Literal["auto"], shared.DEVICES, _COUNT] = 1

@@ -31,6 +31,9 @@ def recipe_of(
         execution: hardware, arithmetic and bookkeeping; the defaults of the recipe without it.
         n_patterns: patterns in the scan, where known; then no more of them, or groups, are asked for than it has.
 
+    Raises:
+        ConfigError: a value breaks a rule, or asks for what is not there.
+
     >>> recipe = recipe_of(TrainingConfig(ModelConfig(gridsize=2), batch_size=8, nepochs=3))
     >>> recipe.data.group_size, recipe.training.patterns_per_step, recipe.training.epochs
     (4, 32, 3)

@@ -50,6 +50,23 @@ def run_cdi_example(
     written. The data are `RawData`, containers, or anything with a `scan`; their pattern size counts, not that of
     `config`. Returns amplitude and phase, each (Y, X) or None, and `Results`; a `PtychoPINNError` where data, settings
     or backend cannot be used.
+
+    Args:
+        train_data: `RawData`, a container, or anything with a `scan`.
+        test_data: the same, or None; it takes no part in the training.
+        config: settings; the pattern size is that of the data.
+        flip_x: see `reassemble_cdi_image`, for these three.
+        flip_y: see there.
+        transpose: see there.
+        M: side of the central window of each patch that is stitched, px.
+        do_stitching: reconstruct `test_data`.
+        torch_execution_config: how PyTorch runs.
+
+    Returns:
+        Amplitude and phase, each (Y, X) or None, and `Results`; with stitching also `reconstruction`.
+
+    Raises:
+        PtychoPINNError: data, settings or backend cannot be used.
     """
     results = train_cdi_model(train_data, test_data, config, M=M, torch_execution_config=torch_execution_config)
     if not do_stitching or test_data is None:
@@ -106,6 +123,21 @@ def reassemble_cdi_image(
 
     Returns amplitude and phase (Y, X), phase in rad, and the results `reconstruction`, `test_container`, `backend`. A
     `PtychoPINNError` where there is no model, or data that it cannot reconstruct.
+
+    Args:
+        test_data: `RawData`, a container, or anything with a `scan`.
+        config: settings.
+        flip_x: the columns of the positions count the other way.
+        flip_y: so do the rows.
+        transpose: rows and columns of the patterns are interchanged; the image is in the axes of the positions.
+        M: side of the central window of each patch that is stitched, px.
+        coord_scale: factor on the positions.
+
+    Returns:
+        Amplitude and phase (Y, X), phase in rad, and the results `reconstruction`, `test_container`, `backend`.
+
+    Raises:
+        PtychoPINNError: there is no model, or data that it cannot reconstruct.
     """
     update_legacy_dict(params.cfg, config)
     model, axes = session.held(), Orientation(flip_y, flip_x, transpose, coord_scale)
@@ -120,6 +152,15 @@ def save_outputs(amplitude: Image | None, phase: Image | None, results: Results,
 
     Amplitude and phase, (Y, X) or None, count where `results` hold no reconstruction. The folder is made if need be; an
     `OutputError` where it cannot be written.
+
+    Args:
+        amplitude: (Y, X) or None.
+        phase: (Y, X) or None.
+        results: of the workflow.
+        output_prefix: folder; it is made if need be.
+
+    Raises:
+        OutputError: the folder cannot be written.
     """
     folder = check_output_folder(output_prefix)
     history, image = results.get("history"), results.get("reconstruction")
@@ -136,7 +177,18 @@ def save_outputs(amplitude: Image | None, phase: Image | None, results: Results,
 
 
 def load_inference_bundle(model_dir: str | Path) -> tuple[TrainedModel, dict[str, Any]]:
-    """Load a model by the backend of its archive; see below."""
+    """Load a model by the backend of its archive; see below.
+
+    Args:
+        model_dir: folder with `wts.h5.zip`, or with its unpacked members.
+
+    Returns:
+        The model, with `predict`, and the restored dictionary.
+
+    Raises:
+        FileNotFoundError: neither is there.
+        BundleError: damaged, foreign, or pickled by legacy PtychoPINN.
+    """
     return load_inference_bundle_with_backend(model_dir)
 
 
@@ -156,7 +208,11 @@ def load_inference_bundle_with_backend(
 
 
 def scan_of(data: Any) -> Scan:
-    """The scan of `RawData`, of a container, or of anything else that has one; else a `TypeError`."""
+    """The scan of `RawData`, of a container, or of anything else that has one; else a `TypeError`.
+
+    Raises:
+        TypeError: it has none.
+    """
     scan = data if isinstance(data, Scan) else getattr(data, "scan", None)
     if not isinstance(scan, Scan):
         raise TypeError(f"a {type(data).__name__} is no data to work on; give RawData or a data container")

@@ -31,7 +31,15 @@ class Configured(Protocol):
 
 
 class ConfigManager:
-    """Holds the configurations under the names of its arguments; each may be changed at any time."""
+    """Holds the configurations under the names of its arguments; each may be changed at any time.
+
+    Args:
+        data_config: defaults where none is given, as for all.
+        model_config: network and losses.
+        training_config: budget, optimiser, hardware.
+        inference_config: prediction and stitching.
+        datagen_config: simulated data.
+    """
 
     def __init__(
         self,
@@ -53,7 +61,11 @@ class ConfigManager:
         return cls(**{name: getattr(ptycho_model, name) for name in KINDS})
 
     def recipe(self, n_patterns: int | None = None) -> Recipe:
-        """What the configurations mean, see `ptycho_torch.to_recipe`."""
+        """What the configurations mean, see `ptycho_torch.to_recipe`.
+
+        Raises:
+            ValueError: values that contradict each other, or that no setting may have.
+        """
         return recipe_of(*self.four, n_patterns=n_patterns)
 
     def on_usable_device(self, recipe: Recipe) -> Recipe:
@@ -80,6 +92,10 @@ class ConfigManager:
         `update(N=64)` finds the configuration that has the field; `update(training_config={"batch_size": 8})` names it,
         which is needed where two have it (`ValueError`); a configuration object takes the place of the old one. A
         `TypeError` where no configuration has such a field.
+
+        Raises:
+            TypeError: no configuration has such a field.
+            ValueError: several have it.
         """
         for name, value in changes.items():
             if name not in SECTIONS:
@@ -99,7 +115,11 @@ class ConfigManager:
         }
 
     def validate_arch_compatibility(self, ptycho_model: Configured) -> None:
-        """A `ValueError` lists the fields by which these configurations describe another network than the model's."""
+        """A `ValueError` lists the fields by which these configurations describe another network than the model's.
+
+        Raises:
+            ValueError: which fields differ, with both values.
+        """
         differing = [
             f"{section}.{name} (here {ours!r}, model {theirs!r})"
             for section, names in ARCHITECTURE.items()

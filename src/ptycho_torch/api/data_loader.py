@@ -38,6 +38,12 @@ class PtychoDataLoader:
     Raises:
         FileNotFoundError: no `*.npz` there.
         ValueError: a file that is no scan, or patterns of different sizes.
+
+    Args:
+        data_dir: a folder with one or more scans as `*.npz`, or one such file.
+        config_manager: settings of the run.
+        data_format: accepted for its name.
+        output_dir: each training makes a folder `run_<timestamp>` in it; nothing is written without it.
     """
 
     def __init__(
@@ -80,6 +86,9 @@ class PtychoDataLoader:
             probe: (H, W) or (M, H, W) complex.
             positions: (N, 2), (y, x), object pixels, of the geometric centre of each patch.
             bad_pixels: (H, W) or (N, H, W), True where nothing was measured.
+
+        Raises:
+            ValueError: arrays that make no scan.
         """
         loader = cls.__new__(cls)
         loader.config_manager, loader.output_dir = config_manager, None
@@ -105,7 +114,11 @@ class PtychoDataLoader:
 
 
 def scan_files(place: Path) -> list[Path]:
-    """The `*.npz` of a folder by name, or the file itself; results and caches, which hold no patterns, are left out."""
+    """The `*.npz` of a folder by name, or the file itself; results and caches, which hold no patterns, are left out.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
     if place.is_file():
         return [place]
     files = [file for file in sorted(place.glob("*.npz")) if _may_be_scan(file)]

@@ -22,7 +22,12 @@ logger = logging.getLogger(f"{CLIENT}.inference")
 
 
 class InferenceEngine:
-    """Turns patterns into an image by a model, with the `inference_config` and the device of the `config_manager`."""
+    """Turns patterns into an image by a model, with the `inference_config` and the device of the `config_manager`.
+
+    Args:
+        config_manager: its `inference_config` and the device of its `training_config` are used.
+        ptycho_model: trained or loaded.
+    """
 
     def __init__(self, config_manager: ConfigManager, ptycho_model: PtychoModel) -> None:
         self.config_manager = config_manager
@@ -35,6 +40,10 @@ class InferenceEngine:
 
         Of several scans the one that `inference_config.experiment_number` names is taken. A `ValueError` names the size
         of the patterns and that of the training where they differ.
+
+        Raises:
+            ValueError: patterns of another size than those of the training; the message has both.
+            RuntimeError: the model has not been trained.
         """
         return np.ascontiguousarray(self.reconstruct(data_loader).object_)
 

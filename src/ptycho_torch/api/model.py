@@ -42,7 +42,12 @@ class PtychoModel:
 
     @classmethod
     def load(cls, checkpoint_path: str | Path) -> "PtychoModel":
-        """The model of a checkpoint; `FileNotFoundError` for no such file, `ValueError` for one of another kind."""
+        """The model of a checkpoint; `FileNotFoundError` for no such file, `ValueError` for one of another kind.
+
+        Raises:
+            FileNotFoundError: no such file.
+            ValueError: it is no checkpoint; the message names the file.
+        """
         from ptycho_torch.model import PtychoPINN_Lightning
 
         module = PtychoPINN_Lightning.load_from_checkpoint(checkpoint_path)
@@ -51,7 +56,11 @@ class PtychoModel:
         return loaded
 
     def save(self, checkpoint_path: str | Path) -> Path:
-        """Write the trained model as one checkpoint; a `RuntimeError` where it has not been trained."""
+        """Write the trained model as one checkpoint; a `RuntimeError` where it has not been trained.
+
+        Raises:
+            RuntimeError: it has not been trained.
+        """
         from ptycho_torch.api.checkpoint import write_checkpoint
         from ptycho_torch.to_recipe import as_dicts
 
@@ -60,18 +69,30 @@ class PtychoModel:
         return write_checkpoint(Path(checkpoint_path), module.trained(), module.recipe, configs, module.bad_pixels)
 
     def module(self) -> "PtychoPINN_Lightning":
-        """The network module; a `RuntimeError` where there is none yet."""
+        """The network module; a `RuntimeError` where there is none yet.
+
+        Raises:
+            RuntimeError: there is none yet.
+        """
         if self.model is None:
             raise RuntimeError("the model has no network module; take PtychoModel._new_model or PtychoModel.load")
         return self.model
 
     def save_mlflow(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Not there yet: always an `ImportError`, with the line that will install it, and what works without."""
+        """Not there yet: always an `ImportError`, with the line that will install it, and what works without.
+
+        Raises:
+            ImportError: always, with the line that will install it, and what works without.
+        """
         raise _no_mlflow("PtychoModel.save")
 
     @classmethod
     def load_from_mlflow(cls, *args: Any, **kwargs: Any) -> NoReturn:
-        """Not there yet, as `save_mlflow`."""
+        """Not there yet, as `save_mlflow`.
+
+        Raises:
+            ImportError: always, with the line that will install it, and what works without.
+        """
         raise _no_mlflow("PtychoModel.load")
 
 

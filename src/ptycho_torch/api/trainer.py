@@ -53,6 +53,10 @@ class Trainer:
         Raises:
             ValueError: the settings or the scans cannot be used; nothing has been written then.
             ImportError: MLflow is asked for.
+
+        Args:
+            orchestration: `lightning`.
+            experiment_name: named in the log.
         """
         _check_orchestration(orchestration)
         from ptycho_torch.lightning_utils import fit_client

@@ -49,6 +49,12 @@ def from_simulation(
         poisson_noise: draw counts, which `seed` fixes; else expected counts are recorded.
 
     A `PtychoPINNError` for a file that cannot be used, or a patch that leaves the object.
+
+    Returns:
+        Counts with the true object, and `bad_pixels` where there is a beam stop.
+
+    Raises:
+        PtychoPINNError: a file that cannot be used, or a patch that leaves the object.
     """
     read = simulation.load_object(Path(objectGuess))[0] if isinstance(objectGuess, str | Path) else objectGuess
     probe, object_ = _probe(probeGuess), np.asarray(read, np.complex64)
@@ -77,6 +83,10 @@ def simulate_multiple_experiments(
         seed: experiment i has seed + i.
 
     A `PtychoPINNError` for an unknown object class, an unusable probe file, or an object smaller than a patch.
+
+    Raises:
+        PtychoPINNError: an object class that is not known, a probe file that cannot be used, or an object that is
+            smaller than a patch.
     """
     settings, data = datagen_config or DatagenConfig(), data_config or DataConfig()
     folder = None if output_dir is None else check_output_folder(output_dir)
@@ -98,6 +108,14 @@ def generate_data_from_experiment(
     """Labels for supervised training from a measured scan and what was reconstructed from it.
 
     See `ptychopinn.api.simulate.label_scan`; `output` is an NPZ file to write.
+
+    Args:
+        scan: a file, or data.
+        reconstruction: `reconstruction.npz`, its folder, or a `Reconstruction`.
+        output: NPZ file to write.
+
+    Raises:
+        PtychoPINNError: scan or reconstruction cannot be used, or do not belong together.
     """
     return RawData.of_scan(label_scan(scan.scan if isinstance(scan, RawData) else scan, reconstruction, output).scan)
 

@@ -61,7 +61,11 @@ class HybridGenerator(RegisteredGenerator):
 
 
 def resolve_generator(config: TrainingConfig) -> RegisteredGenerator:
-    """The generator of `config.model.architecture`; a `ConfigError` lists those of the core where it is none."""
+    """The generator of `config.model.architecture`; a `ConfigError` lists those of the core where it is none.
+
+    Raises:
+        ConfigError: the core has no such architecture; those that it has are listed.
+    """
     resolve(config.model.architecture)
     named = {kind.name: kind for kind in (CnnGenerator, FnoGenerator, HybridGenerator)}
     return named.get(config.model.architecture, RegisteredGenerator)(config)

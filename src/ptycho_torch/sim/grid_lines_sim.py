@@ -29,6 +29,10 @@ def grid_lines_sim(
         (n, Y, X, 1) complex64. Once: `YY_ground_truth` complex64 and `norm_Y_I` of the test part, `probeGuess`,
         `probe_simulated` (N, N) complex64, `intensity_scale`, `metadata`, and `train_npz`, `test_npz` where files
         were written. A `ValueError` for settings that break a rule, or a probe that cannot be used.
+
+    Raises:
+        ValueError: settings that break a rule, or a probe that cannot be used.
+        OutputError: a file cannot be written.
     """
     given = {} if config is None else config.model_dump()
     asked = GridLinesConfig.model_validate(given | settings)

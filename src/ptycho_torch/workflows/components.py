@@ -53,6 +53,25 @@ def run_cdi_example_torch(
 
     Where `config.output_dir` differs from its default, `wts.h5.zip`, `recipe.yaml` and `history.csv` go into it. The
     containers are `PtychoDataContainerTorch`, and `models` holds the model.
+
+    Args:
+        train_data: `RawDataTorch`, `RawData` or a container.
+        test_data: the same, or None; it takes no part in the training.
+        config: settings; the pattern size is that of the data, and the backend is PyTorch.
+        flip_x: the columns of the positions count the other way.
+        flip_y: so do the rows.
+        transpose: rows and columns of the patterns are interchanged.
+        M: side of the central window of each patch that is stitched, px.
+        do_stitching: reconstruct `test_data`.
+        execution_config: how the training is carried out.
+
+    Returns:
+        Amplitude and phase, each (Y, X) or None, and the results: `history` (dict of lists), `train_container`,
+        `test_container` (`PtychoDataContainerTorch`), `models`, `backend`, and with stitching `reconstruction`.
+
+    Raises:
+        ImportError: PyTorch is not installed.
+        PtychoPINNError: data or settings cannot be used.
     """
     shared = import_with_torch(_SHARED)
     older = (train_data, test_data, for_pytorch(config), flip_x, flip_y, transpose, M, do_stitching)
@@ -73,6 +92,18 @@ def load_inference_bundle_torch(
 
     Argument and errors are those of `ptycho.workflows.components.load_inference_bundle`; `model_name` is
     `diffraction_to_obj` or `autoencoder`. Returns the model, with `predict`, and a copy of the restored dictionary.
+
+    Args:
+        bundle_dir: folder with `wts.h5.zip`, or with its unpacked members.
+        model_name: `diffraction_to_obj` or `autoencoder`.
+
+    Returns:
+        The model, with `predict`, and a copy of the restored dictionary.
+
+    Raises:
+        ImportError: PyTorch is not installed.
+        FileNotFoundError: there is no bundle.
+        BundleError: it is damaged or foreign, or holds no model of that name.
     """
     manager = import_with_torch("ptycho.model_manager")
     with only_pytorch():
