@@ -131,12 +131,12 @@ def test_domains_are_compared_without_single_patterns() -> None:
     values = np.full(40, -0.02)
     values[:4] = 8.0
     numbers = np.arange(40)
-    as_counts = Trial(Reading(), float(values.mean()), 1.2, values / 40, numbers)
+    as_counts = Trial(ReadingConvention(), float(values.mean()), 1.2, values / 40, numbers)
     spread = np.full(40, 0.1)
-    as_amplitude = Trial(Reading(domain="amplitude"), 0.1, 3.0, spread / 40, numbers)
+    as_amplitude = Trial(ReadingConvention(domain="amplitude"), 0.1, 3.0, spread / 40, numbers)
     assert not surely_less(as_amplitude, as_counts)
     assert is_far_better(as_amplitude, as_counts)
-    assert not is_far_better(replace(as_amplitude, reading=Reading(reverse=True)), as_counts)
+    assert not is_far_better(replace(as_amplitude, reading=ReadingConvention(reverse=True)), as_counts)
     assert not is_far_better(replace(as_amplitude, unexplained=0.5), as_counts)
 
 
