@@ -283,3 +283,14 @@ def test_numbers_that_grow_without_bound_are_refused(scan: Scan) -> None:
     start = replace(flat(scan), probe=scan.probe * 1e30)
     with pytest.raises(PtychoPINNError, match=r"diverged in iteration 1: .*lower reconstruction\.refine"):
         refine(start, ScanTensors(scan), RefineConfig(iterations=2))
+
+
+def test_batches_that_hardly_overlap_go_down_from_the_start() -> None:
+    """As on a scan of 16,000 patterns: 200 batches, so that a pixel is seen in one of many."""
+    scan = simulate(SimulationConfig(object_size_px=160, probe_size_px=32, step_px=6, photons_per_pattern=1e5, seed=5))
+    made = refine(flat(scan), ScanTensors(scan), RefineConfig(iterations=6, batch_size=4))
+    assert len(scan) > 400
+    assert np.diff(made.deviance).max() < 0
+    report = compare(made.reconstruction.object_, scan.object_guess, region=(30, 130, 30, 130))
+    print({name: value for name, value in report.items() if "psnr" in name}, made.deviance)
+    assert report["psnr_amplitude_scale_kept"] > 30

@@ -42,6 +42,7 @@ class State:
         probe_photons: scalar, photons per pattern of the start probe, all modes together.
         probe_velocity: (M, H, W), the same of the probe. A constraint that mixes modes mixes these alike.
         power: (Y, X), photons: the placed intensity of all probes over the last iteration.
+        overlap: how many patterns lie on a pixel of the object, on the mean over the illumination.
         stage: what is done in this iteration.
         gathered: gradients and curvatures by positions and strains of this iteration.
     """
@@ -52,12 +53,14 @@ class State:
         self.probe_photons = intensity(estimate.probe).sum()
         self.probe_velocity = torch.zeros_like(estimate.probe)
         self.power = power
+        self.overlap = 1.0
         self.gathered = Gathered(estimate)
         self.stage = stage_of(0, config, can_distort=False)
 
     def begin(self, stage: Stage) -> None:
         """Start an iteration."""
         self.stage = stage
+        self.overlap = typical(self.power) / typical(intensity(self.estimate.probe))
         self.gathered = Gathered(self.estimate)
 
 
@@ -93,6 +96,11 @@ class Gathered:
         for kept, value in pairs:
             if value is not None:
                 kept[index] = value.to(kept.dtype)
+
+
+def typical(power: Tensor) -> float:
+    r"""Mean of powers W weighted by themselves, \(\sum W^2 / \sum W\)."""
+    return float(power.square().sum() / power.sum())
 
 
 def stage_of(iteration: int, config: RefineConfig, *, can_distort: bool) -> Stage:

@@ -18,6 +18,13 @@ from ptychopinn.physics.steps import damping_floor, heavy_ball, preconditioned
 from ptychopinn.solver.penalties import ObjectPenalty
 from ptychopinn.solver.state import State
 
+LARGEST_MOVE = 0.5
+"""Part of the way to the minimum of one pattern that a pixel may move before the next pattern corrects it."""
+
+PROBE_STEPS = 32
+"""Whole steps of the probe in one iteration. Where there are more batches the steps are shorter: the object takes as
+many iterations on a large scan as on a small one, and a probe that is faster takes up the errors of the object."""
+
 
 class Update(Protocol):
     """Changes the state after each batch of patterns."""
@@ -51,9 +58,30 @@ class ObjectStep:
             if by_object is not None:
                 gradient = torch.add(gradient, by_object, alpha=share * penalty.weight)
         curvature = torch.maximum(found.probe_power, share * state.power).add_(share * floor)
-        step, length = preconditioned(gradient, curvature), config.object_step * state.stage.step_length
+        length = sparse_step(config.object_step, config.momentum, share * state.overlap) * state.stage.step_length
+        step = preconditioned(gradient, curvature)
         state.object_velocity = heavy_ball(state.object_velocity, step, config.momentum, length)
         estimate.object_ = estimate.object_ + state.object_velocity
+
+
+def sparse_step(step: float, momentum: float, visits: float) -> float:
+    r"""A step length that momentum does not make too long where few patterns of a batch overlap.
+
+    A pattern moves its pixels in its own batch, and momentum moves them on until the next pattern there corrects them.
+    With q patterns on a pixel in each batch that is after 1/q batches, and the pixel has moved by
+    \(s\, (1 - \beta^{1/q}) / (1 - \beta)\) of the way to the minimum of the first pattern; this must be at most
+    `LARGEST_MOVE`.
+
+    Args:
+        step: s, in units of the inverse curvature.
+        momentum: beta.
+        visits: q.
+
+    >>> sparse_step(0.3, 0.9, 1.0), round(sparse_step(0.3, 0.9, 0.05), 3)
+    (0.3, 0.057)
+    """
+    moved = step * (1 - momentum ** (1 / max(visits, 1e-6))) / (1 - momentum)
+    return step * min(1.0, LARGEST_MOVE / moved)
 
 
 @final
@@ -68,9 +96,7 @@ class ProbeStep:
         if not state.stage.probe:
             return
         config, estimate = self.config, state.estimate
-        step, length = (
-            preconditioned(found.probe, found.object_power.amax()),
-            config.probe_step * state.stage.step_length,
-        )
+        length = config.probe_step * state.stage.step_length * min(1.0, PROBE_STEPS * share)
+        step = preconditioned(found.probe, found.object_power.amax())
         state.probe_velocity = heavy_ball(state.probe_velocity, step, config.momentum, length)
         estimate.probe = estimate.probe + state.probe_velocity
