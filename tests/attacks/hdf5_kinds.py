@@ -37,6 +37,23 @@ def hdf5_kinds(sound: Path, folder: Path) -> Iterator[Attack]:
             path.write_bytes(sound.read_bytes())
             _with_lying_texts(path, DATASETS[part], value, repeat, length)
             yield f"hdf5 {part} {name}", path, part == "patterns"
+    for place in ("/", "entry_1", DATASETS["patterns"]):
+        path = folder / f"{place.count('/')}-{len(place)}-endless.cxi"
+        path.write_bytes(sound.read_bytes())
+        _with_endless_text(path, place)
+        yield f"hdf5 endless text at {place}", path, True
+
+
+def _with_endless_text(path: Path, place: str) -> None:
+    """An attribute whose text lies in a heap with an object of wrong size: the library searches the heap for ever."""
+    text = "a text of some length"
+    with h5py.File(path, "r+") as file:
+        file[place].attrs["comments"] = text
+    data = bytearray(path.read_bytes())
+    start = data.rindex(text.encode()) - 8
+    assert data[start : start + 8] == struct.pack("<Q", len(text))
+    data[start] = 255
+    path.write_bytes(data)
 
 
 def _with_lying_texts(path: Path, place: str, value: Any, repeat: int, length: int | None) -> None:

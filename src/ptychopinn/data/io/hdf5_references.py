@@ -131,7 +131,10 @@ class _Search:
         if len(self._files) > MOST_FILES:
             raise ScanError(f"{self.main}: leads to more than {MOST_FILES} files; read a part of them")
         seen = set()
-        groups = [(h5g.open(file, b"/"), 0)]
+        root = h5g.open(file, b"/")
+        if _has_texts(root):
+            self.texts.append((path, b"/"))
+        groups = [(root, 0)]
         while groups:
             group, depth = groups.pop()
             if depth > DEEPEST:
