@@ -128,6 +128,7 @@ REFUSED = {
     "reconstruction.refine.positions_step_px=0": "reconstruction.refine.positions_step_px",
     "reconstruction.refine.positions_prior_px=0": "reconstruction.refine.positions_prior_px",
     "reconstruction.refine.positions_limit_px=0": "reconstruction.refine.positions_limit_px",
+    "reconstruction.refine.low_frequency_step=2": "reconstruction.refine.low_frequency_step",
     "reconstruction.refine.momentum=1": "reconstruction.refine.momentum",
     "reconstruction.refine.decay=1.5": "reconstruction.refine.decay",
     "reconstruction.refine.damping=0": "reconstruction.refine.damping",

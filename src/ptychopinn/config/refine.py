@@ -35,13 +35,13 @@ class RefineConfig(Section):
     """Iteration in which the position refinement starts."""
     batch_size: int = Field(default=64, ge=1)
     """Largest number of patterns in one step. Small scans use smaller batches: an iteration has at least 8 steps. The
-    first 40 % of the iterations use half as many."""
+    first 40 % of the iterations use at most half as many."""
     object_step: float = Field(default=0.3, gt=0, le=2)
     """Step size of the object, in units of the inverse curvature. Lower it if the refinement diverges."""
     low_frequency_step: float = Field(default=1.0, ge=0, le=1)
     """Step size of the slowly varying phase of the object after each iteration, in units of its inverse curvature. The
     object steps alone need hundreds of iterations for phase that varies over several probe widths; 0 turns it off."""
-    probe_step: float = Field(default=1.0, gt=0, le=2)
+    probe_step: float = Field(default=0.7, gt=0, le=2)
     """Step size of the probe, in units of the inverse curvature. Lower it if the refinement diverges."""
     positions_step_px: float = Field(default=0.5, gt=0)
     """Largest new correction of a position in one iteration, px. Momentum can double it."""

@@ -117,9 +117,9 @@ class Solver:
 
     def _batches(self) -> Iterator[Tensor]:
         count = len(self._tensors)
-        size = min(self._config.batch_size, math.ceil(count / FEWEST_STEPS))
-        if self.state.stage.iteration < EARLY * self._config.iterations:
-            size = math.ceil(size / 2)
+        is_early = self.state.stage.iteration < EARLY * self._config.iterations
+        largest = math.ceil(self._config.batch_size / 2) if is_early else self._config.batch_size
+        size = min(largest, math.ceil(count / FEWEST_STEPS))
         order = torch.randperm(count, generator=self._generator).to(self.state.power.device)
         return iter(order.split(size))
 
