@@ -3,7 +3,7 @@
     python benchmarks/compare_revisions.py OTHER_CHECKOUT ../shared/data
     python benchmarks/compare_revisions.py OTHER_CHECKOUT ../shared/data --only synth_dev_1e4 --epochs 5
 
-For each scan: the default recipe, the unrolled recipe, and the iterative solver alone (with the iterations of each), once with each
+For each scan: the default recipe, the unrolled recipe, and the iterative solver alone (by its default), once with each
 checkout, one after the other, on one thread and with one seed, each in a process of its own. The table gives
 the relative difference of the objects where both are covered, norm(this - other) / norm(other), and the CPU seconds of
 the whole process, import and reading included. `--epochs` shortens the trainings.
