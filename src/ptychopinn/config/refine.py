@@ -40,7 +40,8 @@ class RefineConfig(Section):
     """Step size of the object, in units of the inverse curvature. Lower it if the refinement diverges."""
     low_frequency_step: float = Field(default=1.0, ge=0, le=1)
     """Step size of the slowly varying phase of the object after each iteration, in units of its inverse curvature. The
-    object steps alone need hundreds of iterations for phase that varies over several probe widths; 0 turns it off."""
+    object steps alone need hundreds of iterations for phase that varies over several probe widths; 0 turns it off,
+    and `positions_distortion` too."""
     probe_step: float = Field(default=0.7, gt=0, le=2)
     """Step size of the probe, in units of the inverse curvature. Lower it if the refinement diverges."""
     positions_step_px: float = Field(default=0.5, gt=0)

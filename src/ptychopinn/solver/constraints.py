@@ -40,7 +40,8 @@ def constraints_of(
     """What is done after each iteration, in this order.
 
     Phase and positions come first, since the gradients are those of the present object; the distortion then moves it.
-    Named
+    A fitted distortion moves the object in the frequencies of the phase step, which is left out with it: positions
+    ended at 0.049 instead of 0.031 of their first error. Named
     constraints come last, so that what they ask for holds in the result. The photons of the probe are held where it
     can exchange a factor with the object.
 
@@ -48,7 +49,7 @@ def constraints_of(
         ConfigError: a name that nobody registered.
     """
     chosen: list[Constraint] = []
-    if config.object and config.low_frequency_step:
+    if config.object and config.low_frequency_step and not (config.positions and config.positions_distortion):
         chosen.append(phase)
     if config.positions:
         chosen += [positions, distortion]
