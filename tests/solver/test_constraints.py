@@ -13,6 +13,7 @@ from ptychopinn.errors import ConfigError
 from ptychopinn.solver import CONSTRAINTS, State, flat_start, refine
 from ptychopinn.solver.constraints import constraints_of
 from ptychopinn.solver.distortion import DistortionStep
+from ptychopinn.solver.low_frequencies import LowFrequencyPhase
 from ptychopinn.solver.penalties import penalties_of
 from ptychopinn.solver.positions import PositionStep
 from ptychopinn.solver.solver import updates_of
@@ -21,10 +22,11 @@ from ptychopinn.solver.solver import updates_of
 def named(config: RefineConfig) -> list[str]:
     start = torch.zeros(40, 2, dtype=torch.float64)
     distortion = DistortionStep(start, config)
+    phase = LowFrequencyPhase(config, [], lambda: pytest.fail("no step is taken here"))
     chosen = [
         *updates_of(config, []),
         *penalties_of(config),
-        *constraints_of(config, PositionStep(start, config, distortion), distortion),
+        *constraints_of(config, phase, PositionStep(start, config, distortion), distortion),
     ]
     return [type(item).__name__ for item in chosen]
 
@@ -34,6 +36,7 @@ def test_the_order_is_object_probe_positions_distortion_modes_photons() -> None:
         "ObjectStep",
         "ProbeStep",
         "ObjectTerm",
+        "LowFrequencyPhase",
         "PositionStep",
         "DistortionStep",
         "OrthogonalModes",
@@ -42,7 +45,9 @@ def test_the_order_is_object_probe_positions_distortion_modes_photons() -> None:
     off = RefineConfig(object=False, probe=False, smoothness=0)
     assert named(off) == []
     further = RefineConfig(probe=False, smoothness=0, single_material=1, penalties={"total_variation": 2, "x": 0})
-    assert named(further) == ["ObjectStep", "EstimatedMaterial", "ObjectTerm"]
+    assert named(further) == ["ObjectStep", "EstimatedMaterial", "ObjectTerm", "LowFrequencyPhase"]
+    bent = RefineConfig(positions=True, positions_distortion=True)
+    assert "LowFrequencyPhase" not in named(bent)
 
 
 class Halved:
