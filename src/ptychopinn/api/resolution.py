@@ -84,12 +84,9 @@ def measure_resolution(task: Task, image: Reconstruction, solve_half: SolveHalf)
             continue
         region = _in_object_frame(image, compared.region)
         found.entry[kind] = {**compared.entries(image.pixel_size_m), "region": list(region)}
-        found.curves[_NAMES[kind]] = compared.frc
+        found.curves[kind] = compared.frc
         found = replace(found, region=found.region or region)
     return found
-
-
-_NAMES: dict[Halves, str] = {"photons": "photons", "scan": "scan"}
 
 
 def _compared(kind: Halves, scan: Scan, image: Reconstruction, solve_half: SolveHalf) -> HalvesCorrelation:

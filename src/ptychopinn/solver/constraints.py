@@ -41,9 +41,8 @@ def constraints_of(
 
     Phase and positions come first, since the gradients are those of the present object; the distortion then moves it.
     A fitted distortion moves the object in the frequencies of the phase step, which is left out with it: positions
-    ended at 0.049 instead of 0.031 of their first error. Named
-    constraints come last, so that what they ask for holds in the result. The photons of the probe are held where it
-    can exchange a factor with the object.
+    ended at 0.049 instead of 0.031 of their first error. Named constraints come last, so that what they ask for holds
+    in the result. The photons of the probe are held where it can exchange a factor with the object.
 
     Raises:
         ConfigError: a name that nobody registered.

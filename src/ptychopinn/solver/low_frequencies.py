@@ -32,8 +32,8 @@ from ptychopinn.solver.penalties import ObjectPenalty
 from ptychopinn.solver.state import State
 from ptychopinn.typing import Canvas
 
-FASTER = 0.1
-"""Weight \\(\\kappa\\) of the fourth power of the frequency; chosen on drawn scans."""
+FOURTH_POWER = 0.1
+r"""Weight \(\kappa\) of the fourth power of the frequency; chosen on drawn scans."""
 LEAST_RESPONSE = 0.01
 """Smallest curvature by a phase gradient, as a part of the spread: no step becomes longer by an uncertain estimate."""
 BINS = 1.5
@@ -46,12 +46,12 @@ _SQUARED_DIFFERENCE = 4.0
 
 @final
 class LowFrequencyPhase:
-    """Turns the phase of object and of its velocity by a smooth map.
+    """Adds a smooth map to the phase of the object, and to that of its velocity.
 
     Args:
         config: the step size.
         penalties: of the object.
-        response: what is known of the patterns at the present estimate.
+        response: measures how patterns depend on a phase gradient, at the present estimate.
     """
 
     def __init__(
@@ -83,9 +83,8 @@ class LowFrequencyPhase:
         power = float((state.power * squared * weight).sum())
         mirrored = _mirrored(gradient)
         vectors = _wave_vectors(mirrored, side)
-        curvature = power * _data_curvature(vectors, response) + float((squared * weight).sum()) * self._stiffness(
-            vectors
-        )
+        mean_square = float((squared * weight).sum())
+        curvature = power * _data_curvature(vectors, response) + mean_square * self._stiffness(vectors)
         curvature[0, 0] = math.inf
         step = torch.fft.irfft2(-torch.fft.rfft2(mirrored) / curvature, s=mirrored.shape)[:rows, :columns]
         full = functional.interpolate(step[None, None], scale_factor=side, mode="bicubic")[0, 0]
@@ -114,7 +113,7 @@ def _data_curvature(vectors: Tensor, response: TiltResponse) -> Tensor:
     by_tilt, spread = (
         ((vectors @ matrix.to(vectors)) * vectors).sum(-1) for matrix in (response.curvature, response.spread)
     )
-    return torch.maximum(by_tilt, LEAST_RESPONSE * spread) + FASTER * spread.square()
+    return torch.maximum(by_tilt, LEAST_RESPONSE * spread) + FOURTH_POWER * spread.square()
 
 
 def _limited(change: Canvas, weight: Canvas, width: float) -> float:
