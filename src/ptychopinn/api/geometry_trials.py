@@ -34,6 +34,9 @@ PATTERNS = 80
 """Patterns of the part."""
 KEPT_BACK = 6
 """Every sixth one is predicted."""
+PROBE_STEP = 0.5
+"""Step of the probe in a short fit. With the usual step, and a step of the slowly varying phase, so few iterations end
+at deviances that differ by chance: of two geometries that are equal by symmetry one then seemed better."""
 ITERATIONS = 12
 PATTERN_PX = 64
 """Larger patterns are cut to their centre, down to this size, as long as that holds `CENTRE_PHOTONS` of the photons."""
@@ -137,7 +140,13 @@ def part_of(scan: Scan, recipe: Recipe, along: bool = False) -> Part:
     small = replace(_cut(scan), object_guess=None, truth_patches=None, nominal_positions_px=None, notes=())
     index = _following(small.positions_px) if along else _nearest(small.positions_px)
     short = recipe.reconstruction.refine.changed(
-        iterations=ITERATIONS, positions=False, positions_distortion=False, single_material=0.0, probe_start=0
+        iterations=ITERATIONS,
+        positions=False,
+        positions_distortion=False,
+        single_material=0.0,
+        probe_start=0,
+        probe_step=PROBE_STEP,
+        low_frequency_step=0.0,
     )
     settings = recipe.changed(reconstruction=recipe.reconstruction.changed(refine=short))
     return Part(small, index, settings)
