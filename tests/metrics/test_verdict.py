@@ -107,6 +107,15 @@ def test_a_fault_is_named(photons: float, fault: Callable[..., Patterns], kind: 
     assert verdict.level == ("does not fit" if kind == "model" else verdict.level)
 
 
+def test_no_pixels_are_blamed_under_a_wrong_model() -> None:
+    """Those misfit anywhere; a true gap is named once the geometry is right."""
+    expected = speckle(3103, 1e5)
+    rng = np.random.default_rng(4)
+    counts = gap(rng.poisson(expected).astype(float), rng)
+    assert "pixels" in kinds(judged(counts, expected))
+    assert kinds(judged(np.roll(counts, 1, 0), expected)) == ["model"]
+
+
 def test_which_patterns_and_pixels() -> None:
     expected = speckle(3104, 1e5)
     rng = np.random.default_rng(5)
