@@ -107,6 +107,8 @@ def draw_halves(
     legend = ax.get_legend()
     if legend is not None:
         legend.set_title("half period (half bit)", FontProperties(size=TEXT_PT))
+        legend.set_frame_on(True)  # the line of 1/7 runs behind it
+        legend.get_frame().set(facecolor="white", edgecolor="none", alpha=0.9)
     return ax
 
 
