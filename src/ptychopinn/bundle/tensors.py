@@ -14,13 +14,14 @@ import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 
+from ptychopinn.bundle.manifest import parse_json
 from ptychopinn.errors import BundleError, shown
 
 MARK = ":complex"
 
 
-def pack_tensors(tensors: Mapping[str, torch.Tensor]) -> bytes:
-    """Tensors from any device, each stored whole even where two share memory.
+def pack_tensors(tensors: Mapping[str, torch.Tensor], metadata: dict[str, str] | None = None) -> bytes:
+    """Tensors from any device, each stored whole even where two share memory; texts by name beside them.
 
     >>> state = unpack_tensors(pack_tensors({"w": torch.tensor([1 + 2j])}), "example")
     >>> state["w"]
@@ -32,7 +33,7 @@ def pack_tensors(tensors: Mapping[str, torch.Tensor]) -> bytes:
         value = tensor.detach().cpu().resolve_conj().resolve_neg()
         key, value = (name + MARK, torch.view_as_real(value)) if value.is_complex() else (name, value)
         stored[key] = value.clone(memory_format=torch.contiguous_format)
-    return safetensors.torch.save(stored)
+    return safetensors.torch.save(stored, metadata)
 
 
 def unpack_tensors(data: bytes, where: str) -> dict[str, torch.Tensor]:
@@ -49,6 +50,20 @@ def unpack_tensors(data: bytes, where: str) -> dict[str, torch.Tensor]:
             value = torch.view_as_complex(value.contiguous())
         tensors[key.removesuffix(MARK)] = value
     return tensors
+
+
+def unpack_metadata(data: bytes, where: str) -> dict[str, str]:
+    """The texts of `pack_tensors`, from bytes that `unpack_tensors` accepted.
+
+    Raises:
+        BundleError: they are not among the bytes, or no texts.
+    """
+    length = int.from_bytes(data[:8], "little")
+    header = parse_json(data[8 : 8 + length], where, "the header")
+    texts = header.get("__metadata__", {}) if isinstance(header, dict) else None
+    if not isinstance(texts, dict) or not all(isinstance(text, str) for text in texts.values()):
+        raise BundleError(f"{where}: its metadata are no texts; the file is damaged")
+    return texts
 
 
 def pack_arrays(arrays: Mapping[str, NDArray[Any]]) -> bytes:

@@ -200,16 +200,16 @@ class Unrolled(Generator):
         return canvas + self.read(correction - local_mean(correction)) - 1
 
 
-def local_mean(images: Tensor) -> Tensor:
-    """Means of images (B, C, Y, X), weighted by a Gaussian of `LOCAL_PX`; zero beyond the edges.
+def local_mean(images: Tensor, deviation_px: float = LOCAL_PX) -> Tensor:
+    """Means of images (B, C, Y, X), weighted by a Gaussian of a standard deviation in px; zero beyond the edges.
 
     >>> image = torch.ones(1, 1, 41, 41)
     >>> round(float(local_mean(image)[0, 0, 20, 20]), 4)
     1.0
     """
-    reach = math.ceil(3 * LOCAL_PX)
+    reach = math.ceil(3 * deviation_px)
     taps = torch.arange(-reach, reach + 1, dtype=images.dtype, device=images.device)
-    weights = torch.softmax(-(taps**2) / (2 * LOCAL_PX**2), 0)
+    weights = torch.softmax(-(taps**2) / (2 * deviation_px**2), 0)
     channels = images.shape[-3]
     rows, columns = (weights.reshape(1, 1, *shape).expand(channels, -1, -1, -1) for shape in ((-1, 1), (1, -1)))
     blurred = functional.conv2d(images, rows, padding=(reach, 0), groups=channels)

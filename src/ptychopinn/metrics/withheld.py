@@ -51,6 +51,11 @@ class Preference:
         return self.errors < -CERTAIN_ERRORS
 
     @property
+    def is_first_better(self) -> bool:
+        """Whether the first image explains the counts better by more than `CERTAIN_ERRORS`."""
+        return self.errors > CERTAIN_ERRORS
+
+    @property
     def is_tie(self) -> bool:
         """Whether the difference is within `CERTAIN_ERRORS`."""
         return abs(self.errors) <= CERTAIN_ERRORS

@@ -119,7 +119,7 @@ def refine(
     model = model or DiffractionModel()
     check_one_image(tensors.scan, model.propagator.name)
     frame = _frame(start, config)
-    solver = Solver(_estimate(start, frame, tensors.device), tensors, config, model)
+    solver = Solver(estimate_of(start, frame, tensors.device), tensors, config, model)
     config = solver.config
     logger.info("penalties: smoothness %.4g photons, edge_preserving %s", config.smoothness, config.edge_preserving)
     started = time.perf_counter()
@@ -171,7 +171,7 @@ def photons_in_batches(
         Which patterns, in their order, and their photons.
     """
     frame = Frame.of_positions(image.positions_px, image.probe.shape[-1], margin=2)
-    estimate = _estimate(image, frame, tensors.device)
+    estimate = estimate_of(image, frame, tensors.device)
     model = model or DiffractionModel()
     for part in tensors.slices(batch_size):
         yield part, model(estimate.object_, estimate.positions_px[part], estimate.probe)
@@ -190,7 +190,8 @@ def _frame(start: Reconstruction, config: RefineConfig) -> Frame:
     return Frame.of_positions(start.positions_px, start.probe.shape[-1], margin=2 + room)
 
 
-def _estimate(start: Reconstruction, frame: Frame, device: torch.device) -> Estimate:
+def estimate_of(start: Reconstruction, frame: Frame, device: torch.device) -> Estimate:
+    """Object, probe and positions of an image as tensors, on the canvas of a frame that holds all its windows."""
     object_ = torch.from_numpy(start.in_frame(frame.origin_px, frame.shape)[0]).to(device)
     probe = torch.from_numpy(start.probe).to(device)
     exact = torch.float32 if device.type == "mps" else torch.float64

@@ -1,0 +1,120 @@
+"""Priors as files: one safetensors file with the recipe and the record of the training as JSON among its metadata."""
+
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+import torch
+from pydantic import ValidationError
+
+from ptychopinn.bundle.manifest import parse_json
+from ptychopinn.bundle.strict import check_shapes, load_state_strictly
+from ptychopinn.bundle.tensors import pack_tensors, unpack_metadata, unpack_tensors
+from ptychopinn.config.base import explain
+from ptychopinn.data.io.atomic import atomic_path
+from ptychopinn.data.io.door import check_regular_file
+from ptychopinn.errors import BundleError, ScanError, shown
+from ptychopinn.prior.network import PriorNetwork
+from ptychopinn.prior.recipe import PriorRecipe, PriorRecord
+
+DEFAULT = "default"
+"""The name of the prior in this package."""
+MOST_BYTES = 5 * 10**6
+"""Largest file of a prior that is written or read."""
+_GIVE = "give 'default', or a file that `ptychopinn train-prior` wrote"
+
+
+@dataclass(frozen=True, eq=False)
+class Prior:
+    """A trained network with its recipe."""
+
+    network: PriorNetwork
+    """In evaluation mode, on the CPU."""
+    record: PriorRecord
+    """How it was trained."""
+    name: str
+    """`default`, or the file."""
+
+    @property
+    def recipe(self) -> PriorRecipe:
+        """Architecture and scales."""
+        return self.network.recipe
+
+
+def save_prior(prior: Prior, path: str | Path) -> Path:
+    """Write a prior beside the target and rename it.
+
+    Raises:
+        BundleError: it is larger than `MOST_BYTES`.
+        OutputError: the file cannot be written.
+    """
+    target = Path(path)
+    texts = {"recipe": prior.recipe.model_dump_json(), "record": prior.record.model_dump_json()}
+    data = pack_tensors(prior.network.state_dict(), texts)
+    if len(data) > MOST_BYTES:
+        raise BundleError(f"{target}: the prior has {len(data)} bytes and must have at most {MOST_BYTES}; lower width")
+    with atomic_path(target) as temporary:
+        temporary.write_bytes(data)
+    return target
+
+
+def load_prior(name_or_path: str | Path) -> Prior:
+    """Read a prior; nothing in it is executed, and its network is built only if the weights are those of its recipe.
+
+    Args:
+        name_or_path: `default` for the one in this package, or a file.
+
+    Raises:
+        BundleError: no such file, or one that is damaged, too large, or no prior; weights that are not finite.
+    """
+    path = default_file() if str(name_or_path) == DEFAULT else Path(name_or_path)
+    data = _bytes_of(path)
+    state = unpack_tensors(data, str(path))
+    texts = unpack_metadata(data, str(path))
+    recipe, record = (_section(kind, texts, path) for kind in (PriorRecipe, PriorRecord))
+    assert isinstance(recipe, PriorRecipe)
+    assert isinstance(record, PriorRecord)
+    with torch.device("meta"):
+        check_shapes(PriorNetwork(recipe).state_dict(), state, str(path))
+    _check_numbers(state, path)
+    network = PriorNetwork(recipe)
+    load_state_strictly(network, state, str(path))
+    return Prior(network.eval().requires_grad_(False), record, str(name_or_path))
+
+
+def default_file() -> Path:
+    """Where the prior of this package lies."""
+    return Path(str(files("ptychopinn") / "prior" / "default.safetensors"))
+
+
+def _bytes_of(path: Path) -> bytes:
+    try:
+        check_regular_file(path, _GIVE)
+        with path.open("rb") as stream:
+            data = stream.read(MOST_BYTES + 1)
+    except ScanError as error:
+        raise BundleError(str(error)) from None
+    except OSError as error:
+        raise BundleError(f"{path}: cannot be read ({error.strerror or error}); {_GIVE}") from None
+    if len(data) > MOST_BYTES:
+        raise BundleError(f"{path}: a prior must have at most {MOST_BYTES} bytes; {_GIVE}")
+    return data
+
+
+def _section(kind: type[PriorRecipe] | type[PriorRecord], texts: dict[str, str], path: Path) -> object:
+    name = "recipe" if kind is PriorRecipe else "record"
+    if name not in texts:
+        raise BundleError(f"{path}: holds no {name} among its metadata, so it is no prior; {_GIVE}")
+    tree = parse_json(texts[name].encode(), str(path), name)
+    try:
+        return kind.model_validate(tree)
+    except ValidationError as error:
+        raise BundleError(f"{path}: {shown(explain(error, kind, name))}; {_GIVE}") from None
+
+
+def _check_numbers(state: dict[str, torch.Tensor], path: Path) -> None:
+    broken = [name for name, value in state.items() if value.dtype != torch.float32 or not value.isfinite().all()]
+    if broken:
+        raise BundleError(
+            f"{path}: the weights must be finite float32 numbers, which {shown(', '.join(broken[:4]))} are not; {_GIVE}"
+        )

@@ -1,0 +1,130 @@
+r"""A correction of an image in units of its counting noise.
+
+A pixel under W photons has a noise of \(\sigma = 1 / (2 \sqrt W)\) in real and imaginary part. The network sees the
+object O in the phase of its neighbourhood, \(O e^{-i \arg G(O)}\) with a Gaussian mean G, so that neither a global
+phase nor slow phase gradients matter; its output f is in sigma, and the correction is
+
+\[ \delta = \sigma\, e^{i \arg G(O)} [f - G'(f)] \]
+
+with another Gaussian mean G': what is smooth stays as it is, and where photons abound little is changed.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import final
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ptychopinn.generators.unrolled import local_mean
+from ptychopinn.prior.canvas import PriorCanvas
+from ptychopinn.prior.recipe import PriorRecipe
+from ptychopinn.typing import Canvas
+
+CHANNELS = 8
+"""Of the features: O - 1, the same over (sigma + floor), the step of the counts, ln sigma, and the covered pixels."""
+DARKEST_PHOTONS = 1e-3
+"""Photons on a pixel below which sigma stays constant."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """An image as the network sees it."""
+
+    features: Tensor
+    """(8, Y, X)."""
+    sigma: Tensor
+    """(Y, X), standard deviation of the counting noise in real and imaginary part."""
+    frame: Canvas
+    """(Y, X), of modulus 1: the phase of the neighbourhood."""
+    covered: Tensor
+    """(Y, X), bool."""
+
+
+def shown(canvas: PriorCanvas, recipe: PriorRecipe) -> Shown:
+    """What the network is shown of an image."""
+    covered = canvas.covered
+    sigma = 0.5 * canvas.power.clamp_min(DARKEST_PHOTONS).rsqrt()
+    frame = local_phase(canvas.object_ * covered, recipe.frame_px)
+    contrast = (canvas.object_ * frame.conj() - 1) * covered
+    step = canvas.step * frame.conj() * recipe.step_scale / sigma
+    noise = sigma + recipe.noise_floor
+    parts = (contrast.real, contrast.imag, contrast.real / noise, contrast.imag / noise, step.real, step.imag)
+    features = torch.stack((*parts, sigma.log() * covered, covered.to(sigma.dtype)))
+    return Shown(features, sigma, frame, covered)
+
+
+def local_phase(object_: Canvas, deviation_px: float) -> Canvas:
+    """(Y, X), of modulus 1: the phase of Gaussian means, 1 where they vanish."""
+    parts = local_mean(torch.view_as_real(object_).permute(2, 0, 1)[None], deviation_px)[0]
+    mean = torch.complex(parts[0], parts[1])
+    length = mean.abs()
+    return torch.where(length > 1e-6, mean / length.clamp_min(1e-6), torch.ones_like(mean))
+
+
+def without_mean(output: Tensor, covered: Tensor, recipe: PriorRecipe) -> Tensor:
+    """Outputs (B, 2, Y, X) less their Gaussian mean, zero where not covered."""
+    inside = covered.unsqueeze(-3).to(output.dtype)
+    output = output * inside
+    return (output - local_mean(output, recipe.local_mean_px)) * inside
+
+
+@final
+class PriorNetwork(nn.Module):
+    """A residual U-Net of 3x3 convolutions; the last layer starts at zero, so that an untrained one corrects nothing.
+
+    Args:
+        recipe: its size and scales.
+    """
+
+    def __init__(self, recipe: PriorRecipe) -> None:
+        super().__init__()
+        self.recipe = recipe
+        widths = [recipe.width * 2**level for level in range(recipe.levels)]
+        self.first = nn.Conv2d(CHANNELS, widths[0], 3, padding=1)
+        self.before = nn.ModuleList(_blocks(width, recipe.blocks) for width in widths)
+        self.down = nn.ModuleList(nn.Conv2d(a, b, 2, stride=2) for a, b in pairwise(widths))
+        self.up = nn.ModuleList(nn.ConvTranspose2d(b, a, 2, stride=2) for a, b in pairwise(widths))
+        self.after = nn.ModuleList(_blocks(width, recipe.blocks) for width in widths)
+        self.last = nn.Conv2d(widths[0], 2, 3, padding=1)
+        nn.init.zeros_(self.last.weight)
+        assert self.last.bias is not None
+        nn.init.zeros_(self.last.bias)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Outputs (B, 2, Y, X) in sigma, of features (B, 8, Y, X) of any size."""
+        height, width = features.shape[-2:]
+        multiple = 2 ** (self.recipe.levels - 1)
+        padding = (0, -width % multiple, 0, -height % multiple)
+        image = self.first(functional.pad(features, padding, mode="constant"))
+        skipped = []
+        for level, block in enumerate(self.before):
+            image = block(image if level == 0 else self.down[level - 1](image))
+            skipped.append(image)
+        image = self.after[-1](image)
+        for level in reversed(range(len(self.up))):
+            image = self.after[level](skipped[level] + self.up[level](image))
+        limit = self.recipe.limit_sigma
+        return self.last(image)[..., :height, :width].clamp(-limit, limit)
+
+    @torch.no_grad()
+    def correction(self, canvas: PriorCanvas) -> Canvas:
+        """The correction (Y, X) of an image, in units of the object."""
+        image = shown(canvas, self.recipe)
+        output = without_mean(self(image.features[None]), image.covered[None], self.recipe)[0]
+        return torch.complex(output[0], output[1]) * image.sigma * image.frame
+
+
+class _Residual(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.inner = nn.Conv2d(width, width, 3, padding=1)
+        self.outer = nn.Conv2d(width, width, 3, padding=1)
+
+    def forward(self, image: Tensor) -> Tensor:
+        return image + self.outer(functional.relu(self.inner(functional.relu(image))))
+
+
+def _blocks(width: int, count: int) -> nn.Sequential:
+    return nn.Sequential(*(_Residual(width) for _ in range(count)))

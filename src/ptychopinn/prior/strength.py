@@ -1,0 +1,129 @@
+r"""How much of a correction the photons support, from photons that the corrected image was not made from.
+
+A tenth of the photons is withheld, the image is adapted to the others by a few iterations, and corrected by the prior.
+With the gradient g of the loss of the withheld photons, before (0) and after (1) the correction \(\delta\), the
+strength that fits them best is, in a window,
+
+\[ \alpha = \frac{-\sum w\, \mathrm{Re}(\bar\delta g_0)}{\sum w\, \mathrm{Re}(\bar\delta (g_1 - g_0))} . \]
+
+Where a window has few photons it is drawn towards the strength of the whole image, and that towards 1. It lies between
+0 and 1.
+"""
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ptychopinn.config import RefineConfig
+from ptychopinn.data.dataset import ScanTensors
+from ptychopinn.data.reconstruction import Reconstruction
+from ptychopinn.data.thinning import Split, withhold_photons
+from ptychopinn.generators.unrolled import local_mean
+from ptychopinn.metrics.withheld import Preference, deviance_of_patterns, preference
+from ptychopinn.physics import DiffractionModel
+from ptychopinn.physics.gradients import Estimate
+from ptychopinn.prior.canvas import BATCH, PriorCanvas, canvas_of, object_gradient
+from ptychopinn.prior.files import Prior
+from ptychopinn.solver import estimate_of, refine
+
+WITHHELD = 0.1
+"""Part of the photons."""
+ADAPTING = 4
+"""Iterations on the other photons, with the probe held; they forget the noise of the withheld ones."""
+WINDOW_PX = 14.0
+"""Standard deviation of the Gaussian windows; half as much doubles the error of the strength in each of them."""
+SPREAD = 0.25
+"""Expected standard deviation of the strength from window to window."""
+SPREAD_OF_WHOLE = 0.5
+"""The same of the strength of whole images about 1."""
+
+
+@dataclass(frozen=True)
+class Strength:
+    """What the withheld photons say."""
+
+    canvas: PriorCanvas
+    """The image of the other photons, on the canvas of their windows."""
+    map: Tensor
+    """(Y, X), from 0 to 1."""
+    overall: float
+    """The strength of the whole image."""
+    withheld: Preference
+    """Deviance of the withheld photons without (first) and with (second) the correction of this strength."""
+
+
+def strength_of(
+    image: Reconstruction, tensors: ScanTensors, prior: Prior, model: DiffractionModel, config: RefineConfig, seed: int
+) -> Strength:
+    """Find the strength of the correction of an image.
+
+    Args:
+        image: made from all photons.
+        tensors: the scan that it was made from, in photons.
+        prior: makes the correction.
+        model: of the patterns.
+        config: with which the image was made.
+        seed: of the draw of photons.
+    """
+    split = withhold_photons(tensors.scan, WITHHELD, seed)
+    kept = ScanTensors(split.scan, tensors.device)
+    adapted = _adapted(image, kept, model.dimmed(1 - WITHHELD), config)
+    canvas = canvas_of(adapted, kept, model.dimmed(1 - WITHHELD))
+    correction = prior.network.correction(canvas)
+    other = ScanTensors(replace(split.scan, patterns=split.withheld), tensors.device)
+    before = _for_withheld(adapted, canvas, tensors.device)
+    dim = model.dimmed(WITHHELD)
+    gradient, _ = object_gradient(before, other, dim)
+    gradient_after, _ = object_gradient(replace(before, object_=canvas.object_ + correction), other, dim)
+    gain = -(correction.conj() * gradient).real
+    bend = (correction.conj() * (gradient_after - gradient)).real
+    overall, strengths = strengths_of(gain, bend)
+    after = replace(before, object_=canvas.object_ + strengths * correction)
+    return Strength(canvas, strengths, overall, _preference(before, after, other, split, dim))
+
+
+def strengths_of(gain: Tensor, bend: Tensor) -> tuple[float, Tensor]:
+    """The strength of the whole image, and that of each window (Y, X), of maps of the slope and its change (Y, X).
+
+    The loss is half of minus the log-likelihood, so that a sum of slope changes K is known to 1 / sqrt(2 K).
+    """
+    whole = _posterior(gain.sum(), bend.sum(), 1.0, SPREAD_OF_WHOLE)
+    area = 4 * math.pi * WINDOW_PX**2
+    gains, bends = area * local_mean(torch.stack((gain, bend))[None], WINDOW_PX)[0]
+    return float(whole), _posterior(gains, bends, whole, SPREAD)
+
+
+def _posterior(gain: Tensor, bend: Tensor, expected: Tensor | float, spread: float) -> Tensor:
+    weight = 1 / spread**2
+    return ((2 * gain + weight * expected) / (2 * bend.clamp_min(0) + weight)).clamp(0, 1)
+
+
+def _adapted(image: Reconstruction, kept: ScanTensors, model: DiffractionModel, config: RefineConfig) -> Reconstruction:
+    dimmer = replace(image, probe=image.probe * np.float32(math.sqrt(1 - WITHHELD)))
+    held = config.changed(iterations=ADAPTING, object=True, probe=False, positions=False, low_frequency_step=0.0)
+    return refine(dimmer, kept, held, model=model).reconstruction
+
+
+def _for_withheld(adapted: Reconstruction, canvas: PriorCanvas, device: torch.device) -> Estimate:
+    estimate = estimate_of(adapted, canvas.frame, device)
+    return replace(estimate, probe=estimate.probe * math.sqrt(WITHHELD / (1 - WITHHELD)))
+
+
+def _preference(
+    before: Estimate, after: Estimate, other: ScanTensors, split: Split, model: DiffractionModel
+) -> Preference:
+    found = [np.concatenate(list(_deviances(estimate, other, model))) for estimate in (before, after)]
+    return preference(found[0], found[1], int(other.measured_pixels()), split.withheld_photons())
+
+
+def _deviances(estimate: Estimate, other: ScanTensors, model: DiffractionModel) -> list[np.ndarray]:
+    deviances = []
+    for part in other.slices(BATCH):
+        photons = model(estimate.object_, estimate.positions_px[part], estimate.probe).cpu().numpy()
+        measured = other.measured_of(part)
+        known = None if measured is None else measured.cpu().numpy()
+        deviances.append(deviance_of_patterns(other.counts_of(part).cpu().numpy(), photons, known))
+    return deviances

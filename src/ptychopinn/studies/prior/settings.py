@@ -1,0 +1,65 @@
+"""Seeds of the scans and settings of the training that make a prior; the defaults made the one in the wheel."""
+
+from pydantic import Field, model_validator
+
+from ptychopinn.config.base import Section
+from ptychopinn.prior import PriorRecipe
+
+
+class Stage(Section):
+    """A part of the training, with the examples that it draws from: the first ones of each kind."""
+
+    until: int = Field(ge=1)
+    """Steps of the optimiser in all at its end."""
+    scans: int = Field(ge=0, le=1_000_000)
+    """Simulated scans that were solved."""
+    noised: int = Field(ge=0, le=1_000_000)
+    """Pictures with white or coloured noise instead of a scan; much cheaper than scans."""
+
+
+class PriorSettings(Section):
+    """Settings of `ptychopinn train-prior`."""
+
+    prior: PriorRecipe = Field(default=PriorRecipe())
+    """Architecture and scales of the prior."""
+    first_seed: int = Field(default=5_000_000, ge=0, lt=2**31)
+    """Seed of the first scan; the others follow."""
+    stages: tuple[Stage, ...] = Field(
+        default=(
+            Stage(until=1000, scans=0, noised=600),
+            Stage(until=2500, scans=350, noised=600),
+            Stage(until=5000, scans=650, noised=200),
+        ),
+        min_length=1,
+    )
+    """Parts of the training, one after the other."""
+    kept_back: int = Field(default=30, ge=1, le=10_000)
+    """Further scans, before the first seed, that training does not see; they score the network."""
+    batch: int = Field(default=8, ge=1, le=256)
+    """Crops in one step."""
+    crop_px: int = Field(default=96, ge=32, le=512)
+    """Side of a crop; smaller images are padded."""
+    learning_rate: float = Field(default=2e-3, gt=0, le=0.1)
+    """Largest learning rate; it rises over the first 200 steps and falls along a cosine."""
+    average: float = Field(default=0.998, ge=0, lt=1)
+    """Decay of the moving average of the weights, which is the result."""
+    robust_sigma: float = Field(default=2.0, gt=0)
+    """Errors beyond this, in sigma, count linearly."""
+    seed: int = Field(default=0, ge=0, lt=2**32)
+    """Of the initial weights and of the crops."""
+
+    @property
+    def steps(self) -> int:
+        """Steps of the optimiser in all."""
+        return self.stages[-1].until
+
+    @model_validator(mode="after")
+    def _stages_follow_one_another(self) -> "PriorSettings":
+        ends = [stage.until for stage in self.stages]
+        if ends != sorted(set(ends)):
+            raise ValueError(f"the stages must end after more and more steps, got {ends}")
+        if any(stage.scans + stage.noised == 0 for stage in self.stages):
+            raise ValueError("a stage must have examples; raise its scans or noised")
+        if self.first_seed < self.kept_back:
+            raise ValueError(f"first_seed must be at least kept_back, {self.kept_back}, got {self.first_seed}")
+        return self

@@ -1,0 +1,70 @@
+"""What the network may depend on, and what it leaves alone."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from ptychopinn.data.frame import Frame
+from ptychopinn.prior import Prior, PriorCanvas, PriorNetwork, PriorRecipe
+
+
+def canvas(shape: tuple[int, int] = (37, 50)) -> PriorCanvas:
+    generator = torch.Generator().manual_seed(1)
+    fields = torch.randn(4, *shape, generator=generator)
+    covered = torch.zeros(shape, dtype=torch.bool)
+    covered[3:-4, 5:-2] = True
+    object_ = torch.where(covered, torch.complex(1 + 0.1 * fields[0], 0.1 * fields[1]), torch.ones(shape) + 0j)
+    power = 100 * torch.exp(0.1 * fields[2])
+    return PriorCanvas(
+        Frame((0, 0), shape), object_, power, 0.01 * torch.complex(fields[2], fields[3]) * covered, covered
+    )
+
+
+@pytest.mark.parametrize("shape", [(37, 50), (64, 64), (9, 13)])
+def test_any_canvas_gets_a_correction_of_its_shape_within_what_is_covered(prior: Prior, shape: tuple[int, int]) -> None:
+    seen = canvas(shape)
+    correction = prior.network.correction(seen)
+    assert correction.shape == shape
+    assert (correction[~seen.covered] == 0).all()
+    assert correction.abs().max() > 0
+
+
+def test_an_untrained_network_corrects_nothing(recipe: PriorRecipe) -> None:
+    assert PriorNetwork(recipe).correction(canvas()).abs().max() == 0
+
+
+def test_a_global_phase_of_the_object_turns_the_correction_alike(prior: Prior) -> None:
+    seen = canvas()
+    turn = torch.exp(torch.tensor(2.3j))
+    turned = replace(seen, object_=torch.where(seen.covered, seen.object_ * turn, seen.object_), step=seen.step * turn)
+    torch.testing.assert_close(
+        prior.network.correction(turned), prior.network.correction(seen) * turn, rtol=1e-3, atol=1e-5
+    )
+
+
+def test_the_correction_has_hardly_any_mean(prior: Prior) -> None:
+    seen = canvas((120, 120))
+    with torch.no_grad():
+        prior.network.last.bias.fill_(2.0)  # a constant of two sigma
+        prior.network.last.weight.zero_()
+    inner = prior.network.correction(seen)[30:-30, 30:-30]
+    sigma = 0.5 * seen.power[30:-30, 30:-30].rsqrt()
+    assert (inner.abs() / sigma).max() < 0.02
+
+
+def test_no_correction_exceeds_the_limit(prior: Prior) -> None:
+    with torch.no_grad():
+        prior.network.last.weight.mul_(1e6)
+    seen = canvas()
+    moved = prior.network.correction(seen).abs() * 2 * seen.power.sqrt()
+    assert moved.max() <= 2 * 2**0.5 * prior.recipe.limit_sigma
+
+
+def test_half_of_the_noise_level_halves_a_correction_of_the_same_output(prior: Prior) -> None:
+    with torch.no_grad():
+        prior.network.first.weight.zero_()  # the output depends on no input
+        prior.network.last.bias.copy_(torch.tensor([1.0, -1.0]))
+    seen = canvas()
+    brighter = replace(seen, power=4 * seen.power)
+    torch.testing.assert_close(prior.network.correction(brighter), prior.network.correction(seen) / 2)
