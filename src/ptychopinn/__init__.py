@@ -10,7 +10,6 @@ loaded when they are first used, so that `import ptychopinn` and `import ptychop
 """
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from ptychopinn.data.reconstruction import Reconstruction
     from ptychopinn.errors import PtychoPINNError
 
-__version__ = version("ptychopinn")
+    __version__: str
 
 _HOME = {
     "run": "ptychopinn.api.run",
@@ -74,9 +73,14 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Load a public name from where it lives, once."""
-    if name not in _HOME:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        value: Any = version("ptychopinn")
+    elif name in _HOME:
+        value = getattr(import_module(_HOME[name]), name)
+    else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(_HOME[name]), name)
     globals()[name] = value
     return value
 

@@ -6,7 +6,6 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from ptychopinn import __version__
 from ptychopinn.cli.check import check
 from ptychopinn.cli.console import set_verbosity
 from ptychopinn.cli.convert import convert
@@ -56,6 +55,8 @@ def _interrupted(command: str | None) -> str:
 
 def _show_version(wanted: bool) -> None:
     if wanted:
+        from ptychopinn import __version__
+
         typer.echo(f"ptychopinn {__version__}")
         raise typer.Exit
 

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from ptychopinn.cli.memory import keep_freed_memory
 from ptychopinn.cli.options import (
     Device,
     Diffraction,
@@ -80,6 +81,7 @@ def reconstruct(
     """Reconstruct a scan by a trained model, by the iterative solver, or by both: figure, image and metrics."""
     from ptychopinn.api.reconstruct import reconstruct as reconstruct_scan
 
+    keep_freed_memory()
     choice, file = probe_choice(probe)
     with ProgressDisplay() as shown:
         result = reconstruct_scan(

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from ptychopinn.cli.memory import keep_freed_memory
 from ptychopinn.cli.options import (
     Config,
     Diffraction,
@@ -51,6 +52,7 @@ def run(
         raise ConfigError("--no-train and --no-refine must not be given together: nothing would make an image")
     from ptychopinn.api.run import run as run_scan
 
+    keep_freed_memory()
     with ProgressDisplay() as shown:
         result = run_scan(
             with_parts(scan, probe, diffraction),

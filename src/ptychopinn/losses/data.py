@@ -83,15 +83,20 @@ class Poisson:
 
     def value_and_slope(self, expected: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
         """Loss of each pixel, and its derivative by `expected`."""
-        photons = expected + self.offset_photons
-        ratio, limit = counts / photons, self.steepest
-        if limit is None:
-            return self.scale * self._likelihood(photons, counts), self.scale * (1 - ratio)
-        beyond = (ratio / limit).clamp_min(1).sqrt()  # 1 where the likelihood holds
+        expected, counts = torch.broadcast_tensors(expected, counts)
+        photons, counts = (expected + self.offset_photons).flatten(), counts.flatten()
+        value, slope = self._likelihood(photons, counts), (photons - counts).div_(photons)
+        if self.steepest is not None:
+            steep = (slope < 1 - self.steepest).nonzero().squeeze(1)
+            if len(steep):  # few pixels
+                value[steep], slope[steep] = self._line(photons[steep], counts[steep], self.steepest)
+        return value.mul_(self.scale).view(expected.shape), slope.mul_(self.scale).view(expected.shape)
+
+    def _line(self, photons: Tensor, counts: Tensor, limit: float) -> tuple[Tensor, Tensor]:
+        """Unscaled loss and derivative where the counts are more than `limit` times the photons."""
+        beyond = (counts / (limit * photons)).sqrt()
         line = (2 * (limit - 1) / limit) * counts * (1 - beyond.reciprocal())
-        value = self._likelihood(torch.maximum(photons, counts / limit), counts) + line
-        slope = torch.add(limit - ratio.clamp_max(limit), beyond, alpha=1 - limit)
-        return self.scale * value, self.scale * slope
+        return self._likelihood(counts / limit, counts) + line, (1 - limit) * beyond
 
     def _likelihood(self, photons: Tensor, counts: Tensor) -> Tensor:
         """Unscaled."""

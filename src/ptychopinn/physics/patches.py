@@ -10,7 +10,9 @@ accelerator the check would wait for the device: there the caller runs `check_in
 """
 
 import math
+from collections.abc import Iterator
 
+import numpy as np
 import torch
 from jaxtyping import Float, Inexact, Int, Real
 from torch import Tensor
@@ -122,18 +124,28 @@ def _is_plain(values: Tensor) -> bool:
 
 
 def _cut(canvas: Tensor, positions_px: Tensor, size: tuple[int, int]) -> Tensor:
-    """Windows of one canvas (Y, X): copied row by row, a fraction of the time of an index for each element."""
-    first = positions_px.to(torch.int64) - torch.tensor([side // 2 for side in size])
-    return canvas.unfold(0, size[0], 1).unfold(1, size[1], 1)[first[:, 0], first[:, 1]]
+    """Windows of one canvas (Y, X), copied row by row by NumPy, which takes a third of the time of torch."""
+    source = canvas.detach().numpy()
+    windows = np.empty((len(positions_px), *size), source.dtype)
+    for window, place in zip(windows, _places(positions_px, size), strict=True):
+        window[...] = source[place]
+    return torch.from_numpy(windows)
 
 
 def _added(patches: Tensor, positions_px: Tensor, shape: tuple[int, int]) -> Tensor:
     """The adjoint of `_cut`, in the order of the patches, so that the sum is always rounded alike."""
-    height, width = patches.shape[-2:]
-    canvas = torch.zeros(shape, dtype=patches.dtype)
-    for patch, (y, x) in zip(patches.unbind(0), positions_px.tolist(), strict=True):
-        canvas.narrow(0, y - height // 2, height).narrow(1, x - width // 2, width).add_(patch)
-    return canvas
+    windows = patches.detach().resolve_conj().numpy()
+    canvas = np.zeros(shape, windows.dtype)
+    for window, place in zip(windows, _places(positions_px, windows.shape[1:]), strict=True):
+        canvas[place] += window
+    return torch.from_numpy(canvas)
+
+
+def _places(positions_px: Tensor, size: tuple[int, ...]) -> Iterator[tuple[slice, slice]]:
+    """Rows and columns of windows (H, W) about whole positions."""
+    height, width = size
+    first = positions_px - torch.tensor([height // 2, width // 2])
+    return ((slice(y, y + height), slice(x, x + width)) for y, x in first.tolist())
 
 
 def _gather(canvas: Tensor, index: Tensor) -> Tensor:

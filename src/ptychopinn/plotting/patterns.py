@@ -10,7 +10,7 @@ from matplotlib.colors import LogNorm, Normalize
 from numpy.typing import NDArray
 
 from ptychopinn.plotting.content import PatternFit
-from ptychopinn.plotting.style import INK, MUTED, TEXT_PT, add_colorbar, style_image
+from ptychopinn.plotting.style import INK, MUTED, TEXT_PT, TITLE_Y, add_colorbar, style_image
 
 DECADES = 6.0
 """Most decades of the common logarithmic range, counted from the brightest pixel."""
@@ -67,7 +67,7 @@ def draw_patterns(panels: Sequence[Sequence[Axes]], patterns: Sequence[PatternFi
 
 def _draw(ax: Axes, values: NDArray[Any], cmap: str, norm: Normalize, title: str) -> None:
     style_image(ax, "")
-    ax.set_title(title, loc="left", fontsize=TEXT_PT + 0.5, color=INK, pad=5)
+    ax.set_title(title, loc="left", fontsize=TEXT_PT + 0.5, color=INK, pad=5, y=TITLE_Y)
     if isinstance(norm, LogNorm):
         values = np.ma.maximum(values, float(norm.vmin or 0.0))
     height, width = values.shape

@@ -26,11 +26,14 @@ HEADLINE_PT = 14.0
 TITLE_PT = 10.5
 TEXT_PT = 8.5
 BAR_GAP_IN, BAR_WIDTH_IN = 0.09, 0.14
+TITLE_Y = 1.0
+"""Upper edge of the axes. Without it Matplotlib measures all labels of an axis before it places a title, to keep clear
+of them."""
 
 
-def put_title(ax: Axes, title: str) -> None:
+def put_title(ax: Axes, title: str, y: float | None = None) -> None:
     """A title flush with the left edge of the panel."""
-    ax.set_title(title, loc="left", fontsize=TITLE_PT, color=INK, pad=6)
+    ax.set_title(title, loc="left", fontsize=TITLE_PT, color=INK, pad=6, y=y)
 
 
 def style_curves(ax: Axes, title: str, xlabel: str, ylabel: str = "") -> None:
@@ -47,7 +50,7 @@ def style_curves(ax: Axes, title: str, xlabel: str, ylabel: str = "") -> None:
 
 def style_image(ax: Axes, title: str) -> None:
     """Axes of an image: no ticks, a hairline frame, and hatching wherever nothing is drawn on top."""
-    put_title(ax, title)
+    put_title(ax, title, TITLE_Y)
     ax.set_xticks([])
     ax.set_yticks([])
     ax.spines[:].set(color=HATCH_STROKE, linewidth=0.6)
@@ -69,8 +72,16 @@ def add_colorbar(ax: Axes, mappable: ScalarMappable, unit: str = "") -> Colorbar
         bar.locator = MaxNLocator(min(max(int(_height_in(ax) / 0.6), 1), 5))
     bar.update_ticks()
     bar_axes.tick_params(labelsize=TEXT_PT, colors=MUTED, width=0.6, length=2.5, pad=2)
-    bar_axes.set_title(unit, loc="left", fontsize=TEXT_PT, color=MUTED, pad=6)
+    y = None if _has_factor(bar) else TITLE_Y
+    bar_axes.set_title(unit, loc="left", fontsize=TEXT_PT, color=MUTED, pad=6, y=y)
     return bar
+
+
+def _has_factor(bar: Colorbar) -> bool:
+    """Whether a common factor of the labels, such as 1e4, stands above a bar."""
+    formatter = bar.ax.yaxis.get_major_formatter()
+    formatter.format_ticks(list(bar.get_ticks()))
+    return bool(formatter.get_offset())
 
 
 def _height_in(ax: Axes) -> float:
