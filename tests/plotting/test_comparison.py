@@ -4,10 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ptychopinn.plotting import figure_comparison, save_figure
+from ptychopinn.plotting.heading import COLOURS
 
 
 @pytest.fixture
@@ -47,6 +49,19 @@ def test_scores_stand_below_their_image(truth: NDArray) -> None:
     figure = figure_comparison({"cnn": truth}, truth, reports={"cnn": report})
     words = [text.get_text() for text in figure.texts]
     assert "31.2 dB  SSIM 0.957  contrast 0.98" in words
+
+
+def test_the_verdict_stands_on_the_amplitude_of_its_image(truth: NDArray) -> None:
+    images = {"good": truth, "bad": truth, "unknown": truth}
+    figure = figure_comparison(images, truth, levels={"good": "fits", "bad": "does not fit", "unknown": None})
+    bands = {
+        ax.get_title(loc="left"): (text.get_text(), text.get_bbox_patch().get_facecolor())
+        for ax in figure.axes
+        for text in ax.texts
+        if text.get_gid() == "verdict"
+    }
+    expected = {"Amplitude, good": "fits", "Amplitude, bad": "does not fit"}
+    assert bands == {name: (level.upper(), to_rgba(COLOURS[level][0])) for name, level in expected.items()}
 
 
 def test_what_is_not_covered_is_not_shown(truth: NDArray) -> None:

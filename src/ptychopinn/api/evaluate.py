@@ -34,6 +34,7 @@ from ptychopinn.metrics import (
     score,
 )
 from ptychopinn.metrics.alignment import Alignment
+from ptychopinn.metrics.verdict import Level
 from ptychopinn.plotting import ReportContent, figure_comparison, figure_frc, figure_reconstruction, save_figure
 from ptychopinn.training import History
 
@@ -68,6 +69,8 @@ class Evaluations:
     """The same region (Y, X) of the reference."""
     frc: dict[str, FRCCurve]
     """By name: ring correlation on the region."""
+    levels: dict[str, Level | None]
+    """By name: the verdict that each reconstruction holds."""
     paths: dict[str, Path]
     """`metrics`, `figure` (also as `picture`) and `frc`; empty when nothing was written."""
 
@@ -151,6 +154,7 @@ def evaluate_several(
         {name: _with_own_scale(scored) for name, scored in all_scored.items()},
         on_canvas_of(first, truth)[first_scored.scored_part],
         {name: scored.frc for name, scored in all_scored.items()},
+        {name: content_of_image(image).level for name, image in images.items()},
         {},
     )
     if output is not None:
@@ -304,7 +308,9 @@ def _common_region(images: Mapping[str, Reconstruction]) -> Region:
 def _write_several(folder: Path, result: Evaluations) -> dict[str, Path]:
     sizes = [report["pixel_size_m"] for report in result.reports.values() if report["pixel_size_m"] is not None]
     pixel = sizes[0] if sizes else None
-    figure = figure_comparison(result.images, result.reference, reports=result.reports, pixel_size_m=pixel)
+    figure = figure_comparison(
+        result.images, result.reference, reports=result.reports, pixel_size_m=pixel, levels=result.levels
+    )
     saved = save_figure(figure, folder / "evaluation.png")
     return {
         "metrics": _write_json(folder, {"reconstructions": result.reports}),

@@ -5,9 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.transforms import ScaledTranslation
 from numpy.typing import NDArray
 
+from ptychopinn.metrics.verdict import Level
+from ptychopinn.plotting.heading import COLOURS
 from ptychopinn.plotting.maps import (
     LEAST_RAD,
     Limits,
@@ -20,7 +24,7 @@ from ptychopinn.plotting.maps import (
 )
 from ptychopinn.plotting.page import Page
 from ptychopinn.plotting.scalebar import draw_scalebar
-from ptychopinn.plotting.style import add_colorbar
+from ptychopinn.plotting.style import TEXT_PT, add_colorbar
 
 MOST_COLUMNS = 6
 """Panels side by side; more go below."""
@@ -32,6 +36,8 @@ TITLE, NOTES = 0.4, 0.4
 """Above a row of panels, and below it for scores and scale bar."""
 SMALLEST = 0.02
 """Least range of colours of the amplitude."""
+BAND_IN = 0.08
+"""From the corner of a panel to the band of the verdict."""
 LETTERS_PER_INCH = 12.5
 """Of a title."""
 
@@ -84,6 +90,7 @@ def figure_comparison(
     covered: NDArray[np.bool_] | None = None,
     pixel_size_m: float | None = None,
     title: str = "Comparison with the reference",
+    levels: Mapping[str, Level | None] | None = None,
 ) -> Figure:
     """Amplitude and phase of several reconstructions beside the truth.
 
@@ -98,6 +105,7 @@ def figure_comparison(
         covered: Boolean (Y, X), False where nothing was measured; hatched there.
         pixel_size_m: Object pixel, for the scale bar.
         title: Stands above everything.
+        levels: By name, the verdict on an image, which a coloured band on its amplitude states.
 
     Raises:
         ValueError: an image of another shape than the truth.
@@ -115,7 +123,10 @@ def figure_comparison(
         for number, name in enumerate(names):
             band, column = divmod(number, layout.columns)
             corner = layout.left(column), layout.top(2 * band + row)
-            _draw(page, layout, corner, part, number, layout.fitted(f"{part.name}, {name}"), coverage, place)
+            ax = _draw(page, layout, corner, part, number, layout.fitted(f"{part.name}, {name}"), coverage, place)
+            level = (levels or {}).get(name) if row == 0 and number > 0 else None
+            if level is not None:
+                _add_band(ax, level)
             page.note(corner[0], corner[1] + layout.height + 0.08, _scores(part.name, (reports or {}).get(name)))
     return page.figure
 
@@ -129,7 +140,7 @@ def _draw(
     title: str,
     coverage: NDArray[Any],
     place: Placement,
-) -> None:
+) -> Axes:
     """One panel; the first has the scale bar, the last of each row the colour bar."""
     ax = page.panel(*corner, layout.width, layout.height)
     values = part.values[number]
@@ -138,6 +149,16 @@ def _draw(
         draw_scalebar(ax, place.pixel_size_m)
     if number == len(part.values) - 1 or number % layout.columns == layout.columns - 1:
         add_colorbar(ax, ax.images[0], part.unit)
+    return ax
+
+
+def _add_band(ax: Axes, level: Level) -> None:
+    """The verdict in a coloured band in the upper left corner of a panel."""
+    ground, ink = COLOURS[level]
+    box = {"facecolor": ground, "linewidth": 0, "pad": 3}
+    inset = ax.transAxes + ScaledTranslation(BAND_IN, -BAND_IN, ax.figure.dpi_scale_trans)
+    style = {"fontsize": TEXT_PT, "fontweight": "bold", "va": "top", "ha": "left"}
+    ax.text(0, 1, level.upper(), color=ink, transform=inset, bbox=box, gid="verdict", **style)
 
 
 def _parts(images: list[NDArray[Any]], truth: NDArray[Any], coverage: NDArray[Any]) -> tuple[_Part, _Part]:
