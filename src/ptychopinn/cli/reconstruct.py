@@ -5,7 +5,6 @@ from typing import Annotated, Literal
 
 import typer
 
-from ptychopinn.cli.memory import keep_freed_memory
 from ptychopinn.cli.options import (
     Device,
     Diffraction,
@@ -20,6 +19,7 @@ from ptychopinn.cli.options import (
     resolution_override,
     with_parts,
 )
+from ptychopinn.cli.process import keep_freed_memory
 from ptychopinn.cli.progress import ProgressDisplay
 from ptychopinn.cli.summary import show_metrics, show_path
 from ptychopinn.errors import ConfigError

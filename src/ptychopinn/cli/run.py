@@ -4,7 +4,6 @@ from typing import Annotated
 
 import typer
 
-from ptychopinn.cli.memory import keep_freed_memory
 from ptychopinn.cli.options import (
     Config,
     Diffraction,
@@ -20,6 +19,7 @@ from ptychopinn.cli.options import (
     training_options,
     with_parts,
 )
+from ptychopinn.cli.process import keep_freed_memory
 from ptychopinn.cli.progress import ProgressDisplay
 from ptychopinn.cli.summary import show_choice, show_metrics, show_path
 from ptychopinn.errors import ConfigError

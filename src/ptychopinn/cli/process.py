@@ -1,0 +1,46 @@
+"""What a process of the command line sets for itself: how its threads wait, and what becomes of freed memory."""
+
+import ctypes
+import os
+import sys
+
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+"""Names of the settings in glibc's malloc.h."""
+KEPT_BYTES = 1 << 28
+"""Freed memory at the end of the heap that stays with the process."""
+LARGEST_BYTES = 1 << 25
+"""Arrays up to this size come from the heap; glibc allows no more."""
+
+
+def wait_without_work() -> None:
+    """Let the threads of torch sleep while they wait for each other; call it before torch is imported.
+
+    Otherwise each thread that is done keeps its core busy until the last one is done. Where other programs need the
+    cores that takes the time from the very thread that is waited for. An `OMP_WAIT_POLICY` of the user's own stays.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+def start_no_plugins_of_pydantic() -> None:
+    """Keep pydantic from importing what other packages add to it; call it before pydantic is imported.
+
+    Such plugins watch the models of a service. Where one is installed, each command would take a quarter of a second
+    more to start. A `PYDANTIC_DISABLE_PLUGINS` of the user's own stays.
+    """
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+
+
+def keep_freed_memory() -> None:
+    """Let glibc keep freed memory for the next array, in place of giving it back to the system each time.
+
+    The solver makes arrays of some 100 kB in every step. The system clears each page that it gives to a process again,
+    which takes a seventh of the CPU time of an iteration. Does nothing on systems without glibc.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    try:
+        mallopt = ctypes.CDLL("libc.so.6").mallopt
+    except (OSError, AttributeError):
+        return
+    mallopt(_MMAP_THRESHOLD, LARGEST_BYTES)
+    mallopt(_TRIM_THRESHOLD, KEPT_BYTES)
