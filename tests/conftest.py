@@ -136,3 +136,23 @@ def noise_free() -> Callable[..., Any]:
 def scan() -> Any:
     """The usual one: 16 px, one mode."""
     return rectangular_scan()
+
+
+@pytest.fixture(scope="session")
+def smoothing_prior(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of a prior that is no trained one: it blurs, which takes noise off a smooth object."""
+    import torch
+
+    from ptychopinn.prior import Prior, PriorNetwork, PriorRecipe, PriorRecord, save_prior
+
+    network = PriorNetwork(PriorRecipe(levels=1, width=4, noise_floor=1e-3))
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.zero_()
+        for part in (0, 1):
+            network.first.weight[part, 2 + part, 1, 1] = 1.0  # the contrast in sigma
+            network.last.weight[part, part] = 0.8 / 9
+            network.last.weight[part, part, 1, 1] -= 0.8
+    record = PriorRecord(name="blur", trained_on="nothing", settings={"seed": 3}, scores={"gain": {"phase_dB": 1.5}})
+    folder = tmp_path_factory.mktemp("prior")
+    return save_prior(Prior(network.eval(), record, "blur"), folder / "blur.safetensors")

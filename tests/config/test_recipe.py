@@ -112,6 +112,7 @@ REFUSED = {
     "training.precision=float16": "training.precision",
     "training.threads=0": "training.threads",
     "reconstruction.resolution=half": "reconstruction.resolution",
+    'reconstruction.prior=""': "reconstruction.prior",
     "reconstruction.refine.iterations=-1": "reconstruction.refine.iterations",
     "reconstruction.refine.loss=3": "reconstruction.refine.loss",
     "reconstruction.refine.penalties={total_variation: -1}": "reconstruction.refine.penalties.total_variation",

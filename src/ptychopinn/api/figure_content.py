@@ -13,7 +13,7 @@ from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.metrics.verdict import Verdict
 from ptychopinn.physics import DiffractionModel
-from ptychopinn.plotting import PatternFit, ReportContent, best_median_worst
+from ptychopinn.plotting import Added, PatternFit, ReportContent, best_median_worst
 from ptychopinn.solver import photons_in_batches
 
 METHOD, VERDICT = "method", "verdict"
@@ -62,7 +62,16 @@ def content_of_image(image: Reconstruction) -> ReportContent:
         level=known.get("level"),
         message=str(known.get("message", "")),
         deviance=refined.get("deviance_of_iterations", ()),
+        added=_added(image),
     )
+
+
+def _added(image: Reconstruction) -> Added | None:
+    if image.prior_correction is None:
+        return None
+    known: dict[str, Any] = image.metadata.get("prior") or {}
+    sizes = (float(known.get(f"moved_{name}_sigma", np.nan)) for name in ("rms", "largest"))
+    return Added(image.prior_correction, image.coverage, *sizes)
 
 
 def content_of_fit(

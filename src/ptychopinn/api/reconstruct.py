@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -13,6 +14,7 @@ from ptychopinn.api.fit import judge_fit
 from ptychopinn.api.inputs import RecipeSource, RunLog, ScanSource, as_scan, log_backend, warn_of_problems
 from ptychopinn.api.model_files import load_model
 from ptychopinn.api.open_settings import with_open_settings
+from ptychopinn.api.prior_use import ENTRY, NETWORK_ALONE, prior_of, unused
 from ptychopinn.api.reconstructed import Made, Reconstructed, finish
 from ptychopinn.api.request import Job, Request
 from ptychopinn.api.solve import finish_refined, refined, solve
@@ -21,6 +23,7 @@ from ptychopinn.api.train import Trained
 from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.errors import ConfigError
 from ptychopinn.models import TrainedModel
+from ptychopinn.prior import Prior
 from ptychopinn.reconstruction import ProbeChoice, Progress, Reconstructor
 from ptychopinn.solver import IterationHook, check_names, log_gauge
 
@@ -53,7 +56,7 @@ def reconstruct(
             (40 where neither is given); see docs/refine.md.
         recipe: name, YAML file, mapping or `Recipe`; the default recipe without it. Without a model it decides all.
             With a model only what training left open may differ from the model's recipe: `reconstruction`, how the
-            scan is read, `training.threads`.
+            scan is read, `training.threads`. `reconstruction.prior` names the trained prior of the solver's image.
         overrides: `section.key=value` texts; with a model of the same settings.
         probe: `scan` uses the scan's probe, `model` the one that the model was trained with; `auto` is
             `model` if the probe was fitted in training, else `scan`.
@@ -63,7 +66,7 @@ def reconstruct(
         on_iteration: called after every iteration of the solver with the iterations done, all iterations, numbers.
 
     Raises:
-        PtychoPINNError: scan, model, settings or folder cannot be used; nothing has been written then.
+        PtychoPINNError: scan, model, settings, prior or folder cannot be used; nothing has been written then.
         KeyboardInterrupt: Ctrl-C; `output` holds the image so far, and what `resume` goes on from.
     """
     if refine is not None:
@@ -74,33 +77,37 @@ def reconstruct(
     return replace(made, paths={**made.paths, "log": log.path}) if log.path else made
 
 
-def reconstruct_prepared(reconstructor: Reconstructor, job: Job) -> Reconstructed:
-    """Predict, stitch, refine if the recipe asks for it, measure and write."""
+def reconstruct_prepared(reconstructor: Reconstructor, job: Job, prior: Prior | None = None) -> Reconstructed:
+    """Predict, stitch, refine if the recipe asks for it (then with the prior), measure and write."""
     image, timings = _predicted(reconstructor, job)
     tensors, recipe = reconstructor.tensors, reconstructor.trained.recipe
     if recipe.reconstruction.refine.iterations == 0:
-        return finish(_as_predicted(reconstructor, image, timings), job)
-    return finish_refined(
-        Task(image, tensors, recipe, reconstructor.gauge), replace(job, timings={**job.timings, **timings})
-    )
+        return finish(_as_predicted(reconstructor, image, timings, prior), job)
+    task = Task(image, tensors, recipe, reconstructor.gauge, prior)
+    return finish_refined(task, replace(job, timings={**job.timings, **timings}))
 
 
-def network_image(reconstructor: Reconstructor, job: Job) -> Made:
+def network_image(reconstructor: Reconstructor, job: Job, prior: Prior | None = None) -> Made:
     """The same image, of which nothing is judged or written yet."""
     image, timings = _predicted(reconstructor, job)
     tensors, recipe = reconstructor.tensors, reconstructor.trained.recipe
     if recipe.reconstruction.refine.iterations == 0:
-        return _as_predicted(reconstructor, image, timings)
-    made = refined(Task(image, tensors, recipe, reconstructor.gauge), job)
+        return _as_predicted(reconstructor, image, timings, prior)
+    made = refined(Task(image, tensors, recipe, reconstructor.gauge, prior), job)
     return replace(made, timings={**timings, **made.timings})
 
 
-def _as_predicted(reconstructor: Reconstructor, image: Reconstruction, timings: Mapping[str, float]) -> Made:
+def _as_predicted(
+    reconstructor: Reconstructor, image: Reconstruction, timings: Mapping[str, float], prior: Prior | None
+) -> Made:
     """The image of a network that is not refined, with its misfit and verdict."""
     log_gauge(image)
     tensors, recipe = reconstructor.tensors, reconstructor.trained.recipe
     fit = judge_fit(reconstructor.expected(image), tensors, "network")
-    return Made(image, tensors, recipe, {"gauge": image.metadata["gauge"], "data": fit.scores}, timings, fit)
+    metrics: dict[str, Any] = {"gauge": image.metadata["gauge"], "data": fit.scores}
+    if prior is not None:
+        metrics[ENTRY] = unused(prior, NETWORK_ALONE)
+    return Made(image, tensors, recipe, metrics, timings, fit)
 
 
 def _predicted(reconstructor: Reconstructor, job: Job) -> tuple[Reconstruction, dict[str, float]]:
@@ -122,6 +129,7 @@ def _by_network(request: Request, model: str | Path | Trained | TrainedModel, lo
     recipe = with_open_settings(trained.recipe, request.recipe, request.overrides)
     check_names(recipe.reconstruction.refine)
     log_backend(recipe, request.device)
+    prior = prior_of(recipe)
     scan = as_scan(request.scan, recipe)
     if recipe.training.threads is not None:
         torch.set_num_threads(recipe.training.threads)
@@ -131,7 +139,7 @@ def _by_network(request: Request, model: str | Path | Trained | TrainedModel, lo
     history = model.history if isinstance(model, Trained) else None
     job = request.job(log, started, history)
     warn_of_problems(scan)
-    return reconstruct_prepared(reconstructor, job)
+    return reconstruct_prepared(reconstructor, job, prior)
 
 
 def _trained(model: str | Path | Trained | TrainedModel) -> TrainedModel:

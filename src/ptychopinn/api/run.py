@@ -11,6 +11,7 @@ import torch
 from ptychopinn.api.choice import Choice
 from ptychopinn.api.default_network import network_for
 from ptychopinn.api.inputs import RecipeSource, RunLog, ScanSource, as_recipe, as_scan, log_backend, warn_of_problems
+from ptychopinn.api.prior_use import prior_of
 from ptychopinn.api.reconstruct import reconstruct_prepared
 from ptychopinn.api.reconstructed import Reconstructed
 from ptychopinn.api.request import Job
@@ -94,7 +95,7 @@ def run(
 ) -> Run:
     """Make the image of a scan by the solver, then train a network on it, and take the better image of both.
 
-    1. The solver's image is written at once.
+    1. The solver's image is written at once, with the prior of `reconstruction.prior` where there is one.
     2. The network is trained with the probe and the positions that the solver found, on 90 % of the photons.
     3. The images of both are compared by how well they explain the other 10 %; a tie within two standard errors goes
        to the solver. `reconstruction.npz` is the better image, `reconstruction_network.npz` (or `_solver`) the other
@@ -118,7 +119,7 @@ def run(
         on_iteration: called after every iteration of the solver.
 
     Raises:
-        PtychoPINNError: the scan, the recipe or the folder cannot be used; nothing has been written then.
+        PtychoPINNError: the scan, the recipe, the prior or the folder cannot be used; nothing has been written then.
         KeyboardInterrupt: Ctrl-C; `output` holds what `resume` goes on from.
     """
     if not train and not solve:
@@ -132,6 +133,7 @@ def run(
 def _network_alone(asked: _Asked, log: RunLog) -> Run:
     started = time.perf_counter()
     recipe = as_recipe(asked.recipe, [*asked.overrides, "reconstruction.refine.iterations=0"])
+    prior = prior_of(recipe)
     start, folder = begin(asked.scan, asked.output, recipe, log, choose_earlier(asked.resume, asked.overwrite))
     loaded_at = time.perf_counter()
     if folder:
@@ -146,7 +148,7 @@ def _network_alone(asked: _Asked, log: RunLog) -> Run:
     }
     reconstructor = Reconstructor.for_scan(result.trained, result.tensors, probe="model")
     job = Job(folder, timings, result.history, asked.on_batch, asked.on_iteration)
-    reconstructed = reconstruct_prepared(reconstructor, job)
+    reconstructed = reconstruct_prepared(reconstructor, job, prior)
     trained = Trained(result.trained, result.history, timings["train_s"], written, reconstructed.collapse)
     return Run(trained, reconstructed, {**written, **reconstructed.paths})
 
@@ -155,6 +157,7 @@ def _solver_first(asked: _Asked, train: bool, on_image: ImageHook | None, log: R
     started = time.perf_counter()
     recipe = as_recipe(asked.recipe, asked.overrides)
     log_backend(recipe)
+    prior = prior_of(recipe)
     if recipe.training.threads is not None:
         torch.set_num_threads(recipe.training.threads)
     if asked.output is not None and choose_earlier(asked.resume, asked.overwrite) == "refuse":
@@ -163,7 +166,7 @@ def _solver_first(asked: _Asked, train: bool, on_image: ImageHook | None, log: R
     if train:
         recipe = network_for(scan, asked.recipe, asked.overrides)
         check_trainable(scan, recipe)
-    task = from_nothing(scan, recipe, recipe.training.device)
+    task = from_nothing(scan, recipe, recipe.training.device, prior)
     folder = check_output_folder(asked.output) if asked.output is not None else None
     if folder:
         log.write_to(folder)

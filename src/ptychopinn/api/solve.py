@@ -4,6 +4,7 @@ import logging
 import time
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from ptychopinn.api.choice import for_part
 from ptychopinn.api.figure_content import METHOD
 from ptychopinn.api.fit import announce, judge_fit
 from ptychopinn.api.inputs import RunLog, as_recipe, as_scan, log_backend, warn_of_problems
+from ptychopinn.api.prior_use import ENTRY, INTERRUPTED, PriorInterrupted, corrected, not_applied, prior_of
 from ptychopinn.api.reconstructed import RESULT, Made, Reconstructed, checked, judged, write_result
 from ptychopinn.api.request import Job, Request
 from ptychopinn.api.resolution import measure_resolution
@@ -27,6 +29,7 @@ from ptychopinn.data.scan import Scan
 from ptychopinn.errors import ConfigError
 from ptychopinn.models import prepare_probe, scan_scale
 from ptychopinn.physics import DiffractionModel
+from ptychopinn.prior import Prior
 from ptychopinn.solver import Gauge, Refined, SolverInterrupted, check_names, flat_start, photons_in_batches, refine
 from ptychopinn.training import CHECKPOINTS
 
@@ -39,26 +42,27 @@ def solve(request: Request, log: RunLog) -> Reconstructed:
     """Reconstruct a scan without a network: refine an object of 1 under the probe of the scan.
 
     Raises:
-        PtychoPINNError: a model's probe was asked for, or scan, recipe or folder cannot be used; nothing has been
-            written then.
-        SolverInterrupted: Ctrl-C; what was reached has been written.
+        PtychoPINNError: a model's probe was asked for, or scan, recipe, prior or folder cannot be used; nothing has
+            been written then.
+        KeyboardInterrupt: Ctrl-C; what was reached has been written.
     """
     started = time.perf_counter()
     recipe = as_recipe(request.recipe, request.overrides)
     if request.probe == "model":
         raise ConfigError("probe must be 'scan' or 'auto' without a model, got 'model'; give a model, or leave it out")
     log_backend(recipe, request.device)
+    prior = prior_of(recipe)
     scan = as_scan(request.scan, recipe)
     if recipe.training.threads is not None:
         torch.set_num_threads(recipe.training.threads)
-    task = from_nothing(scan, recipe, request.device)
+    task = from_nothing(scan, recipe, request.device, prior)
     job = request.job(log, started)
     warn_of_problems(scan)
     return finish_refined(task, job)
 
 
-def from_nothing(scan: Scan, recipe: Recipe, device: str) -> Task:
-    """The solver ready to refine an object of 1 under the probe of a scan.
+def from_nothing(scan: Scan, recipe: Recipe, device: str, prior: Prior | None = None) -> Task:
+    """The solver ready to refine an object of 1 under the probe of a scan, and to apply a prior at the end.
 
     Raises:
         ConfigError: a name of a loss, penalty or constraint that nobody registered.
@@ -73,7 +77,7 @@ def from_nothing(scan: Scan, recipe: Recipe, device: str) -> Task:
     scale, reason = scan_scale(recipe, tensors, probe)
     logger.info("using the probe of the scan; intensity scale %.4g: %s", scale, reason)
     gauge = Gauge.of(scan, recipe.model.intensity_scale, scale, reason)
-    return Task(flat_start(scan, probe * scale), tensors, recipe, gauge)
+    return Task(flat_start(scan, probe * scale), tensors, recipe, gauge, prior)
 
 
 def finish_refined(task: Task, job: Job) -> Reconstructed:
@@ -82,7 +86,7 @@ def finish_refined(task: Task, job: Job) -> Reconstructed:
     Where the recipe asks for the resolution, the files are written first without it and then again.
 
     Raises:
-        SolverInterrupted: Ctrl-C; what was reached has been written.
+        KeyboardInterrupt: Ctrl-C; what was reached has been written.
     """
     work = None
     if job.folder is not None:
@@ -94,6 +98,10 @@ def finish_refined(task: Task, job: Job) -> Reconstructed:
             unfinished = judged(_unfinished(stopped, task), job)
             announce(unfinished.made.verdict)
             write_result(unfinished, job)
+        raise
+    except PriorInterrupted as stopped:
+        if work is not None:
+            write_result(judged(_made(stopped.image, task), job), job)
         raise
     image = judged(checked(made), job)
     announce(image.made.verdict)
@@ -111,27 +119,34 @@ def solved_part(task: Task, job: Job, name: str) -> Made:
     """The solver's image of a part of the data, which a folder keeps under a name for a resumed run.
 
     Raises:
-        SolverInterrupted: Ctrl-C; the state has been written.
+        KeyboardInterrupt: Ctrl-C; the state or the solver's image has been written.
     """
     if job.folder is None:
         return refined(task, job)
     check_output_folder(job.folder / CHECKPOINTS)
     path = f"{CHECKPOINTS}/{name}_image.npz"
     work = work_in(job.folder, f"{name}_state", (path,), task)
-    made = refined(task, job, work)
+    try:
+        made = refined(task, job, work)
+    except PriorInterrupted as stopped:
+        stopped.image.save(job.folder / path)
+        raise
     made.image.save(job.folder / path)
     work.state.unlink(missing_ok=True)
     return made
 
 
 def _image_of_half(task: Task, job: Job, scan: Scan, fraction: float, name: str) -> Reconstruction:
-    """The image of a half of the data, with the settings of the whole."""
+    """The image of a half of the data, with the settings of the whole but without the prior.
+
+    What a prior knows of images would be common to both halves, and count as resolution.
+    """
     recipe = for_part(task.recipe, 1 - fraction)
     return solved_part(from_nothing(scan, recipe, str(task.tensors.device)), job, name).image
 
 
 def refined(task: Task, job: Job, work: SolverWork | None = None) -> Made:
-    """Refine an image as `reconstruction.refine` of a recipe states.
+    """Refine an image as `reconstruction.refine` of a recipe states, and apply the prior of the task.
 
     Args:
         task: the image to begin with, the scan, the settings.
@@ -139,12 +154,13 @@ def refined(task: Task, job: Job, work: SolverWork | None = None) -> Made:
         work: where an earlier solve of the same input may have left its state or its image; Ctrl-C leaves it there.
 
     Raises:
-        SolverInterrupted: Ctrl-C.
+        SolverInterrupted: Ctrl-C in the iterations.
+        PriorInterrupted: Ctrl-C after them.
     """
     tensors, settings = task.tensors, task.recipe.reconstruction
     finished = work.finished() if work and job.resume else None
     if finished is not None:
-        return _made(finished, task)
+        return _corrected(finished, task)
     try:
         result = refine(
             task.start,
@@ -162,7 +178,14 @@ def refined(task: Task, job: Job, work: SolverWork | None = None) -> Made:
         raise
     logger.info("refined %d patterns %d times in %.2f s", len(tensors), settings.refine.iterations, result.seconds)
     image = result.reconstruction
-    return _made(work.described(image) if work else image, task, result)
+    return _corrected(work.described(image) if work else image, task, result)
+
+
+def _corrected(image: Reconstruction, task: Task, result: Refined | None = None) -> Made:
+    """The finished image of the solver with the prior, and its misfit and verdict."""
+    image, timings = corrected(image, task.tensors, task.recipe, task.prior)
+    made = _made(image, task, result)
+    return replace(made, timings={**made.timings, **timings})
 
 
 def _made(image: Reconstruction, task: Task, result: Refined | None = None) -> Made:
@@ -176,6 +199,8 @@ def _made(image: Reconstruction, task: Task, result: Refined | None = None) -> M
         "data": fit.scores,
         "refine": dict(image.metadata["refine"]),
     }
+    if ENTRY in image.metadata:
+        metrics[ENTRY] = dict(image.metadata[ENTRY])
     seconds = 0.0
     if result is not None:
         seconds = result.seconds
@@ -191,6 +216,7 @@ def _unfinished(stopped: SolverInterrupted, task: Task) -> Made:
         "iterations": task.recipe.reconstruction.refine.iterations,
     }
     image = replace(stopped.image, metadata={**stopped.image.metadata, "interrupted": mark})
+    image = not_applied(image, task.prior, INTERRUPTED)
     made = _made(image, task)
     return replace(made, metrics={**made.metrics, "interrupted": mark})
 
@@ -200,6 +226,8 @@ def _method(image: Reconstruction, task: Task) -> str:
     iterations, stopped = task.recipe.reconstruction.refine.iterations, image.metadata.get("interrupted")
     done = f"{stopped['iterations_done']} of {iterations}" if stopped else f"{iterations}"
     solver = f"iterative solver, {done} iterations{' (interrupted)' if stopped else ''}"
+    if image.prior_correction is not None:
+        solver += f", prior {Path(image.metadata[ENTRY]['prior']).name}"
     before = task.start.metadata.get(METHOD)
     return f"{before}, then {solver}" if before else solver
 

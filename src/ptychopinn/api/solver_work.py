@@ -9,6 +9,7 @@ from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.data.identity import digest_of
 from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.errors import PtychoPINNError
+from ptychopinn.prior import Prior
 from ptychopinn.solver import Gauge, SolverCheckpoint, SolverInterrupted, load_checkpoint
 from ptychopinn.training import CHECKPOINTS
 
@@ -28,6 +29,8 @@ class Task:
     recipe: Recipe
     gauge: Gauge
     """What is known of the probe of the start."""
+    prior: Prior | None = None
+    """Applied to the image of the solver; None for none."""
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from ptychopinn.solver import Gauge
 from ptychopinn.training import EpochHook, Fit, checkpoint_to_resume, fit_prepared, prepare
 
 logger = logging.getLogger("ptychopinn")
-_OF_AN_IMAGE = ("gauge", "data", "reference", "collapse", "verdict", "refine", "resolution")
+_OF_AN_IMAGE = ("gauge", "data", "reference", "collapse", "verdict", "refine", "prior", "resolution")
 """Metrics that belong to one image."""
 
 
@@ -61,17 +61,17 @@ def train_and_choose(task: Task, recipe: Recipe, first: Reconstructed, job: Job,
     scan = task.tensors.scan
     split = withhold_photons(scan, WITHHELD, SEED) if holds_photons(scan) else None
     part_recipe = for_part(recipe, split.fraction) if split else recipe
-    part = _solved_part(split, part_recipe, job) if split else None
+    part = _solved_part(split, part_recipe, task, job) if split else None
     found = part.image if part else first.reconstruction
     begun = time.perf_counter()
     fit = _fitted(found_scan(split.scan if split else scan, found), part_recipe, job, on_epoch)
     timings = {**first.metrics["timings"], "train_s": time.perf_counter() - begun}
-    network_part = network_image(_reconstructor(fit, task.gauge), job) if split else None
+    network_part = network_image(_reconstructor(fit, task.gauge), job, task.prior) if split else None
     choice = choose(split, part, network_part)
     fit = at_full_dose(fit, task, _at_positions(task.tensors, found), recipe, split.fraction if split else 0.0)
     written = write_training(fit, job.folder) if job.folder else {}
     job = replace(job, timings=timings, history=fit.history)
-    made = network_image(_reconstructor(fit, task.gauge), job)
+    made = network_image(_reconstructor(fit, task.gauge), job, task.prior)
     if first.verdict is not None and first.verdict.checked:  # of the same scan, whose geometry is not checked again
         made = made.with_check(first.verdict.checked)
     network = judged(made, job)
@@ -81,10 +81,10 @@ def train_and_choose(task: Task, recipe: Recipe, first: Reconstructed, job: Job,
     return Chosen(trained, result, other, choice, {**written, **result.paths, **named})
 
 
-def _solved_part(split: Split, recipe: Recipe, job: Job) -> Made:
-    """The solver's image of the photons that are not withheld."""
+def _solved_part(split: Split, recipe: Recipe, task: Task, job: Job) -> Made:
+    """The solver's image of the photons that are not withheld, with the prior of the image of all photons."""
     logger.info("solving again for %.0f %% of the photons, for the comparison", 100 * (1 - split.fraction))
-    return solved_part(from_nothing(split.scan, recipe, recipe.training.device), job, "part")
+    return solved_part(from_nothing(split.scan, recipe, recipe.training.device, task.prior), job, "part")
 
 
 def _fitted(scan: Scan, recipe: Recipe, job: Job, on_epoch: EpochHook | None) -> Fit:

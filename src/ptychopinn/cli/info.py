@@ -1,5 +1,9 @@
 """`ptychopinn info`."""
 
+from collections.abc import Iterable
+
+from rich.markup import escape
+
 from ptychopinn.cli.console import results
 from ptychopinn.cli.options import Config, Diffraction, Overrides, Probe, Scan, recipe_options, with_parts
 from ptychopinn.cli.summary import new_table
@@ -13,16 +17,25 @@ def info(
     diffraction: Diffraction = None,
     overrides: Overrides = (),
 ) -> None:
-    """Say what is in a scan: domain and why, counts, overlap, probe modes, problems."""
+    """Say what is in a scan (domain and why, counts, overlap, probe modes, problems) or in a trained prior."""
+    from ptychopinn.api.prior_info import is_prior, prior_rows
+
+    if is_prior(scan):
+        _show(prior_rows(scan))
+        return
     from ptychopinn.api.info import info as describe
     from ptychopinn.api.scan_info import rows
 
     facts = describe(with_parts(scan, probe, diffraction), config, overrides=overrides)
-    table = new_table()
-    for label, text in rows(facts):
-        table.add_row(label, text)
-    results.print(table, markup=False)
+    _show(rows(facts))
     if not facts.problems:
         results.print("\nNo problems found.")
     for sentence in facts.problems:
         results.print(f"\n! {sentence}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _show(rows: Iterable[tuple[str, str]]) -> None:
+    table = new_table()
+    for label, text in rows:
+        table.add_row(escape(label), escape(text))
+    results.print(table)

@@ -69,6 +69,15 @@ Resolution = Annotated[
         show_default=False,
     ),
 ]
+Prior = Annotated[
+    str | None,
+    typer.Option(
+        "--prior",
+        metavar="none|default|FILE",
+        help="Trained prior that takes counting noise off the solver's image: none, that of the package, or a file.",
+        show_default=False,
+    ),
+]
 _Axis = Literal["none", "x", "y", "both"] | None
 _Side = Literal["none", "rows", "columns", "both"] | None
 
@@ -228,6 +237,15 @@ def resolution_override(resolution: str | None) -> list[str]:
     (['reconstruction.resolution=scan'], [])
     """
     return [] if resolution is None else [f"reconstruction.resolution={resolution}"]
+
+
+def prior_override(prior: str | None) -> list[str]:
+    """What `--prior` sets; the text is quoted, so that a file may have any name.
+
+    >>> prior_override("1e3"), prior_override(None)
+    (['reconstruction.prior="1e3"'], [])
+    """
+    return [] if prior is None else [f"reconstruction.prior={json.dumps(prior)}"]
 
 
 def with_parts(scan: Path, probe: Path | None, diffraction: Path | None) -> Any:

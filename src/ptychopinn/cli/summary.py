@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from rich.markup import escape
 from rich.table import Table
 
 from ptychopinn.cli.console import errors, results
@@ -36,6 +37,7 @@ _TIMINGS = (
     ("predict_s", "predicting", "{:.2f} s"),
     ("stitch_s", "stitching", "{:.2f} s"),
     ("refine_s", "refining", "{:.2f} s"),
+    ("prior_s", "applying the prior", "{:.2f} s"),
     ("resolution_s", "solving the halves", "{:.1f} s"),
     ("write_s", "writing", "{:.1f} s"),
 )
@@ -50,11 +52,31 @@ def show_metrics(metrics: Mapping[str, Any]) -> None:
             if values.get(key) is not None:
                 table.add_row(label, _shown(values, key, text))
         if section == "data":
+            _add_prior(table, metrics.get("prior"))
             _add_resolution(table, metrics.get("resolution") or {})
         table.add_section()
     results.print(table)
     show_verdict(metrics.get("verdict"))
     warn_if_collapsed((metrics.get("collapse") or {}).get("message"), metrics.get("reference"))
+
+
+def _add_prior(table: Table, entry: Mapping[str, Any] | None) -> None:
+    """A line about the prior: which, how strong, how far it moved the image, what the withheld photons say."""
+    if entry is not None:
+        table.add_row("prior", escape(prior_text(entry)))
+
+
+def prior_text(entry: Mapping[str, Any]) -> str:
+    """The entry `prior` of `metrics.json`, in words.
+
+    >>> prior_text({"prior": "default", "sha256": "0123456789abcdef", "strength": 0, "reason": "not used: no counts"})
+    'default (sha256 0123456789ab): not used: no counts'
+    """
+    name = f"{Path(entry['prior']).name} (sha256 {entry['sha256'][:12]})"
+    if not entry["strength"]:
+        return f"{name}: {entry['reason']}"
+    moved = f"moved by {entry['moved_rms_sigma']:.2f} sigma rms, at most {entry['moved_largest_sigma']:.1f}"
+    return f"{name}: strength {entry['strength']:.2f}, {moved}; {entry['reason']}"
 
 
 def _add_resolution(table: Table, found: Mapping[str, Any]) -> None:

@@ -56,17 +56,23 @@ class Reconstruction:
     """Of the scan."""
     metadata: dict[str, Any] = field(default_factory=dict)
     """Origin, backend, history; plain JSON values."""
+    prior_correction: NDArray[np.complex64] | None = None
+    """(Y, X): what a trained prior added to the object; None where it added nothing."""
 
     def __post_init__(self) -> None:
         for name, kind in _TYPES.items():
             object.__setattr__(self, name, np.asarray(getattr(self, name), dtype=kind))
+        if self.prior_correction is not None:
+            object.__setattr__(self, "prior_correction", np.asarray(self.prior_correction, dtype=np.complex64))
         shape = self.object_.shape
+        added = self.object_ if self.prior_correction is None else self.prior_correction
         rules = (
             ("object", self.object_, self.object_.ndim == 2, "(Y, X)"),
             ("coverage", self.coverage, self.coverage.shape == shape, f"{shape}, that of the object"),
             ("origin_px", self.origin_px, self.origin_px.shape == (2,), "(2,)"),
             ("positions_px", self.positions_px, self.positions_px.shape[1:] == (2,), "(N, 2)"),
             ("probe", self.probe, self.probe.ndim == 3, "(M, H, W)"),
+            ("prior_correction", added, added.shape == shape, f"{shape}, that of the object"),
         )
         for name, array, fits, rule in rules:
             if not fits:

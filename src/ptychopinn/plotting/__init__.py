@@ -1,12 +1,13 @@
 """Pictures. Each `draw_` function takes and returns an Axes; no display and no global state is touched."""
 
 from ptychopinn.plotting.comparison import figure_comparison
-from ptychopinn.plotting.content import PatternFit, ReportContent, best_median_worst
+from ptychopinn.plotting.content import Added, PatternFit, ReportContent, best_median_worst
 from ptychopinn.plotting.curves import draw_learning_rate, draw_loss
 from ptychopinn.plotting.figures import Drawable, figure_history, figure_map, figure_reconstruction, save_figure
 from ptychopinn.plotting.fit import draw_deviance, draw_misfit
 from ptychopinn.plotting.frc import draw_frc, draw_frc_curves, draw_halves, figure_frc
 from ptychopinn.plotting.maps import (
+    draw_added,
     draw_amplitude,
     draw_coverage,
     draw_error,
@@ -19,10 +20,12 @@ from ptychopinn.plotting.probe import draw_probe
 from ptychopinn.plotting.trend import draw_trend, figure_trend
 
 __all__ = [
+    "Added",
     "Drawable",
     "PatternFit",
     "ReportContent",
     "best_median_worst",
+    "draw_added",
     "draw_amplitude",
     "draw_coverage",
     "draw_deviance",

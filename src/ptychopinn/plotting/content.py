@@ -44,6 +44,20 @@ class PatternFit:
 
 
 @dataclass(frozen=True, eq=False)
+class Added:
+    """What a trained prior added to the object."""
+
+    correction: NDArray[np.complex64]
+    """(Y, X)."""
+    coverage: NDArray[Any]
+    """(Y, X), of the object."""
+    rms_sigma: float
+    """Its root mean square, in standard deviations of the counting noise."""
+    largest_sigma: float
+    """Its largest modulus, in the same units."""
+
+
+@dataclass(frozen=True, eq=False)
 class ReportContent:
     """Parts of the figure; what is empty is left out, and the layout adapts.
 
@@ -58,6 +72,7 @@ class ReportContent:
         region: (y0, y1, x0, x1) in the object frame, what scores are taken of.
         region_label: Stands inside its outline.
         resolution: Ring correlation of two halves of the data, by the name of the halves.
+        added: What a prior added to the object.
         reference_note: How the reference was moved for the comparison.
     """
 
@@ -71,6 +86,7 @@ class ReportContent:
     region: Sequence[int] | None = None
     region_label: str = "scored region"
     resolution: Mapping[str, FRCCurve] = field(default_factory=dict)
+    added: Added | None = None
     reference_note: str = ""
 
 

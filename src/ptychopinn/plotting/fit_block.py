@@ -1,4 +1,4 @@
-"""The lower part of the figure: three patterns, the misfit over the scan, the refinement curve, the resolution."""
+"""The lower part of the figure: patterns, misfit over the scan, refinement curve, resolution, effect of a prior."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ptychopinn.plotting.content import ReportContent
 from ptychopinn.plotting.fit import draw_deviance, draw_misfit
 from ptychopinn.plotting.frc import draw_halves
-from ptychopinn.plotting.maps import position_bounds
+from ptychopinn.plotting.maps import draw_added, position_bounds
 from ptychopinn.plotting.page import Page
 from ptychopinn.plotting.patterns import draw_patterns
 
@@ -111,6 +111,9 @@ class FitBlock:
             drawn.append(lambda ax: draw_deviance(ax, content.deviance))
         if content.resolution:
             drawn.append(lambda ax: draw_halves(ax, content.resolution, pixel_size_m=pixel_size_m))
+        added = content.added
+        if added is not None:
+            drawn.append(lambda ax: draw_added(ax, added, pixel_size_m=pixel_size_m))
         return drawn
 
     def _draw_patterns(self, page: Page, left: float, top: float) -> float:

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
+from ptychopinn.plotting.content import Added
 from ptychopinn.plotting.scalebar import draw_scalebar
 from ptychopinn.plotting.style import INK, REGION, TEXT_PT, add_colorbar, style_image
 
@@ -23,6 +24,8 @@ LEAST_AMPLITUDE, LEAST_RAD = 0.1, 0.2
 structure. Objects with less contrast than this fill a part of the range only."""
 LEAST_ERROR = 0.02
 """The same of the difference of two objects."""
+LEAST_ADDED = 1e-3
+"""The same of what a prior added, which is small at high dose."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,21 @@ def draw_error(
     values = np.abs(object_ - reference)
     limits = (0.0, max(robust_limits(values, coverage)[1], LEAST_ERROR))
     return draw_map(ax, values, coverage, cmap="magma", limits=limits, title=title, place=place)
+
+
+def draw_added(ax: Axes, added: Added, *, pixel_size_m: float | None = None) -> Axes:
+    """Modulus of what a prior added to the object, its size in standard deviations of the counting noise in the title.
+
+    Args:
+        ax: Where to draw.
+        added: The correction, and how large it is.
+        pixel_size_m: Object pixel, for the scale bar.
+    """
+    values = np.abs(added.correction)
+    limits = (0.0, max(robust_limits(values, added.coverage)[1], LEAST_ADDED))
+    title = f"Added by the prior: rms {added.rms_sigma:.2f} σ, at most {added.largest_sigma:.1f} σ"
+    place = Placement(pixel_size_m=pixel_size_m)
+    return draw_map(ax, values, added.coverage, cmap="magma", limits=limits, title=title, unit="|Δ|", place=place)
 
 
 def draw_positions(

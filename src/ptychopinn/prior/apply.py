@@ -46,11 +46,14 @@ class PriorEffect:
     """Withheld photons without (first) and with (second) the prior; None where no photons could be withheld."""
     reason: str
     """In a sentence."""
+    sha256: str = ""
+    """Of the file of the prior."""
 
     def entry(self) -> dict[str, Any]:
         """Plain values for `metrics.json` and the metadata of an image."""
         known: dict[str, Any] = {
             "prior": self.prior,
+            "sha256": self.sha256,
             "strength": self.strength,
             "moved_rms_sigma": self.rms_sigma,
             "moved_largest_sigma": self.largest_sigma,
@@ -134,6 +137,7 @@ def _corrected(
         largest_sigma=float(moved.max(initial=0)),
         withheld=withheld,
         reason=_reason(withheld),
+        sha256=prior.sha256,
     )
     told = (prior.name, effect.strength, effect.rms_sigma, effect.reason)
     logger.info("prior %s: strength %.2f, moved by %.2f sigma; %s", *told)
@@ -143,7 +147,7 @@ def _corrected(
 
 def _left(image: Reconstruction, prior: Prior) -> tuple[Reconstruction, PriorEffect]:
     nothing = np.zeros(image.object_.shape, np.complex64)
-    effect = PriorEffect(prior.name, nothing, nothing.real.copy(), 0.0, 0.0, 0.0, None, NO_PHOTONS)
+    effect = PriorEffect(prior.name, nothing, nothing.real.copy(), 0.0, 0.0, 0.0, None, NO_PHOTONS, prior.sha256)
     logger.warning("prior %s: %s", prior.name, NO_PHOTONS)
     return replace(image, metadata={**image.metadata, "prior": effect.entry()}), effect
 

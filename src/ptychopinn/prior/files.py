@@ -1,6 +1,7 @@
 """Priors as files: one safetensors file with the recipe and the record of the training as JSON among its metadata."""
 
 from dataclasses import dataclass
+from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
 
@@ -34,6 +35,8 @@ class Prior:
     """How it was trained."""
     name: str
     """`default`, or the file."""
+    sha256: str = ""
+    """Of the file that it was read from."""
 
     @property
     def recipe(self) -> PriorRecipe:
@@ -79,7 +82,7 @@ def load_prior(name_or_path: str | Path) -> Prior:
     _check_numbers(state, path)
     network = PriorNetwork(recipe)
     load_state_strictly(network, state, str(path))
-    return Prior(network.eval().requires_grad_(False), record, str(name_or_path))
+    return Prior(network.eval().requires_grad_(False), record, str(name_or_path), sha256(data).hexdigest())
 
 
 def default_file() -> Path:

@@ -14,7 +14,7 @@ from ptychopinn.data.reconstruction import RESULT_NAME, Reconstruction
 from ptychopinn.errors import ScanError
 
 _NEEDED = ("object", "coverage", "origin_px", "positions_px", "probe")
-_READ = (*_NEEDED, "pixel_size_m", "_metadata")
+_READ = (*_NEEDED, "pixel_size_m", "prior_correction", "_metadata")
 
 
 def write_npz_reconstruction(image: Reconstruction, path: Path) -> Path:
@@ -33,6 +33,8 @@ def write_npz_reconstruction(image: Reconstruction, path: Path) -> Path:
     }
     if image.pixel_size_m is not None:
         arrays["pixel_size_m"] = np.float64(image.pixel_size_m)
+    if image.prior_correction is not None:
+        arrays["prior_correction"] = image.prior_correction
     with atomic_path(path) as temporary, temporary.open("wb") as stream:
         np.savez(stream, **arrays)
     return path
@@ -56,6 +58,7 @@ def read_npz_reconstruction(path: Path) -> Reconstruction:
             pixel_size_m=float(arrays["pixel_size_m"]) if "pixel_size_m" in arrays else None,
             geometry=geometry,
             metadata=metadata,
+            prior_correction=arrays.get("prior_correction"),
         )
     except ScanError:
         raise
