@@ -1,6 +1,7 @@
 """A reconstruction keeps its types, its frame and its file."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -105,6 +106,19 @@ def test_the_file_holds_the_documented_keys(tmp_path: Path) -> None:
     with np.load(unknown, allow_pickle=False) as archive:
         assert set(archive.files) == documented | {"_metadata"}
     assert Reconstruction.load(unknown).pixel_size_m is None
+
+
+def test_what_a_prior_added_is_an_optional_key(tmp_path: Path) -> None:
+    image = example()
+    assert Reconstruction.load(image.save(tmp_path / "plain.npz")).prior_correction is None
+    assert "prior_correction" not in np.load(tmp_path / "plain.npz").files
+    added = np.full(image.object_.shape, 0.5j)
+    back = Reconstruction.load(replace(image, prior_correction=added).save(tmp_path / "corrected.npz"))
+    assert back.prior_correction is not None
+    assert back.prior_correction.dtype == np.complex64
+    np.testing.assert_array_equal(back.prior_correction, added)
+    with pytest.raises(ScanError, match="prior_correction has shape"):
+        replace(image, prior_correction=added[1:])
 
 
 def test_metadata_that_are_no_json_leave_the_old_file(tmp_path: Path) -> None:

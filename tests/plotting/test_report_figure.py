@@ -12,6 +12,7 @@ from matplotlib.patches import Rectangle
 from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.metrics.frc import FRCCurve
 from ptychopinn.plotting import (
+    Added,
     PatternFit,
     ReportContent,
     best_median_worst,
@@ -108,6 +109,18 @@ def test_what_is_missing_leaves_no_empty_panel(missing: dict, gone: tuple[str, .
     assert not [title for title in titles(figure) if title.startswith(gone)]
     for ax in figure.axes:
         assert ax.images or ax.lines or ax.collections, "a panel without data"
+
+
+@pytest.mark.parametrize("parts", [{}, {"patterns": (), "deviance": (), "ratio": None, "resolution": {}}])
+def test_what_a_prior_added_is_a_panel_of_its_modulus(parts: dict) -> None:
+    shown = image()
+    correction = np.zeros(shown.object_.shape, np.complex64)
+    correction[10:20, 10:20] = 0.3 - 0.4j
+    given = content(**parts, added=Added(correction, shown.coverage, 0.31, 2.46))
+    drawn = panel(figure_reconstruction(shown, content=given), "Added by the prior: rms 0.31 σ, at most 2.5 σ")
+    values = np.asarray(drawn.images[0].get_array())
+    assert values.max() == pytest.approx(0.5)
+    assert values.min() == 0
 
 
 @pytest.mark.parametrize("level", ["fits", "fits in part", "does not fit"])

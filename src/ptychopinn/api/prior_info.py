@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from reprlib import Repr
 from typing import Any
 
 from ptychopinn.errors import shown
@@ -12,6 +13,8 @@ MOST_LINES = 40
 """Lines of a record that are shown; a file may hold any number."""
 DEEPEST = 4
 """Levels of a record that get lines of their own."""
+_SHORT = Repr()
+"""Shows values of a record, which may be of any size and depth."""
 
 
 def is_prior(path: str | Path) -> bool:
@@ -35,7 +38,7 @@ def prior_rows(name_or_path: str | Path) -> list[tuple[str, str]]:
     prior = load_prior(name_or_path)
     rows = [("prior", shown(prior.name)), ("sha256", prior.sha256), ("weights", str(_weights(prior)))]
     rows += [(f"recipe: {name}", str(value)) for name, value in prior.recipe.model_dump().items()]
-    record = list(_lines(prior.record.model_dump(), ()))
+    record = list(_lines(dict(prior.record), ()))
     rows += [(shown(label), shown(text)) for label, text in record[:MOST_LINES]]
     if len(record) > MOST_LINES:
         rows.append(("", f"and {len(record) - MOST_LINES} more entries of the record"))
@@ -52,4 +55,4 @@ def _lines(tree: Mapping[str, Any], above: tuple[str, ...]) -> Iterator[tuple[st
         if isinstance(value, dict) and len(above) < DEEPEST:
             yield from _lines(value, (*above, str(name)))
         elif value not in ("", {}, []):
-            yield ": ".join((*above, str(name))), str(value)
+            yield ": ".join((*above, str(name))), value if isinstance(value, str) else _SHORT.repr(value)

@@ -21,7 +21,7 @@ APART = 0.012
 
 
 def draw_trend(ax: Axes, series: Series, *, xlabel: str, title: str, band: tuple[float, float] | None = None) -> Axes:
-    """Scores over a size on a logarithmic axis.
+    """Scores over a size on a logarithmic axis, which is linear between 0 and the least size above it.
 
     Args:
         ax: Where to draw.
@@ -34,8 +34,12 @@ def draw_trend(ax: Axes, series: Series, *, xlabel: str, title: str, band: tuple
     sizes = sorted({size for line in series.values() for size in line})
     if band is not None:
         ax.axhspan(*band, color=FAINT, alpha=0.6, linewidth=0)
-    ax.set_xscale("log")
-    factor = (max(sizes) / min(sizes) * 1.5) ** APART
+    least = min((size for size in sizes if size > 0), default=1.0)
+    if sizes[0] > 0:
+        ax.set_xscale("log")
+    else:
+        ax.set_xscale("symlog", linthresh=least)
+    factor = (max(*sizes, least) / least * 1.5) ** APART
     for number, (name, line) in enumerate(series.items()):
         color = SERIES[number % len(SERIES)]
         at = np.array(list(line)) * factor ** (number - (len(series) - 1) / 2)
