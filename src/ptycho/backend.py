@@ -68,18 +68,26 @@ def training_backend(given: str | None = None, configured: str = DEFAULT) -> str
     return wanted
 
 
-def loading_backend(archive: str, given: str | None = None, configured: str = DEFAULT) -> str:
+def loading_backend(
+    archive: str, given: str | None = None, configured: str = DEFAULT, *, converts: bool = False
+) -> str:
     """The backend that runs a saved model, which is that of the `archive`; a `ConfigError` if another is requested.
 
     Args:
         archive: the backend that the archive names.
         given: as for `requested_backend`.
         configured: as for `requested_backend`.
+        converts: whether PyTorch runs the model too, as it does those of the earlier implementation.
 
     Raises:
         ConfigError: the request and the archive differ, and no conversion exists; both are named.
     """
-    wanted = requested_backend(given, configured) or archive
+    wanted = requested_backend(given, configured)
+    if converts and wanted in (None, DEFAULT):
+        return DEFAULT
+    if converts:
+        return training_backend(given, configured)
+    wanted = wanted or archive
     if wanted != archive:
         raise ConfigError(
             f"backend {wanted!r} was requested but the model was saved by backend {archive!r}, and there is no "

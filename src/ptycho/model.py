@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from ptycho._annotated import Table, annotated, annotation_of
@@ -13,6 +14,7 @@ from ptychopinn.data import Scan
 from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.errors import BundleError
 from ptychopinn.models import TrainedModel as CoreModel
+from ptychopinn.physics.legacy import merged_patches
 from ptychopinn.reconstruction import Reconstructor
 from ptychopinn.reconstruction.reconstructor import ProbeChoice
 
@@ -58,6 +60,9 @@ class TrainedModel:
         model's probe. A probe of `ptycho.probe.set_probe_guess` takes the place of the scan's or the model's, unless
         the probe was fitted in training.
 
+        A TensorFlow model of the earlier implementation merges the patches of each group, which lie at minus their
+        offsets, of plain arrays as it did: each of the C patches that are returned is the merged one.
+
         Args:
             inputs: `X * intensity_scale` (B, H, W, C), sqrt(photons), and the local offsets (B, 1, 2, C).
             batch_size: patterns predicted at once; the recipe's by default. `verbose` has no effect.
@@ -72,8 +77,10 @@ class TrainedModel:
         """
         X, local_offsets = inputs
         table = annotation_of(X, Table)
-        scan, index = self._of_arrays(X, local_offsets) if table is None else (self._prepared(table.scan), table.index)
-        return self._patches(scan, index, batch_size, whole=table is not None)
+        if table is not None:
+            return self._patches(self._prepared(table.scan), table.index, batch_size, whole=True)
+        patches = self._patches(*self._of_arrays(X, local_offsets), batch_size, whole=False)
+        return self._merged(patches, local_offsets) if self.recipe.model.merge.weight == "legacy" else patches
 
     def reconstruct(self, scan: Scan, window_px: int) -> Reconstruction:
         """The image of a scan: the same as `predict` and `ptycho.tf_helper.reassemble_position` give, with coverage.
@@ -121,6 +128,13 @@ class TrainedModel:
         positions = self.network.physics.place(tensors.whole_px, tensors.remainder_px).cpu().numpy()[members]
         prediction = Prediction(rows, power, positions, self.recipe.reconstruction, reconstructor)
         return annotated(np.moveaxis(patches[place], 1, -1), prediction)
+
+    @staticmethod
+    def _merged(patches: NDArray[Any], local_offsets: NDArray[Any]) -> NDArray[np.complex64]:
+        """The rule of the earlier TensorFlow models, `ptychopinn.physics.legacy.merged_patches`."""
+        offsets = torch.from_numpy(np.asarray(local_offsets, np.float32)[:, 0].transpose(0, 2, 1)[..., ::-1].copy())
+        merged = merged_patches(torch.from_numpy(np.moveaxis(np.asarray(patches), -1, 1).copy()), offsets).numpy()
+        return np.repeat(merged[..., None], patches.shape[-1], axis=-1)
 
     def _groups(self, index: NDArray[np.int64], whole: bool) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Groups (n, G) that the network is given, and (B, C), which of their n * G patches stands where."""

@@ -10,7 +10,7 @@ from ptycho import params
 from ptycho.backend import loading_backend
 from ptycho.model import TrainedModel, session
 from ptychopinn.api.inputs import log_backend
-from ptychopinn.api.model_files import UNSEEN, load_model, save_model
+from ptychopinn.api.model_files import UNSEEN, model_of, save_model
 from ptychopinn.bundle import BUNDLE_NAME, Bundle, bundle_file, load_bundle
 from ptychopinn.bundle.params import storable_params
 from ptychopinn.config import Recipe
@@ -66,12 +66,12 @@ def load_trained_model(path: str | Path, backend: str | None = None) -> TrainedM
 
     Raises:
         FileNotFoundError: there is no bundle.
-        BundleError: it is damaged, foreign, or pickled by legacy PtychoPINN.
+        BundleError: it is damaged or foreign.
         ConfigError: another backend was asked for.
     """
     bundle = load_bundle(_existing(Path(path)))
-    loading_backend(bundle.manifest.backend, backend)
-    model = TrainedModel(load_model(path))
+    loading_backend(bundle.backend, backend, converts=bundle.origin is not None)
+    model = TrainedModel(model_of(bundle))
     params.cfg.update(_saved_settings(bundle, model.recipe))
     session.hold(model)
     log_backend(model.recipe, "auto")
@@ -134,11 +134,6 @@ def _existing(path: Path) -> Path:
     file = bundle_file(path)
     if file.exists():
         return path
-    if (path / "manifest.dill").exists():
-        raise BundleError(
-            f"{path}: holds an unpacked archive of legacy PtychoPINN, whose pickled parts are never opened; "
-            "give a model that this version saved"
-        )
     raise FileNotFoundError(
         f"{path}: holds neither {BUNDLE_NAME} nor the unpacked members of one (manifest.json, ...); "
         "give the folder of a saved model"

@@ -68,12 +68,12 @@ def reassemble_patches(channels: NDArray[Any], offsets_xy: NDArray[Any]) -> NDAr
     The quotient of `ptychopinn.physics.legacy.merged_sums`; the models here merge by `ptychopinn.physics.merge_group`.
     """
     placed, weight = _merged_sums(channels, offsets_xy)
-    return physics.average(placed, weight, fill=0, epsilon=1e-3)[..., None].numpy()
+    return physics.average(placed, weight, fill=0, epsilon=legacy.EPSILON)[..., None].numpy()
 
 
 def mk_norm(channels: NDArray[Any], offsets_xy: NDArray[Any]) -> NDArray[np.float32]:
     """(B, R, R, 1): what `reassemble_patches` divides by."""
-    return (_merged_sums(channels, offsets_xy)[1] + 1e-3)[..., None].numpy()
+    return (_merged_sums(channels, offsets_xy)[1] + legacy.EPSILON)[..., None].numpy()
 
 
 def trim_reconstruction(x: NDArray[Any], N: int | None = None) -> NDArray[Any]:

@@ -10,7 +10,7 @@ import pytest
 
 import ptychopinn
 from ptychopinn import PtychoPINNError, Reconstruction, Scan, convert, read_scan
-from ptychopinn.errors import ConfigError, OutputError, ScanError
+from ptychopinn.errors import BundleError, ConfigError, OutputError, ScanError
 
 SCAN = ["simulation.object_size_px=52", "simulation.probe_size_px=16", "simulation.step_px=4"]
 MODEL = ["model.generator.width=2", "model.generator.levels=2", "training.epochs=2", "training.deterministic=true"]
@@ -93,7 +93,9 @@ REFUSED = [
     ("image.npz", "b.h5", {"overrides": ["data.fftshift=true"]}, ConfigError, "--as scan if it belongs to a scan"),
     ("absent.npz", "b.h5", {}, ScanError, "no such file"),
     ("text.npz", "b.h5", {}, ScanError, "no NPZ or HDF5 file"),
-    ("model.zip", "b.h5", {}, ScanError, "is a trained model"),
+    ("model.zip", "b.h5", {}, OutputError, r"a model is written as a bundle; name a file that ends in \.zip"),
+    ("model.zip", "b.zip", {}, BundleError, "no PtychoPINN model bundle"),
+    ("model.zip", "b.zip", {"probe": "scan.npz"}, ConfigError, "taken for a model, but options say how a scan"),
     ("broken.npz", "b.h5", {}, ScanError, "cannot be read as an NPZ file"),
     ("scan.npz", "b.h5", {"content": "reconstruction"}, ScanError, "it is no reconstruction"),
     ("image.npz", "b.h5", {"content": "scan"}, ScanError, "no patterns"),

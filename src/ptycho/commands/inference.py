@@ -47,6 +47,7 @@ def main(argv: Sequence[str]) -> None:
         logger.warning("%s is not followed: every pattern is reconstructed as the model was trained", dest)
 
     from ptycho.config.to_recipe import recipe_of
+    from ptychopinn.api.model_files import model_of
     from ptychopinn.api.reconstruct import reconstruct
     from ptychopinn.bundle import load_bundle
     from ptychopinn.cli.summary import show_metrics, show_path
@@ -57,10 +58,11 @@ def main(argv: Sequence[str]) -> None:
         overrides.append(f"reconstruction.batch_size={batch}")
     device = recipe_of(config, execution).training.device
     with progress(values.get("quiet", False)) as shown:
-        loading_backend(load_bundle(config.model_path).manifest.backend, values.get("backend"))
+        bundle = load_bundle(config.model_path)
+        loading_backend(bundle.backend, values.get("backend"), converts=bundle.origin is not None)
         made = reconstruct(
             _scan(config),
-            config.model_path,
+            model_of(bundle),
             config.output_dir,
             overrides=overrides,
             device=device,

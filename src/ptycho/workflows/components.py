@@ -187,7 +187,7 @@ def load_inference_bundle(model_dir: str | Path) -> tuple[TrainedModel, dict[str
 
     Raises:
         FileNotFoundError: neither is there.
-        BundleError: damaged, foreign, or pickled by legacy PtychoPINN.
+        BundleError: damaged or foreign.
     """
     return load_inference_bundle_with_backend(model_dir)
 
@@ -201,7 +201,7 @@ def load_inference_bundle_with_backend(
 
     Raises:
         FileNotFoundError: neither is there.
-        BundleError: damaged, foreign, or pickled by legacy PtychoPINN.
+        BundleError: damaged or foreign.
         ConfigError: another backend than that of the archive was asked for, here or by PTYCHOPINN_BACKEND.
     """
     return load_trained_model(model_dir, backend), params.cfg

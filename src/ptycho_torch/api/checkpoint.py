@@ -8,8 +8,10 @@ from typing import Any
 import torch
 
 from ptychopinn.api.model_files import restored_network
+from ptychopinn.bundle import load_bundle
 from ptychopinn.bundle.checkpoint import UNREADABLE, reason_of
 from ptychopinn.bundle.checkpoint import read_checkpoint as read_values
+from ptychopinn.bundle.legacy import earlier_configs, is_earlier
 from ptychopinn.config import Recipe
 from ptychopinn.data.io.atomic import atomic_path
 from ptychopinn.errors import BundleError
@@ -52,15 +54,20 @@ def write_checkpoint(
 
 
 def read_checkpoint(path: str | Path) -> Checkpoint:
-    """Read a file of `write_checkpoint`, or one that training left in `checkpoints/`; runs nothing of it.
+    """Read a file of `write_checkpoint`, one that training left in `checkpoints/`, or one of legacy PtychoPINN.
+
+    Nothing of it is run.
 
     Raises:
         FileNotFoundError: no such file.
-        BundleError: it is no checkpoint of a trained model, is damaged, or belongs to legacy PtychoPINN.
+        BundleError: it is no checkpoint of a trained model, or is damaged.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such checkpoint; give the .ckpt file of a training run")
+    if is_earlier(path) and (configs := earlier_configs(path)):
+        bundle = load_bundle(path)
+        return Checkpoint(bundle.recipe, configs, bundle.state, None)
     values = read_values(path, "a checkpoint", "give a .ckpt of a training run")
     try:
         hyper = values["hyper_parameters"]

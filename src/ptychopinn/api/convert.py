@@ -1,4 +1,4 @@
-"""`convert`: the same scan or reconstruction in another format."""
+"""`convert`: the same scan, reconstruction or model in another format."""
 
 import logging
 from collections.abc import Sequence
@@ -7,27 +7,30 @@ from pathlib import Path
 from typing import Literal
 
 from ptychopinn.api.array_files import ArrayFiles
+from ptychopinn.api.model_info import convertible
+from ptychopinn.bundle import Bundle, holds_model, save_bundle
 from ptychopinn.config import Recipe
 from ptychopinn.data import Scan, read_scan
 from ptychopinn.data.io import Propagation, check_output_folder, log_notes, scan_writer
-from ptychopinn.data.io.formats import Content, format_for, sniffed
+from ptychopinn.data.io.formats import format_for, sniffed
 from ptychopinn.data.io.source_file import open_source
 from ptychopinn.data.reconstruction import RESULT_NAME, Reconstruction
-from ptychopinn.errors import ConfigError, OutputError, ScanError
+from ptychopinn.errors import ConfigError, OutputError
 
 logger = logging.getLogger("ptychopinn")
 
 _PRODUCT = "product"
-_MODEL_MEMBERS = ("manifest.json", "manifest.dill")
+
+Kind = Literal["scan", "reconstruction", "model"]
 
 
 @dataclass(frozen=True)
 class Converted:
     """What was written."""
 
-    content: Content
-    """`scan` or `reconstruction`."""
-    value: Scan | Reconstruction
+    content: Kind
+    """`scan`, `reconstruction` or `model`."""
+    value: Scan | Reconstruction | Bundle
     """As it was read."""
     path: Path
     """The new file."""
@@ -37,22 +40,23 @@ def convert(
     source: str | Path,
     target: str | Path,
     *,
-    content: Literal["auto", "scan", "reconstruction"] = "auto",
+    content: Literal["auto"] | Kind = "auto",
     diffraction: str | Path | None = None,
     probe: str | Path | None = None,
     arrays: ArrayFiles | None = None,
     propagation: Propagation = "auto",
     overrides: Sequence[str] = (),
 ) -> Converted:
-    """Write a scan or a reconstruction in the format that the extension of the target names.
+    """Write a scan or a reconstruction in the format that the extension of the target names, or a model as a bundle.
 
-    Scans become NPZ (`.npz`), CXI (`.cxi`) or training data of ptychodus (`.h5`, `.hdf5`), reconstructions NPZ,
+    Archives and checkpoints of the earlier implementation become bundles (`.zip`). Scans become NPZ (`.npz`), CXI
+    (`.cxi`) or training data of ptychodus (`.h5`, `.hdf5`), reconstructions NPZ,
     CXI or a product of ptychodus. Installed packages may add formats.
 
     Args:
         source: a file of any format that is read, or the folder of a reconstruction.
         target: the file to write; its folder is made.
-        content: which of the two the source is taken for; by default a scan if it holds patterns or
+        content: what the source is taken for; by default a model if it is one, a scan if it holds patterns or
             `diffraction` is given, else a reconstruction.
         diffraction: file with the patterns of a scan whose other parts `source` holds.
         probe: file whose probe the scan shall have.
@@ -70,13 +74,13 @@ def convert(
     if arrays is not None:
         return _build(source, target, arrays, probe, overrides)
     found = content_of(source, diffraction) if content == "auto" else content
-    if found == "reconstruction":
+    if found != "scan":
         if diffraction is not None or probe is not None or propagation != "auto" or overrides:
             raise ConfigError(
-                f"{source}: is taken for a reconstruction, but options say how a scan is read; "
+                f"{source}: is taken for a {found}, but options say how a scan is read; "
                 "give --diffraction or --as scan if it belongs to a scan, else drop them"
             )
-        return _convert_reconstruction(source, target)
+        return _convert_model(source, target) if found == "model" else _convert_reconstruction(source, target)
     write = scan_writer(target)
     _refuse_product(source, target)
     options = Recipe().with_overrides(overrides).data
@@ -96,17 +100,17 @@ def _build(
     return Converted("scan", scan, _logged(write(scan, target), source, "scan"))
 
 
-def content_of(source: Path, diffraction: str | Path | None = None) -> Content:
-    """Whether a file is taken for a scan or for a reconstruction.
+def content_of(source: Path, diffraction: str | Path | None = None) -> Kind:
+    """What a file is taken for.
 
     Raises:
-        ScanError: no such file, a model, or a format that is not known.
+        ScanError: no such file, or a format that is not known.
     """
     if source.is_dir() and (source / RESULT_NAME).exists():
         return "reconstruction"
+    if holds_model(source):
+        return "model"
     with open_source(source) as file:
-        if any(name in (file.members or ()) for name in _MODEL_MEMBERS):
-            raise ScanError(f"{source}: is a trained model; convert scans and reconstructions with this command")
         possible = sniffed(file).contents(file)
     return "scan" if diffraction is not None and "scan" in possible else possible[0]
 
@@ -116,6 +120,23 @@ def _convert_reconstruction(source: Path, target: Path) -> Converted:
     image = Reconstruction.load(source)
     check_output_folder(target.parent)
     return Converted("reconstruction", image, _logged(image.save(target), source, "reconstruction"))
+
+
+def _convert_model(source: Path, target: Path) -> Converted:
+    """An archive of the earlier implementation as a bundle."""
+    if target.suffix.lower() != ".zip" or target.is_dir():
+        raise OutputError(f"{target}: a model is written as a bundle; name a file that ends in .zip")
+    bundle = convertible(source)
+    check_output_folder(target.parent)
+    written = save_bundle(
+        target,
+        recipe=bundle.recipe,
+        state=bundle.state,
+        probe=bundle.probe,
+        params=bundle.params,
+        models=bundle.manifest.models,
+    )
+    return Converted("model", bundle, _logged(written, source, "model"))
 
 
 def _refuse_product(source: Path, target: Path) -> None:
@@ -128,6 +149,6 @@ def _refuse_product(source: Path, target: Path) -> None:
         )
 
 
-def _logged(path: Path, source: Path, content: Content) -> Path:
+def _logged(path: Path, source: Path, content: Kind) -> Path:
     logger.info("%s: the %s of %s", path, content, source)
     return path

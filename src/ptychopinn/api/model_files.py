@@ -1,5 +1,6 @@
 """Trained models to and from bundles."""
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -7,11 +8,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from ptychopinn.bundle import load_bundle, load_state_strictly, save_bundle
+from ptychopinn.bundle import Bundle, load_bundle, load_state_strictly, save_bundle
 from ptychopinn.bundle.fits import check_fits, empty_model
 from ptychopinn.config import Recipe
 from ptychopinn.errors import BundleError
 from ptychopinn.models import PatchModel, TrainedModel
+
+logger = logging.getLogger("ptychopinn")
 
 BUNDLE_NAME = "wts.h5.zip"
 UNSEEN = "bad_pixels"
@@ -31,17 +34,27 @@ def load_model(path: str | Path) -> TrainedModel:
     """A trained model, on the CPU.
 
     Args:
-        path: a bundle, or the folder that holds one under the name `wts.h5.zip`.
+        path: a bundle, or the folder that holds one under the name `wts.h5.zip`; also of the earlier implementation.
 
     Raises:
         BundleError: the archive is damaged, or its weights do not fit its recipe.
     """
-    bundle = load_bundle(path)
-    recipe = bundle.recipe
+    return model_of(load_bundle(path))
+
+
+def model_of(bundle: Bundle) -> TrainedModel:
+    """The trained model of a loaded bundle, on the CPU.
+
+    Raises:
+        BundleError: its weights do not fit its recipe.
+    """
+    recipe, where = bundle.recipe, str(bundle.path)
     if recipe.fitted is None:
-        raise BundleError(f"{path}: its recipe holds no statistics of a training run; train the model again")
+        raise BundleError(f"{where}: its recipe holds no statistics of a training run; train the model again")
+    if bundle.origin is not None:
+        logger.info("%s: %s, run by PyTorch as %s", where, bundle.origin.kind, recipe.model.generator.architecture)
     unseen = bundle.params.get(UNSEEN)
-    network = restored_network(recipe, bundle.state, str(path))
+    network = restored_network(recipe, bundle.state, where)
     return TrainedModel(network, recipe, None if unseen is None else np.asarray(unseen, np.bool_))
 
 

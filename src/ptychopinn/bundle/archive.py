@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
+from typing import IO, final
 
 from ptychopinn.bundle.manifest import KNOWN, MANIFEST, REQUIRED, FileEntry, Manifest, parse_manifest
 from ptychopinn.data.io.door import check_regular_file
@@ -23,6 +24,19 @@ MAX_EXPANSION = 8
 their size; this package stores them uncompressed."""
 FREE_BYTES = 64 * 2**20
 """Unpacked bytes that are accepted from a member of any size."""
+
+EARLIER_MANIFEST = "manifest.dill"
+EARLIER = frozenset(
+    (
+        EARLIER_MANIFEST,
+        *(
+            f"{model}/{part}"
+            for model in ("autoencoder", "diffraction_to_obj")
+            for part in ("params.dill", "model.keras", "model.pth")
+        ),
+    )
+)
+"""Members of an archive of the earlier implementation that are read, by `ptychopinn.bundle.legacy`."""
 
 _DAMAGE = (
     zipfile.BadZipFile,
@@ -62,33 +76,81 @@ def read_archive(path: Path) -> tuple[Manifest, dict[str, bytes]]:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
-    """The open archive; whatever zipfile finds wrong with it becomes one sentence."""
+    """The open archive, packed first where it is a folder."""
     try:
         if path.exists() and not path.is_dir():
             check_regular_file(path, "give a wts.h5.zip or the folder that holds one")
-        with _packed(path) if path.is_dir() else path.open("rb") as stream:
-            if stream.read(4) != b"PK\x03\x04":
-                raise BundleError(f"{path}: is not a zip file, so it is no model bundle; give a wts.h5.zip")
-            with zipfile.ZipFile(stream) as archive:
-                yield archive
+        with _packed(path) if path.is_dir() else path.open("rb") as stream, opened_zip(stream, str(path)) as archive:
+            yield archive
     except FileNotFoundError:
         raise BundleError(f"{path}: no such model bundle; give a wts.h5.zip or the folder that holds one") from None
     except BundleError:
         raise
     except ScanError as error:
         raise BundleError(str(error)) from None
-    except _DAMAGE as error:
-        reason = "its end is missing" if "not a zip file" in str(error) else shown(error)
-        raise BundleError(f"{path}: is truncated or damaged ({reason}); copy it again or train again") from None
     except OSError as error:
         raise BundleError(f"{path}: cannot be read ({error.strerror or error})") from None
+
+
+@contextmanager
+def opened_zip(stream: IO[bytes], where: str) -> Iterator[zipfile.ZipFile]:
+    """The open zip file; whatever zipfile finds wrong with it becomes one sentence, with `where` in front."""
+    try:
+        if stream.read(4) != b"PK\x03\x04":
+            raise BundleError(f"{where}: is not a zip file, so it is no model bundle; give a wts.h5.zip")
+        with zipfile.ZipFile(stream) as archive:
+            yield archive
+    except (BundleError, ScanError):
+        raise
+    except _DAMAGE as error:
+        reason = "its end is missing" if "not a zip file" in str(error) else shown(error)
+        raise BundleError(f"{where}: is truncated or damaged ({reason}); copy it again or train again") from None
+
+
+@contextmanager
+def opened_members(path: Path) -> "Iterator[Members]":
+    """The members of an archive without a manifest of hashes; names and sizes were checked.
+
+    Raises:
+        BundleError: the one thing that is wrong with the archive, also while the members are read.
+    """
+    with _opened(path) as archive:
+        yield Members(archive, str(path))
+
+
+@final
+class Members:
+    """Members of an open archive by name, each read when it is asked for.
+
+    Raises:
+        BundleError: a name or a size breaks a rule, or together they do not fit into memory.
+    """
+
+    def __init__(self, archive: zipfile.ZipFile, where: str) -> None:
+        self.where = where
+        self._archive = archive
+        self._infos = _checked_names(archive, where)
+        check_memory(sum(info.file_size for info in self._infos.values()), f"{where}: the bundle")
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._infos
+
+    def read(self, name: str, limit: int) -> bytes:
+        """The bytes of a member, `limit` of them at most; its checksum was compared.
+
+        Raises:
+            BundleError: it is not there, too large, or damaged.
+        """
+        if name not in self._infos:
+            raise BundleError(f"{self.where}: lacks the member {name}; the archive is not whole, copy it again")
+        return _bounded(self._archive, self._infos[name], limit, self.where)
 
 
 def _packed(folder: Path) -> io.BytesIO:
     """The unpacked members of a bundle as an archive again, so that one set of checks serves both."""
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
-        for name in sorted({MANIFEST, *KNOWN}):
+        for name in sorted({MANIFEST, *KNOWN, *EARLIER}):
             file = folder / name
             if file.is_symlink():
                 raise BundleError(f"{file}: is a symbolic link; the bundle is refused")
@@ -147,11 +209,6 @@ _RULES: tuple[tuple[Callable[[zipfile.ZipInfo], bool], str], ...] = (
 def _read_manifest(archive: zipfile.ZipFile, members: Mapping[str, zipfile.ZipInfo], where: str) -> bytes:
     if MANIFEST in members:
         return _bounded(archive, members[MANIFEST], MAX_JSON_BYTES, where)
-    if "manifest.dill" in members:
-        raise BundleError(
-            f"{where}: is an archive of the earlier implementation (it holds manifest.dill), whose pickled "
-            "parts are never opened here; give a bundle that this version wrote"
-        )
     raise BundleError(f"{where}: holds no {MANIFEST}, so it is no PtychoPINN model bundle")
 
 

@@ -4,7 +4,7 @@ import pickle
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 
@@ -14,6 +14,8 @@ from ptychopinn.errors import BundleError
 
 UNREADABLE = (RuntimeError, LookupError, TypeError, EOFError, OSError, ValueError, AttributeError)
 """What a file raises whose parts are not those of a checkpoint."""
+DAMAGED = (zipfile.BadZipFile, zlib.error, pickle.UnpicklingError)
+"""What a file raises that is no whole checkpoint."""
 
 
 def read_checkpoint(path: Path, expected: str, way_out: str) -> dict[str, Any]:
@@ -30,17 +32,24 @@ def read_checkpoint(path: Path, expected: str, way_out: str) -> dict[str, Any]:
     try:
         check_regular_file(path, "give a .ckpt file")
         check_memory(path.stat().st_size, f"{path}: the checkpoint")
-        with zipfile.ZipFile(path) as archive:
-            if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
-                raise zipfile.BadZipFile("a member is compressed, which those of a checkpoint are not")
-            if broken := archive.testzip():
-                raise zipfile.BadZipFile(f"{broken} is damaged")
-        values = torch.load(path, map_location="cpu", weights_only=True)
-        if not isinstance(values, dict):
-            raise TypeError(f"it holds a {type(values).__name__}")
-        return values
-    except (*UNREADABLE, zipfile.BadZipFile, zlib.error, pickle.UnpicklingError) as error:
+        with path.open("rb") as stream:
+            return tensors_of(stream)
+    except (*UNREADABLE, *DAMAGED) as error:
         raise BundleError(f"{path}: is not {expected} ({reason_of(error)}); {way_out}") from None
+
+
+def tensors_of(stream: IO[bytes]) -> dict[str, Any]:
+    """The dictionary in an open file of `torch.save`; raises any of `UNREADABLE` and `DAMAGED`."""
+    with zipfile.ZipFile(stream) as archive:
+        if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
+            raise zipfile.BadZipFile("a member is compressed, which those of a checkpoint are not")
+        if broken := archive.testzip():
+            raise zipfile.BadZipFile(f"{broken} is damaged")
+    stream.seek(0)
+    values = torch.load(stream, map_location="cpu", weights_only=True)
+    if not isinstance(values, dict):
+        raise TypeError(f"it holds a {type(values).__name__}")
+    return values
 
 
 def reason_of(error: Exception) -> str:

@@ -1,7 +1,6 @@
 """Save a trained model as one file and load it again."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ptychopinn.bundle.archive import MAX_JSON_BYTES, read_archive, write_archive
+from ptychopinn.bundle.archive import EARLIER_MANIFEST, MAX_JSON_BYTES, read_archive, write_archive
+from ptychopinn.bundle.content import BUNDLE_NAME, MODELS, PROBE, Bundle
+from ptychopinn.bundle.legacy import is_earlier, read_earlier
 from ptychopinn.bundle.manifest import (
     ARRAYS,
     MANIFEST,
@@ -24,35 +25,8 @@ from ptychopinn.bundle.params import PREFIX, join_params, split_params
 from ptychopinn.bundle.tensors import pack_arrays, pack_tensors, unpack_arrays, unpack_tensors
 from ptychopinn.config import Recipe
 from ptychopinn.data.io.atomic import atomic_path
+from ptychopinn.data.io.door import zip_names
 from ptychopinn.errors import BundleError, ConfigError, shown
-
-BUNDLE_NAME = "wts.h5.zip"
-"""What a bundle is called inside a run's output folder."""
-PROBE = "probe"
-MODELS = ("autoencoder", "diffraction_to_obj")
-"""The training and the inference model: two views of the one weights file."""
-
-
-@dataclass(frozen=True, eq=False)
-class Bundle:
-    """A trained model as it was loaded, every byte of it checked."""
-
-    recipe: Recipe
-    """The whole recipe, with its fitted statistics."""
-    state: dict[str, torch.Tensor]
-    """Weights by name, on the CPU."""
-    probe: NDArray[np.complex64]
-    """(M, H, W), sqrt(photons): the probe that the model was trained with."""
-    manifest: Manifest
-    """Versions, backend, model names and hashes."""
-    arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
-    """Further arrays."""
-    params: dict[str, Any] = field(default_factory=dict)
-    """The client's own dictionary, where one was saved."""
-    optimizer: dict[str, torch.Tensor] | None = None
-    """State of the optimiser, where it was saved."""
-    path: Path | None = None
-    """Where it came from, for messages."""
 
 
 def bundle_file(path: str | Path) -> Path:
@@ -61,7 +35,16 @@ def bundle_file(path: str | Path) -> Path:
     if not path.is_dir():
         return path
     inside = path / BUNDLE_NAME
-    return path if (path / MANIFEST).is_file() and not inside.exists() else inside
+    unpacked = any((path / name).is_file() for name in (MANIFEST, EARLIER_MANIFEST))
+    return path if unpacked and not inside.exists() else inside
+
+
+def holds_model(path: str | Path) -> bool:
+    """Whether a file or folder is, or holds, a trained model; nothing of it is read but names."""
+    file = bundle_file(path)
+    if file.is_dir() or not file.is_file():
+        return file.is_dir()
+    return MANIFEST in (zip_names(file) or ()) or is_earlier(file)
 
 
 def save_bundle(
@@ -120,6 +103,8 @@ def _portable(recipe: Recipe) -> Recipe:
 def load_bundle(path: str | Path) -> Bundle:
     """Read a bundle after its names, sizes and hashes were checked; nothing in it is executed.
 
+    Archives and checkpoints of the earlier implementation are read as well, see `ptychopinn.bundle.legacy`.
+
     Args:
         path: The file, the folder that holds `wts.h5.zip`, or a folder with the unpacked members of one.
 
@@ -127,6 +112,10 @@ def load_bundle(path: str | Path) -> Bundle:
         BundleError: the file is missing, damaged, changed, of a newer major version, or of another backend.
     """
     file = bundle_file(path)
+    if is_earlier(file):
+        earlier = read_earlier(file)
+        _finite(earlier.state, file)
+        return earlier
     manifest, members = read_archive(file)
     arrays = unpack_arrays(members[ARRAYS], f"{file}: {ARRAYS}")
     params = join_params(parse_json(members[PARAMS], str(file), PARAMS), arrays, f"{file}: {PARAMS}")

@@ -24,14 +24,21 @@ def _building(name: str, metavar: str, text: str) -> Any:
 def convert(
     source: Annotated[
         Path,
-        typer.Argument(metavar="IN", help="A scan or reconstruction in any format that is read.", show_default=False),
+        typer.Argument(
+            metavar="IN", help="A scan or reconstruction in any format that is read, or a model.", show_default=False
+        ),
     ],
     target: Annotated[
-        Path, typer.Argument(metavar="OUT", help="The new file: .npz, .cxi, .h5 or .hdf5.", show_default=False)
+        Path,
+        typer.Argument(
+            metavar="OUT", help="The new file: .npz, .cxi, .h5 or .hdf5; .zip for a model.", show_default=False
+        ),
     ],
     content: Annotated[
-        Literal["auto", "scan", "reconstruction"],
-        typer.Option("--as", help="What IN is taken for: auto means a scan if it holds patterns."),
+        Literal["auto", "scan", "reconstruction", "model"],
+        typer.Option(
+            "--as", help="What IN is taken for: auto means a model if it is one, a scan if it holds patterns."
+        ),
     ] = "auto",
     diffraction: Annotated[
         Path | None,
@@ -61,7 +68,7 @@ def convert(
     overrides: Overrides = (),
     verbose: Verbose = False,
 ) -> None:
-    """Write a scan or a reconstruction in another format, by the extension of OUT."""
+    """Write a scan or a reconstruction in another format, by the extension of OUT, or migrate an earlier model."""
     from ptychopinn.api.convert import convert as write_as
 
     written = write_as(

@@ -17,11 +17,18 @@ def info(
     diffraction: Diffraction = None,
     overrides: Overrides = (),
 ) -> None:
-    """Say what is in a scan (domain and why, counts, overlap, probe modes, problems) or in a trained prior."""
+    """Say what is in a scan (domain and why, counts, overlap, probe modes, problems), a trained model or a prior."""
     from ptychopinn.api.prior_info import is_prior, prior_rows
+    from ptychopinn.bundle import holds_model
 
     if is_prior(scan):
         _show(prior_rows(scan))
+        return
+    if holds_model(scan):
+        from ptychopinn.api.model_info import model_info
+        from ptychopinn.api.model_info import rows as model_rows
+
+        _show(model_rows(model_info(scan)))
         return
     from ptychopinn.api.info import info as describe
     from ptychopinn.api.scan_info import rows

@@ -15,19 +15,23 @@ class GeneratorConfig(Section):
 
     architecture: str = "cnn"
     """Name of the network: `cnn`, `fno`, `fno_vanilla`, `ffno`, `hybrid`, `hybrid_resnet`, `neuralop_uno`, `unrolled`,
-    or one that a plug-in registers."""
+    `legacy_cnn_tensorflow` and `legacy_cnn_pytorch` (those of earlier archives), or one that a plug-in registers."""
     input: str = "back_projected"
     """Input of the network: `back_projected` (the measured amplitude with the phase of the probe, propagated back to
-    the sample; needs a usable probe), `log_counts` or `amplitude`."""
+    the sample; needs a usable probe), `log_counts`, `amplitude` or `relative_amplitude` (over the
+    root of the probe's photons)."""
     output: str = "real_imaginary"
-    """How the output of the network is converted to an object: `real_imaginary`, `amplitude_phase` or
-    `circular_phase`."""
+    """How the output of the network is converted to an object: `real_imaginary`, `amplitude_phase`,
+    `circular_phase` or `polar` (amplitude and phase as they are)."""
     encoder: str | None = None
     """Encoder to use in place of the architecture's own: `convolution`, `fourier`, `fourier_pyramid`, `factorised`."""
     bottleneck: str | None = None
     """Bottleneck to use in place of the architecture's own: `none`, `residual`, `fourier`."""
     decoder: str | None = None
     """Decoder to use in place of the architecture's own: `convolution`, `fourier`, `refiner`."""
+    amplitude_activation: Literal["sigmoid", "silu", "softplus", "relu"] = "sigmoid"
+    """Last activation of the amplitude, for the architectures `legacy_cnn_tensorflow` and `legacy_cnn_pytorch`; no
+    effect on the others."""
     grouping: Literal["single", "stacked"] = "single"
     """`single`: the network sees one pattern at a time. `stacked`: it sees the G patterns of a group as input
     channels."""
@@ -62,8 +66,10 @@ class GeneratorConfig(Section):
 class MergeConfig(Section):
     """How the patches of a group are combined into one object during training."""
 
-    weight: Literal["probe", "uniform", "central"] = "probe"
-    """Weight of the pixels of a patch: the probe intensity, 1 everywhere, or 1 in the central half of each side."""
+    weight: Literal["probe", "uniform", "central", "legacy"] = "probe"
+    """Weight of the pixels of a patch: the probe intensity, 1 everywhere, or 1 in the central half of each side.
+    `legacy` sums whole patches and divides by the sum of central halves + 0.001, as the earlier TensorFlow models
+    did."""
     enabled: bool = True
     """Average overlapping patches before they are compared with the data. If false there is no overlap constraint."""
 

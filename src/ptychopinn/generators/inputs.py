@@ -1,7 +1,9 @@
-r"""Three ways to show a pattern to a network, each (..., C, H, W) real and not yet normalised.
+r"""Ways to show a pattern to a network, each (..., C, H, W) real and not yet normalised.
 
 - `amplitude`: the measured amplitude, sqrt(photons).
 - `log_counts`: log(1 + counts).
+- `relative_amplitude`: the measured amplitude over the root of the probe's photons, so that the photon number of a scan
+  has no effect; the networks of the earlier implementation see it.
 - `back_projected`: the measured amplitude, less the background b of the model, with the phase of the probe's own
   detector wave, propagated back to the sample and divided by the probe. It lives in the same real space as the object,
   so skip connections carry structure:
@@ -55,6 +57,12 @@ def amplitude(view: GroupView) -> Tensor:
     return _measured_amplitude(view).unsqueeze(-3)
 
 
+def relative_amplitude(view: GroupView) -> Tensor:
+    r"""(B, G, 1, H, W): \(\sqrt{k / \sum |P|^2}\), 0 at bad pixels."""
+    photons = view.power.sum((-2, -1), keepdim=True).clamp_min(FLOOR)
+    return (_measured_amplitude(view) / photons.sqrt()).unsqueeze(-3)
+
+
 def _measured_amplitude(view: GroupView) -> Tensor:
     if view.measured is None:
         return view.amplitude
@@ -65,5 +73,6 @@ INPUTS: dict[str, Input] = {
     "back_projected": Input(back_projected, 2),
     "log_counts": Input(log_counts, 1),
     "amplitude": Input(amplitude, 1),
+    "relative_amplitude": Input(relative_amplitude, 1),
 }
 """Name of an input -> its function and number of channels."""

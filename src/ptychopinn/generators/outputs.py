@@ -1,8 +1,9 @@
-r"""Three ways to read a network's output \(f\) as complex patches; all of them are 1 where \(f = 0\).
+r"""Ways to read a network's output \(f\) as complex patches; all but `polar` are 1 where \(f = 0\).
 
 - `real_imaginary`: \(O = 1 + f_0 + i f_1\).
 - `amplitude_phase`: \(O = a(f_0)\, e^{i f_1}\), with \(a(f) = 1 + f\) above 0 and \(e^f\) below: never negative.
 - `circular_phase`: \(O = a(f_0)\, u / |u|\) with \(u = 1 + f_1 + i f_2\). The phase turns without a jump at \(\pm\pi\).
+- `polar`: \(O = f_0\, e^{i f_1}\), for networks that bound amplitude and phase themselves (`legacy_cnn_*`).
 
 All gradients are finite, also where \(f = 0\) and where \(u = 0\).
 """
@@ -44,6 +45,12 @@ def circular_phase(values: Tensor) -> Tensor:
     return _positive(values[..., 0, :, :]) * torch.view_as_complex(unit)
 
 
+def polar(values: Tensor) -> Tensor:
+    """(..., 2, H, W) to complex (..., H, W)."""
+    modulus, phase = values[..., 0, :, :], values[..., 1, :, :]
+    return torch.complex(modulus * phase.cos(), modulus * phase.sin())
+
+
 def _positive(values: Tensor) -> Tensor:
     return 1 + functional.elu(values)
 
@@ -52,5 +59,6 @@ OUTPUTS: dict[str, Output] = {
     "real_imaginary": Output(real_imaginary, 2),
     "amplitude_phase": Output(amplitude_phase, 2),
     "circular_phase": Output(circular_phase, 3),
+    "polar": Output(polar, 2),
 }
 """Name of an output -> its function and number of channels."""

@@ -22,6 +22,7 @@ from ptychopinn.generators.fourier import (
     FourierPyramid,
 )
 from ptychopinn.generators.inputs import INPUTS
+from ptychopinn.generators.legacy_cnn import pytorch_layout, tensorflow_layout
 from ptychopinn.generators.network import Network
 from ptychopinn.generators.outputs import OUTPUTS
 from ptychopinn.plugins import Registry
@@ -40,7 +41,8 @@ Kind = Literal["input", "encoder", "bottleneck", "decoder", "output"]
   their channels in `widths`.
 - `bottleneck`: class of (width, config), the coarsest map -> the same shape.
 - `decoder`: class of (widths, config), list of maps -> one map of full resolution, with its channels in `width`.
-- `output`: `Output(function, channels)`, the function from (..., C, H, W) to complex (..., H, W), 1 where that is zero.
+- `output`: `Output(function, channels)`, the function from (..., C, H, W) to complex (..., H, W), 1 where that is zero
+  (but for `polar`).
 """
 
 
@@ -82,6 +84,8 @@ _ARCHITECTURES: Registry[NetworkFactory] = Registry(
         "hybrid_resnet": compose(encoder="fourier_pyramid", bottleneck="residual", decoder="convolution"),
         "neuralop_uno": compose(encoder="fourier_pyramid", bottleneck="fourier", decoder="fourier"),
         "unrolled": compose(encoder="convolution", decoder="convolution"),
+        "legacy_cnn_tensorflow": tensorflow_layout,
+        "legacy_cnn_pytorch": pytorch_layout,
     },
     setting="model.generator.architecture",
     group=GROUP,

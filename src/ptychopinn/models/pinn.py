@@ -11,6 +11,7 @@ from ptychopinn.generators import GroupScene, GroupView
 from ptychopinn.losses import DataLoss, Penalty, data_terms, mean_loss, penalty_terms, realspace_mae
 from ptychopinn.models.base import PatchModel
 from ptychopinn.physics import extract_patches, merge_group, power_weight
+from ptychopinn.physics.legacy import merge_halves
 from ptychopinn.typing import Canvas, Patches, Patterns
 
 
@@ -52,11 +53,17 @@ class PtychoPINN(PatchModel):
         """Merge patches (B, G, H, W) and take them to the detector."""
         size = (patches.shape[-2], patches.shape[-1])
         positions = self.positions(batch)
-        weight = power_weight(self.config.merge.weight, view.power.detach())
-        merged = merge_group(patches, weight, positions, batch.canvas_shape)
+        merged = self._merged(patches, view, positions, batch.canvas_shape)
         merged_patches = extract_patches(merged, positions, size) if self.config.merge.enabled else patches
         expected = self.physics.photons(merged_patches, view.probes)
         return Prediction(patches, merged, merged_patches, expected)
+
+    def _merged(self, patches: Tensor, view: GroupView, positions: Tensor, shape: tuple[int, int]) -> Canvas:
+        """One object (B, Y, X) for each group."""
+        kind = self.config.merge.weight
+        if kind == "legacy":
+            return merge_halves(patches, positions, shape)
+        return merge_group(patches, power_weight(kind, view.power.detach()), positions, shape)
 
     def _detect_object(self, view: GroupView, canvas: Canvas) -> Prediction:
         """Take an object (B, Y, X) that is merged already to the detector."""

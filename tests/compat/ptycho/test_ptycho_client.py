@@ -192,9 +192,9 @@ def test_a_folder_without_a_model_is_named(tmp_path) -> None:
         load_inference_bundle(tmp_path)
 
 
-def test_pickled_archives_are_refused(tmp_path) -> None:
+def test_an_unpacked_archive_of_the_earlier_implementation_that_lists_no_model_is_named(tmp_path) -> None:
     (tmp_path / "manifest.dill").write_bytes(pickle.dumps({}))
-    with pytest.raises(BundleError, match="pickled parts are never opened"):
+    with pytest.raises(BundleError, match="lists no models"):
         load_inference_bundle(tmp_path)
 
 
