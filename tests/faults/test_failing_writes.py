@@ -6,7 +6,7 @@ PTYCHOPINN_FAULTS=all tries every N with every error (an hour); without it some 
 import errno
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -49,30 +49,14 @@ COMMANDS: dict[str, Words] = {
 }
 
 
-@pytest.fixture(scope="module")
-def commands(tmp_path_factory: pytest.TempPathFactory, faulty_io: Path) -> Iterator[Commands]:
-    """What runs them, with operations that fail."""
-    with Commands(tmp_path_factory.mktemp("printed"), faulty_io) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def scan_file(commands: Commands, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Patterns of 16 px."""
-    path = tmp_path_factory.mktemp("scan")
-    made = commands.run(COMMANDS["simulate"](path, path), path)
-    assert made.code == 0, made.err
-    return path / "scan.npz"
-
-
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_write_that_fails_ends_in_one_sentence(
-    name: str, commands: Commands, scan_file: Path, tmp_path: Path
+    name: str, failing_commands: Commands, scan_file: Path, tmp_path: Path
 ) -> None:
     words, whole, folder = COMMANDS[name], tmp_path / "whole", tmp_path / "folder"
     for one in (whole, folder):
         one.mkdir()
-        first = commands.run(words(scan_file, one), one)
+        first = failing_commands.run(words(scan_file, one), one)
         assert first.code == 0, first.err
     expected, operations = results(whole), first.operations
     assert operations is not None
@@ -85,7 +69,7 @@ def test_a_write_that_fails_ends_in_one_sentence(
             shutil.rmtree(folder)
             folder.mkdir()
         lasting = bool(rng.integers(2))
-        ended = commands.run(words(scan_file, folder), folder, at=at, error=error, lasting=lasting)
+        ended = failing_commands.run(words(scan_file, folder), folder, at=at, error=error, lasting=lasting)
         case = f"{name}, operation {at}, errno {error}, lasting {lasting}, seed {SEED}: {ended}"
         if error:
             assert ended.is_one_sentence or (ended.code == 0 and "Traceback" not in ended.err), case
@@ -94,7 +78,7 @@ def test_a_write_that_fails_ends_in_one_sentence(
             assert ended.code == -9 or ended.code == 0, case
         if name not in ("study", "run, image first"):  # which write whole results one after the other
             assert differences(expected, results(folder), (whole, folder)) == [], case
-    last = commands.run(words(scan_file, folder), folder)
+    last = failing_commands.run(words(scan_file, folder), folder)
     assert last.code == 0, last.err
     assert temporary_files(folder) == []
     assert differences(expected, results(folder), (whole, folder)) == []

@@ -4,7 +4,7 @@ PTYCHOPINN_KILLS sets the number of kills, PTYCHOPINN_KILLS_SEED their times; `m
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,6 @@ SEED = int(os.environ.get("PTYCHOPINN_KILLS_SEED", "0"))
 IN_A_CHAIN = 6
 """Most kills before a command is left to end."""
 
-SCAN = ["object_size_px=52", "probe_size_px=16", "step_px=3"]
 MODEL = ["model.generator.width=2", "model.generator.levels=2"]
 LINES = ["N=16", "size=48", "nimgs_train=1"]
 
@@ -40,28 +39,16 @@ COMMANDS: dict[str, Words] = {
 }
 
 
-@pytest.fixture(scope="module")
-def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
-    """What runs them, without failing operations."""
-    with Commands(tmp_path_factory.mktemp("printed")) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def scan_file(commands: Commands, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """121 patterns of 16 px."""
-    path = tmp_path_factory.mktemp("scan") / "scan.npz"
-    made = commands.run(["simulate", "-o", path, *_set(*(f"simulation.{one}" for one in SCAN))], path.parent)
-    assert made.code == 0, made.err
-    return path
-
-
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_killed_command_ends_as_one_that_was_not(
-    name: str, commands: Commands, scan_file: Path, tmp_path: Path, record_property: Callable[[str, object], None]
+    name: str,
+    commands: Commands,
+    larger_scan: Path,
+    tmp_path: Path,
+    record_property: Callable[[str, object], None],
 ) -> None:
     words, whole = COMMANDS[name], tmp_path / "whole"
-    undisturbed = commands.run(words(scan_file, whole), whole)
+    undisturbed = commands.run(words(larger_scan, whole), whole)
     assert undisturbed.code == 0, undisturbed.err
     expected, rng = results(whole), np.random.default_rng([SEED, *name.encode()])
     seconds = undisturbed.seconds
@@ -69,12 +56,12 @@ def test_a_killed_command_ends_as_one_that_was_not(
     while kills < asked:
         folder, in_chain = tmp_path / str(chains), 0
         for _ in range(IN_A_CHAIN):
-            ended = commands.run(words(scan_file, folder), folder, kill_after_s=rng.uniform(0.02, 1.02) * seconds)
+            ended = commands.run(words(larger_scan, folder), folder, kill_after_s=rng.uniform(0.02, 1.02) * seconds)
             assert ended.code in (0, -9), (SEED, chains, ended)
             in_chain += ended.code == -9
             if ended.code == 0 or kills + in_chain == asked:
                 break
-        last = commands.run(words(scan_file, folder), folder)
+        last = commands.run(words(larger_scan, folder), folder)
         assert last.code == 0, (SEED, chains, last)
         assert temporary_files(folder) == [], (SEED, chains)
         assert differences(expected, results(folder), (whole, folder)) == [], (SEED, chains)

@@ -47,15 +47,6 @@ def run(mounts: str, name: str, scan: Path, out: Path, *more: str) -> tuple[Ende
 
 
 @pytest.fixture(scope="module")
-def scan_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Patterns of 16 px."""
-    folder = tmp_path_factory.mktemp("scan")
-    ended, _ = run("true", "simulate", folder, folder)
-    assert ended.code == 0, ended.err
-    return folder / "scan.npz"
-
-
-@pytest.fixture(scope="module")
 def whole(scan_file: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A folder with the results of each command."""
     folders = {name: tmp_path_factory.mktemp("whole") for name in ("reconstruct", "convert to NPZ", "train")}

@@ -4,7 +4,6 @@ PTYCHOPINN_FAULTS=all tries every file; without it some of them, with a seed.
 """
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,21 +18,6 @@ from ptychopinn.studies.finished import read_finished
 SOME = 3
 """Files of a command that are tried in an ordinary run of the tests."""
 KINDS = ("pipe", "link to a pipe", "link to a device", "link to a full device", "link to itself", "folder")
-
-
-@pytest.fixture(scope="module")
-def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
-    with Commands(tmp_path_factory.mktemp("printed")) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def scan_file(commands: Commands, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Patterns of 16 px."""
-    path = tmp_path_factory.mktemp("scan")
-    made = commands.run(COMMANDS["simulate"](path, path), path)
-    assert made.code == 0, made.err
-    return path / "scan.npz"
 
 
 def put(kind: str, path: Path, pipe: Path) -> None:

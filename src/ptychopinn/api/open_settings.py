@@ -18,6 +18,7 @@ _READING = [
     "position_scale",
     "entry",
     "detector",
+    "position_names",
     "source_distance_m",
     "energy_eV",
     "distance_m",

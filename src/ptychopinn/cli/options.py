@@ -109,6 +109,10 @@ _READING_OPTIONS: dict[str, tuple[Any, Any]] = {
     ),
     "entry": (_reading(str | None, "--entry", "CXI, NeXus: which entry.", "NAME"), None),
     "detector": (_reading(str | None, "--detector", "CXI, NeXus: which detector.", "NAME"), None),
+    "position_names": (
+        _reading(str | None, "--position-names", "CXI, NeXus: datasets of the positions along x and y.", "X,Y"),
+        None,
+    ),
     "energy_eV": (
         _reading(float | None, "--energy-ev", "Photon energy in place of that of the file.", "EV"),
         None,
@@ -259,7 +263,7 @@ def with_parts(scan: Path, probe: Path | None, diffraction: Path | None) -> Any:
 
 def _as_yaml(name: str, value: str | bool | float | None) -> str:
     """A value of an option; names of things in a file are quoted, so that 2.10 stays what it is."""
-    if name in ("entry", "detector"):
+    if name in ("entry", "detector", "position_names"):
         return json.dumps(value)
     return str(value).lower() if isinstance(value, bool) else str(value)
 

@@ -34,6 +34,9 @@ class DataConfig(Section):
     detector: str | None = None
     """Name of the detector of a CXI or NeXus file whose patterns and mask are read. Null uses the first complete
     one."""
+    position_names: str | None = None
+    """Names of two datasets of a CXI or NeXus file with the movement of the sample along x and y, with a comma, such as
+    `sample/x,sample/y`. Null uses `translation`, else two datasets whose names differ by x and y."""
     energy_eV: float | None = Field(default=None, ge=0.5, le=1e6)
     """Photon energy, eV, in place of that of the file. Set it if the file states a wrong one, or none."""
     distance_m: float | None = Field(default=None, ge=1e-6, le=50)
@@ -160,6 +163,13 @@ class DataConfig(Section):
     def _numbers(cls, value: Any) -> Any:
         """Also numbers with commas."""
         return value.split(",") if isinstance(value, str) and "," in value else value
+
+    @field_validator("position_names")
+    @classmethod
+    def _two_names(cls, value: str | None) -> str | None:
+        if value is not None and len([name for name in value.split(",") if name.strip()]) != 2:
+            raise ValueError(f"position_names must be two names with a comma, x first, got {value!r}")
+        return value
 
     @field_validator("entry", "detector", mode="before")
     @classmethod

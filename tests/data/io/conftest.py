@@ -78,6 +78,45 @@ def cxi_of() -> Callable[[Scan], dict[str, Any]]:
     return cxi_parts
 
 
+CAMERA = "scan_7/beamline/camera"
+NEXUS_CLASSES = {
+    "scan_7": {"NX_class": "NXentry"},
+    "scan_7/beamline": {"NX_class": "NXinstrument"},
+    CAMERA: {"NX_class": "NXdetector"},
+    "scan_7/beamline/light": {"NX_class": "NXbeam"},
+    "scan_7/thing": {"NX_class": "NXsample"},
+}
+NEXUS_UNITS: dict[str, dict[str, Any]] = {
+    f"{CAMERA}/distance": {"units": "mm"},
+    f"{CAMERA}/x_pixel_size": {"units": "um"},
+    f"{CAMERA}/y_pixel_size": {"units": b"micron"},
+    "scan_7/beamline/light/incident_beam_energy": {"units": "keV"},
+    "scan_7/thing/geometry/translation": {"units": "um"},
+}
+
+
+def nexus_parts(scan: Scan) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """The datasets of a NeXus file of a scan, by path, and classes and units, by path."""
+    parts = cxi_parts(scan)
+    return {
+        "scan_7/definition": "NXcxi_ptycho",
+        "scan_7/title": "a star",
+        f"{CAMERA}/data": parts["entry_1/instrument_1/detector_1/data"],
+        f"{CAMERA}/distance": 1750.0,
+        f"{CAMERA}/x_pixel_size": 75.0,
+        f"{CAMERA}/y_pixel_size": 75.0,
+        "scan_7/beamline/light/incident_beam_energy": 8.8,
+        "scan_7/thing/geometry/translation": parts["entry_1/sample_1/geometry_1/translation"] * 1e6,
+        "scan_7/beamline/light/illumination": parts["entry_1/instrument_1/source_1/illumination"],
+    }, NEXUS_CLASSES | NEXUS_UNITS
+
+
+@pytest.fixture
+def nexus_of() -> Callable[[Scan], tuple[dict[str, Any], dict[str, dict[str, Any]]]]:
+    """Datasets and attributes of a NeXus file, see `nexus_parts`."""
+    return nexus_parts
+
+
 @pytest.fixture
 def write_hdf5(tmp_path: Path) -> Callable[..., Path]:
     """Write datasets by path; `attributes` are by path of the item."""

@@ -11,48 +11,17 @@ from ptychopinn.data import read_scan
 from ptychopinn.errors import ScanError
 
 DETECTOR = "scan_7/beamline/camera"
-CLASSES = {
-    "scan_7": {"NX_class": "NXentry"},
-    "scan_7/beamline": {"NX_class": "NXinstrument"},
-    DETECTOR: {"NX_class": "NXdetector"},
-    "scan_7/beamline/light": {"NX_class": "NXbeam"},
-    "scan_7/thing": {"NX_class": "NXsample"},
-}
-
-
-def nexus_parts(cxi_parts: dict[str, Any]) -> dict[str, Any]:
-    """The same content under other names."""
-    return {
-        "scan_7/definition": "NXcxi_ptycho",
-        "scan_7/title": "a star",
-        f"{DETECTOR}/data": cxi_parts["entry_1/instrument_1/detector_1/data"],
-        f"{DETECTOR}/distance": 1750.0,
-        f"{DETECTOR}/x_pixel_size": 75.0,
-        f"{DETECTOR}/y_pixel_size": 75.0,
-        "scan_7/beamline/light/incident_beam_energy": 8.8,
-        "scan_7/thing/geometry/translation": cxi_parts["entry_1/sample_1/geometry_1/translation"] * 1e6,
-        "scan_7/beamline/light/illumination": cxi_parts["entry_1/instrument_1/source_1/illumination"],
-    }
-
-
-UNITS = {
-    f"{DETECTOR}/distance": {"units": "mm"},
-    f"{DETECTOR}/x_pixel_size": {"units": "um"},
-    f"{DETECTOR}/y_pixel_size": {"units": b"micron"},
-    "scan_7/beamline/light/incident_beam_energy": {"units": "keV"},
-    "scan_7/thing/geometry/translation": {"units": "um"},
-}
 
 
 @pytest.fixture
-def write(scan_of, cxi_of, write_hdf5):
+def write(scan_of, nexus_of, write_hdf5):
     """Write a file with changes of datasets and attributes."""
 
     def write_file(changes: dict[str, Any] | None = None, **attributes: Any):
-        parts = nexus_parts(cxi_of(scan_of(object_guess=None))) | (changes or {})
-        present = {place for place, value in parts.items() if value is not None}
-        told = {place: values for place, values in UNITS.items() if place in present}
-        return write_hdf5(parts, "scan.nxs", CLASSES | told | attributes.get("attributes", {}))
+        parts, told = nexus_of(scan_of(object_guess=None))
+        parts |= changes or {}
+        told = {place: values for place, values in told.items() if "NX_class" in values or parts[place] is not None}
+        return write_hdf5(parts, "scan.nxs", told | attributes.get("attributes", {}))
 
     return write_file
 
@@ -170,6 +139,47 @@ def test_a_master_file_whose_frames_are_gone(scan_of, cxi_of, write_hdf5, tmp_pa
     (tmp_path / "scan_data_000002.h5").unlink()
     with pytest.raises(ScanError, match=r"link to /entry/data/data in scan_data_000002\.h5, which cannot be opened"):
         read_scan(path)
+
+    with pytest.raises(ScanError, match=r"or leave its frames out by --drop-frames unpaired"):
+        read_scan(path)
+
+
+@pytest.fixture
+def write_parts(scan_of, cxi_of, write_hdf5):
+    """A master file with frames in parts of 4, 4, 4 and 2, of which some are missing."""
+
+    def write(missing: tuple[int, ...], linked: bool, lengths: tuple[int, ...] = (4, 4, 4, 2)):
+        parts, attributes = master_parts(scan_of, cxi_of, write_hdf5)
+        parts = {name: value for name, value in parts.items() if "data_0" not in name}
+        ends = np.cumsum(lengths)
+        for number, (start, end) in enumerate(zip(ends - lengths, ends, strict=True), 1):
+            if number not in missing:
+                write_hdf5({"entry/data/data": scan_of().patterns[start:end]}, f"part_{number}.h5")
+            if linked or number not in missing:
+                parts[f"entry/data/data_{number:06d}"] = h5py.ExternalLink(f"part_{number}.h5", "/entry/data/data")
+        return write_hdf5(parts, "scan_master.h5", attributes)
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("missing", "linked"), [((2,), True), ((2,), False), ((1,), True), ((4,), True), ((2, 3), False), ((3, 4), True)]
+)
+def test_frames_of_missing_parts_are_left_out(scan_of, write_parts, missing: tuple[int, ...], linked: bool) -> None:
+    """Patterns keep their own positions; without the option a file with gaps is refused."""
+    path, scan = write_parts(missing, linked), scan_of()
+    with pytest.raises(ScanError, match=rf"data_00000{missing[0]}.* by --drop-frames unpaired \(data.drop_frames\)"):
+        read_scan(path)
+    found = read_scan(path, drop_frames=("unpaired",))
+    kept = np.flatnonzero(~np.isin(np.arange(14) // 4 + 1, missing))
+    np.testing.assert_array_equal(found.patterns, scan.patterns[kept])
+    np.testing.assert_allclose(np.diff(found.positions_px, axis=0), np.diff(scan.positions_px[kept], axis=0), atol=1e-6)
+    assert any(f"data_00000{missing[0]}" in note and "left out" in note for note in found.notes)
+
+
+def test_missing_parts_of_unknown_length_are_refused(write_parts) -> None:
+    with pytest.raises(ScanError, match=r"data_000002 must be there, as parts of 2 to 5 frames do not tell"):
+        read_scan(write_parts((2,), True, (4, 3, 5, 2)), drop_frames=("unpaired",))
 
 
 def test_a_plain_data_path_without_probe_says_what_is_missing(scan_of, write_hdf5) -> None:

@@ -11,6 +11,7 @@ from ptychopinn.config import DataConfig
 from ptychopinn.data.geometry import EV_J, Geometry, PixelSize
 from ptychopinn.data.io.choice import Candidate, choices, chosen
 from ptychopinn.data.io.detector import (
+    beam_of,
     beam_positions,
     detector_basis,
     detector_distance,
@@ -29,6 +30,7 @@ from ptychopinn.data.io.hdf5 import (
     place,
     same_item,
     text,
+    walk,
 )
 from ptychopinn.data.io.hdf5_dark import dark_of
 from ptychopinn.data.io.hdf5_parts import Hdf5Parts
@@ -36,6 +38,7 @@ from ptychopinn.data.io.images import complex_at, object_array, probe_array
 from ptychopinn.data.io.limits import DISTANCE, OBJECT_PIXEL, PHOTON_ENERGY, one_energy, wavelength_limits
 from ptychopinn.data.io.masks import CXI_BITS, bad_pixels_of
 from ptychopinn.data.io.own import read_own
+from ptychopinn.data.io.positions_apart import moved_apart
 from ptychopinn.data.io.quantities import length_at, number_at, values_of
 from ptychopinn.data.io.unread import unread_notes
 from ptychopinn.errors import ScanError
@@ -51,7 +54,7 @@ _OBJECT = "image_2/data"
 _MASKS = ("mask", "mask_shared", "pixel_mask", "bad_pixels")
 _WANTED = {
     "patterns": " or ".join(_PATTERNS),
-    "positions": " or ".join(_POSITIONS),
+    "positions": " or ".join(_POSITIONS) + ", or two datasets whose names differ by x and y",
     "probe": " or ".join(_PROBE),
     "object": _OBJECT,
     "geometry": "source_1/energy, detector_1/distance, detector_1/x_pixel_size",
@@ -90,7 +93,7 @@ def read_cxi(file: h5py.File, options: DataConfig) -> Hdf5Parts:
     known = None if frames is None else frames.shape
     basis = detector_basis(detector)
     own = read_own(entry)
-    translation = _translation(entry, detector, known)
+    moved = _movement(entry, detector, data, frames, basis, options, notes)
     object_ = object_array(find_dataset(entry, _OBJECT))
     index = find_dataset(entry, "ptychodus/probe_position_indexes")
     probe = probe_array(*_probe(entry))
@@ -101,7 +104,7 @@ def read_cxi(file: h5py.File, options: DataConfig) -> Hdf5Parts:
         frames=frames,
         bad_pixels=_bad_pixels(detector, data, known, options),
         dark=dark_of(_belonging(detector, data), known, options.dark),
-        positions_m=None if translation is None else beam_positions(translation, basis, options.position_unit),
+        positions_m=moved,
         position_index=None if index is None else array(index).astype(np.int64),
         probe=probe,
         object_=object_,
@@ -205,6 +208,25 @@ def _around(entry: h5py.Group) -> list[h5py.Group]:
     instruments = _numbered(entry, "instrument")
     sources = [source for one in instruments for source in _numbered(one, "source")]
     return [entry, *_numbered(entry, "data"), *instruments, *sources]
+
+
+def _movement(
+    entry: h5py.Group,
+    detector: Any,
+    data: list[h5py.Group],
+    frames: Frames | None,
+    basis: NDArray[np.float64],
+    options: DataConfig,
+    notes: list[str],
+) -> NDArray[np.float64] | None:
+    """(N, 2), (y, x): where the beam was, m; from a dataset `translation`, else from one for each axis."""
+    if options.position_names is None:
+        translation = _translation(entry, detector, None if frames is None else frames.shape)
+        if translation is not None:
+            return beam_positions(translation, basis, options.position_unit)
+    nodes, scan = list(walk(entry, every_name=True)), () if frames is None else frames.scan_shape
+    moved = moved_apart(entry, nodes, scan, _belonging(detector, data), options, notes)
+    return None if moved is None else beam_of(moved, basis, place(entry))
 
 
 def _translation(entry: h5py.Group, detector: Any, frames: tuple[int, ...] | None) -> h5py.Dataset | None:

@@ -64,11 +64,21 @@ def beam_positions(translation: h5py.Dataset, basis: NDArray[np.float64], unit: 
             f"{place(translation)} has shape {moved.shape} and type {moved.dtype}; must be (N, 3), x y z in metres"
         )
     along = directions(basis)[:, : moved.shape[1]]
-    moved = np.asarray(moved, np.float64) * position_scale(translation, unit, along.any(axis=0))
-    positions = np.zeros((len(moved), 2))
+    scale = position_scale(translation, unit, along.any(axis=0))
+    return beam_of(np.asarray(moved, np.float64) * scale, basis, place(translation))
+
+
+def beam_of(moved_m: NDArray[np.float64], basis: NDArray[np.float64], where: str) -> NDArray[np.float64]:
+    """(N, 2), (y, x): where the beam was, m, from the movement of the sample along x, y and perhaps z, m.
+
+    Raises:
+        ScanError: an extent that no stage has.
+    """
+    along = directions(basis)[:, : moved_m.shape[1]]
+    positions = np.zeros((len(moved_m), 2))
     for axis, column in zip(*np.nonzero(along), strict=True):
-        positions[:, axis] -= moved[:, column] * along[axis, column]
-    _check_extent(positions, translation)
+        positions[:, axis] -= moved_m[:, column] * along[axis, column]
+    _check_extent(positions, where)
     return positions
 
 
@@ -166,13 +176,14 @@ def fitting(stored: Sequence[h5py.Dataset], frames: tuple[int, ...] | None) -> h
     return stored[0] if stored else None
 
 
-def _check_extent(positions: NDArray[np.float64], translation: h5py.Dataset) -> None:
+def _check_extent(positions: NDArray[np.float64], where: str) -> None:
     finite = positions[np.isfinite(positions).all(axis=1)]
     extent = np.ptp(finite, axis=0) if len(finite) else np.zeros(2)
     # Single lost encoder values are judged elsewhere, so the extent of most positions counts.
     bulk = np.ptp(np.percentile(finite, [5, 95], axis=0), axis=0) if len(finite) else extent
     if bulk.max(initial=0) > LARGEST_EXTENT_M:
         raise ScanError(
-            f"{place(translation)} extends over {extent[0]:.4g} x {extent[1]:.4g} m; the positions of a scan must lie "
-            f"within {LARGEST_EXTENT_M:g} m: correct the numbers or the attribute units, such as 'um'"
+            f"{where} extends over {extent[0]:.4g} x {extent[1]:.4g} m; the positions of a scan must lie "
+            f"within {LARGEST_EXTENT_M:g} m: correct the numbers or the attribute units, such as 'um', "
+            "or give --position-unit or --position-scale (data.position_unit, data.position_scale)"
         )

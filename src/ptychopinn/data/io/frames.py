@@ -113,6 +113,7 @@ class Frames:
         self._lengths = [int(np.prod(_frame_shape(dataset)[0])) for dataset in datasets]
         rows, columns = _frame_shape(datasets[0])[1]
         self.shape: tuple[int, int, int] = (sum(self._lengths), rows, columns)
+        self.scan_shape = _frame_shape(datasets[0])[0] if len(datasets) == 1 else self.shape[:1]
         self.dtype = np.result_type(*(dataset.dtype for dataset in datasets)).newbyteorder("=")
 
     def __len__(self) -> int:

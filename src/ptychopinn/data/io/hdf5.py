@@ -221,12 +221,12 @@ def _parsed(values: NDArray[Any]) -> NDArray[Any]:
         return values
 
 
-def refuse_broken_link(group: h5py.Group, path: str) -> None:
-    """Name the other file if a step of the path leads into one."""
+def refuse_broken_link(group: h5py.Group, path: str, way_out: str = "") -> None:
+    """Name the other file if a step of the path leads into one, and another way out if there is one."""
     broken = broken_link(group, path)
     if broken is not None:
         step, link = broken
         raise ScanError(
             f"{place(group)}: {step} is a link to {link.path} in {link.filename}, which cannot be opened; "
-            "put that file where the link expects it"
+            f"put that file where the link expects it{f', or {way_out}' if way_out else ''}"
         )

@@ -118,7 +118,10 @@ class Hdf5Parts:
 
 _WAY_OUT = {
     "patterns": "give the file with the patterns to --diffraction, or put it beside this one as diffraction.h5",
-    "positions": "give a file that holds them, or write the scan as NPZ with xcoords and ycoords in object pixels",
+    "positions": (
+        "name two datasets by --position-names X,Y (data.position_names), or give a file that holds them, such as NPZ "
+        "with xcoords and ycoords in object pixels"
+    ),
     "probe": "give a file that holds one to --probe, or add the illumination to this one",
     "object": "give a file with a reconstructed object",
 }

@@ -1,6 +1,5 @@
 """Reading NeXus files: NXcxi_ptycho and detector master files, by the classes of their groups."""
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +10,8 @@ from numpy.typing import NDArray
 from ptychopinn.config import DataConfig
 from ptychopinn.data.geometry import EV_J, Geometry, PixelSize
 from ptychopinn.data.io.choice import Candidate, choices, chosen
-from ptychopinn.data.io.detector import beam_positions, detector_basis, detector_pixel, fitting
+from ptychopinn.data.io.detector import beam_of, beam_positions, detector_basis, detector_pixel, fitting
+from ptychopinn.data.io.frame_parts import numbers_of_frames, stacks_of
 from ptychopinn.data.io.frames import Frames
 from ptychopinn.data.io.hdf5 import (
     array,
@@ -34,6 +34,7 @@ from ptychopinn.data.io.images import joined_at, object_array, probe_array
 from ptychopinn.data.io.limits import DISTANCE, PHOTON_ENERGY, one_energy, wavelength_limits
 from ptychopinn.data.io.masks import CXI_BITS, EVERY_BIT, bad_pixels_of
 from ptychopinn.data.io.own import read_own
+from ptychopinn.data.io.positions_apart import moved_apart
 from ptychopinn.data.io.quantities import agreed, has_unit, number_of
 from ptychopinn.data.io.unread import unread_notes
 from ptychopinn.errors import ScanError
@@ -52,7 +53,7 @@ _PROBES = ("illumination", "probe", "image_1/data")
 _OBJECTS = ("object", "image_2/data")
 _WANTED = {
     "patterns": "data with three axes in a group of class NXdetector or NXdata",
-    "positions": "a dataset translation, (N, 3)",
+    "positions": "a dataset translation, (N, 3), or two whose names differ by x and y, with a value for each pattern",
     "probe": "a complex dataset illumination, probe or image_1/data",
     "object": "a complex dataset object or image_2/data",
     "geometry": "energy in NXbeam, NXmonochromator or NXsource, distance and x_pixel_size in NXdetector",
@@ -108,20 +109,24 @@ def read_nexus(file: h5py.File, options: DataConfig) -> Hdf5Parts:
         _refuse_broken(entry)
     foreign = [path for path, group in cameras if not same_item(group, detector)]
     basis = detector_basis(detector)
-    translation = _translation(entry, _without(_positions_at(nodes), foreign), known)
-    probe = _complex(_without(nodes, foreign), _PROBES)
+    own_nodes = _without(nodes, foreign)
+    beside = _belonging(nodes, detector, stack)
+    numbers = numbers_of_frames(beside, stack, "unpaired" in options.drop_frames, notes)
+    moved = _movement(entry, own_nodes, frames, basis, beside, options, notes)
+    probe = _complex(own_nodes, _PROBES)
     if probe[0] is None:
         _refuse_broken(entry, ("illumination", "probe"))
     object_ = object_array(_complex_dataset(nodes, _OBJECTS))
     around = [entry, *_instruments(nodes)]
-    notes += unread_notes(_belonging(nodes, detector, stack), around, frames, _MASKS, probe[0] is not None)
+    notes += unread_notes(beside, around, frames, _MASKS, probe[0] is not None)
     return Hdf5Parts(
         source=entry.file.filename,
         layout=LAYOUT,
         frames=frames,
         bad_pixels=_bad_pixels(nodes, detector, stack, foreign, known, options),
-        dark=dark_of(_belonging(nodes, detector, stack), known, options.dark),
-        positions_m=None if translation is None else beam_positions(translation, basis, options.position_unit),
+        dark=dark_of(beside, known, options.dark),
+        positions_m=moved,
+        frame_index=numbers,
         probe=probe_array(*probe),
         object_=object_,
         object_centre_m=None if object_ is None else (0.0, 0.0),
@@ -149,12 +154,12 @@ def _as_candidate(entry: h5py.Group, alone: bool) -> Candidate:
     nodes = list(walk(entry, every_name=True))
     groups = [group for _, group in [*_detectors(nodes), *_data_groups(nodes)]]
     parts = [_positions(nodes), _complex(nodes, _PROBES)[0] is not None, list(_beams(nodes))]
-    return Candidate(name, entry, any(_stacks(group) for group in groups), sum(bool(part) for part in parts))
+    return Candidate(name, entry, any(stacks_of(group) for group in groups), sum(bool(part) for part in parts))
 
 
 def _as_detector(path: str, group: h5py.Group, positions: int | None) -> Candidate:
     """How complete a detector is; patterns that fit the positions count most."""
-    stack, parts = _stacks(group), ("distance", "detector_distance", "x_pixel_size", "basis_vectors", *_MASKS)
+    stack, parts = stacks_of(group), ("distance", "detector_distance", "x_pixel_size", "basis_vectors", *_MASKS)
     fits = positions is not None and sum(int(np.prod(one.shape[:-2])) for one in stack) == positions
     held = sum(find_dataset(group, name) is not None for name in parts)
     return Candidate(path.strip("/"), group, bool(stack), held + 100 * fits)
@@ -182,31 +187,6 @@ def _data_groups(nodes: Nodes) -> list[tuple[str, h5py.Group]]:
     return found + [one for one in named if not any(same_item(one[1], other[1]) for other in found)]
 
 
-def _stacks(group: h5py.Group) -> list[h5py.Dataset]:
-    """The frames in a group: its signal, else `data`, else `data_1`, `data_2` and so on in the order of the numbers."""
-    marked = [name for name in group if _is_signal(group.get(name))]
-    signal = _named(group, "signal")
-    for name in ([] if signal is None else [signal]) + marked + ["data"]:
-        stack = find_dataset(group, name)
-        if _is_stack(stack):
-            return [stack]
-    for family in ("data", "frames?", "images?", "part", "block"):
-        names = sorted((name for name in group if re.fullmatch(rf"{family}_?\d+", name)), key=natural_order)
-        parts = [find_dataset(group, name) for name in names]
-        if parts and all(_is_stack(part) for part in parts):
-            return [part for part in parts if part is not None]
-    return []
-
-
-def _is_signal(item: Any) -> bool:
-    """Whether a dataset is marked as the signal in the way of older files."""
-    return isinstance(item, h5py.Dataset) and str(attribute(item, "signal")) in ("1", "b'1'")
-
-
-def _is_stack(dataset: h5py.Dataset | None) -> bool:
-    return dataset is not None and dataset.ndim >= 3 and dataset.dtype.kind in "uif"
-
-
 def _patterns(
     entry: h5py.Group,
     nodes: Nodes,
@@ -223,20 +203,20 @@ def _patterns(
     source, groups = entry.file.filename, _data_groups(nodes)
     if options.detector is not None:
         camera = chosen(cameras, options.detector, None, "detector", source, notes)
-        own = [] if camera is None else _stacks(camera.item)
+        own = [] if camera is None else stacks_of(camera.item)
         return camera, own or _frames_of(groups, camera, positions)
     default = _named(entry, "default")
     shown = (find(entry, default) or find(entry.file, default)) if default else None
-    frames = _stacks(shown) if isinstance(shown, h5py.Group) else []
+    frames = stacks_of(shown) if isinstance(shown, h5py.Group) else []
     owner = _owner(frames, cameras)
     if frames and (owner is not None or len(cameras) < 2 or not any(one.has_patterns for one in cameras)):
         return owner or chosen(cameras, None, None, "detector", source, notes), frames
     with_frames = [one for one in cameras if one.has_patterns]
     if with_frames:
         camera = chosen(with_frames, None, None, "detector", source, notes)
-        return camera, [] if camera is None else _stacks(camera.item)
+        return camera, [] if camera is None else stacks_of(camera.item)
     frames = _frames_of(groups, None, positions)
-    unread = [path for path, group in groups if (other := _stacks(group)) and not same_item(other[0], frames[0])]
+    unread = [path for path, group in groups if (other := stacks_of(group)) and not same_item(other[0], frames[0])]
     notes += [f"{', '.join(unread)} holds patterns too, which are not read"] if unread else []
     return _owner(frames, cameras) or chosen(cameras, None, None, "detector", source, notes), frames
 
@@ -246,7 +226,7 @@ def _frames_of(
 ) -> list[h5py.Dataset]:
     """Frames of the data groups: first of one named as the detector, then of those that fit the positions."""
     name = "" if camera is None else camera.name.rpartition("/")[2]
-    found = [(path, stack) for path, group in groups if (stack := _stacks(group))]
+    found = [(path, stack) for path, group in groups if (stack := stacks_of(group))]
 
     def order(one: tuple[str, list[h5py.Dataset]]) -> tuple[bool, bool]:
         fits = sum(int(np.prod(part.shape[:-2])) for part in one[1]) == positions
@@ -287,11 +267,25 @@ def _positions(nodes: Nodes) -> list[h5py.Dataset]:
     return [item for _, item in _positions_at(nodes)]
 
 
-def _translation(entry: h5py.Group, found: Nodes, frames: tuple[int, ...] | None) -> h5py.Dataset | None:
-    translation = fitting([item for _, item in found], frames)
-    if translation is None:
+def _movement(
+    entry: h5py.Group,
+    nodes: Nodes,
+    frames: Frames | None,
+    basis: NDArray[np.float64],
+    beside: list[h5py.Group],
+    options: DataConfig,
+    notes: list[str],
+) -> NDArray[np.float64] | None:
+    """(N, 2), (y, x): where the beam was, m; from a dataset `translation`, else from one for each axis."""
+    if options.position_names is None:
+        translation = fitting(_positions(nodes), None if frames is None else frames.shape)
+        if translation is not None:
+            return beam_positions(translation, basis, options.position_unit)
+    moved = moved_apart(entry, nodes, () if frames is None else frames.scan_shape, beside, options, notes)
+    if moved is None:
         _refuse_broken(entry, ("translation",))
-    return translation
+        return None
+    return beam_of(moved, basis, place(entry))
 
 
 def _complex(nodes: Nodes, names: tuple[str, ...]) -> tuple[NDArray[Any] | None, str]:
