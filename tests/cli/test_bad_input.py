@@ -145,6 +145,13 @@ def test_bad_settings(ptycho: Callable, scan_file: Path, tmp_path: Path, case: s
     expect_refusal(outcome, tmp_path / "out", *words)
 
 
+@pytest.mark.parametrize("option", ["--mask-bits", "--energy-ev", "--distance", "--crop", "--position-scale"])
+def test_zero_is_a_value_and_not_no_value(ptycho: Callable, scan_file: Path, option: str) -> None:
+    outcome = ptycho("info", scan_file, option, "0")
+    assert outcome.code == 2
+    assert "greater than" in outcome.err
+
+
 def test_unknown_key_in_a_recipe_file(ptycho: Callable, scan_file: Path, tmp_path: Path) -> None:
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text("training: {epoch: 3}\n")

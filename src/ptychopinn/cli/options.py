@@ -225,7 +225,9 @@ def collect_overrides(
     """
     overrides = list(set_ or [])
     overrides += [
-        f"data.{name}={_as_yaml(name, value)}" for name, value in reading.items() if value not in (None, False)
+        f"data.{name}={_as_yaml(name, value)}"
+        for name, value in reading.items()
+        if value is not None and value is not False
     ]
     if device is not None:
         overrides.append(f"training.device={device}")

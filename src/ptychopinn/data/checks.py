@@ -110,7 +110,8 @@ def _refuse_unknown_positions(positions: NDArray[np.float64], name: str, where: 
         raise ScanError(
             f"{where}: the {name} hold {len(patterns)} NaN or infinite value{'s' if len(patterns) > 1 else ''} "
             f"({shown}{', ...' if len(patterns) > 8 else ''}), the first at index "
-            f"{(int(patterns[0]), int(axes[0]))}; must be finite numbers, correct or drop them"
+            f"{(int(patterns[0]), int(axes[0]))}; must be finite numbers: correct them, or leave these patterns out by "
+            "--drop-frames unpaired (data.drop_frames)"
         )
 
 

@@ -206,13 +206,11 @@ def test_one_position_that_is_no_number_is_named(scan_of, cxi_of, write_hdf5) ->
     parts[TRANSLATION][7, 0] = np.nan
     path = write_hdf5(parts)
     with pytest.raises(ScanError, match=r"the positions hold 1 NaN or infinite value \(x of pattern 7\)"):
-        read_scan(path, **({"drop_frames": "none"} if "drop_frames" in _fields() else {}))
-
-
-def _fields() -> Any:
-    from ptychopinn.config import DataConfig
-
-    return DataConfig.model_fields
+        read_scan(path, drop_frames="none")
+    with pytest.raises(ScanError, match=r"leave these patterns out by --drop-frames unpaired \(data\.drop_frames\)"):
+        read_scan(path)
+    kept = np.delete(scan_of(object_guess=None).patterns, 7, axis=0)
+    np.testing.assert_array_equal(read_scan(path, drop_frames=("unpaired",)).patterns, kept)
 
 
 def test_axes_of_one_in_patterns_and_positions(scan_of, cxi_of, write_hdf5, tmp_path) -> None:

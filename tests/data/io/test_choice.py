@@ -92,6 +92,15 @@ def test_the_complete_entry_of_a_cxi_file_is_read_and_all_are_named(two_entries,
     assert shown["entry"] == "entry_2; also in the file: entry_1, entry_10"
 
 
+@pytest.mark.parametrize("default", ["entry_1", "/entry_1", "/entry_1/data_1", "entry_1/instrument_1"])
+def test_the_default_of_a_cxi_file_decides(two_entries, default: str) -> None:
+    """It may be the path of a group below the entry."""
+    with h5py.File(two_entries, "a") as file:
+        file.attrs["default"] = default
+    with pytest.raises(ScanError, match="holds no positions"):
+        read_scan(two_entries)
+
+
 def test_an_entry_that_the_user_names_wins(two_entries) -> None:
     with pytest.raises(ScanError, match="holds no positions"):
         read_scan(two_entries, entry="entry_1")

@@ -43,6 +43,21 @@ def test_patterns_that_move_with_the_sample_and_light_more_than_the_window(scan_
     assert np.ptp(scan.positions_px, axis=0) == pytest.approx([39, 39], rel=0.1)
 
 
+@pytest.mark.parametrize("lost", [np.nan, np.inf, -np.inf, 0.05, 1e300])
+def test_lost_encoder_values_do_not_decide(scan_of, cxi_of, write_hdf5, lost: float) -> None:
+    """One value outweighed all others: another magnification, or near field for a far-field scan."""
+    place = "entry_1/sample_1/geometry_1/translation"
+    for parts, expected in ((shadow_parts(cxi_of(scan_of())), "near_field"), (cxi_of(scan_of()), "unknown")):
+        path = write_hdf5(parts)
+        whole = read_scan(path)
+        moved = parts[place].copy()
+        moved[7, :2] = lost
+        found = read_scan(write_hdf5(parts | {place: moved}), drop_frames=("unpaired", "outlying"))
+        assert (found.geometry.propagation == "near_field") is (expected == "near_field")
+        assert found.pixel_size_m == pytest.approx(whole.pixel_size_m, rel=0.02)
+        assert len(found) == len(whole) - 1
+
+
 @pytest.mark.parametrize("largest", [32, 31, 16])
 def test_large_patterns_are_binned_with_the_same_outcome(
     scan_of, cxi_of, write_hdf5, monkeypatch, largest: int

@@ -110,6 +110,8 @@ def test_bounds_of_the_options(scan_of, cxi_of, write_hdf5) -> None:
         ScanError, match=r"--pad \(data\.pad\) must be at least 24 for patterns of 16 x 24 pixels, got 20"
     ):
         read_scan(path, pad=20)
+    with pytest.raises(ScanError, match=r"14 patterns of 1000000 x 1000000 pixels need .* TiB, .* a smaller --pad"):
+        read_scan(path, pad=1_000_000)
     assert read_scan(path, crop=12, pad=20).patterns.shape == (14, 20, 20)
 
 

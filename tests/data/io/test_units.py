@@ -134,6 +134,12 @@ def test_ptychodus_positions_and_pixels_have_units_too(scan_of, tmp_path) -> Non
     assert found.geometry.energy_eV == pytest.approx(8800)
 
 
+@pytest.mark.parametrize(("text", "unit", "energy_eV"), [("8.8", "keV", 8800), ("8.8e3", "eV", 8800), ("87", "eV", 87)])
+def test_the_last_digits_of_a_text_are_no_unit(scan_of, cxi_of, write_hdf5, text, unit, energy_eV) -> None:
+    path = write_hdf5(cxi_of(scan_of()) | {f"{SOURCE}/energy": text}, attributes={f"{SOURCE}/energy": {"units": unit}})
+    assert read_scan(path).geometry.energy_eV == pytest.approx(energy_eV)
+
+
 @pytest.mark.parametrize("where", [TRANSLATION, f"{DETECTOR}/distance", f"{DETECTOR}/x_pixel_size", f"{SOURCE}/energy"])
 def test_an_unknown_unit_is_refused_by_name_file_and_dataset(scan_of, cxi_of, write_hdf5, where: str) -> None:
     path = changed(write_hdf5(cxi_of(scan_of())), a=(where, 1.0, "furlong"))

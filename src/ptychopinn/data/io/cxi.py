@@ -79,7 +79,7 @@ def read_cxi(file: h5py.File, options: DataConfig) -> Hdf5Parts:
     notes: list[str] = []
     candidates = [_as_candidate(entry) for entry in _entries(file)]
     default = attribute(file, "default")
-    named = as_text(default).strip("/") if isinstance(default, str | bytes) else None
+    named = as_text(default).strip("/").partition("/")[0] if isinstance(default, str | bytes) else None
     taken = chosen(candidates, options.entry, named, "entry", file.filename, notes)
     assert taken is not None
     entry = taken.item

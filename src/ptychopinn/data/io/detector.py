@@ -180,7 +180,10 @@ def _check_extent(positions: NDArray[np.float64], where: str) -> None:
     finite = positions[np.isfinite(positions).all(axis=1)]
     extent = np.ptp(finite, axis=0) if len(finite) else np.zeros(2)
     # Single lost encoder values are judged elsewhere, so the extent of most positions counts.
-    bulk = np.ptp(np.percentile(finite, [5, 95], axis=0), axis=0) if len(finite) else extent
+    bulk = extent
+    if len(finite):
+        low = np.percentile(finite, 5, axis=0, method="higher")
+        bulk = np.percentile(finite, 95, axis=0, method="lower") - low
     if bulk.max(initial=0) > LARGEST_EXTENT_M:
         raise ScanError(
             f"{where} extends over {extent[0]:.4g} x {extent[1]:.4g} m; the positions of a scan must lie "

@@ -247,6 +247,8 @@ def _note_unused(files: Sequence[str], path: Path) -> None:
                 path,
                 key,
             )
+    if "metadata" in files and "_metadata" not in files:
+        logger.warning("%s: metadata is not used; save it as _metadata, a string with a JSON object", path)
     for key in WHITE_NAMES:
         if key in files:
             logger.warning("%s: %s is not applied: patterns are read as they were recorded", path, key)

@@ -20,7 +20,8 @@ _UNIT_NAMES = ("units", "unit", "Units", "Unit")
 _LARGEST_SPREAD = 0.01
 """Relative spread of a number recorded for each frame above which the frames do not belong to one scan. Monochromators
 and encoders jitter by 1e-4 or less; an energy scan steps by more than this."""
-_NUMBER_WITH_UNIT = re.compile(r"\s*([-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?)\s*(\S.*?)\s*")
+_NUMBER_WITH_UNIT = re.compile(r"\s*([-+]?[0-9.]++(?:[eE][-+]?[0-9]++)?+)\s*(\S.*?)\s*")
+"""Possessive: the last digits of a plain number are no unit."""
 
 
 def scale_of(dataset: h5py.Dataset, quantity: Quantity, default: float = 1.0, columns: Any = None) -> Any:

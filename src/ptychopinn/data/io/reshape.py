@@ -18,12 +18,15 @@ from scipy.ndimage import map_coordinates
 from ptychopinn.config import DataConfig
 from ptychopinn.data.chunks import frame_chunks
 from ptychopinn.data.geometry import Geometry, PixelSize, is_positive_number, is_square
+from ptychopinn.data.io.memory import free_bytes, size_text
 from ptychopinn.errors import ScanError
 
 logger = logging.getLogger("ptychopinn.data")
 
 FRAME_KEYS = ("object_pixel_m", "frame_origin_m")
 """Metadata that state the object pixel and the frame of the positions."""
+_WAVES_BYTES = 64
+"""Bytes for each pixel of a mode while it is transformed: four complex arrays."""
 _COVERED = 0.999
 """Part of a summed pixel that must have been recorded; less is a missing column at the edge."""
 
@@ -91,9 +94,22 @@ def reshaped(
         raise _unfit("pad", "at least", least, (height, width), options.pad, source)
     for size in (options.crop, options.pad):
         if size is not None and found.patterns.shape[1:] != (size, size):
+            _check_memory(found, size, source)
             found = _resized(found, size)
             logger.info("%s: patterns of %d x %d pixels are now %d x %d", source, height, width, size, size)
     return found
+
+
+def _check_memory(given: Reshaped, size: int, source: str) -> None:
+    """Refuse a padding that does not fit: patterns, mask, and the waves of each mode of the probe."""
+    patterns = len(given.patterns) * given.patterns.dtype.itemsize
+    modes = 1 if given.probe is None else int(np.prod(given.probe.shape[:-2]))
+    needed, free = size**2 * (patterns + 2 + _WAVES_BYTES * modes), free_bytes()
+    if needed > free:
+        raise ScanError(
+            f"{source}: {len(given.patterns)} patterns of {size} x {size} pixels need {size_text(needed)}, but "
+            f"{size_text(free)} are free; give a smaller --pad (data.pad)"
+        )
 
 
 def _unfit(name: str, bound: str, limit: int, old: tuple[int, int], size: int, source: str) -> ScanError:

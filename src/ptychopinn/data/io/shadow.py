@@ -23,6 +23,9 @@ MOST_PAIRS = 256
 """Pairs that are compared for the magnification; on the same set 128 to 1024 pairs give 305.1 to 304.3."""
 TOGETHER = 8
 """Pairs that are transformed at once. Those of 128 px fit into the cache: 64 pairs take 15 ms, and 24 ms at once."""
+FAR_OUT = 20.0
+"""Distance from the middle of a scan, in medians of that distance, above which a position was not recorded rightly. A
+line has 2, a raster 1.5; one lost value would outweigh all others in the regression."""
 FEWEST_PAIRS = 8
 """Pairs below which the first estimate is kept: a straight line with two slopes needs several points on each axis."""
 OUTLIER = 0.3
@@ -49,8 +52,11 @@ def shadow_of(patterns: NDArray[Any], bad_pixels: NDArray[np.bool_] | None, part
     positions, pixel = parts.positions_m, parts.geometry.detector_pixel_m
     if positions is None or pixel is None or len(positions) != len(patterns) or len(patterns) < 4:
         return None
-    some = np.unique(np.linspace(0, len(patterns) - 1, PAIRS).astype(np.int64))
-    nearest = _nearest(positions, some)
+    known = _recorded(positions)
+    if len(known) < 4:
+        return None
+    some = known[np.unique(np.linspace(0, len(known) - 1, PAIRS).astype(np.int64))]
+    nearest = known[_nearest(positions[known], positions[some])]
     bins = -(-patterns.shape[-1] // LARGEST_IMAGE_PX)
     frames = _measured(patterns, bad_pixels, np.concatenate([some, nearest]), bins, np.float32)
     mean = frames.mean(axis=0, dtype=np.float64)
@@ -78,7 +84,8 @@ def refined(shadow: Shadow, patterns: NDArray[Any], bad_pixels: NDArray[np.bool_
     positions, detector = parts.positions_m, parts.geometry.detector_pixel_m
     if positions is None or detector is None:
         return shadow
-    some = np.unique(np.linspace(0, len(patterns) - 1, 2 * PAIRS).astype(np.int64))
+    known = _recorded(positions)
+    some = known[np.unique(np.linspace(0, len(known) - 1, 2 * PAIRS).astype(np.int64))]
     bins = -(-patterns.shape[-1] // LARGEST_IMAGE_PX)
     frames, pixel = _contrast(_measured(patterns, bad_pixels, some, bins, np.float64)), np.asarray(detector) * bins
     one, other = _pairs(positions[some], FARTHEST * frames.shape[-1] * float(pixel.min()) / shadow.magnification)
@@ -142,9 +149,16 @@ def _measured(
     return frames
 
 
-def _nearest(positions: NDArray[np.float64], some: NDArray[np.int64]) -> NDArray[np.int64]:
+def _recorded(positions: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Positions without lost encoder values: finite ones, no farther out than `FAR_OUT` times most of them."""
+    finite = np.flatnonzero(np.isfinite(positions).all(axis=1))
+    out = np.abs(positions[finite] - np.median(positions[finite], axis=0)).max(axis=1, initial=0)
+    return finite[out <= FAR_OUT * np.median(out)] if len(finite) else finite
+
+
+def _nearest(positions: NDArray[np.float64], some: NDArray[np.float64]) -> NDArray[np.intp]:
     """For each of `some`, the nearest position that is not the same."""
-    apart = np.square(positions[some, None] - positions[None]).sum(axis=-1)
+    apart = np.square(some[:, None] - positions[None]).sum(axis=-1)
     return np.where(apart > 0, apart, np.inf).argmin(axis=1)
 
 
