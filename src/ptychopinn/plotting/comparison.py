@@ -157,7 +157,7 @@ def _add_band(ax: Axes, level: Level) -> None:
     ground, ink = COLOURS[level]
     box = {"facecolor": ground, "linewidth": 0, "pad": 3}
     inset = ax.transAxes + ScaledTranslation(BAND_IN, -BAND_IN, ax.figure.dpi_scale_trans)
-    style = {"fontsize": TEXT_PT, "fontweight": "bold", "va": "top", "ha": "left"}
+    style: dict[str, Any] = {"fontsize": TEXT_PT, "fontweight": "bold", "va": "top", "ha": "left"}
     ax.text(0, 1, level.upper(), color=ink, transform=inset, bbox=box, gid="verdict", **style)
 
 

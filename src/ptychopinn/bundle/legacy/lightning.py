@@ -64,8 +64,8 @@ def layout_of(state: Mapping[str, Any], activation: str, border: bool, where: st
     """
     if not all(isinstance(value, torch.Tensor) and _is_whole(value) for value in state.values()):
         raise BundleError(
-            f"{where}: its state_dict holds something that is no tensor of as many numbers as it stores; the archive is "
-            "refused"
+            f"{where}: its state_dict holds something that is no tensor of as many numbers as it stores; the archive "
+            "is refused"
         )
     named = {name: _name(name, where) for name in state if not name.startswith(IGNORED)}
     weights = {new: state[name].to(torch.float32) for name, new in named.items()}
