@@ -12,7 +12,7 @@ from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.errors import BundleError
 from ptychopinn.prior import Prior, PriorNetwork, PriorRecipe, PriorRecord, with_prior
 from ptychopinn.prior.apply import NO_PHOTONS
-from ptychopinn.prior.strength import strengths_of
+from ptychopinn.prior.strength import parts_of, strengths_of
 
 Solved = tuple[Reconstruction, ScanTensors]
 
@@ -32,8 +32,9 @@ def test_a_harmful_prior_hardly_moves_the_image(solved: Solved, prior: Prior) ->
     with torch.no_grad():
         prior.network.last.weight.mul_(20)  # noise of several sigma
     result, effect = with_prior(image, tensors, prior)
-    assert effect.strength < 0.1
-    assert effect.rms_sigma < 0.2
+    assert max(effect.strengths) < 0.2
+    assert effect.strength == sum(effect.strengths) / 2
+    assert effect.rms_sigma < 0.05 * prior.recipe.limit_sigma
     assert np.abs(result.object_ - image.object_ - effect.correction).max() < 1e-6
 
 
@@ -73,16 +74,28 @@ def test_a_correction_that_is_not_finite_is_refused(solved: Solved, prior: Prior
 
 
 def test_a_correction_towards_the_truth_is_used_and_one_away_from_it_is_not() -> None:
-    bend = torch.full((60, 90), 1.0)
-    gain = torch.full((60, 90), 0.8)
-    gain[:, :45] = -0.5
+    bend = torch.full((2, 60, 90), 1.0)
+    gain = torch.full((2, 60, 90), 0.8)
+    gain[:, :, :45] = -0.5
+    gain[1] = 1.0
     overall, strengths = strengths_of(gain, bend)
-    assert 0 < overall < 0.3
-    assert strengths[:, :8].max() < 0.05
-    assert strengths[:, -8:].min() > 0.7
+    assert 0 < overall[0] < 0.3
+    assert strengths[0, :, :8].max() < 0.05
+    assert strengths[0, :, -8:].min() > 0.7
+    assert overall[1] == pytest.approx(1.0)
+    assert strengths[1].min() > 0.99
 
 
 def test_where_no_photons_tell_the_strength_is_that_of_the_whole_image() -> None:
-    overall, strengths = strengths_of(torch.full((50, 50), 1e-9), torch.full((50, 50), 1e-9))
-    assert overall == pytest.approx(1.0, abs=1e-3)
-    assert torch.allclose(strengths, torch.ones(50, 50), atol=1e-3)
+    overall, strengths = strengths_of(torch.full((2, 50, 50), 1e-9), torch.full((2, 50, 50), 1e-9))
+    assert overall[0] == pytest.approx(1.0, abs=1e-3)
+    assert torch.allclose(strengths, torch.ones(2, 50, 50), atol=1e-3)
+
+
+def test_the_parts_of_a_correction_change_amplitude_and_phase_and_sum_up_to_it() -> None:
+    generator = torch.Generator().manual_seed(0)
+    object_, correction = torch.randn(2, 9, 9, dtype=torch.complex64, generator=generator)
+    radial, across = parts_of(1e-4 * correction, object_)
+    torch.testing.assert_close(radial + across, 1e-4 * correction)
+    torch.testing.assert_close((object_ + across).abs(), object_.abs(), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close((object_ + radial).angle(), object_.angle(), rtol=1e-4, atol=1e-5)

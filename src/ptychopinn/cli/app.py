@@ -17,6 +17,7 @@ from ptychopinn.cli.run import run
 from ptychopinn.cli.simulate import simulate
 from ptychopinn.cli.study import study
 from ptychopinn.cli.train import train
+from ptychopinn.cli.train_prior import train_prior
 
 HELP = """Reconstruct ptychographic scans by an iterative solver and by physics-informed networks.
 
@@ -48,7 +49,7 @@ def _interrupted(command: str | None) -> str:
         return "Interrupted: give the same command with --resume to go on from the last finished epoch."
     if command in ("run", "reconstruct"):
         return "Interrupted: give the same command with --resume to go on from the last finished iteration or epoch."
-    if command == "study":
+    if command in ("study", "train-prior"):
         return "Interrupted: give the same command again; what has finished is not run again."
     return "Interrupted."
 
@@ -95,4 +96,5 @@ for _verb, _example in (
     (simulate, "ptychopinn simulate -o scan.npz --set simulation.photons_per_pattern=1e6"),
 ):
     app.command(epilog=f"Example: `{_example}`")(_verb)
+app.command(name="train-prior", epilog="Example: `ptychopinn train-prior -o prior/`")(train_prior)
 app.add_typer(study)

@@ -20,7 +20,7 @@ from ptychopinn.physics import DiffractionModel
 from ptychopinn.prior.canvas import PriorCanvas, canvas_of
 from ptychopinn.prior.files import Prior
 from ptychopinn.prior.network import DARKEST_PHOTONS
-from ptychopinn.prior.strength import WITHHELD, strength_of
+from ptychopinn.prior.strength import WITHHELD, parts_of, strength_of
 
 logger = logging.getLogger("ptychopinn.reconstruction")
 NO_PHOTONS = "the patterns are not photon counts, so that the noise is not known; the image is left as it is"
@@ -34,10 +34,10 @@ class PriorEffect:
     """`default`, or the file."""
     correction: NDArray[np.complex64]
     """(Y, X), on the canvas of the image: what was added."""
-    strength_map: NDArray[np.float32]
-    """(Y, X), from 0 to 1: the part of the network's correction that the withheld photons support."""
-    strength: float
-    """The strength of the whole image, from 0 to 1."""
+    strength_maps: NDArray[np.float32]
+    """(2, Y, X), from 0 to 1: the part of the network's correction of amplitude and phase that photons support."""
+    strengths: tuple[float, float]
+    """Their means over the covered pixels."""
     rms_sigma: float
     """Root mean square of the correction over the covered pixels, in standard deviations of the counting noise."""
     largest_sigma: float
@@ -49,12 +49,18 @@ class PriorEffect:
     sha256: str = ""
     """Of the file of the prior."""
 
+    @property
+    def strength(self) -> float:
+        """Mean of the strengths of amplitude and phase."""
+        return sum(self.strengths) / 2
+
     def entry(self) -> dict[str, Any]:
         """Plain values for `metrics.json` and the metadata of an image."""
         known: dict[str, Any] = {
             "prior": self.prior,
             "sha256": self.sha256,
             "strength": self.strength,
+            "strength_of_parts": dict(zip(("amplitude", "phase"), self.strengths, strict=True)),
             "moved_rms_sigma": self.rms_sigma,
             "moved_largest_sigma": self.largest_sigma,
             "reason": self.reason,
@@ -107,8 +113,9 @@ def with_prior(
     on_device = replace(prior, network=deepcopy(prior.network).to(device))
     found = strength_of(image, tensors, on_device, model, config or RefineConfig(), seed)
     canvas = canvas_of(image, tensors, model)
-    strengths = _in_frame(found.map.cpu().numpy(), found.canvas.frame, canvas.frame)
-    correction = (on_device.network.correction(canvas).cpu().numpy() * strengths).astype(np.complex64)
+    strengths = np.stack([found.canvas.frame.moved(one.cpu().numpy(), canvas.frame, fill=0) for one in found.maps])
+    parts = parts_of(on_device.network.correction(canvas), canvas.object_).cpu().numpy()
+    correction = (strengths * parts).sum(0).astype(np.complex64)
     if not np.isfinite(correction).all():
         raise BundleError(f"prior {prior.name}: its correction of the image is not finite; use another prior")
     if found.withheld.is_first_better:
@@ -131,29 +138,30 @@ def _corrected(
     effect = PriorEffect(
         prior=prior.name,
         correction=change,
-        strength_map=canvas.frame.moved(strengths.astype(np.float32), own, fill=0),
-        strength=float(strengths[covered].mean()) if covered.any() else 0.0,
+        strength_maps=np.stack([canvas.frame.moved(one, own, fill=0) for one in strengths]),
+        strengths=(_mean(strengths[0], covered), _mean(strengths[1], covered)),
         rms_sigma=float(np.sqrt(np.square(moved).mean())) if covered.any() else 0.0,
         largest_sigma=float(moved.max(initial=0)),
         withheld=withheld,
         reason=_reason(withheld),
         sha256=prior.sha256,
     )
-    told = (prior.name, effect.strength, effect.rms_sigma, effect.reason)
-    logger.info("prior %s: strength %.2f, moved by %.2f sigma; %s", *told)
+    told = (prior.name, *effect.strengths, effect.rms_sigma, effect.reason)
+    logger.info("prior %s: strength %.2f (amplitude) and %.2f (phase), moved by %.2f sigma; %s", *told)
     metadata = {**image.metadata, "prior": effect.entry()}
     return replace(image, object_=image.object_ + change, metadata=metadata), effect
 
 
 def _left(image: Reconstruction, prior: Prior) -> tuple[Reconstruction, PriorEffect]:
     nothing = np.zeros(image.object_.shape, np.complex64)
-    effect = PriorEffect(prior.name, nothing, nothing.real.copy(), 0.0, 0.0, 0.0, None, NO_PHOTONS, prior.sha256)
+    maps = np.zeros((2, *image.object_.shape), np.float32)
+    effect = PriorEffect(prior.name, nothing, maps, (0.0, 0.0), 0.0, 0.0, None, NO_PHOTONS, prior.sha256)
     logger.warning("prior %s: %s", prior.name, NO_PHOTONS)
     return replace(image, metadata={**image.metadata, "prior": effect.entry()}), effect
 
 
-def _in_frame(values: NDArray[np.float32], own: Frame, goal: Frame) -> NDArray[np.float32]:
-    return own.moved(values, goal, fill=0)
+def _mean(values: NDArray[np.float32], where: NDArray[np.bool_]) -> float:
+    return float(values[where].mean()) if where.any() else 0.0
 
 
 def _reason(found: Preference) -> str:

@@ -1,9 +1,11 @@
 """Priors as files: one safetensors file with the recipe and the record of the training as JSON among its metadata."""
 
+import json
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import torch
 from pydantic import ValidationError
@@ -20,6 +22,8 @@ from ptychopinn.prior.recipe import PriorRecipe, PriorRecord
 
 DEFAULT = "default"
 """The name of the prior in this package."""
+ENTRY = "prior"
+"""Of the metadata: one, since the order of several is not fixed."""
 MOST_BYTES = 5 * 10**6
 """Largest file of a prior that is written or read."""
 _GIVE = "give 'default', or a file that `ptychopinn train-prior` wrote"
@@ -52,8 +56,8 @@ def save_prior(prior: Prior, path: str | Path) -> Path:
         OutputError: the file cannot be written.
     """
     target = Path(path)
-    texts = {"recipe": prior.recipe.model_dump_json(), "record": prior.record.model_dump_json()}
-    data = pack_tensors(prior.network.state_dict(), texts)
+    parts = {"recipe": prior.recipe.model_dump(mode="json"), "record": prior.record.model_dump(mode="json")}
+    data = pack_tensors(prior.network.state_dict(), {ENTRY: json.dumps(parts)})
     if len(data) > MOST_BYTES:
         raise BundleError(f"{target}: the prior has {len(data)} bytes and must have at most {MOST_BYTES}; lower width")
     with atomic_path(target) as temporary:
@@ -73,8 +77,8 @@ def load_prior(name_or_path: str | Path) -> Prior:
     path = default_file() if str(name_or_path) == DEFAULT else Path(name_or_path)
     data = _bytes_of(path)
     state = unpack_tensors(data, str(path))
-    texts = unpack_metadata(data, str(path))
-    recipe, record = (_section(kind, texts, path) for kind in (PriorRecipe, PriorRecord))
+    parts = _parts(unpack_metadata(data, str(path)), path)
+    recipe, record = (_section(kind, parts, path) for kind in (PriorRecipe, PriorRecord))
     assert isinstance(recipe, PriorRecipe)
     assert isinstance(record, PriorRecord)
     with torch.device("meta"):
@@ -104,13 +108,18 @@ def _bytes_of(path: Path) -> bytes:
     return data
 
 
-def _section(kind: type[PriorRecipe] | type[PriorRecord], texts: dict[str, str], path: Path) -> object:
+def _parts(texts: dict[str, str], path: Path) -> dict[str, Any]:
+    """The recipe and the record, as they stand in the file."""
+    parts = parse_json(texts.get(ENTRY, "null").encode(), str(path), ENTRY)
+    if not isinstance(parts, dict):
+        raise BundleError(f"{path}: holds no {ENTRY} among its metadata, so it is no prior; {_GIVE}")
+    return parts
+
+
+def _section(kind: type[PriorRecipe] | type[PriorRecord], parts: dict[str, Any], path: Path) -> object:
     name = "recipe" if kind is PriorRecipe else "record"
-    if name not in texts:
-        raise BundleError(f"{path}: holds no {name} among its metadata, so it is no prior; {_GIVE}")
-    tree = parse_json(texts[name].encode(), str(path), name)
     try:
-        return kind.model_validate(tree)
+        return kind.model_validate(parts.get(name))
     except ValidationError as error:
         raise BundleError(f"{path}: {shown(explain(error, kind, name))}; {_GIVE}") from None
 

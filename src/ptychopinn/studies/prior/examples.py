@@ -78,12 +78,12 @@ def draw_batch(
 
 
 def _crop(example: Example, side: int, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
-    image = torch.cat((example.features, example.target, example.weight))
-    missing = [max(side - length, 0) for length in image.shape[-2:]]
-    if any(missing):
-        image = torch.nn.functional.pad(image, (0, missing[1], 0, missing[0]))
-    y, x = (int(rng.integers(length - side + 1)) for length in image.shape[-2:])
-    image = image[:, y : y + side, x : x + side].float()
+    shape = example.target.shape[-2:]
+    y, x = (int(rng.integers(max(length - side, 0) + 1)) for length in shape)
+    parts = (example.features, example.target, example.weight)
+    image = torch.cat([part[:, y : y + side, x : x + side] for part in parts]).float()
+    missing = [side - length for length in image.shape[-2:]]
+    image = torch.nn.functional.pad(image, (0, missing[1], 0, missing[0]))
     image = torch.rot90(image, int(rng.integers(4)), (-2, -1))
     image = image.flip(-1) if rng.uniform() < 0.5 else image
     features, target, weight = image.split((example.features.shape[0], 2, 1))

@@ -102,7 +102,7 @@ def _draw_probe(photons: float, rng: np.random.Generator) -> NDArray[np.complex6
     while True:
         kind = str(rng.choice(PROBES, p=PROBE_SHARES))
         try:
-            return make_probe(
+            probe = make_probe(
                 kind,
                 PATTERN_PX,
                 modes=modes,
@@ -114,6 +114,8 @@ def _draw_probe(photons: float, rng: np.random.Generator) -> NDArray[np.complex6
             )
         except ConfigError:
             continue  # this kind cannot be as wide as asked for
+        is_real = not probe.imag.any()  # two real modes would be taken for the planes of one complex one
+        return (probe * np.exp(0.3j)).astype(np.complex64) if is_real and modes > 1 else probe
 
 
 def _perhaps_plain(picture: Field, rng: np.random.Generator) -> Field:

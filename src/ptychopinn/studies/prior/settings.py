@@ -1,8 +1,12 @@
 """Seeds of the scans and settings of the training that make a prior; the defaults made the one in the wheel."""
 
-from pydantic import Field, model_validator
+from pathlib import Path
 
-from ptychopinn.config.base import Section
+import yaml
+from pydantic import Field, ValidationError, model_validator
+
+from ptychopinn.config.base import Section, explain
+from ptychopinn.errors import ConfigError, shown
 from ptychopinn.prior import PriorRecipe
 
 
@@ -26,21 +30,23 @@ class PriorSettings(Section):
     """Seed of the first scan; the others follow."""
     stages: tuple[Stage, ...] = Field(
         default=(
-            Stage(until=1000, scans=0, noised=600),
-            Stage(until=2500, scans=350, noised=600),
-            Stage(until=5000, scans=650, noised=200),
+            Stage(until=600, scans=0, noised=400),
+            Stage(until=1400, scans=200, noised=400),
+            Stage(until=5000, scans=300, noised=200),
         ),
         min_length=1,
     )
     """Parts of the training, one after the other."""
-    kept_back: int = Field(default=30, ge=1, le=10_000)
+    kept_back: int = Field(default=12, ge=1, le=10_000)
     """Further scans, before the first seed, that training does not see; they score the network."""
-    batch: int = Field(default=8, ge=1, le=256)
+    batch: int = Field(default=4, ge=1, le=256)
     """Crops in one step."""
     crop_px: int = Field(default=96, ge=32, le=512)
     """Side of a crop; smaller images are padded."""
     learning_rate: float = Field(default=2e-3, gt=0, le=0.1)
-    """Largest learning rate; it rises over the first 200 steps and falls along a cosine."""
+    """Largest learning rate of the first cycle. In each cycle it rises over 200 steps and falls along a cosine."""
+    cycles: tuple[int, ...] = Field(default=(2600, 5000), min_length=1)
+    """Steps of the optimiser in all at the end of each cycle of the learning rate; each has 0.6 of the rate before."""
     average: float = Field(default=0.998, ge=0, lt=1)
     """Decay of the moving average of the weights, which is the result."""
     robust_sigma: float = Field(default=2.0, gt=0)
@@ -58,8 +64,26 @@ class PriorSettings(Section):
         ends = [stage.until for stage in self.stages]
         if ends != sorted(set(ends)):
             raise ValueError(f"the stages must end after more and more steps, got {ends}")
+        if list(self.cycles) != sorted(set(self.cycles)) or self.cycles[-1] != self.steps:
+            raise ValueError(f"the cycles must end after more and more steps, the last after {self.steps}")
         if any(stage.scans + stage.noised == 0 for stage in self.stages):
             raise ValueError("a stage must have examples; raise its scans or noised")
         if self.first_seed < self.kept_back:
             raise ValueError(f"first_seed must be at least kept_back, {self.kept_back}, got {self.first_seed}")
         return self
+
+
+def read_settings(path: Path) -> PriorSettings:
+    """The settings of a YAML file; what it does not name has its default.
+
+    Raises:
+        ConfigError: the file cannot be read, is no mapping, or holds unknown or bad settings.
+    """
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: cannot be read as YAML ({shown(error)}); give a file of settings") from None
+    try:
+        return PriorSettings.model_validate(tree)
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {explain(error, PriorSettings, 'settings')}") from None

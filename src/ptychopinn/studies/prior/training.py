@@ -18,7 +18,9 @@ from ptychopinn.studies.prior.settings import PriorSettings
 
 logger = logging.getLogger("ptychopinn.studies")
 STEPS_OF_RISE = 200
-STEPS_BETWEEN_SAVES = 250
+LATER_CYCLES = 0.6
+"""Learning rate of a cycle over that of the one before."""
+STEPS_BETWEEN_SAVES = 100
 EDGE_PX = 6
 """Of a crop, which do not count: the network sees nothing beyond them."""
 LARGEST_GRADIENT = 1.0
@@ -36,6 +38,7 @@ class Trainer:
         torch.manual_seed(settings.seed)
         self.settings = settings
         self.network = PriorNetwork(settings.prior)
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # faster on a CPU
         self.average = deepcopy(self.network).eval().requires_grad_(False)
         self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=settings.learning_rate, weight_decay=1e-4)
         self.step = 0
@@ -64,8 +67,9 @@ class Trainer:
         settings = self.settings
         generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + self.step)
         for group in self.optimizer.param_groups:
-            group["lr"] = settings.learning_rate * rate(self.step, settings.steps)
+            group["lr"] = settings.learning_rate * rate(self.step, settings.cycles)
         features, target, weight = draw_batch(examples, settings.batch, settings.crop_px, generator)
+        features = features.contiguous(memory_format=torch.channels_last)
         loss = loss_of(self.network, features, target, weight, settings.robust_sigma)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -98,13 +102,19 @@ class Trainer:
         self.step = int(state["step"])
 
 
-def rate(step: int, steps: int) -> float:
-    """Learning rate over its maximum.
+def rate(step: int, cycles: Sequence[int]) -> float:
+    """Learning rate over its maximum, in cycles that end after the given steps.
 
-    >>> rate(0, 1000) < 0.01, round(rate(200, 1000), 2), round(rate(999, 1000), 2)
+    >>> rate(0, [1000]) < 0.01, round(rate(200, [1000]), 2), round(rate(999, [1000]), 2)
     (True, 0.9, 0.0)
+    >>> round(rate(1300, [1000, 2000]) / rate(300, [1000]), 2)
+    0.6
     """
-    return min(1.0, (step + 1) / STEPS_OF_RISE) * (1 + math.cos(math.pi * min(step / steps, 1))) / 2
+    cycle = sum(step >= end for end in cycles[:-1])
+    start = cycles[cycle - 1] if cycle else 0
+    done = (step - start) / (cycles[cycle] - start)
+    rise = min(1.0, (step - start + 1) / STEPS_OF_RISE)
+    return LATER_CYCLES**cycle * rise * (1 + math.cos(math.pi * min(done, 1))) / 2
 
 
 def loss_of(network: PriorNetwork, features: Tensor, target: Tensor, weight: Tensor, robust_sigma: float) -> Tensor:
