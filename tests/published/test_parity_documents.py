@@ -1,4 +1,4 @@
-"""The pages about legacy PtychoPINN are true: their names exist here, and so do the tests that they name."""
+"""The pages about legacy PtychoPINN, files and attacks are true: their names exist, and so do the tests they name."""
 
 import importlib
 import re
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = ["docs/dev/findings.md", "docs/dev/parity.md"]
+PAGES = ["docs/dev/conditions.md", "docs/dev/findings.md", "docs/dev/parity.md"]
 MODULE = re.compile(r"ptycho(_torch)?(\.\w+)+")
 
 

@@ -106,9 +106,16 @@ class Hdf5Parts:
         if self.positions_m is None:
             raise self.missing("positions")
         if pixel_m is None:
+            geometry = self.geometry
+            options = (
+                ("--energy-ev (data.energy_eV)", geometry.energy_eV),
+                ("--distance (data.distance_m)", geometry.distance_m),
+                ("--detector-pixel (data.detector_pixel_m)", geometry.detector_pixel_m),
+            )
             raise ScanError(
                 f"{self.source}: the positions are in metres, and the object pixel is not known, as energy, distance "
-                f"or detector pixel is missing (looked for {self.wanted['geometry']}); add what is missing"
+                f"or detector pixel is missing (looked for {self.wanted['geometry']}); add what is missing, or give "
+                f"{' and '.join(option for option, value in options if value is None) or 'patterns'}"
             )
         centres = self.positions_m / np.asarray(pixel_m)
         if self.object_ is None or self.object_centre_m is None:
