@@ -345,11 +345,3 @@ def test_content_that_hashes_well_but_is_wrong(good: Path, tmp_path: Path, name:
     if name == "arrays.safetensors":
         members = listed(members, "params.json", b"{}")
     refused(write(tmp_path / "a.zip", listed(members, name, data)), part)
-
-
-@pytest.mark.shared_data
-def test_a_real_archive_of_the_earlier_implementation_is_refused(shared_dir: Path) -> None:
-    archives = sorted((shared_dir / "parity" / "bundles").rglob("*.zip"))
-    assert archives
-    for path in archives:
-        refused(path, "earlier implementation")

@@ -18,7 +18,9 @@ CANVAS = (torch.full((1, 1, 2), 9), (18, 18), DiffractionModel())
 MakeView = Callable[..., GroupView]
 
 
-@pytest.mark.parametrize(("kind", "channels"), [("back_projected", 2), ("log_counts", 1), ("amplitude", 1)])
+@pytest.mark.parametrize(
+    ("kind", "channels"), [("back_projected", 2), *((kind, 1) for kind in INPUTS if kind != "back_projected")]
+)
 @pytest.mark.parametrize("modes", [1, 3])
 @pytest.mark.parametrize("size", [8, 9])
 def test_shapes(make_view: MakeView, kind: str, channels: int, modes: int, size: int) -> None:
@@ -33,6 +35,15 @@ def test_amplitude_and_log_counts_are_what_they_say(make_view: MakeView) -> None
     view = make_view()
     assert torch.equal(amplitude(view)[:, :, 0], view.amplitude)
     torch.testing.assert_close(log_counts(view)[:, :, 0], torch.log(1 + view.amplitude**2))
+
+
+def test_a_relative_amplitude_does_not_depend_on_the_photon_number(make_view: MakeView) -> None:
+    view = make_view(modes=2)
+    brighter = replace(view, amplitude=3 * view.amplitude, probes=3 * view.probes)
+    image = INPUTS["relative_amplitude"].present(view)
+    torch.testing.assert_close(INPUTS["relative_amplitude"].present(brighter), image)
+    photons = view.probes.abs().square().sum((-3, -2, -1))
+    torch.testing.assert_close(image[:, :, 0] * photons.sqrt()[..., None, None], view.amplitude)
 
 
 @pytest.mark.parametrize("kind", INPUTS)

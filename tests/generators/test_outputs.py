@@ -3,7 +3,10 @@
 import pytest
 import torch
 
+from ptychopinn.config import GeneratorConfig
+from ptychopinn.errors import ConfigError
 from ptychopinn.generators.outputs import OUTPUTS
+from ptychopinn.generators.registry import build_network
 
 
 def values(kind: str, scale: float) -> torch.Tensor:
@@ -11,13 +14,17 @@ def values(kind: str, scale: float) -> torch.Tensor:
     return scale * torch.randn(2, 3, OUTPUTS[kind].channels, 5, 4, generator=random)
 
 
-@pytest.mark.parametrize("kind", OUTPUTS)
+STARTING = [kind for kind in OUTPUTS if kind != "polar"]
+"""Outputs that training can start from; `polar` is for networks that bound amplitude and phase themselves."""
+
+
+@pytest.mark.parametrize("kind", STARTING)
 def test_zero_is_exactly_one(kind: str) -> None:
     patches = OUTPUTS[kind].patches(values(kind, 0))
     assert torch.equal(patches, torch.ones(2, 3, 5, 4, dtype=torch.complex64))
 
 
-@pytest.mark.parametrize("kind", OUTPUTS)
+@pytest.mark.parametrize("kind", STARTING)
 def test_every_channel_moves_the_object_from_the_start(kind: str) -> None:
     start = values(kind, 0).double().requires_grad_()
     goal = torch.full((2, 3, 5, 4), 0.6 - 0.3j, dtype=torch.complex128)
@@ -40,6 +47,14 @@ def test_the_first_channel_is_an_amplitude_that_is_never_negative(kind: str) -> 
     amplitude = OUTPUTS[kind].patches(raw).abs()
     expected = torch.tensor([0.0, torch.e**-1, 1.5, 31.0]).expand_as(amplitude)
     torch.testing.assert_close(amplitude, expected, atol=1e-6, rtol=1e-5)
+
+
+def test_polar_takes_amplitude_and_phase_as_they_are() -> None:
+    raw = values("polar", 0.5)
+    patches = OUTPUTS["polar"].patches(raw)
+    torch.testing.assert_close(patches, raw[..., 0, :, :] * torch.exp(1j * raw[..., 1, :, :]))
+    with pytest.raises(ConfigError, match="from which training cannot start; set it to amplitude_phase"):
+        build_network(2, 2, GeneratorConfig(output="polar"))
 
 
 def test_the_second_channel_is_the_phase() -> None:

@@ -35,7 +35,7 @@ def _restored(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_names_of_the_earlier_system_are_there() -> None:
     assert {"cnn", "fno", "fno_vanilla", "ffno", "hybrid", "hybrid_resnet", "neuralop_uno"} <= set(architectures())
     assert parts("encoder") == ["convolution", "factorised", "fourier", "fourier_pyramid"]
-    assert parts("output") == ["amplitude_phase", "circular_phase", "real_imaginary"]
+    assert parts("output") == ["amplitude_phase", "circular_phase", "polar", "real_imaginary"]
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones() -> None:

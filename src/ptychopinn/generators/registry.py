@@ -169,7 +169,8 @@ def build_network(channels_in: int, channels_out: int, config: GeneratorConfig) 
     """The network (B, C, H, W) -> (B, C', H, W) that the settings name.
 
     Raises:
-        ConfigError: an unknown name, or a part named for an architecture that is not made of parts.
+        ConfigError: an unknown name, a part named for an architecture that is not made of parts, or `polar` for one
+            that is.
     """
     factory = resolve(config.architecture)
     named = _named_parts(config)
@@ -177,6 +178,11 @@ def build_network(channels_in: int, channels_out: int, config: GeneratorConfig) 
         raise ConfigError(
             f"model.generator.{next(iter(named))} is set, but the architecture {config.architecture!r} is not made of "
             "parts; leave it null, or choose an architecture that is"
+        )
+    if config.output == "polar" and isinstance(factory, Composition):
+        raise ConfigError(
+            f"model.generator.output=polar makes an object of 0 of the first output of {config.architecture!r}, from "
+            "which training cannot start; set it to amplitude_phase"
         )
     return factory(channels_in, channels_out, config)
 
