@@ -14,9 +14,10 @@ from torch import Tensor
 from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.data.frame import Frame
 from ptychopinn.data.reconstruction import Reconstruction
-from ptychopinn.losses import data_loss
+from ptychopinn.losses import Poisson
 from ptychopinn.physics import DiffractionModel
 from ptychopinn.physics.gradients import Estimate, gradients
+from ptychopinn.physics.likelihood import SOLVER_PHOTONS
 from ptychopinn.physics.steps import damping_floor
 from ptychopinn.solver import estimate_of
 from ptychopinn.typing import Canvas
@@ -59,9 +60,11 @@ def canvas_of(image: Reconstruction, tensors: ScanTensors, model: DiffractionMod
     return PriorCanvas(frame, estimate.object_, power, step * covered, covered)
 
 
-def object_gradient(estimate: Estimate, tensors: ScanTensors, model: DiffractionModel) -> tuple[Canvas, Tensor]:
+def object_gradient(
+    estimate: Estimate, tensors: ScanTensors, model: DiffractionModel, offset_photons: float = SOLVER_PHOTONS
+) -> tuple[Canvas, Tensor]:
     """Gradient of the Poisson loss by the conjugate of the object, and the placed probe intensity, (Y, X) each."""
-    loss = data_loss("poisson").value_and_slope
+    loss = Poisson(offset_photons).value_and_slope
     gradient = torch.zeros_like(estimate.object_)
     power = torch.zeros_like(gradient.real)
     for index in torch.arange(len(tensors), device=tensors.device).split(BATCH):

@@ -25,6 +25,7 @@ from ptychopinn.generators.unrolled import local_mean
 from ptychopinn.metrics.withheld import Preference, deviance_of_patterns, preference
 from ptychopinn.physics import DiffractionModel
 from ptychopinn.physics.gradients import Estimate
+from ptychopinn.physics.likelihood import SOLVER_PHOTONS
 from ptychopinn.prior.canvas import BATCH, PriorCanvas, canvas_of, object_gradient
 from ptychopinn.prior.files import Prior
 from ptychopinn.solver import estimate_of, refine
@@ -35,6 +36,9 @@ WITHHELD = 0.1
 ADAPTING = {"iterations": 4, "object_step": 0.4, "momentum": 0.5, "low_frequency_step": 0.0}
 """How the image is adapted to the other photons, with the probe held: it then explains the withheld ones as an image
 that was made from the others alone. Momentum adds noise: with the usual 0.9 the image loses 4 dB, with this 0.2 dB."""
+OFFSET_PHOTONS = SOLVER_PHOTONS * WITHHELD / (1 - WITHHELD)
+"""Added to the expected withheld photons: what the solver adds to the others, in proportion. Without it, dark pixels in
+which a stray photon was counted outweigh all others: the true object would explain the withheld photons less well."""
 WINDOW_PX = 14.0
 """Standard deviation of the Gaussian windows; half as much doubles the error of the strength in each of them."""
 SPREAD = 0.25
@@ -78,8 +82,9 @@ def strength_of(
     other = ScanTensors(replace(split.scan, patterns=split.withheld), tensors.device)
     before = _for_withheld(adapted, canvas, tensors.device)
     dim = model.dimmed(WITHHELD)
-    gradient, _ = object_gradient(before, other, dim)
-    gradient_after, _ = object_gradient(replace(before, object_=canvas.object_ + correction), other, dim)
+    gradient, _ = object_gradient(before, other, dim, OFFSET_PHOTONS)
+    after = replace(before, object_=canvas.object_ + correction)
+    gradient_after, _ = object_gradient(after, other, dim, OFFSET_PHOTONS)
     parts = parts_of(correction, canvas.object_)
     gains = -(parts.conj() * gradient).real
     bends = (parts.conj() * (gradient_after - gradient)).real
@@ -132,7 +137,7 @@ def _preference(
 def _deviances(estimate: Estimate, other: ScanTensors, model: DiffractionModel) -> list[np.ndarray]:
     deviances = []
     for part in other.slices(BATCH):
-        photons = model(estimate.object_, estimate.positions_px[part], estimate.probe).cpu().numpy()
+        photons = model(estimate.object_, estimate.positions_px[part], estimate.probe).cpu().numpy() + OFFSET_PHOTONS
         measured = other.measured_of(part)
         known = None if measured is None else measured.cpu().numpy()
         deviances.append(deviance_of_patterns(other.counts_of(part).cpu().numpy(), photons, known))

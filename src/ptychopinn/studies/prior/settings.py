@@ -32,7 +32,7 @@ class PriorSettings(Section):
         default=(
             Stage(until=600, scans=0, noised=400),
             Stage(until=1400, scans=200, noised=400),
-            Stage(until=5000, scans=300, noised=200),
+            Stage(until=7000, scans=300, noised=200),
         ),
         min_length=1,
     )
@@ -45,7 +45,7 @@ class PriorSettings(Section):
     """Side of a crop; smaller images are padded."""
     learning_rate: float = Field(default=2e-3, gt=0, le=0.1)
     """Largest learning rate of the first cycle. In each cycle it rises over 200 steps and falls along a cosine."""
-    cycles: tuple[int, ...] = Field(default=(2600, 5000), min_length=1)
+    cycles: tuple[int, ...] = Field(default=(2600, 5000, 7000), min_length=1)
     """Steps of the optimiser in all at the end of each cycle of the learning rate; each has 0.6 of the rate before."""
     average: float = Field(default=0.998, ge=0, lt=1)
     """Decay of the moving average of the weights, which is the result."""
