@@ -70,8 +70,7 @@ def _added(image: Reconstruction) -> Added | None:
     if image.prior_correction is None:
         return None
     known: dict[str, Any] = image.metadata.get("prior") or {}
-    sizes = (float(known.get(f"moved_{name}_sigma", np.nan)) for name in ("rms", "largest"))
-    return Added(image.prior_correction, image.coverage, *sizes)
+    return Added(image.prior_correction, image.coverage, float(known.get("moved_rms_sigma", np.nan)))
 
 
 def content_of_fit(

@@ -53,8 +53,6 @@ class Added:
     """(Y, X), of the object."""
     rms_sigma: float
     """Its root mean square, in standard deviations of the counting noise."""
-    largest_sigma: float
-    """Its largest modulus, in the same units."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -101,7 +101,7 @@ def draw_error(
 
 
 def draw_added(ax: Axes, added: Added, *, pixel_size_m: float | None = None) -> Axes:
-    """Modulus of what a prior added to the object, its size in standard deviations of the counting noise in the title.
+    """Modulus of what a prior added to the object; the title has its size in standard deviations of the noise.
 
     Args:
         ax: Where to draw.
@@ -110,9 +110,9 @@ def draw_added(ax: Axes, added: Added, *, pixel_size_m: float | None = None) -> 
     """
     values = np.abs(added.correction)
     limits = (0.0, max(robust_limits(values, added.coverage)[1], LEAST_ADDED))
-    title = f"Added by the prior: rms {added.rms_sigma:.2f} σ, at most {added.largest_sigma:.1f} σ"
+    title = f"Added by the prior, rms {added.rms_sigma:.2f} σ"
     place = Placement(pixel_size_m=pixel_size_m)
-    return draw_map(ax, values, added.coverage, cmap="magma", limits=limits, title=title, unit="|Δ|", place=place)
+    return draw_map(ax, values, added.coverage, cmap="magma", limits=limits, title=title, place=place)
 
 
 def draw_positions(
