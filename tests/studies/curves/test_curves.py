@@ -13,7 +13,8 @@ from ptychopinn.studies.curves.methods import NETWORK, PTYCHI, SOLVER, WITH_PRIO
 from ptychopinn.studies.curves.study import FIRST_SEED
 from ptychopinn.studies.curves.tables import curves_markdown
 
-TINY = Point(patterns=9, step_px=5.0)
+TINY = Point(patterns=16, step_px=9.0)
+"""The positions span some 30 px; scores need 16."""
 
 
 def tiny(prior: Path, **changed: Any) -> Curves:
@@ -55,10 +56,9 @@ def test_every_axis_changes_the_scan_as_it_says() -> None:
         for axis, value in (("dose", 1e3), ("overlap", 0.25), ("patterns", 25), ("probe", 6), ("positions", 1))
     )
     assert dim.counts().sum() == pytest.approx(base.counts().sum() / 10, rel=0.05)
-    assert len(base) == pytest.approx(64, abs=16)
-    assert len(few) == pytest.approx(25, abs=10)
-    area = [np.ptp(scan.positions_px, axis=0).prod() / len(scan) for scan in (base, part)]
-    assert area[1] == pytest.approx(4 * area[0], rel=0.4)
+    assert (len(base), len(part), len(few)) == (64, 64, 25)
+    area = [np.ptp(scan.positions_px, axis=0).prod() for scan in (base, part)]
+    assert area[1] == pytest.approx(4 * area[0], rel=0.3)
     assert np.linalg.norm(poor.probe) == pytest.approx(np.linalg.norm(base.probe), rel=1e-4)
     assert np.abs(poor.probe - base.probe).max() > 0.1 * np.abs(base.probe).max()
     assert np.array_equal(poor.patterns, base.patterns)
@@ -88,14 +88,13 @@ def test_positions_with_errors_are_refined(monkeypatch: pytest.MonkeyPatch, tmp_
 
 
 def test_the_network_is_that_of_run() -> None:
-    point = Point(patterns=9, step_px=5.0, photons=1e4)
     small = (
         "model.generator.width=2",
         "model.generator.levels=2",
         "training.epochs=1",
         "reconstruction.refine.iterations=2",
     )
-    scores = by_network(point.scan(FIRST_SEED), 0, Settings(network=small))
+    scores = by_network(TINY.scan(FIRST_SEED), 0, Settings(network=small))
     assert list(scores) == [NETWORK]
     assert scores[NETWORK].cpu_s > 0
 

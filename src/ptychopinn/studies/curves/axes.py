@@ -13,8 +13,8 @@ from ptychopinn.studies.prior.scans import defocused
 KINDS = ("composite", "siemens_star", "dead_leaves", "gaussian_field", "lines", "text")
 """Kinds of objects; the seed decides which."""
 PATTERN_PX = 64
-MARGIN_PX = 4
-"""Of the object around the windows, as the positions of a grid are jittered."""
+MARGIN_PX = 6
+"""Of the object beyond the windows of the grid, whose positions are jittered; less would leave out a row."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Point:
     step_px: float = 6.5
     """Between neighbouring positions."""
     patterns: int = 144
-    """About as many."""
+    """A square number: rows times columns of the grid."""
     probe_rad: float = 0.0
     """Defocus of the start probe: its phase at the Nyquist frequency."""
     position_error_px: float = 0.0
@@ -78,7 +78,10 @@ _OVERLAP = {1.0: 6.5, 0.5: 9.2, 0.25: 13.0}
 AXES: dict[str, Axis] = {
     "dose": Axis("photons per pattern", (1e2, 1e3, 1e4, 1e5, 1e6, 1e7), "photons"),
     "overlap": Axis(
-        "part of the positions, each with the same photons", tuple(_OVERLAP), "step_px", MappingProxyType(_OVERLAP)
+        "positions per area, relative, each with the same photons",
+        tuple(_OVERLAP),
+        "step_px",
+        MappingProxyType(_OVERLAP),
     ),
     "patterns": Axis("number of patterns", (25, 64, 144, 256), "patterns"),
     "probe": Axis("defocus of the start probe, rad at the Nyquist frequency", (0, 3, 6, 12, 24), "probe_rad"),
