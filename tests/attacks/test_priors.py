@@ -26,14 +26,17 @@ def hostile_bytes(sound: bytes, canary: object) -> dict[str, bytes]:
     """Whole files, by name."""
     size = struct.unpack("<Q", sound[:8])[0]
     header, data = json.loads(sound[8 : 8 + size]), sound[8 + size :]
-    texts, first = header["__metadata__"], header["first.weight"]
-    recipe = json.loads(texts["recipe"])
+    text, first = header["__metadata__"]["prior"], header["first.weight"]
+    parts = json.loads(text)
 
-    def with_texts(**changes: str) -> bytes:
-        return packed({**header, "__metadata__": {**texts, **changes}}, data)
+    def with_text(changed: str) -> bytes:
+        return packed({**header, "__metadata__": {"prior": changed}}, data)
 
     def with_recipe(**changes: object) -> bytes:
-        return with_texts(recipe=json.dumps({**recipe, **changes}))
+        return with_text(json.dumps({**parts, "recipe": {**parts["recipe"], **changes}}))
+
+    def with_record(**changes: object) -> bytes:
+        return with_text(json.dumps({**parts, "record": {**parts["record"], **changes}}))
 
     def with_first(**changes: object) -> bytes:
         return packed({**header, "first.weight": {**first, **changes}}, data)
@@ -51,9 +54,12 @@ def hostile_bytes(sound: bytes, canary: object) -> dict[str, bytes]:
         "header of an exabyte": struct.pack("<Q", 2**62) + b"{}",
         "deep header": packed(b"[" * 100_000, b""),
         "header that is no mapping": packed([1, 2], b""),
-        "no tensors": packed({"__metadata__": texts}, b""),
+        "no tensors": packed({"__metadata__": header["__metadata__"]}, b""),
         "no texts": packed({name: part for name, part in header.items() if name != "__metadata__"}, data),
-        "texts that are none": packed({**header, "__metadata__": {"recipe": 1}}, data),
+        "texts that are none": packed({**header, "__metadata__": {"prior": 1}}, data),
+        "text of half a letter": with_text("\ud800"),
+        "text that is no mapping": with_text("[1, 2]"),
+        "no recipe": with_text('{"record": {}}'),
         "shape of other weights": with_first(shape=[*reversed(first["shape"])]),
         "shape that overflows": with_first(shape=[2**62, 2**62]),
         "negative shape": with_first(shape=[-1, 8, 3, 3]),
@@ -64,12 +70,12 @@ def hostile_bytes(sound: bytes, canary: object) -> dict[str, bytes]:
         ),
         "huge recipe": with_recipe(width=10**9, levels=10**9),
         "largest recipe": with_recipe(width=64, levels=5, blocks=4),
-        "recipe of nan": with_texts(recipe=texts["recipe"].replace("0.001", "NaN")),
-        "recipe of digits": with_texts(recipe='{"width": ' + 5000 * "9" + "}"),
-        "deep recipe": with_texts(recipe="[" * 100_000),
+        "recipe of nan": with_recipe(noise_floor=float("nan")),
+        "recipe of digits": with_text('{"recipe": {"width": ' + 5000 * "9" + "}}"),
+        "deep text": with_text("[" * 100_000),
         "unknown setting": with_recipe(**{"\x1b[2J" + 1000 * "B": 1}),
-        "deep record": with_texts(record='{"settings": {"a": ' + "[" * 100_000 + "]" * 100_000 + "}}"),
-        "long record": with_texts(record=json.dumps({"trained_on": 10_000 * "C"})),
+        "deep record": with_text('{"record": {"settings": {"a": ' + "[" * 100_000 + "]" * 100_000 + "}}}"),
+        "long record": with_record(trained_on=10_000 * "C"),
     }
 
 
@@ -104,7 +110,8 @@ def test_a_nested_record_of_any_text_can_be_shown(smoothing_prior: Path, tmp_pat
     size = struct.unpack("<Q", sound[:8])[0]
     header = json.loads(sound[8 : 8 + size])
     nested = '{"\\ud800[red]": ' * depth + '"\\ud800\\u001b[2J"' + "}" * depth
-    header["__metadata__"]["record"] = '{"scores": ' + nested + "}"
+    recipe = json.dumps(json.loads(header["__metadata__"]["prior"])["recipe"])
+    header["__metadata__"]["prior"] = f'{{"recipe": {recipe}, "record": {{"scores": {nested}}}}}'
     path = tmp_path / "nested.safetensors"
     path.write_bytes(packed(header, sound[8 + size :]))
     outcome = attempt(lambda: prior_rows(path))

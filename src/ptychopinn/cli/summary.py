@@ -75,8 +75,9 @@ def prior_text(entry: Mapping[str, Any]) -> str:
     name = f"{Path(entry['prior']).name} (sha256 {entry['sha256'][:12]})"
     if not entry["strength"]:
         return f"{name}: {entry['reason']}"
+    parts = ", ".join(f"{value:.2f} ({part})" for part, value in entry["strength_of_parts"].items())
     moved = f"moved by {entry['moved_rms_sigma']:.2f} sigma rms, at most {entry['moved_largest_sigma']:.1f}"
-    return f"{name}: strength {entry['strength']:.2f}, {moved}; {entry['reason']}"
+    return f"{name}: strength {parts}, {moved}; {entry['reason']}"
 
 
 def _add_resolution(table: Table, found: Mapping[str, Any]) -> None:
