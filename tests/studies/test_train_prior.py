@@ -162,6 +162,15 @@ def test_bad_settings_are_refused(tmp_path: Path, text: str, message: str) -> No
         read_settings(path)
 
 
+def test_the_settings_of_the_prior_in_the_package_are_the_defaults() -> None:
+    record = load_prior("default").record
+    assert (
+        PriorSettings.model_validate({name: value for name, value in record.settings.items() if name != "steps_done"})
+        == PriorSettings()
+    )
+    assert record.settings["steps_done"] == PriorSettings().steps
+
+
 def test_an_untrained_network_scores_as_no_correction(noised: list[Solved]) -> None:
     examples = [example_of(one, TINY.prior) for one in noised]
     found, nothing = mean_loss(PriorNetwork(TINY.prior), examples, 2.0)
