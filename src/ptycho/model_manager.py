@@ -16,7 +16,7 @@ from ptychopinn.bundle.params import storable_params
 from ptychopinn.config import Recipe
 from ptychopinn.data.io import check_output_folder, write_text_atomically
 from ptychopinn.errors import BundleError
-from ptychopinn.training.callbacks import HistoryRecorder
+from ptychopinn.training.history import HistoryTable
 
 logger = logging.getLogger("ptychopinn.ptycho")
 
@@ -40,10 +40,10 @@ def save(output_path: str | Path) -> Path:
     path = save_trained_model(model, folder / BUNDLE_NAME)
     write_text_atomically(folder / "recipe.yaml", model.recipe.to_yaml())
     if session.history:
-        recorder = HistoryRecorder(folder / "history.csv")
+        table = HistoryTable()
         rows = zip(*session.history.values(), strict=True)
-        recorder.load_state_dict({"rows": [dict(zip(session.history, row, strict=True)) for row in rows]})
-        write_text_atomically(folder / "history.csv", recorder.as_csv())
+        table.rows = [dict(zip(session.history, row, strict=True)) for row in rows]
+        write_text_atomically(folder / "history.csv", table.as_csv())
     logger.info("model saved to %s", path)
     return path
 

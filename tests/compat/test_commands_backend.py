@@ -3,6 +3,7 @@
 import pytest
 
 from ptycho.backend import VARIABLE, loading_backend, only_pytorch, requested_backend, training_backend
+from ptychopinn.config import backend
 from ptychopinn.errors import ConfigError
 
 
@@ -12,10 +13,22 @@ def no_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(VARIABLE, raising=False)
 
 
-def test_nothing_requested_trains_by_pytorch_and_loads_by_the_archive() -> None:
+@pytest.fixture(params=[True, False], ids=["TensorFlow installed", "TensorFlow missing"])
+def installed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Whether the packages of TensorFlow are there, as the rule sees it."""
+    monkeypatch.setattr(backend, "_is_installed", lambda: request.param)
+    return request.param
+
+
+def test_nothing_requested_trains_by_pytorch_and_loads_by_the_archive(
+    installed: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "ptychopinn")
     assert requested_backend() is None
     assert training_backend() == "pytorch"
-    assert loading_backend("tensorflow") == "tensorflow"
+    assert loading_backend("pytorch") == "pytorch"
+    assert loading_backend("tensorflow") == ("tensorflow" if installed else "pytorch")
+    assert ("PyTorch runs this model of the backend tensorflow" in caplog.text) is not installed
 
 
 @pytest.mark.parametrize(
@@ -36,17 +49,32 @@ def test_flag_before_setting_before_variable(
     assert requested_backend(given, configured) == wanted
 
 
-def test_training_by_tensorflow_is_refused_with_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_backend_that_is_not_installed_gives_the_line_that_installs_it(
+    installed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv(VARIABLE, "tensorflow")
+    if installed:
+        assert training_backend() == loading_backend("pytorch") == "tensorflow"
+        return
+    for choose in (training_backend, lambda: loading_backend("pytorch")):
+        with pytest.raises(
+            ConfigError, match=r"pip install 'ptychopinn\[tensorflow\]'.*--backend pytorch.*unset PTYCHOPINN_BACKEND"
+        ):
+            choose()
+
+
+def test_an_archive_without_a_mapping_is_refused_and_both_backends_are_named(installed: bool) -> None:
+    obstacle = "model.generator.architecture is 'fno'"
     with pytest.raises(
-        ConfigError, match=r"'tensorflow' is not available.*--backend pytorch.*unset PTYCHOPINN_BACKEND"
+        ConfigError, match="'tensorflow' was requested but the model was saved by backend 'pytorch'.*'fno'"
     ):
-        training_backend()
+        loading_backend("pytorch", "tensorflow", obstacle=obstacle)
+    assert loading_backend("tensorflow", obstacle=obstacle) == "pytorch"
 
 
-def test_an_archive_of_another_backend_is_refused_and_both_are_named() -> None:
-    with pytest.raises(ConfigError, match="'tensorflow' was requested but the model was saved by backend 'pytorch'"):
-        loading_backend("pytorch", "tensorflow")
+def test_an_archive_is_run_by_the_backend_that_is_asked_for(installed: bool) -> None:
+    assert loading_backend("tensorflow", "pytorch") == "pytorch"
+    assert loading_backend(("pytorch", "tensorflow")) == "pytorch"
 
 
 def test_an_unknown_backend_is_refused_where_it_was_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,5 +90,4 @@ def test_the_pytorch_package_does_not_follow_the_variable(monkeypatch: pytest.Mo
     with only_pytorch():
         assert training_backend(configured="tensorflow") == "pytorch"
 
-    with pytest.raises(ConfigError):
-        training_backend()
+    assert requested_backend(configured="tensorflow") == "tensorflow"

@@ -39,7 +39,7 @@ def main(argv: Sequence[str]) -> None:
     """Do what the words say; as an entry point it returns the exit code."""
     values = settings.given_values(OPTIONS, argv)
     settings.needed(values, "train_data_file", "--train_data_file", "the scan to train on")
-    training_backend(values.get("backend"))
+    backend = training_backend(values.get("backend"))
     config, execution = settings.training_settings(values)
 
     from ptychopinn.api.reconstruct import reconstruct
@@ -48,7 +48,7 @@ def main(argv: Sequence[str]) -> None:
 
     quiet, folder, made = values.get("quiet", False), config.output_dir, None
     with progress(quiet) as shown:
-        trained, test = _train(config, execution, values.get("model.N"), shown)
+        trained, test = _train(config, execution, backend, values.get("model.N"), shown)
         if test is not None:
             made = reconstruct(test, trained, folder, device=trained.recipe.training.device, on_batch=shown.on_batch)
             save_amplitude_and_phase(made.reconstruction, folder)
@@ -62,7 +62,11 @@ def main(argv: Sequence[str]) -> None:
 
 
 def _train(
-    config: TrainingConfig, execution: PyTorchExecutionConfig, size: int | None, shown: "ProgressDisplay"
+    config: TrainingConfig,
+    execution: PyTorchExecutionConfig,
+    backend: str,
+    size: int | None,
+    shown: "ProgressDisplay",
 ) -> "tuple[Trained, Scan | None]":
     """Train into the output folder, and read the scan that will be reconstructed; `config.model.N` is filled in.
 
@@ -71,15 +75,16 @@ def _train(
     from ptycho.config.to_recipe import recipe_of, warn_ignored
     from ptycho.model import TrainedModel
     from ptycho.model_manager import save_trained_model
+    from ptychopinn.api.backends import fit_prepared
     from ptychopinn.api.inputs import RunLog
     from ptychopinn.api.train import Trained, begin, write_training
-    from ptychopinn.training import fit_prepared
 
     with RunLog() as log:
         scan, test = _scans(config, size)
         config.model.N = scan.pattern_size
         warn_ignored(config, execution)
-        recipe = recipe_of(config, execution, n_patterns=len(scan)).with_overrides(settings.stitching(execution))
+        recipe = recipe_of(config, execution, n_patterns=len(scan))
+        recipe = recipe.with_overrides([*settings.stitching(execution), f"backend={backend}"])
         start, folder = begin(scan, config.output_dir, recipe, log)
         assert folder is not None
         started = time.perf_counter()

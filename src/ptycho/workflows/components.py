@@ -99,7 +99,7 @@ def train_cdi_model(
         "train_container": _container(train_data, config),
         "test_container": None if test_data is None else _container(test_data, config),
     }
-    trained = train(scan, recipe=recipe)
+    trained = train(scan, recipe=recipe, overrides=[f"backend={backend}"])
     session.hold(TrainedModel(trained.model), trained.history)
     params.cfg["intensity_scale"] = 1 / amplitude_factor(scan)
     history = {**trained.history, "loss": trained.history["train_loss"]}

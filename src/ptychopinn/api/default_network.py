@@ -3,9 +3,10 @@
 import logging
 from collections.abc import Sequence
 
-from ptychopinn.api.inputs import RecipeSource, as_recipe
+from ptychopinn.api.inputs import RecipeSource, as_recipe, stated_recipe
 from ptychopinn.api.open_settings import leaves
 from ptychopinn.config import Recipe
+from ptychopinn.config.backend import DEFAULT
 from ptychopinn.data.scan import Scan
 from ptychopinn.data.thinning import holds_photons
 
@@ -34,12 +35,14 @@ def network_for(scan: Scan, source: RecipeSource, overrides: Sequence[str]) -> R
         source: what the run was given as its recipe; nothing is the default recipe.
         overrides: `section.key=value` texts.
     """
-    given = as_recipe(source)
+    given = stated_recipe(source)
     stated = leaves(given.model_dump(mode="json", exclude_unset=True))
     chosen = [key for key in (*stated, *(text.strip() for text in overrides)) if key.startswith(CHOOSES)]
     unrolled = leaves(Recipe.from_name(RECIPE).model_dump(mode="json", exclude_unset=True))
     wanted = as_recipe(Recipe.from_dotted({**unrolled, **stated}), overrides)
-    if chosen:
+    if wanted.backend != DEFAULT:
+        reason = f"the backend {wanted.backend} has no other"
+    elif chosen:
         reason = f"{chosen[0].partition('=')[0]} is set"
     elif len(scan) < wanted.data.group_size:
         reason = f"{len(scan)} patterns are fewer than the {wanted.data.group_size} of a group of {RECIPE}"

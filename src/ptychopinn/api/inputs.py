@@ -14,6 +14,7 @@ from ptychopinn.api.scan_facts import facts_of
 from ptychopinn.api.scan_info import ScanInfo
 from ptychopinn.api.scan_problems import find_problems
 from ptychopinn.config import Recipe
+from ptychopinn.config.backend import DEFAULT, requested_backend
 from ptychopinn.data import Scan
 from ptychopinn.data.io import log_notes, scan_of_file
 from ptychopinn.data.io.atomic import check_regular
@@ -39,12 +40,32 @@ RecipeSource: TypeAlias = str | Path | Recipe | Mapping[str, Any] | None
 
 
 def as_recipe(source: RecipeSource, overrides: Sequence[str] = ()) -> Recipe:
-    """A recipe with dotted overrides.
+    """A recipe with dotted overrides, and the backend that they or `PTYCHOPINN_BACKEND` ask for.
 
     Args:
         source: a YAML file, the name of a recipe of the package, a mapping, a recipe, or nothing (the default).
         overrides: `section.key=value` texts.
+
+    Raises:
+        ConfigError: no such recipe, a bad value, or `PTYCHOPINN_BACKEND` names no backend.
     """
+    recipe = stated_recipe(source, overrides)
+    wanted = requested_backend(given_backend(overrides), recipe.backend) or DEFAULT
+    return recipe if recipe.backend == wanted else recipe.changed(backend=wanted)
+
+
+def given_backend(overrides: Sequence[str]) -> str | None:
+    """The backend that overrides name.
+
+    >>> given_backend(["training.epochs=2", "backend=tensorflow"])
+    'tensorflow'
+    """
+    named = [text.partition("=")[2].strip() for text in overrides if text.partition("=")[0].strip() == "backend"]
+    return named[-1] if named else None
+
+
+def stated_recipe(source: RecipeSource, overrides: Sequence[str] = ()) -> Recipe:
+    """The same as it was given, whatever `PTYCHOPINN_BACKEND` says."""
     if source is None:
         recipe = Recipe()
     elif isinstance(source, Recipe):

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ptychopinn.api.inputs import RecipeSource, as_recipe
+from ptychopinn.api.inputs import RecipeSource, stated_recipe
 from ptychopinn.config import Recipe
 from ptychopinn.errors import ConfigError
 
@@ -55,7 +55,7 @@ def with_open_settings(trained: Recipe, recipe: RecipeSource, overrides: Sequenc
         ConfigError: a setting that training fixed has another value; the message names it with both values.
     """
     if recipe is not None:
-        given = as_recipe(recipe)
+        given = stated_recipe(recipe)
         asked = leaves(given.model_dump(mode="json", exclude_unset=True))
         where = str(recipe) if isinstance(recipe, str | Path) else "recipe"
         _refuse_fixed(asked, trained, where)

@@ -9,9 +9,10 @@ from typing import Any
 
 import torch
 
+from ptychopinn.api.backends import as_requested
 from ptychopinn.api.figure_content import METHOD, NETWORK
 from ptychopinn.api.fit import judge_fit
-from ptychopinn.api.inputs import RecipeSource, RunLog, ScanSource, as_scan, log_backend, warn_of_problems
+from ptychopinn.api.inputs import RecipeSource, RunLog, ScanSource, as_scan, given_backend, log_backend, warn_of_problems
 from ptychopinn.api.model_files import load_model
 from ptychopinn.api.open_settings import with_open_settings
 from ptychopinn.api.prior_use import ENTRY, NETWORK_ALONE, prior_of, unused
@@ -125,7 +126,7 @@ def _predicted(reconstructor: Reconstructor, job: Job) -> tuple[Reconstruction, 
 
 def _by_network(request: Request, model: str | Path | Trained | TrainedModel, log: RunLog) -> Reconstructed:
     started = time.perf_counter()
-    trained = _trained(model)
+    trained, request = _trained(model, request)
     recipe = with_open_settings(trained.recipe, request.recipe, request.overrides)
     check_names(recipe.reconstruction.refine)
     log_backend(recipe, request.device)
@@ -142,10 +143,15 @@ def _by_network(request: Request, model: str | Path | Trained | TrainedModel, lo
     return reconstruct_prepared(reconstructor, job, prior)
 
 
-def _trained(model: str | Path | Trained | TrainedModel) -> TrainedModel:
-    if isinstance(model, TrainedModel):
-        return model
-    return model.model if isinstance(model, Trained) else load_model(model)
+def _trained(model: str | Path | Trained | TrainedModel, request: Request) -> tuple[TrainedModel, Request]:
+    """The model on the backend that runs it, and the request without its overrides of the backend."""
+    given = given_backend(request.overrides)
+    others = [text for text in request.overrides if given_backend([text]) is None]
+    request = replace(request, overrides=others)
+    if isinstance(model, str | Path):
+        return load_model(model, given), request
+    trained = model.model if isinstance(model, Trained) else model
+    return (trained if given is None else as_requested(trained, given)), request
 
 
 def _iterations(refine: int, alone: bool) -> int:

@@ -107,6 +107,7 @@ def judged(made: Made, job: Job) -> Judged:
     comparison = compare_with_reference(made.image, made.tensors.scan)
     timings = {**job.timings, **made.timings, "threads": float(torch.get_num_threads())}
     metrics = {
+        "backend": made.image.metadata["backend"],
         **made.metrics,
         "reference": comparison.report if comparison else None,
         "verdict": made.verdict.entry(),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from ptychopinn.api.backends import check_backend, fit_prepared
 from ptychopinn.api.choice import Choice
 from ptychopinn.api.default_network import network_for
 from ptychopinn.api.inputs import RecipeSource, RunLog, ScanSource, as_recipe, as_scan, log_backend, warn_of_problems
@@ -18,12 +19,13 @@ from ptychopinn.api.request import Job
 from ptychopinn.api.solve import finish_refined, from_nothing
 from ptychopinn.api.train import Trained, begin, check_unused, choose_earlier, write_training
 from ptychopinn.api.train_and_choose import remove_other_images, train_and_choose
+from ptychopinn.config.backend import check_installed
 from ptychopinn.data.io.atomic import check_output_folder
 from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.errors import ConfigError
 from ptychopinn.reconstruction import Progress, Reconstructor
 from ptychopinn.solver import IterationHook
-from ptychopinn.training import EpochHook, check_trainable, fit_prepared, used_patterns
+from ptychopinn.training import EpochHook, check_trainable, used_patterns
 
 logger = logging.getLogger("ptychopinn")
 
@@ -157,6 +159,8 @@ def _solver_first(asked: _Asked, train: bool, on_image: ImageHook | None, log: R
     started = time.perf_counter()
     recipe = as_recipe(asked.recipe, asked.overrides)
     log_backend(recipe)
+    if train:
+        check_installed(recipe.backend)
     prior = prior_of(recipe)
     if recipe.training.threads is not None:
         torch.set_num_threads(recipe.training.threads)
@@ -165,6 +169,7 @@ def _solver_first(asked: _Asked, train: bool, on_image: ImageHook | None, log: R
     scan = used_patterns(as_scan(asked.scan, recipe), recipe)
     if train:
         recipe = network_for(scan, asked.recipe, asked.overrides)
+        check_backend(recipe)
         check_trainable(scan, recipe)
     task = from_nothing(scan, recipe, recipe.training.device, prior)
     folder = check_output_folder(asked.output) if asked.output is not None else None

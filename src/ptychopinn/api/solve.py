@@ -19,6 +19,7 @@ from ptychopinn.api.request import Job, Request
 from ptychopinn.api.resolution import measure_resolution
 from ptychopinn.api.solver_work import SolverWork, Task, work_in
 from ptychopinn.config import Recipe
+from ptychopinn.config.backend import DEFAULT
 from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.data.device import choose_device
 from ptychopinn.data.frame import check_one_image
@@ -50,7 +51,7 @@ def solve(request: Request, log: RunLog) -> Reconstructed:
     recipe = as_recipe(request.recipe, request.overrides)
     if request.probe == "model":
         raise ConfigError("probe must be 'scan' or 'auto' without a model, got 'model'; give a model, or leave it out")
-    log_backend(recipe, request.device)
+    log_backend(recipe.changed(backend=DEFAULT), request.device)  # the solver's, whatever network is asked for
     prior = prior_of(recipe)
     scan = as_scan(request.scan, recipe)
     if recipe.training.threads is not None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from ptychopinn.api.backends import check_backend, fit_prepared
 from ptychopinn.api.figure_content import NETWORK, today
 from ptychopinn.api.inputs import RecipeSource, RunLog, ScanSource, as_recipe, as_scan, log_backend, warn_of_problems
 from ptychopinn.api.model_files import BUNDLE_NAME, save_model
@@ -24,7 +25,6 @@ from ptychopinn.training import (
     History,
     Prepared,
     checkpoint_to_resume,
-    fit_prepared,
     judge,
     prepare,
 )
@@ -131,6 +131,7 @@ def begin(
         PtychoPINNError: scan, recipe or folder cannot be used.
     """
     log_backend(recipe)
+    check_backend(recipe)
     if output is not None and earlier == "refuse":
         check_unused(Path(output))
     sources = [scan] if isinstance(scan, ScanSource) else scan

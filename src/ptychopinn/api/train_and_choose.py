@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ptychopinn.api.backends import fit_prepared
 from ptychopinn.api.choice import SEED, WITHHELD, Choice, at_full_dose, choose, for_part, found_scan, with_found_probe
 from ptychopinn.api.fit import announce
 from ptychopinn.api.reconstruct import network_image
@@ -26,7 +27,7 @@ from ptychopinn.data.thinning import Split, holds_photons, withhold_photons
 from ptychopinn.metrics.verdict import Maker
 from ptychopinn.reconstruction import Reconstructor
 from ptychopinn.solver import Gauge
-from ptychopinn.training import EpochHook, Fit, checkpoint_to_resume, fit_prepared, prepare
+from ptychopinn.training import EpochHook, Fit, checkpoint_to_resume, prepare
 
 logger = logging.getLogger("ptychopinn")
 _OF_AN_IMAGE = ("gauge", "data", "reference", "collapse", "verdict", "refine", "prior", "resolution")

@@ -18,6 +18,7 @@ from ptychopinn.cli.simulate import simulate
 from ptychopinn.cli.study import study
 from ptychopinn.cli.train import train
 from ptychopinn.cli.train_prior import train_prior
+from ptychopinn.config.backend import requested_backend
 
 HELP = """Reconstruct ptychographic scans by an iterative solver and by physics-informed networks.
 
@@ -39,7 +40,12 @@ class Commands(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run a command."""
         run = super().invoke
-        code = exit_code(lambda: run(ctx), lambda: _interrupted(ctx.invoked_subcommand))
+
+        def work() -> None:
+            requested_backend()  # a wrong name in the environment is refused by every command
+            run(ctx)
+
+        code = exit_code(work, lambda: _interrupted(ctx.invoked_subcommand))
         if code:
             raise typer.Exit(code)
 

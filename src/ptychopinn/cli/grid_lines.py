@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ptychopinn.cli.console import errors, results
-from ptychopinn.cli.options import Config, Device, Output, Set, Threads, Verbose, collect_overrides
+from ptychopinn.cli.options import Backend, Config, Device, Output, Set, Threads, Verbose, collect_overrides
 from ptychopinn.cli.progress import ProgressDisplay
 from ptychopinn.cli.summary import show_path
 from ptychopinn.errors import ConfigError
@@ -43,6 +43,7 @@ def grid_lines(
     sim_backend: Annotated[str, typer.Option("--sim-backend", metavar="NAME", help="What simulates.")] = "torch",
     config: Config = None,
     set_: Set = None,
+    backend: Backend = None,
     device: Device = None,
     threads: Threads = None,
     verbose: Verbose = False,
@@ -62,7 +63,7 @@ def grid_lines(
             epochs=epochs,
             baseline=baseline,
             iterative=iterative,
-            overrides=collect_overrides(set_, device=device, threads=threads),
+            overrides=collect_overrides(set_, backend=backend, device=device, threads=threads),
             on_run=show_run,
             on_epoch=shown.on_epoch,
         )

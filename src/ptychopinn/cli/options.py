@@ -45,6 +45,14 @@ Device = Annotated[
     str | None,
     typer.Option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:1 or mps.", show_default=False),
 ]
+Backend = Annotated[
+    Literal["pytorch", "tensorflow"] | None,
+    typer.Option(
+        "--backend",
+        help="What computes the network; PTYCHOPINN_BACKEND has the same effect. tensorflow needs that extra.",
+        show_default=False,
+    ),
+]
 Threads = Annotated[int | None, typer.Option("--threads", min=1, metavar="N", help="CPU threads.", show_default=False)]
 Verbose = Annotated[
     bool, typer.Option("--verbose", "-v", callback=set_verbosity, help="Print each step and its reason on stderr.")
@@ -208,12 +216,19 @@ _READING_OPTIONS: dict[str, tuple[Any, Any]] = {
     "detector_binning": (_reading(int | None, "--detector-binning", "Sum N x N detector pixels.", "N"), None),
 }
 _RECIPE_OPTIONS = {"set_": (Set, None), **_READING_OPTIONS}
-_TRAINING_OPTIONS = {"set_": (Set, None), "device": (Device, None), "threads": (Threads, None), **_READING_OPTIONS}
+_TRAINING_OPTIONS = {
+    "set_": (Set, None),
+    "backend": (Backend, None),
+    "device": (Device, None),
+    "threads": (Threads, None),
+    **_READING_OPTIONS,
+}
 
 
 def collect_overrides(
     set_: list[str] | None = None,
     *,
+    backend: str | None = None,
     device: str | None = None,
     threads: int | None = None,
     **reading: str | bool | float | None,
@@ -229,6 +244,8 @@ def collect_overrides(
         for name, value in reading.items()
         if value is not None and value is not False
     ]
+    if backend is not None:
+        overrides.append(f"backend={backend}")
     if device is not None:
         overrides.append(f"training.device={device}")
     if threads is not None:
@@ -302,5 +319,5 @@ def recipe_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def training_options(command: Callable[..., None]) -> Callable[..., None]:
-    """The same, `--device` and `--threads`."""
+    """The same, `--backend`, `--device` and `--threads`."""
     return _with_options(command, _TRAINING_OPTIONS)

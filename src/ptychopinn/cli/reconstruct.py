@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from ptychopinn.cli.options import (
+    Backend,
     Device,
     Diffraction,
     Output,
@@ -76,6 +77,7 @@ def reconstruct(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with a solver that was interrupted in the output folder.")
     ] = False,
+    backend: Backend = None,
     device: Device = None,
     threads: Threads = None,
     overrides: Overrides = (),
@@ -95,7 +97,7 @@ def reconstruct(
             recipe=config,
             overrides=[
                 *overrides,
-                *collect_overrides(threads=threads),
+                *collect_overrides(backend=backend, threads=threads),
                 *resolution_override(resolution),
                 *prior_override(prior),
             ],

@@ -5,11 +5,12 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import yaml
 from pydantic import Field, ValidationError
 
+from ptychopinn.config.backend import Backend
 from ptychopinn.config.base import Section, explain, is_section
 from ptychopinn.config.data import DataConfig
 from ptychopinn.config.model import ModelConfig
@@ -49,8 +50,9 @@ class Recipe(Section):
     3
     """
 
-    backend: Literal["pytorch"] = "pytorch"
-    """Implementation that trains and reconstructs."""
+    backend: Backend = "pytorch"
+    """Implementation of the network that trains and predicts: `pytorch`, or `tensorflow` (the architecture `cnn`; needs
+    the extra `tensorflow`). The solver always uses PyTorch."""
     data: DataConfig = DataConfig()
     model: ModelConfig = ModelConfig()
     training: TrainingConfig = TrainingConfig()

@@ -22,13 +22,13 @@ CARRIED = ("object_pixel_m", "frame_origin_m", "title")
 """Metadata of a scan that its reconstruction keeps, so that it can be written in formats that ask for them."""
 
 
-def metadata_of(scan: Scan) -> dict[str, Any]:
-    """What the image of a scan says of where it comes from, beside the geometry."""
+def metadata_of(scan: Scan, backend: str = "pytorch") -> dict[str, Any]:
+    """What the image of a scan says of where it comes from, beside the geometry; the backend computed it."""
     return {
         **{name: scan.metadata[name] for name in CARRIED if name in scan.metadata},
         "source": scan.source,
         "domain": scan.domain,
-        "backend": "pytorch",
+        "backend": backend,
     }
 
 

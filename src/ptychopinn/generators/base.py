@@ -8,6 +8,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from ptychopinn.config.backend import Backend
 from ptychopinn.physics import DiffractionModel, amplitude, intensity
 from ptychopinn.typing import Canvas, Mask, Patches, Patterns, Positions, Probe
 
@@ -91,6 +92,8 @@ class Generator(nn.Module, ABC):
     Models, prediction and training ask these questions and never for a class.
     """
 
+    backend: Backend = "pytorch"
+    """What computes the patches."""
     input_mean: Tensor
     input_deviation: Tensor
 

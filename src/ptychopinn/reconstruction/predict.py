@@ -153,7 +153,7 @@ def stitched_image(model: PatchModel, tensors: ScanTensors, stitcher: ScanStitch
         probe=model.probe_of(tensors).detach().cpu().numpy(),
         pixel_size_m=scan.pixel_size_m,
         geometry=scan.geometry,
-        metadata=metadata_of(scan),
+        metadata=metadata_of(scan, model.generator.backend),
     )
 
 

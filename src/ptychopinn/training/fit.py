@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("ptychopinn.training")
 
+BackendLoop = Callable[[Prepared, Path | None, str | None, EpochHook | None], History]
+"""Trains the model of a prepared training in place, on from a checkpoint if one is given."""
+
 
 @dataclass(frozen=True)
 class Fit:
@@ -66,6 +69,7 @@ def fit_prepared(
     on_epoch: EpochHook | None = None,
     callbacks: "Sequence[Callback]" = (),
     module_type: "Callable[..., TrainingModule] | None" = None,
+    backend: BackendLoop | None = None,
 ) -> Fit:
     """Train a model.
 
@@ -78,11 +82,8 @@ def fit_prepared(
             called, see `train_on_devices`.
         module_type: what Lightning trains, with the arguments of `TrainingModule`, which is the default; for clients
             that log under names of their own.
+        backend: trains in place of Lightning; `callbacks` and `module_type` are for Lightning alone.
     """
-    from ptychopinn.training.distributed import train_on_devices
-    from ptychopinn.training.loop import train_here
-    from ptychopinn.training.module import TrainingModule
-
     model, recipe, tensors = start.model, start.recipe, start.tensors
     fitted = recipe.fitted
     assert fitted is not None
@@ -92,14 +93,34 @@ def fit_prepared(
             recipe.data.group_size,
         )
     checkpoint = checkpoint_to_resume(folder, start) if resume else None
-    train = train_here if recipe.training.devices == 1 else train_on_devices
-    history = train(
-        start, folder, checkpoint, on_epoch=on_epoch, callbacks=callbacks, module_type=module_type or TrainingModule
-    )
-    model.to(tensors.device)  # Lightning leaves it on the CPU
+    if backend is not None:
+        history = backend(start, folder, checkpoint, on_epoch)
+    else:
+        history = _by_lightning(start, folder, checkpoint, on_epoch, callbacks, module_type)
     scale = float(model.log_scale.detach().exp())
     fitted = fitted.changed(intensity_scale=scale, scale_correction=scale / fitted.intensity_scale)
     recipe = recipe.changed(fitted=fitted)
     logger.info("trained %d epochs", len(history.get("epoch", [])))
     unseen = unseen_pixels([part.tensors.scan for part in start.parts])
     return Fit(model.eval(), recipe, history, tensors, start.parts[0].train_groups, unseen)
+
+
+def _by_lightning(
+    start: Prepared,
+    folder: Path | None,
+    checkpoint: str | None,
+    on_epoch: EpochHook | None,
+    callbacks: "Sequence[Callback]",
+    module_type: "Callable[..., TrainingModule] | None",
+) -> History:
+    """Train by PyTorch, in this process or in one for each device."""
+    from ptychopinn.training.distributed import train_on_devices
+    from ptychopinn.training.loop import train_here
+    from ptychopinn.training.module import TrainingModule
+
+    train = train_here if start.recipe.training.devices == 1 else train_on_devices
+    history = train(
+        start, folder, checkpoint, on_epoch=on_epoch, callbacks=callbacks, module_type=module_type or TrainingModule
+    )
+    start.model.to(start.tensors.device)  # Lightning leaves it on the CPU
+    return history

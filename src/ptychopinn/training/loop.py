@@ -4,7 +4,7 @@ import logging
 import os
 import signal
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.plugins.environments import LightningEnvironment
 from lightning.pytorch.strategies import DDPStrategy
 
-from ptychopinn.config import Recipe, TrainingConfig
-from ptychopinn.data.dataset import Batch
+from ptychopinn.config import Recipe
 from ptychopinn.training.callbacks import (
     AtomicCheckpointIO,
     BestWeights,
@@ -25,8 +24,9 @@ from ptychopinn.training.callbacks import (
     HistoryRecorder,
 )
 from ptychopinn.training.contrast_monitor import ContrastMonitor
-from ptychopinn.training.history import EpochHook, History
-from ptychopinn.training.loader import WHOLE, GroupLoader, InterleavedLoader, Share
+from ptychopinn.training.history import EpochHook, History, HistoryTable
+from ptychopinn.training.loader import WHOLE, Share
+from ptychopinn.training.loaders import training_loader, validation_loader
 from ptychopinn.training.module import TrainingModule
 from ptychopinn.training.prepare import Prepared
 from ptychopinn.training.resume import identity_of
@@ -51,13 +51,13 @@ def train_here(
     module = module_type(start.model, config, fitted.mean_count, recipe.model_dump(mode="json"))
     if config.compile:
         start.model.generator.compile_networks()
-    train = _training_loader(start, config, lambda: module.current_epoch, share)
-    validation = _validation_loader(start, config, share)
-    table = folder / "history.csv" if folder and config.logger != "none" and share.index == 0 else None
-    recorder = HistoryRecorder(table, on_epoch, ContrastMonitor(start).measure if share.index == 0 else None)
+    train = training_loader(start, config, lambda: module.current_epoch, share)
+    validation = validation_loader(start, config, share)
+    path = folder / "history.csv" if folder and config.logger != "none" and share.index == 0 else None
+    table = HistoryTable(path, on_epoch, ContrastMonitor(start).measure if share.index == 0 else None)
     monitor = "train_loss" if validation is None else "val_loss"
     best = BestWeights(monitor)
-    ours: list[Callback] = [recorder]
+    ours: list[Callback] = [HistoryRecorder(table)]
     if config.early_stop_patience is not None:
         ours += [best, EarlyStopping(monitor, patience=config.early_stop_patience)]
     with _quiet_lightning(), _process_settings_kept():
@@ -67,29 +67,7 @@ def train_here(
         with _interrupts_pass():
             trainer.fit(module, train, validation, ckpt_path=checkpoint, weights_only=True)
     best.restore(module)
-    return recorder.history()
-
-
-def _training_loader(
-    start: Prepared, config: TrainingConfig, epoch: Callable[[], int], share: Share
-) -> Iterable[Batch]:
-    per_step, seed, mirror, hidden = config.patterns_per_step, config.seed, config.mirror, config.thinning
-    loaders = [
-        GroupLoader(part.tensors, part.train_groups, per_step, seed, epoch, mirror, share, hidden)
-        for part in start.parts
-    ]
-    return loaders[0] if len(loaders) == 1 else InterleavedLoader(loaders, config.seed, epoch)
-
-
-def _validation_loader(start: Prepared, config: TrainingConfig, share: Share) -> Iterable[Batch] | None:
-    loaders = [
-        GroupLoader(part.tensors, part.validation_groups, config.patterns_per_step, share=share, hidden=config.thinning)
-        for part in start.parts
-        if len(part.validation_groups)
-    ]
-    if len(loaders) < 2:
-        return loaders[0] if loaders else None
-    return InterleavedLoader(loaders)
+    return table.history()
 
 
 def _trainer(recipe: Recipe, folder: Path | None, device: torch.device, callbacks: list[Callback]) -> Trainer:

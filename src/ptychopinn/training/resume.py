@@ -1,15 +1,17 @@
-"""Going on from a checkpoint, if it belongs to this run."""
+"""Checkpoints: written whole or not at all, and gone on from if they belong to this run."""
 
 import logging
 from pathlib import Path
 from typing import Any
 
+import torch
 from numpy.typing import NDArray
 
 from ptychopinn.bundle.checkpoint import read_checkpoint, reason_of
 from ptychopinn.config import Recipe
 from ptychopinn.data.identity import digest_of
-from ptychopinn.errors import BundleError, ConfigError
+from ptychopinn.data.io.atomic import atomic_path
+from ptychopinn.errors import BundleError, ConfigError, OutputError
 from ptychopinn.training.history import CHECKPOINTS
 from ptychopinn.training.prepare import Prepared
 
@@ -40,6 +42,24 @@ def identity_of(start: Prepared) -> str:
     return digest_of(*parts)
 
 
+def write_checkpoint(checkpoint: dict[str, Any], path: Path) -> None:
+    """Write plain values and tensors to a temporary file beside `path`, then rename it: a crash leaves the old one.
+
+    Raises:
+        OutputError: the file cannot be written, as on a full disk.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_path(path) as temporary:
+        try:
+            torch.save(checkpoint, temporary)
+        except RuntimeError as error:  # what torch makes of a full disk
+            reason = str(error).splitlines()[0]
+            raise OutputError(
+                f"{path}: the checkpoint cannot be written ({reason}); free space on the disk or name another "
+                "folder, then continue with --resume"
+            ) from error
+
+
 def checkpoint_to_resume(folder: Path | None, start: Prepared) -> str | None:
     """The last checkpoint in a run's folder, if it belongs to this recipe and these scans; None before the first.
 
@@ -65,6 +85,11 @@ def checkpoint_to_resume(folder: Path | None, start: Prepared) -> str | None:
     except (LookupError, TypeError) as error:
         raise BundleError(f"{path}: is not {what} ({reason_of(error)}); {way_out}") from None
     before = Recipe.from_mapping(stored, str(path))
+    if before.backend != start.recipe.backend:
+        raise ConfigError(
+            f"{path}: was made by the backend {before.backend}, and this run has {start.recipe.backend}; resume with "
+            f"--backend {before.backend}, or train with --overwrite"
+        )
     changed = [
         f"{section}.{key}"
         for section in _SECTIONS
