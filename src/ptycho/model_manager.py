@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from ptycho import params
-from ptycho.backend import loading_backend
 from ptycho.model import TrainedModel, session
 from ptychopinn.api.inputs import log_backend
 from ptychopinn.api.model_files import UNSEEN, model_of, save_model
@@ -70,8 +69,7 @@ def load_trained_model(path: str | Path, backend: str | None = None) -> TrainedM
         ConfigError: another backend was asked for.
     """
     bundle = load_bundle(_existing(Path(path)))
-    loading_backend(bundle.backend, backend, converts=bundle.origin is not None)
-    model = TrainedModel(model_of(bundle))
+    model = TrainedModel(model_of(bundle, backend))
     params.cfg.update(_saved_settings(bundle, model.recipe))
     session.hold(model)
     log_backend(model.recipe, "auto")

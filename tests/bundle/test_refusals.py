@@ -282,7 +282,7 @@ def set_key(key: str, value: object) -> Callable[[dict], None]:
         (set_key("format_version", "next"), "no readable format_version"),
         (set_key("format_version", None), "no readable format_version"),
         (lambda tree: tree.pop("format_version"), "no readable format_version"),
-        (set_key("backend", "tensorflow"), "backend is 'tensorflow' but only 'pytorch'"),
+        (set_key("backend", "tensorflow"), "must name the weights of the backend tensorflow"),
         (lambda tree: tree.pop("backend"), "backend is None"),
         (set_key("models", []), "damaged at models"),
         (set_key("files", []), "damaged at files"),

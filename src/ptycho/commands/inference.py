@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ptycho.backend import loading_backend
+from ptycho.backend import requested_backend
 from ptycho.commands import settings
 from ptycho.commands.flags import Options, field_flags
 from ptycho.commands.session import command, progress, save_amplitude_and_phase
@@ -47,9 +47,7 @@ def main(argv: Sequence[str]) -> None:
         logger.warning("%s is not followed: every pattern is reconstructed as the model was trained", dest)
 
     from ptycho.config.to_recipe import recipe_of
-    from ptychopinn.api.model_files import model_of
     from ptychopinn.api.reconstruct import reconstruct
-    from ptychopinn.bundle import load_bundle
     from ptychopinn.cli.summary import show_metrics, show_path
 
     config, execution = settings.inference_settings(values)
@@ -57,12 +55,12 @@ def main(argv: Sequence[str]) -> None:
     if batch is not None:
         overrides.append(f"reconstruction.batch_size={batch}")
     device = recipe_of(config, execution).training.device
+    if backend := requested_backend(values.get("backend")):
+        overrides.append(f"backend={backend}")
     with progress(values.get("quiet", False)) as shown:
-        bundle = load_bundle(config.model_path)
-        loading_backend(bundle.backend, values.get("backend"), converts=bundle.origin is not None)
         made = reconstruct(
             _scan(config),
-            model_of(bundle),
+            config.model_path,
             config.output_dir,
             overrides=overrides,
             device=device,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from ptychopinn.api.array_files import ArrayFiles
-from ptychopinn.api.model_info import convertible
+from ptychopinn.api.model_info import Target, convertible
 from ptychopinn.bundle import Bundle, holds_model, save_bundle
 from ptychopinn.config import Recipe
 from ptychopinn.data import Scan, read_scan
@@ -46,6 +46,7 @@ def convert(
     arrays: ArrayFiles | None = None,
     propagation: Propagation = "auto",
     overrides: Sequence[str] = (),
+    to: Target | None = None,
 ) -> Converted:
     """Write a scan or a reconstruction in the format that the extension of the target names, or a model as a bundle.
 
@@ -64,6 +65,7 @@ def convert(
             folder or a list of frames.
         propagation: whether the patterns are far or near field; by default docs/formats.md decides.
         overrides: `data.key=value` texts that say how a scan is read.
+        to: backend whose weights a model is written with, or `both`.
 
     Raises:
         PtychoPINNError: source or target cannot be used; nothing has been written then.
@@ -74,13 +76,15 @@ def convert(
     if arrays is not None:
         return _build(source, target, arrays, probe, overrides)
     found = content_of(source, diffraction) if content == "auto" else content
+    if to is not None and found != "model":
+        raise ConfigError(f"{source}: is taken for a {found}, but --to names the backend of a model; leave --to out")
     if found != "scan":
         if diffraction is not None or probe is not None or propagation != "auto" or overrides:
             raise ConfigError(
                 f"{source}: is taken for a {found}, but options say how a scan is read; "
                 "give --diffraction or --as scan if it belongs to a scan, else drop them"
             )
-        return _convert_model(source, target) if found == "model" else _convert_reconstruction(source, target)
+        return _convert_model(source, target, to) if found == "model" else _convert_reconstruction(source, target)
     write = scan_writer(target)
     _refuse_product(source, target)
     options = Recipe().with_overrides(overrides).data
@@ -122,19 +126,21 @@ def _convert_reconstruction(source: Path, target: Path) -> Converted:
     return Converted("reconstruction", image, _logged(image.save(target), source, "reconstruction"))
 
 
-def _convert_model(source: Path, target: Path) -> Converted:
-    """An archive of the earlier implementation as a bundle."""
+def _convert_model(source: Path, target: Path, to: Target | None) -> Converted:
+    """A model as a bundle with the weights of some backends."""
     if target.suffix.lower() != ".zip" or target.is_dir():
         raise OutputError(f"{target}: a model is written as a bundle; name a file that ends in .zip")
-    bundle = convertible(source)
+    bundle, backends = convertible(source, to)
     check_output_folder(target.parent)
     written = save_bundle(
         target,
-        recipe=bundle.recipe,
+        recipe=bundle.recipe.changed(backend=backends[0]),
         state=bundle.state,
         probe=bundle.probe,
+        arrays=bundle.arrays,
         params=bundle.params,
         models=bundle.manifest.models,
+        backends=backends,
     )
     return Converted("model", bundle, _logged(written, source, "model"))
 

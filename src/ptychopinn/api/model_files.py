@@ -8,9 +8,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from ptychopinn.api.backends import run_by
 from ptychopinn.bundle import Bundle, load_bundle, load_state_strictly, save_bundle
 from ptychopinn.bundle.fits import check_fits, empty_model
+from ptychopinn.bundle.layouts import obstacle
 from ptychopinn.config import Recipe
+from ptychopinn.config.backend import loading_backend
 from ptychopinn.errors import BundleError
 from ptychopinn.models import PatchModel, TrainedModel
 
@@ -30,32 +33,32 @@ def save_model(path: Path, trained: TrainedModel, params: Mapping[str, Any] | No
     return save_bundle(path, recipe=trained.recipe, state=state, probe=probe, params={**(params or {}), **unseen})
 
 
-def load_model(path: str | Path) -> TrainedModel:
+def load_model(path: str | Path, backend: str | None = None) -> TrainedModel:
     """A trained model, on the CPU.
 
     Args:
         path: a bundle, or the folder that holds one under the name `wts.h5.zip`; also of the earlier implementation.
+        backend: that shall run it; see `ptychopinn.config.backend.loading_backend` for none.
 
     Raises:
         BundleError: the archive is damaged, or its weights do not fit its recipe.
+        ConfigError: the backend is not installed, or cannot run the model.
     """
-    return model_of(load_bundle(path))
+    return model_of(load_bundle(path), backend)
 
 
-def model_of(bundle: Bundle) -> TrainedModel:
-    """The trained model of a loaded bundle, on the CPU.
-
-    Raises:
-        BundleError: its weights do not fit its recipe.
-    """
+def model_of(bundle: Bundle, backend: str | None = None) -> TrainedModel:
+    """The trained model of a loaded bundle, on the CPU; arguments and errors as for `load_model`."""
     recipe, where = bundle.recipe, str(bundle.path)
     if recipe.fitted is None:
         raise BundleError(f"{where}: its recipe holds no statistics of a training run; train the model again")
     if bundle.origin is not None:
         logger.info("%s: %s, run by PyTorch as %s", where, bundle.origin.kind, recipe.model.generator.architecture)
     unseen = bundle.params.get(UNSEEN)
-    network = restored_network(recipe, bundle.state, where)
-    return TrainedModel(network, recipe, None if unseen is None else np.asarray(unseen, np.bool_))
+    chosen = loading_backend(bundle.manifest.backends, backend, obstacle=obstacle(recipe.model))
+    network = restored_network(recipe, bundle.states.get(chosen, bundle.state), where)
+    recipe = recipe.changed(backend="pytorch")
+    return run_by(TrainedModel(network, recipe, None if unseen is None else np.asarray(unseen, np.bool_)), chosen)
 
 
 def restored_network(recipe: Recipe, state: Mapping[str, torch.Tensor], where: str) -> PatchModel:

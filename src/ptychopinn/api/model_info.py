@@ -2,13 +2,18 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import final
+from typing import Literal, final
 
 import numpy as np
 
 from ptychopinn.api.model_files import model_of
 from ptychopinn.bundle import Bundle, load_bundle
-from ptychopinn.errors import BundleError
+from ptychopinn.bundle.layouts import obstacle
+from ptychopinn.config.backend import BACKENDS, Backend
+from ptychopinn.errors import BundleError, ConfigError
+
+Target = Literal["pytorch", "tensorflow", "both"]
+"""Whose weights a converted model holds."""
 
 
 @final
@@ -22,6 +27,8 @@ class ModelInfo:
     """What wrote it."""
     backend: str
     """That trained it."""
+    weights_of: tuple[str, ...]
+    """Backends whose weights the file holds, the one that runs the model first."""
     models: tuple[str, ...]
     """Names under which clients ask for it."""
     architecture: str
@@ -56,12 +63,13 @@ def model_info(path: str | Path) -> ModelInfo:
         BundleError: it is damaged, or its weights do not fit its recipe.
     """
     bundle = load_bundle(path)
-    trained = model_of(bundle)
+    trained = model_of(bundle, "pytorch")  # which can hold every network
     fitted = trained.fitted
     return ModelInfo(
         source=str(path),
         kind=_kind(bundle),
         backend=bundle.backend,
+        weights_of=bundle.manifest.backends if bundle.origin is None else (bundle.backend,),
         models=bundle.manifest.models,
         architecture=trained.recipe.model.generator.architecture,
         weights=sum(value.numel() for value in trained.network.generator.parameters()),
@@ -84,6 +92,7 @@ def rows(facts: ModelInfo) -> list[tuple[str, str]]:
         ("kind", facts.kind),
         ("written by", facts.version),
         ("trained by", facts.backend),
+        ("weights of", ", ".join(facts.weights_of)),
         ("models", ", ".join(facts.models)),
         ("network", f"{facts.architecture}, {facts.weights} weights"),
         ("patterns", f"{facts.pattern_size_px} x {facts.pattern_size_px} px, {facts.mean_count:.4g} photons per pixel"),
@@ -99,14 +108,26 @@ def _kind(bundle: Bundle) -> str:
     return f"{bundle.origin.kind}; `ptychopinn convert` migrates it"
 
 
-def convertible(path: Path) -> Bundle:
-    """The bundle of an archive of the earlier implementation.
+def convertible(path: Path, to: Target | None) -> tuple[Bundle, tuple[Backend, ...]]:
+    """A model that is to be written for a backend, and whose weights the new file shall hold, the main one first.
 
     Raises:
-        BundleError: it is one of this version, or damaged, or its weights do not fit its settings.
+        BundleError: it is one of this version and no backend is named, or damaged, or its weights do not fit its
+            settings.
+        ConfigError: TensorFlow cannot run the model.
     """
     bundle = load_bundle(path)
-    if bundle.origin is None:
-        raise BundleError(f"{path}: is a trained model of this version already; copy the file, nothing is to convert")
-    model_of(bundle)
-    return bundle
+    if to is None and bundle.origin is None:
+        raise BundleError(
+            f"{path}: is a trained model of this version already; copy the file, or give --to with the backend that "
+            "it shall be converted to"
+        )
+    model_of(bundle, "pytorch")
+    first: Backend = bundle.manifest.backend
+    wanted = (first, *(name for name in BACKENDS if name != first)) if to == "both" else (to or first,)
+    reason = obstacle(bundle.recipe.model)
+    if "tensorflow" in wanted and reason:
+        raise ConfigError(
+            f"{path}: the model of the backend pytorch cannot be converted to the backend tensorflow: {reason}"
+        )
+    return bundle, wanted

@@ -11,7 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import IO, final
 
-from ptychopinn.bundle.manifest import KNOWN, MANIFEST, REQUIRED, FileEntry, Manifest, parse_manifest
+from ptychopinn.bundle.manifest import KNOWN, MANIFEST, REQUIRED, WEIGHTS_OF, FileEntry, Manifest, parse_manifest
 from ptychopinn.data.io.door import check_regular_file
 from ptychopinn.data.io.memory import check_memory
 from ptychopinn.errors import BundleError, ScanError, shown
@@ -215,10 +215,12 @@ def _read_manifest(archive: zipfile.ZipFile, members: Mapping[str, zipfile.ZipIn
 def _check_listing(manifest: Manifest, members: Mapping[str, zipfile.ZipInfo], where: str) -> None:
     """Archive, manifest and layout name the same members."""
     listed, present = set(manifest.files), set(members) - {MANIFEST}
+    needed = {*REQUIRED, *manifest.weights.values()}
     problems = (
         (present - KNOWN, "holds unknown member(s)"),
         (listed - KNOWN, "lists unknown member(s)"),
-        ((set(REQUIRED) | listed) - present, "lacks member(s)"),
+        ((needed | listed) - present, "lacks member(s)"),
+        ((set(WEIGHTS_OF.values()) & present) - needed, "holds weights that its manifest does not name:"),
         (present - listed, "holds member(s) that its manifest does not list:"),
     )
     for names, complaint in problems:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, final
+from typing import Any, final
 
 import numpy as np
 import torch
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ptychopinn.bundle.manifest import Manifest
 from ptychopinn.config import Recipe
+from ptychopinn.config.backend import Backend
 
 BUNDLE_NAME = "wts.h5.zip"
 """What a bundle is called inside a run's output folder."""
@@ -25,7 +26,7 @@ class Bundle:
     recipe: Recipe
     """The whole recipe, with its fitted statistics."""
     state: dict[str, torch.Tensor]
-    """Weights by name, on the CPU."""
+    """Weights by their names in PyTorch, on the CPU; of several backends those of the one that runs the model."""
     probe: NDArray[np.complex64]
     """(M, H, W), sqrt(photons): the probe that the model was trained with."""
     manifest: Manifest
@@ -41,8 +42,11 @@ class Bundle:
     origin: "Origin | None" = None
     """What the earlier implementation wrote, where it did."""
 
+    states: dict[Backend, dict[str, torch.Tensor]] = field(default_factory=dict)
+    """The same of each backend whose weights the file holds."""
+
     @property
-    def backend(self) -> str:
+    def backend(self) -> Backend:
         """The backend that trained the model."""
         return self.manifest.backend if self.origin is None else self.origin.backend
 
@@ -52,7 +56,7 @@ class Bundle:
 class Origin:
     """An archive of the earlier implementation, of which a bundle was made in memory."""
 
-    backend: Literal["pytorch", "tensorflow"]
+    backend: Backend
     """That trained the model."""
     kind: str
     """The file in words, such as `TensorFlow archive of the earlier implementation`."""

@@ -1,7 +1,7 @@
 """The table of contents of a bundle: what it is, who wrote it, and the hash of every member."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from importlib.metadata import version
@@ -9,13 +9,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from ptychopinn.config.backend import Backend
 from ptychopinn.errors import BundleError, shown
 
 FORMAT = "ptychopinn-bundle"
-FORMAT_VERSION = "1.0"
+FORMAT_VERSION = "1.1"
 """major.minor; the policy stands in docs/specs/bundle_format.md."""
-BACKEND = "pytorch"
-"""The backend whose bundles are read and written here."""
 
 MANIFEST = "manifest.json"
 RECIPE = "recipe.json"
@@ -23,8 +22,10 @@ PARAMS = "params.json"
 ARRAYS = "arrays.safetensors"
 WEIGHTS = "model/weights.safetensors"
 OPTIMIZER = "optimizer.safetensors"
-REQUIRED = (RECIPE, PARAMS, ARRAYS, WEIGHTS)
-KNOWN = frozenset((*REQUIRED, OPTIMIZER))
+WEIGHTS_OF: dict[Backend, str] = {"pytorch": WEIGHTS, "tensorflow": "model/weights_tensorflow.safetensors"}
+"""Member with the weights of a backend."""
+REQUIRED = (RECIPE, PARAMS, ARRAYS)
+KNOWN = frozenset((*REQUIRED, *WEIGHTS_OF.values(), OPTIMIZER))
 """Members that a bundle may hold beside its manifest."""
 
 
@@ -44,16 +45,28 @@ class Manifest(BaseModel):
 
     format: Literal["ptychopinn-bundle"] = "ptychopinn-bundle"
     format_version: str = FORMAT_VERSION
-    backend: Literal["pytorch", "tensorflow"] = "pytorch"
+    backend: Backend = "pytorch"
+    """The backend that runs the model unless another one is asked for."""
+    weights: dict[Backend, str] = {"pytorch": WEIGHTS}
+    """Backend -> member with its weights. Where there are several they are the same numbers."""
     models: Annotated[tuple[str, ...], Field(min_length=1)]
     package_version: str
     created_utc: str
     files: dict[str, FileEntry]
 
+    @property
+    def backends(self) -> tuple[Backend, ...]:
+        """Whose weights are there, the one that runs the model first."""
+        return (self.backend, *(name for name in self.weights if name != self.backend))
+
     @classmethod
-    def describe(cls, members: Mapping[str, bytes], models: tuple[str, ...]) -> "Manifest":
-        """The manifest of a bundle that is being written."""
+    def describe(
+        cls, members: Mapping[str, bytes], models: tuple[str, ...], backends: Sequence[Backend] = ("pytorch",)
+    ) -> "Manifest":
+        """The manifest of a bundle that is being written; the first of the backends runs it."""
         return cls(
+            backend=backends[0],
+            weights={backend: WEIGHTS_OF[backend] for backend in backends},
             models=models,
             package_version=version("ptychopinn"),
             created_utc=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -72,13 +85,15 @@ def parse_manifest(data: bytes, where: str) -> Manifest:
         raise BundleError(f"{where}: {MANIFEST} does not say format '{FORMAT}', so this is no PtychoPINN model bundle")
     tree["format_version"] = _checked_version(tree.get("format_version"), tree.get("package_version"), where)
     backend = tree.get("backend")
-    if backend != BACKEND:
+    if backend not in WEIGHTS_OF:
         raise BundleError(
-            f"{where}: the bundle's backend is {shown(repr(backend))} but only '{BACKEND}' bundles are read here; "
-            "load it with the backend that wrote it"
+            f"{where}: the bundle's backend is {shown(repr(backend))} but only bundles of the backends "
+            f"{', '.join(WEIGHTS_OF)} are read here; load it with the backend that wrote it"
         )
     try:
-        return Manifest.model_validate(tree)
+        manifest = Manifest.model_validate(tree)
+        _check_weights(manifest, where)
+        return manifest
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(step) for step in first["loc"])
@@ -95,6 +110,16 @@ def parse_json(data: bytes, where: str, member: str) -> Any:
         return json.loads(data)
     except (ValueError, RecursionError) as error:
         raise BundleError(f"{where}: {member} is not valid JSON ({shown(error)}); the bundle is damaged") from None
+
+
+def _check_weights(manifest: Manifest, where: str) -> None:
+    """Refuse a table of weights that does not fit the members."""
+    weights = manifest.weights
+    if manifest.backend not in weights or any(WEIGHTS_OF[backend] != name for backend, name in weights.items()):
+        raise BundleError(
+            f"{where}: {MANIFEST} must name the weights of the backend {manifest.backend}, got {shown(str(weights))}; "
+            "the bundle is damaged"
+        )
 
 
 def _describe(data: bytes) -> FileEntry:

@@ -1,6 +1,6 @@
 """Save a trained model as one file and load it again."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +11,21 @@ from numpy.typing import NDArray
 from ptychopinn.bundle.archive import EARLIER_MANIFEST, MAX_JSON_BYTES, read_archive, write_archive
 from ptychopinn.bundle.content import BUNDLE_NAME, MODELS, PROBE, Bundle
 from ptychopinn.bundle.legacy import is_earlier, read_earlier
+from ptychopinn.bundle.layouts import to_pytorch, to_tensorflow
 from ptychopinn.bundle.manifest import (
     ARRAYS,
     MANIFEST,
     OPTIMIZER,
     PARAMS,
     RECIPE,
-    WEIGHTS,
+    WEIGHTS_OF,
     Manifest,
     parse_json,
 )
 from ptychopinn.bundle.params import PREFIX, join_params, split_params
 from ptychopinn.bundle.tensors import pack_arrays, pack_tensors, unpack_arrays, unpack_tensors
 from ptychopinn.config import Recipe
+from ptychopinn.config.backend import Backend
 from ptychopinn.data.io.atomic import atomic_path
 from ptychopinn.data.io.door import zip_names
 from ptychopinn.errors import BundleError, ConfigError, shown
@@ -57,6 +59,7 @@ def save_bundle(
     params: Mapping[str, Any] | None = None,
     models: tuple[str, ...] = MODELS,
     optimizer: Mapping[str, torch.Tensor] | None = None,
+    backends: Sequence[Backend] = (),
 ) -> Path:
     """Write a bundle beside the target and rename it: an interrupted save leaves an older bundle whole.
 
@@ -69,6 +72,7 @@ def save_bundle(
         params: A client's dictionary; arrays in it move to the file of arrays.
         models: Names under which clients ask for the model.
         optimizer: Flat tensors of the optimiser's state.
+        backends: Whose weights are written, the one that runs the model first; that of the recipe by default.
 
     Returns:
         The file written.
@@ -84,11 +88,13 @@ def save_bundle(
         RECIPE: _portable(recipe).to_json().encode(),
         PARAMS: _checked_size(text),
         ARRAYS: pack_arrays(named),
-        WEIGHTS: pack_tensors(state),
     }
+    backends = tuple(backends) or (recipe.backend,)
+    for backend in backends:
+        members[WEIGHTS_OF[backend]] = pack_tensors(state if backend == "pytorch" else to_tensorflow(state))
     if optimizer is not None:
         members[OPTIMIZER] = pack_tensors(optimizer)
-    manifest = Manifest.describe(members, tuple(models))
+    manifest = Manifest.describe(members, tuple(models), backends)
     with atomic_path(target) as temporary:
         write_archive(temporary, {MANIFEST: manifest.model_dump_json(indent=2).encode(), **members})
     return target
@@ -120,9 +126,11 @@ def load_bundle(path: str | Path) -> Bundle:
     arrays = unpack_arrays(members[ARRAYS], f"{file}: {ARRAYS}")
     params = join_params(parse_json(members[PARAMS], str(file), PARAMS), arrays, f"{file}: {PARAMS}")
     optimizer = members.get(OPTIMIZER)
+    states = {backend: _state(backend, members[name], file) for backend, name in manifest.weights.items()}
     return Bundle(
         recipe=_read_recipe(members[RECIPE], manifest, file),
-        state=_finite(unpack_tensors(members[WEIGHTS], f"{file}: {WEIGHTS}"), file),
+        state=states[manifest.backend],
+        states=states,
         probe=_taken_probe(arrays, file),
         manifest=manifest,
         arrays=arrays,
@@ -176,6 +184,12 @@ def _taken_probe(arrays: dict[str, NDArray[Any]], file: Path) -> NDArray[np.comp
             f"{file}: its probe must have modes and pixels, finite and not all 0, got {probe.shape}; train again"
         )
     return probe
+
+
+def _state(backend: Backend, data: bytes, file: Path) -> dict[str, torch.Tensor]:
+    """The weights of a backend by their names in PyTorch."""
+    stored = _finite(unpack_tensors(data, f"{file}: {WEIGHTS_OF[backend]}"), file)
+    return stored if backend == "pytorch" else to_pytorch(stored)
 
 
 def _finite(state: dict[str, torch.Tensor], file: Path) -> dict[str, torch.Tensor]:

@@ -40,6 +40,10 @@ def convert(
             "--as", help="What IN is taken for: auto means a model if it is one, a scan if it holds patterns."
         ),
     ] = "auto",
+    to: Annotated[
+        Literal["pytorch", "tensorflow", "both"] | None,
+        typer.Option("--to", help="Backend whose weights a model is written with.", show_default=False),
+    ] = None,
     diffraction: Annotated[
         Path | None,
         typer.Option("--diffraction", metavar="FILE", help="HDF5 file with the patterns.", show_default=False),
@@ -68,13 +72,14 @@ def convert(
     overrides: Overrides = (),
     verbose: Verbose = False,
 ) -> None:
-    """Write a scan or a reconstruction in another format, by the extension of OUT, or migrate an earlier model."""
+    """Write a scan or a reconstruction in another format, by the extension of OUT, or a model for another backend."""
     from ptychopinn.api.convert import convert as write_as
 
     written = write_as(
         source,
         target,
         content=content,
+        to=to,
         diffraction=diffraction,
         probe=probe,
         arrays=_arrays(positions, energy_kev, to_detector_m, detector_pixel_um),
