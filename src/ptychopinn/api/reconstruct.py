@@ -12,7 +12,15 @@ import torch
 from ptychopinn.api.backends import as_requested
 from ptychopinn.api.figure_content import METHOD, NETWORK
 from ptychopinn.api.fit import judge_fit
-from ptychopinn.api.inputs import RecipeSource, RunLog, ScanSource, as_scan, given_backend, log_backend, warn_of_problems
+from ptychopinn.api.inputs import (
+    RecipeSource,
+    RunLog,
+    ScanSource,
+    as_scan,
+    given_backend,
+    log_backend,
+    warn_of_problems,
+)
 from ptychopinn.api.model_files import load_model
 from ptychopinn.api.open_settings import with_open_settings
 from ptychopinn.api.prior_use import ENTRY, NETWORK_ALONE, prior_of, unused

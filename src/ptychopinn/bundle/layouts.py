@@ -1,4 +1,4 @@
-"""The same weights as PyTorch and as TensorFlow name and order them, so that an archive of one backend serves the other.
+"""The same weights as PyTorch and as TensorFlow name and order them: an archive of one backend serves the other.
 
 | layer | PyTorch | TensorFlow |
 | --- | --- | --- |

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from ptychopinn.bundle.archive import EARLIER_MANIFEST, MAX_JSON_BYTES, read_archive, write_archive
 from ptychopinn.bundle.content import BUNDLE_NAME, MODELS, PROBE, Bundle
-from ptychopinn.bundle.legacy import is_earlier, read_earlier
 from ptychopinn.bundle.layouts import to_pytorch, to_tensorflow
+from ptychopinn.bundle.legacy import is_earlier, read_earlier
 from ptychopinn.bundle.manifest import (
     ARRAYS,
     MANIFEST,

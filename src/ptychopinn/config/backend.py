@@ -1,7 +1,7 @@
 """Which backend is asked for: one rule for the recipe, the commands, the client packages and the environment.
 
 A request is, in this order: what the caller gives (a flag, an override), a setting that differs from its default, the
-environment variable `PTYCHOPINN_BACKEND`. Nothing requested: `pytorch` trains, and an archive is run by its own backend.
+variable `PTYCHOPINN_BACKEND`. Nothing requested: `pytorch` trains, and an archive is run by its own backend.
 A backend that cannot run is an error; there is no silent fall-back. `ptycho_torch` is always PyTorch: see
 `only_pytorch`. `ptychopinn.api.backends` runs what is chosen here.
 """

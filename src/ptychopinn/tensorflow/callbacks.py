@@ -78,7 +78,9 @@ class Checkpoints(Callback):
         best: lowest loss so far.
     """
 
-    def __init__(self, folder: Path, monitor: str, content: Callable[[int, float], dict[str, Any]], best: float) -> None:
+    def __init__(
+        self, folder: Path, monitor: str, content: Callable[[int, float], dict[str, Any]], best: float
+    ) -> None:
         super().__init__()
         self._folder, self._monitor, self._content, self._best = folder / CHECKPOINTS, monitor, content, best
 

@@ -31,9 +31,7 @@ from ptychopinn.training.resume import identity_of
 logger = logging.getLogger("ptychopinn.training")
 
 
-def train_by_keras(
-    start: Prepared, folder: Path | None, checkpoint: str | None, on_epoch: EpochHook | None
-) -> History:
+def train_by_keras(start: Prepared, folder: Path | None, checkpoint: str | None, on_epoch: EpochHook | None) -> History:
     """Train the model of `start` in place, which predicts by TensorFlow from then on.
 
     Args:

@@ -104,9 +104,7 @@ class LimitedSGD(_Limited, keras.optimizers.SGD):
     """Weight decay in the gradient."""
 
 
-def limited(
-    gradients: list[tf.Tensor], variables: Sequence[keras.Variable], config: TrainingConfig
-) -> list[tf.Tensor]:
+def limited(gradients: list[tf.Tensor], variables: Sequence[keras.Variable], config: TrainingConfig) -> list[tf.Tensor]:
     """Gradients as `training.gradient_clip` and `gradient_clip_algorithm` limit them."""
     largest = config.gradient_clip
     if largest is None:

@@ -61,7 +61,9 @@ class KerasGenerator(Generator):
     def compile_networks(self) -> None:
         """Keras compiles its networks itself."""
 
-    def _patches(self, amplitude: Any, measured: Any, probes: Any, detector_probes: Any, background: float) -> tf.Tensor:
+    def _patches(
+        self, amplitude: Any, measured: Any, probes: Any, detector_probes: Any, background: float
+    ) -> tf.Tensor:
         return self.model.generator(view=GroupView(amplitude, measured, probes, detector_probes, background))
 
     def __deepcopy__(self, memo: Any) -> "KerasGenerator":
@@ -122,7 +124,9 @@ class DiffractionToObject(keras.Model):
         """Patches (B, H, W, C)."""
         diffraction, offsets = inputs
         positions = -tf.transpose(offsets[:, 0], (0, 2, 1))[..., ::-1]
-        remainder = tf.zeros_like(positions) if self.model_config.subpixel == "bilinear" else split_position(positions)[1]
+        remainder = (
+            tf.zeros_like(positions) if self.model_config.subpixel == "bilinear" else split_position(positions)[1]
+        )
         probes, detector_probes = shifted_probes(self.beam.probe, remainder)
         amplitude = tf.transpose(diffraction, (0, 3, 1, 2))
         view = GroupView(amplitude, None, probes, detector_probes, self.model_config.background)
