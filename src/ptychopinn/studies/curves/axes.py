@@ -34,7 +34,7 @@ class Point:
 
     def settings(self, seed: int) -> SimulationConfig:
         """Of the simulator. Amplitude and phase are unrelated where the seed is odd."""
-        return SimulationConfig(
+        return SimulationConfig().changed(
             object_kind=KINDS[seed % len(KINDS)],
             object_size_px=round(PATTERN_PX + MARGIN_PX + self.step_px * (math.sqrt(self.patterns) - 1)),
             object_correlation=0.0 if seed % 2 else None,
@@ -71,7 +71,8 @@ class Axis:
     def point(self, value: float, base: Point) -> Point:
         """The experiment at a value of the curve."""
         changed = self.factors.get(value, value)
-        return replace(base, **{self.name: int(changed) if self.name == "patterns" else changed})
+        named: dict[str, Any] = {self.name: int(changed) if self.name == "patterns" else changed}
+        return replace(base, **named)
 
 
 _OVERLAP = {1.0: 6.5, 0.5: 9.2, 0.25: 13.0}

@@ -53,8 +53,11 @@ class Scores:
         """Against the object guess of the scan, on the rectangle of its positions."""
         report = evaluate(image, scan).report
         amplitude, phase, frc = (report.get(key) for key in KEPT)
-        known = (float("nan") if value is None else float(value) for value in (amplitude, phase))
-        return cls(*known, 0.0 if frc is None else float(frc), cpu_s)
+        return cls(_known(amplitude), _known(phase), 0.0 if frc is None else float(frc), cpu_s)
+
+
+def _known(score: float | None) -> float:
+    return float("nan") if score is None else float(score)
 
 
 Measure = Callable[[Scan, int, Settings], dict[str, Scores]]
