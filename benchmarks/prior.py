@@ -37,7 +37,8 @@ FACTORS = (0.5, 1.0, 2.0)
 """On the penalty that the solver chooses."""
 DOSES = (1e3, 1e4, 1e5)
 BEST = (1.0, 1.0, 1.0)
-"""The best of `FACTORS` for each of `DOSES`, found with --choose."""
+"""The factor for each of `DOSES`. 1 is the solver's own choice, made on other scans (results/penalties.md); --choose
+compares it with the others on samples of these kinds."""
 LOSS_DB = 0.3
 """A loss that counts."""
 HEAD = (
@@ -192,7 +193,7 @@ def line(row: dict[str, Any]) -> str:
     cells = (
         row["seed"],
         row["sample"],
-        "one picture" if row["related"] else "unrelated",
+        "one image" if row["related"] else "unrelated",
         f"{row['photons']:.2g}",
         f"{before['amplitude']:.1f} / {before['phase']:.1f}",
         f"{gain(row, 'amplitude'):+.2f} / {gain(row, 'phase'):+.2f}",
@@ -213,7 +214,7 @@ def summary(rows: list[dict[str, Any]]) -> str:
         "|" + " --- |" * 8 + "\n"
     )
     groups = {
-        "one picture": [row for row in rows if row["related"]],
+        "one image": [row for row in rows if row["related"]],
         "unrelated": [row for row in rows if not row["related"]],
     }
     groups |= {
