@@ -1,5 +1,5 @@
 # make demo   simulate a scan, train, reconstruct, evaluate; all in .venv and outputs/demo
-# make data   simulate the scans of docs/data.md into outputs/data
+# make data   simulate the scans of docs/dev/data.md into outputs/data
 # make lint   check style, types and imports
 # make test   lint and run every test that CI runs
 # make fuzz   read 2,000 changed files, then look for new paths through the readers with atheris (some 12 minutes)

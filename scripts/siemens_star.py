@@ -2,8 +2,8 @@
 
     python scripts/siemens_star.py siemens-star-small.npz.bz2 outputs/data
 
-docs/data.md names the source of the file. It holds photon counts with the zero frequency at the corner, positions in
-object pixels about the middle of the scan, and a probe in units of its own, which is scaled to the mean counts of a
+docs/dev/data.md names the source of the file. It holds photon counts with the zero frequency at the corner, positions
+in object pixels about the middle of the scan, and a probe in units of its own, which is scaled to the mean counts of a
 pattern.
 """
 

@@ -66,7 +66,7 @@ def test_a_backend_that_is_not_installed_gives_the_line_that_installs_it(
 def test_an_archive_without_a_mapping_is_refused_and_both_backends_are_named(installed: bool) -> None:
     obstacle = "model.generator.architecture is 'fno'"
     with pytest.raises(
-        ConfigError, match="'tensorflow' was requested but the model was saved by backend 'pytorch'.*'fno'"
+        ConfigError, match=r"'tensorflow' was requested but the model was saved by backend 'pytorch'.*'fno'"
     ):
         loading_backend("pytorch", "tensorflow", obstacle=obstacle)
     assert loading_backend("tensorflow", obstacle=obstacle) == "pytorch"

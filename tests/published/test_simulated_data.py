@@ -1,4 +1,4 @@
-"""What docs/data.md promises: the simulated scans come out the same again, the measured ones can be converted."""
+"""What docs/dev/data.md promises: the simulated scans come out the same again, the measured ones can be converted."""
 
 import bz2
 import hashlib
@@ -73,7 +73,7 @@ def test_the_digest_changes_with_any_array_and_not_with_metadata(script: Script,
 
 def test_the_page_and_make_name_the_simulated_scans(root: Path) -> None:
     names = [name for name in recipe_names() if name.startswith("simulated_")]
-    page, makefile = ((root / file).read_text(encoding="utf-8") for file in ("docs/data.md", "Makefile"))
+    page, makefile = ((root / file).read_text(encoding="utf-8") for file in ("docs/dev/data.md", "Makefile"))
 
     assert re.findall(r"^\| `(simulated_\w+)` \|.*`[0-9a-f]{64}` \|$", page, flags=re.MULTILINE) == names
     assert re.findall(r"simulate --config (\w+) -o outputs/data/(\w+)\.npz", page) == [(name, name) for name in names]
@@ -86,7 +86,7 @@ def test_the_page_and_make_name_the_simulated_scans(root: Path) -> None:
 
 @pytest.mark.slow
 def test_the_digests_of_the_page_are_those_of_the_scans(root: Path, script: Script, tmp_path: Path) -> None:
-    page = (root / "docs/data.md").read_text(encoding="utf-8")
+    page = (root / "docs/dev/data.md").read_text(encoding="utf-8")
     for name in ("simulated_1e4", "simulated_1e6"):
         path = ptychopinn.simulate(tmp_path / f"{name}.npz", name).path
         assert f"`{script('data_digests.py')['digest'](path)}`" in page

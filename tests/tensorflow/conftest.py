@@ -93,9 +93,7 @@ def detached(model: torch.nn.Module) -> dict[str, torch.Tensor]:
 def in_double(batch: Batch) -> Batch:
     """A batch in double precision."""
     labels = None if batch.labels is None else batch.labels.to(torch.complex128)
-    return replace(
-        batch, amplitude=batch.amplitude.double(), remainder_px=batch.remainder_px.double(), labels=labels
-    )
+    return replace(batch, amplitude=batch.amplitude.double(), remainder_px=batch.remainder_px.double(), labels=labels)
 
 
 @pytest.fixture(scope="session")

@@ -150,7 +150,7 @@ def rules_of(config: TrainingConfig, monitor: str) -> dict[str, Any]:
 
 
 def losses_of(logs: dict[str, Any]) -> dict[str, float]:
-    """What Keras logs under the names of our histories: `train_loss`, `val_loss`, and each term if there are several."""
+    """What Keras logs under our names: `train_loss`, `val_loss`, and each term if there are several."""
     named = {key if key.startswith("val_") else f"train_{key}": float(value) for key, value in logs.items()}
     named = {key: value for key, value in named.items() if not key.endswith("learning_rate")}
     terms = [key for key in named if key.startswith("train_") and key != "train_loss"]

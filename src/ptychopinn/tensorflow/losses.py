@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -83,7 +83,7 @@ def mean_deviation(images: tf.Tensor, part: str) -> tf.Tensor:
 
 def smoothness(images: tf.Tensor, edge: float | None) -> tf.Tensor:
     """Sum over squared differences of neighbours per pixel, or its edge-preserving form."""
-    total = 0.0
+    total: Any = 0.0
     for difference in _differences(images):
         square = tf.square(tf.math.real(difference)) + tf.square(tf.math.imag(difference))
         if edge is not None:

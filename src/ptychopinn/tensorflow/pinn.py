@@ -107,7 +107,7 @@ class PatchModel(keras.Model):
         remainder = batch["remainder_px"]
         if self.config.subpixel == "bilinear":
             remainder = tf.zeros_like(remainder)
-        probe = batch["probe"] if "probe" in batch else self.beam.probe
+        probe = batch.get("probe", self.beam.probe)
         probe = mirrored(probe, batch["mirror"]) if "mirror" in batch else probe
         probes, detector_probes = shifted_probes(probe, tf.cast(remainder, probe.dtype.real_dtype))
         return GroupView(batch["amplitude"], batch.get("measured"), probes, detector_probes, self.config.background)
@@ -151,7 +151,9 @@ class PtychoPINN(PatchModel):
         """Patches, merged object and expected photons."""
         view = self.view(batch)
         patches, positions = self.generator(view=self.seen(batch, view)), self.positions(batch)
-        weight = power_weight(self.config.merge.weight, tf.stop_gradient(view.power))
+        kind = self.config.merge.weight
+        assert kind != "legacy"  # `check_supported` refuses it
+        weight = power_weight(kind, tf.stop_gradient(view.power))
         merged = merge_group(patches, weight, positions, batch["canvas_shape"])
         size = (patches.shape[-2], patches.shape[-1])
         merged_patches = extract_patches(merged, positions, size) if self.config.merge.enabled else patches

@@ -55,7 +55,8 @@ class KerasGenerator(Generator):
 
     def network_input(self, view: TorchView) -> Tensor:
         """(B, G, H, W, C), normalised."""
-        seen = GroupView(*map(_tensor, _arguments(view)), self.model.config.background)
+        amplitude, measured, probes, detector_probes = map(_tensor, _arguments(view))
+        seen = GroupView(amplitude, measured, probes, detector_probes, self.model.config.background)
         return torch.from_numpy(self.model.generator.network_input(seen).numpy())
 
     def compile_networks(self) -> None:

@@ -18,8 +18,8 @@ def check_supported(recipe: Recipe) -> None:
     """
     if keras.backend.backend() != "tensorflow":
         raise ConfigError(
-            f"Keras must compute by TensorFlow, and it is set to {keras.backend.backend()}; set KERAS_BACKEND=tensorflow "
-            "before Python starts"
+            f"Keras must compute by TensorFlow, and it is set to {keras.backend.backend()}; set "
+            "KERAS_BACKEND=tensorflow before Python starts"
         )
     for setting, value, has in (*_of_model(recipe.model), *_of_training(recipe.training)):
         raise ConfigError(
@@ -29,6 +29,8 @@ def check_supported(recipe: Recipe) -> None:
 
 def _of_model(model: ModelConfig) -> Iterator[tuple[str, object, str]]:
     yield from lacking(model)
+    if model.merge.weight == "legacy":
+        yield "model.merge.weight", "legacy", "probe, uniform and central"
     if model.positions.trainable:
         yield "model.positions.trainable", True, "false"
     for key, known in (("terms", DATA_LOSSES), ("penalties", PENALTIES)):
