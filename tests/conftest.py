@@ -19,8 +19,11 @@ install_import_hook("ptychopinn.physics", "beartype.beartype(conf=beartype.Beart
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = Path(os.environ.get("PTYCHOPINN_TEST_DATA", ROOT.parent / "shared"))
 
-OPTIONAL = ("ptychi", "neuralop", "cdtools")
+OPTIONAL = ("ptychi", "neuralop", "cdtools", "tensorflow")
 """Packages that some tests need and the test environment does not have."""
+
+TENSORFLOW = ROOT / "tests/tensorflow"
+"""Its tests run in a process without the others: two frameworks in one would share threads and memory."""
 
 _LEFT_OUT = pytest.StashKey[dict[str, dict[str, int]]]()
 """How many tests of which folder were left out, by reason."""
@@ -61,6 +64,8 @@ def _reason_to_leave_out(config: pytest.Config, item: pytest.Item) -> str:
         return "slow; `pytest -m slow` runs them"
     if item.get_closest_marker("shared_data") and not (SHARED / "data").is_dir():
         return f"without test data; PTYCHOPINN_TEST_DATA must name a folder with data/ and parity/, got {SHARED}"
+    if item.path.is_relative_to(TENSORFLOW) and not any("tensorflow" in argument for argument in config.args):
+        return "in a process of its own: `pytest tests/tensorflow`"
     missing = [mark.args[0] for mark in item.iter_markers("optional") if find_spec(mark.args[0]) is None]
     return f"without the package {missing[0]}" if missing else ""
 

@@ -18,12 +18,13 @@ from ptychopinn.simulation import simulate
 
 SMALL = (
     "backend=tensorflow",
-    "model.generator.width=4",
-    "model.generator.levels=2",
+    "model.generator.width=2",
+    "model.generator.levels=1",
     "training.epochs=2",
     "training.patterns_per_step=16",
     "training.device=cpu",
-    "data.validation_fraction=0.2",
+    "data.group_size=4",
+    "data.validation_fraction=0.25",
 )
 
 

@@ -100,7 +100,7 @@ class PatchModel(keras.Model):
 
     def weights_by_name(self) -> dict[str, NDArray[Any]]:
         """Every weight by its name in an archive."""
-        return {name: np.asarray(variable) for name, variable in self.named_variables()}
+        return {name: np.asarray(keras.ops.convert_to_numpy(variable)) for name, variable in self.named_variables()}
 
     def view(self, batch: Batch) -> GroupView:
         """What the physics sees of a batch, with gradients to what is fitted of probe and scale."""

@@ -62,10 +62,8 @@ class KerasGenerator(Generator):
     def compile_networks(self) -> None:
         """Keras compiles its networks itself."""
 
-    def _patches(
-        self, amplitude: Any, measured: Any, probes: Any, detector_probes: Any, background: float
-    ) -> tf.Tensor:
-        return self.model.generator(view=GroupView(amplitude, measured, probes, detector_probes, background))
+    def _patches(self, *view: Any) -> tf.Tensor:
+        return self.model.generator(view=GroupView(*view))
 
     def __deepcopy__(self, memo: Any) -> "KerasGenerator":
         copy = KerasGenerator(self.network, self.model)
@@ -125,9 +123,8 @@ class DiffractionToObject(keras.Model):
         """Patches (B, H, W, C)."""
         diffraction, offsets = inputs
         positions = -tf.transpose(offsets[:, 0], (0, 2, 1))[..., ::-1]
-        remainder = (
-            tf.zeros_like(positions) if self.model_config.subpixel == "bilinear" else split_position(positions)[1]
-        )
+        exact = self.model_config.subpixel != "bilinear"
+        remainder = split_position(positions)[1] if exact else tf.zeros_like(positions)
         probes, detector_probes = shifted_probes(self.beam.probe, remainder)
         amplitude = tf.transpose(diffraction, (0, 3, 1, 2))
         view = GroupView(amplitude, None, probes, detector_probes, self.model_config.background)
