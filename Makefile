@@ -33,6 +33,7 @@ lint: $(VENV)/.installed-test
 
 test: lint
 	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/pytest tests/tensorflow
 
 fuzz: $(VENV)/.installed-fuzz
 	PTYCHOPINN_FUZZ=2000 $(BIN)/pytest -q tests/attacks/test_fuzz.py

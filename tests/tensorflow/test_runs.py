@@ -75,9 +75,7 @@ def test_an_archive_of_each_backend_gives_the_same_image_by_the_other(
     same(reconstruct(scan, as_pytorch, overrides=["backend=tensorflow"]), images["tensorflow"])
 
 
-def test_the_variable_decides_who_runs_an_archive(
-    trained: Any, scan: Scan, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_variable_decides_who_runs_an_archive(trained: Any, scan: Scan, monkeypatch: pytest.MonkeyPatch) -> None:
     assert reconstruct(scan, trained.paths["model"]).reconstruction.metadata["backend"] == "tensorflow"
     monkeypatch.setenv(VARIABLE, "pytorch")
     assert reconstruct(scan, trained.paths["model"]).reconstruction.metadata["backend"] == "pytorch"
@@ -148,7 +146,7 @@ def test_both_backends_have_the_settings_of_the_table(backend: ModuleType) -> No
     from ptychopinn.bundle import layouts
     from ptychopinn.tensorflow import generator
 
-    assert (layouts.INPUTS, layouts.OUTPUTS) == (tuple(generator.INPUTS), tuple(generator.OUTPUTS))
+    assert (tuple(generator.INPUTS), tuple(generator.OUTPUTS)) == (layouts.INPUTS, layouts.OUTPUTS)
 
 
 def test_one_process_switches_between_backends(trained: Any, scan: Scan, recipe: MakeRecipe) -> None:

@@ -24,7 +24,7 @@ NOTES: Mapping[str, str] = {
     "batch_size": "Groups in one step.",
     "N": "Rows and columns of a pattern; taken from the scan, and checked where given.",
     "debug": "Show what is done and why.",
-    "backend": "pytorch; other backends are refused. PTYCHOPINN_BACKEND has the same effect.",
+    "backend": "pytorch or tensorflow, which is an extra. PTYCHOPINN_BACKEND has the same effect.",
 }
 """Help of the fields that every user needs; the others have what stands on them."""
 EXECUTION_FLAGS = field_flags(

@@ -31,7 +31,7 @@ KEY_MAPPINGS = {
 _WORKFLOW = read_by("the workflows and commands")
 _PARTS = read_by("`recipe_of`", "field by field, see ModelConfig")
 _PINN_ONLY = "supervised training compares with labels alone"
-_BACKEND = sets("backend", "`tensorflow` is refused where that backend is not there; the default is `pytorch`")
+_BACKEND = sets("backend", "`tensorflow` is refused where that extra is not installed; the default is `pytorch`")
 _SIZE = read_by("`ptycho.params`", "the size of a model is that of the patterns it is trained on; any size, also 0")
 _GROUP = jointly(
     "data.group_size",

@@ -1,13 +1,18 @@
 """What a chosen backend runs: training, and models that predict. Nothing else imports `ptychopinn.tensorflow`."""
 
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
 
 from ptychopinn.bundle.layouts import obstacle
 from ptychopinn.config import Recipe
 from ptychopinn.config.backend import Backend, check_installed, loading_backend
 from ptychopinn.models import PatchModel, TrainedModel, build_model
+from ptychopinn.simulation import record_patterns as record_by_pytorch
 from ptychopinn.training import EpochHook, Fit, Prepared
 from ptychopinn.training import fit_prepared as fit_by_pytorch
 
@@ -39,6 +44,24 @@ def fit_prepared(
     from ptychopinn.tensorflow import train_by_keras
 
     return fit_by_pytorch(start, folder, resume=resume, on_epoch=on_epoch, backend=train_by_keras)
+
+
+Recorder = Callable[..., NDArray[Any]]
+"""Records patterns of an object, a probe, positions and random numbers; see `ptychopinn.simulation.record_patterns`."""
+
+
+def recorder_of(backend: str) -> Recorder:
+    """What simulates the far field by a backend.
+
+    Raises:
+        ConfigError: it is not installed.
+    """
+    check_installed(backend)
+    if backend == "pytorch":
+        return record_by_pytorch
+    from ptychopinn.tensorflow import record_patterns
+
+    return record_patterns
 
 
 def run_by(trained: TrainedModel, backend: Backend) -> TrainedModel:

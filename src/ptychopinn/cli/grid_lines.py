@@ -2,14 +2,15 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from ptychopinn.cli.console import errors, results
-from ptychopinn.cli.options import Backend, Config, Device, Output, Set, Threads, Verbose, collect_overrides
+from ptychopinn.cli.options import Config, Device, Output, Set, Threads, Verbose, collect_overrides
 from ptychopinn.cli.progress import ProgressDisplay
 from ptychopinn.cli.summary import show_path
+from ptychopinn.config.backend import BACKENDS, Backend
 from ptychopinn.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -40,10 +41,15 @@ def grid_lines(
             show_default=False,
         ),
     ] = None,
-    sim_backend: Annotated[str, typer.Option("--sim-backend", metavar="NAME", help="What simulates.")] = "torch",
+    sim_backend: Annotated[
+        str, typer.Option("--sim-backend", metavar="NAME", help="What simulates: torch or tf.")
+    ] = "torch",
     config: Config = None,
     set_: Set = None,
-    backend: Backend = None,
+    backend: Annotated[
+        Literal["pytorch", "tensorflow", "both"] | None,
+        typer.Option("--backend", help="What computes the networks; both adds rows of the other.", show_default=False),
+    ] = None,
     device: Device = None,
     threads: Threads = None,
     verbose: Verbose = False,
@@ -51,7 +57,7 @@ def grid_lines(
     """Compare architectures on drawn lines, against the ground truth; goes on where it was stopped."""
     from ptychopinn.studies.grid_lines.study import study_grid_lines
 
-    check_sim_backend(sim_backend)
+    simulates = sim_backend_of(sim_backend)
     settings = grid_lines_config([f"N={size}", f"gridsize={gridsize}", *(data or [])])
     with ProgressDisplay() as shown:
         done = study_grid_lines(
@@ -63,7 +69,9 @@ def grid_lines(
             epochs=epochs,
             baseline=baseline,
             iterative=iterative,
-            overrides=collect_overrides(set_, backend=backend, device=device, threads=threads),
+            overrides=collect_overrides(set_, device=device, threads=threads),
+            backends=BACKENDS if backend == "both" else (backend,) if backend else (),
+            sim_backend=simulates,
             on_run=show_run,
             on_epoch=shown.on_epoch,
         )
@@ -86,16 +94,21 @@ def show_run(done: int, total: int, run: "Trial") -> None:
     errors.print(line, highlight=False, soft_wrap=True)
 
 
-def check_sim_backend(name: str) -> None:
-    """Refuse simulators that are not there.
+def sim_backend_of(name: str) -> "Backend":
+    """The backend that simulates, by its short name.
 
     Raises:
-        ConfigError: with the one that is.
+        ConfigError: no such simulator.
+
+    >>> sim_backend_of("tf")
+    'tensorflow'
     """
-    if name == "tf":
-        raise ConfigError("--sim-backend tf: there is no TensorFlow simulator yet; use --sim-backend torch")
-    if name != "torch":
-        raise ConfigError(f"--sim-backend {name}: no such simulator; use --sim-backend torch")
+    if name not in _SIMULATORS:
+        raise ConfigError(f"--sim-backend {name}: no such simulator; use one of {', '.join(_SIMULATORS)}")
+    return _SIMULATORS[name]
+
+
+_SIMULATORS: "dict[str, Backend]" = {"torch": "pytorch", "tf": "tensorflow"}
 
 
 def parse_seeds(text: str) -> list[int]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ptychopinn.cli.console import set_verbosity
-from ptychopinn.cli.grid_lines import check_sim_backend, grid_lines_config, run_from_files, show_run, show_study
+from ptychopinn.cli.grid_lines import grid_lines_config, run_from_files, show_run, show_study, sim_backend_of
 from ptychopinn.cli.progress import ProgressDisplay
 from ptychopinn.errors import PtychoPINNError
 
@@ -41,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--mae-weight", type=float, help="of the amplitude difference; 0, or 1 in the mode mae")
     made.add_argument("--realspace-weight", type=float, default=0.0, help="of the difference to the true windows")
     made.add_argument("--torch-loss-mode", choices=("poisson", "mae"), default="poisson")
-    made.add_argument("--sim-backend", default="torch", help="torch")
+    made.add_argument("--sim-backend", default="torch", help="torch or tf")
     made.add_argument("--N", type=int, default=64)
     made.add_argument("--gridsize", type=int, default=1)
     made.add_argument("--baseline", action="store_true", help="add a supervised row")
@@ -71,7 +71,7 @@ def overrides_of(options: argparse.Namespace) -> list[str]:
 def _work(options: argparse.Namespace) -> None:
     from ptychopinn.studies.grid_lines.study import study_grid_lines
 
-    check_sim_backend(options.sim_backend)
+    simulates = sim_backend_of(options.sim_backend)
     photons = [] if options.nphotons is None else [f"nphotons={options.nphotons!r}"]
     settings = grid_lines_config([f"N={options.N}", f"gridsize={options.gridsize}", *photons])
     data = run_from_files(options.train_npz, options.test_npz, settings)
@@ -88,6 +88,7 @@ def _work(options: argparse.Namespace) -> None:
             baseline=options.baseline,
             iterative=options.iterative,
             overrides=overrides_of(options),
+            sim_backend=simulates,
             on_run=show_run,
             on_epoch=shown.on_epoch,
         )

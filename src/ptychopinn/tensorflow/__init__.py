@@ -8,6 +8,7 @@ needs the extra `tensorflow`. The names are those of the modules of PyTorch that
 from ptychopinn.tensorflow.fit import train_by_keras
 from ptychopinn.tensorflow.pinn import PatchModel, Prediction, PtychoPINN, Supervised, build_model
 from ptychopinn.tensorflow.predict import DiffractionToObject, KerasGenerator, keep, with_keras
+from ptychopinn.tensorflow.record import record_patterns
 from ptychopinn.tensorflow.supported import check_supported
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "build_model",
     "check_supported",
     "keep",
+    "record_patterns",
     "train_by_keras",
     "with_keras",
 ]

@@ -159,7 +159,8 @@ def losses_of(logs: dict[str, Any]) -> dict[str, float]:
 
 def optimizer_state(optimizer: keras.optimizers.Optimizer) -> dict[str, torch.Tensor]:
     """All variables of an optimiser by their number."""
-    return {str(i): torch.tensor(keras.ops.convert_to_numpy(variable)) for i, variable in enumerate(optimizer.variables)}
+    values = map(keras.ops.convert_to_numpy, optimizer.variables)
+    return {str(number): torch.tensor(value) for number, value in enumerate(values)}
 
 
 def take_optimizer_state(optimizer: keras.optimizers.Optimizer, state: dict[str, torch.Tensor]) -> None:

@@ -261,7 +261,6 @@ def test_command_ends_with_its_table(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--sim-backend", "tf"], "there is no TensorFlow simulator yet; use --sim-backend torch"),
         (["--sim-backend", "numpy"], "no such simulator"),
         (["--seeds", "a"], "whole numbers between commas"),
         (["--data", "size"], "KEY=VALUE"),
@@ -300,7 +299,7 @@ def test_the_loss_mode_is_poisson_unless_asked(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--sim-backend", "tf"], "no TensorFlow simulator"),
+        (["--sim-backend", "numpy"], "no such simulator; use one of torch, tf"),
         (["--architecture", "resnet99"], "resnet99"),
         (["--test-npz", "test.npz"], "--train-npz"),
     ],

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ptychopinn.api.backends import Recorder
 from ptychopinn.data.io.probe_file import read_probe
 from ptychopinn.data.scan import Scan
 from ptychopinn.errors import ConfigError
@@ -77,7 +78,9 @@ class GridLinesData:
     test: GridLinesSplit
 
 
-def make_grid_lines(config: GridLinesConfig, probe: NDArray[Any] | None = None) -> GridLinesData:
+def make_grid_lines(
+    config: GridLinesConfig, probe: NDArray[Any] | None = None, record: Recorder = record_patterns
+) -> GridLinesData:
     """Draw the objects, prepare the probe and record the patterns.
 
     The seed fixes everything, byte for byte; the two parts have random numbers of their own. Training groups are
@@ -86,6 +89,7 @@ def make_grid_lines(config: GridLinesConfig, probe: NDArray[Any] | None = None) 
     Args:
         config: what to make.
         probe: (H, H) complex, any scale; wins over the file that the configuration names.
+        record: simulates the patterns; see `ptychopinn.api.backends.recorder_of`.
 
     Raises:
         ConfigError: the probe cannot be used.
@@ -107,7 +111,7 @@ def make_grid_lines(config: GridLinesConfig, probe: NDArray[Any] | None = None) 
 
     def recorded(split: SplitName, scene: GridScene, draw: np.random.SeedSequence) -> GridLinesSplit:
         norm = scene.norm()
-        amplitudes = record_amplitudes(scene, normalised, norm, scale, np.random.default_rng(draw))
+        amplitudes = record_amplitudes(scene, normalised, norm, scale, np.random.default_rng(draw), record)
         return GridLinesSplit(split, scene, amplitudes, prepared.probe, normalised, norm, scale, about)
 
     return GridLinesData(config, recorded("train", train, draws[2]), recorded("test", test, draws[3]))
@@ -124,6 +128,7 @@ def record_amplitudes(
     norm: float,
     intensity_scale: float,
     rng: np.random.Generator | None,
+    record: Recorder = record_patterns,
 ) -> NDArray[np.float32]:
     """X of every pattern, (B, G, N, N): the root of Poisson counts over the intensity scale.
 
@@ -133,13 +138,14 @@ def record_amplitudes(
         norm: what the objects are divided by.
         intensity_scale: s.
         rng: draws the counts; none records the expected amplitudes.
+        record: simulates the patterns.
     """
     size = scene.layout.pattern_size
     amplitudes = np.empty((*scene.positions_px.shape[:2], size, size), np.float32)
     wave = (intensity_scale * probe[None]).astype(np.complex64)
     for number, object_ in enumerate(scene.objects):
         mine = scene.object_index == number
-        counts = record_patterns(object_ / np.float32(norm), wave, scene.positions_px[mine].reshape(-1, 2), rng)
+        counts = record(object_ / np.float32(norm), wave, scene.positions_px[mine].reshape(-1, 2), rng)
         amplitudes[mine] = (np.sqrt(counts) / intensity_scale).reshape(-1, *amplitudes.shape[1:])
     return amplitudes
 

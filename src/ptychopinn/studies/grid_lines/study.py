@@ -16,10 +16,12 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from ptychopinn.api.backends import Recorder, check_backend, recorder_of
 from ptychopinn.api.inputs import RecipeSource, as_recipe
 from ptychopinn.api.reconstruct import reconstruct
 from ptychopinn.api.train import train
 from ptychopinn.config import Recipe
+from ptychopinn.config.backend import DEFAULT, Backend, check_installed
 from ptychopinn.data.io import check_output_folder, write_text_atomically
 from ptychopinn.data.io.atomic import remove_file
 from ptychopinn.data.reconstruction import RESULT_NAME, Reconstruction
@@ -112,6 +114,8 @@ def study_grid_lines(
     baseline: bool = True,
     iterative: bool = True,
     overrides: Sequence[str] = (),
+    backends: Sequence[Backend] = (),
+    sim_backend: Backend = DEFAULT,
     on_run: RunHook | None = None,
     on_epoch: EpochHook | None = None,
 ) -> GridLinesStudy:
@@ -131,6 +135,9 @@ def study_grid_lines(
         baseline: whether there is a supervised row, `cnn` trained on the true windows.
         iterative: whether there is a row of pty-chi's LSQML on the test patterns, where pty-chi is installed.
         overrides: `section.key=value` texts.
+        backends: of the networks, with a row of each for every architecture; that of the recipe by default. The rows of
+            TensorFlow end in `_tensorflow`.
+        sim_backend: simulates the data.
         on_run: called after every run with runs done, runs in all and the run.
         on_epoch: called after every epoch of training.
 
@@ -142,8 +149,14 @@ def study_grid_lines(
     base = as_recipe(recipe, [*overrides, f"training.epochs={epochs}"])
     if isinstance(data, GridLinesConfig):
         _check_test(data.layout("test"), data.nimgs_test, "the settings of the data")
-    setting = _setting(data, Path(output), on_epoch)
-    recipes = _rows(base, architectures, baseline, setting.test.scene.layout.gridsize)
+    chosen = list(backends) or [base.backend]
+    _check_backends(base, architectures, baseline, chosen, sim_backend)
+    setting = _setting(data, Path(output), on_epoch, recorder_of(sim_backend))
+    recipes = {
+        row if backend == DEFAULT else f"{row}_{backend}": recipe_of_row.changed(backend=backend)
+        for backend in chosen
+        for row, recipe_of_row in _rows(base, architectures, baseline, setting.test.scene.layout.gridsize).items()
+    }
     plan: list[tuple[str, Callable[[int], Trial]]] = [
         (row, partial(_run, setting, row, recipe_of_row)) for row, recipe_of_row in recipes.items()
     ]
@@ -176,6 +189,16 @@ def _check_plan(architectures: Sequence[str], seeds: Sequence[int], overrides: S
             raise ConfigError(f"override {item!r}: the study makes this setting itself, by {way}; drop it")
 
 
+def _check_backends(
+    base: Recipe, architectures: Sequence[str], baseline: bool, backends: Sequence[Backend], sim_backend: Backend
+) -> None:
+    """Refuse a backend that is not installed, or lacks an architecture, before anything is simulated."""
+    check_installed(sim_backend)
+    for backend in backends:
+        for recipe in _rows(base, architectures, baseline, 1).values():
+            check_backend(recipe.changed(backend=backend))
+
+
 def _check_test(layout: GridLayout, objects: int, source: str) -> None:
     side = layout.steps * layout.stride
     if objects != 1 or side < MIN_SIDE_PX:
@@ -185,8 +208,10 @@ def _check_test(layout: GridLayout, objects: int, source: str) -> None:
         )
 
 
-def _setting(data: GridLinesSource, folder: Path, on_epoch: EpochHook | None) -> _Setting:
-    files = write_grid_lines(make_grid_lines(data), folder) if isinstance(data, GridLinesConfig) else data
+def _setting(data: GridLinesSource, folder: Path, on_epoch: EpochHook | None, record: Recorder) -> _Setting:
+    files = (
+        write_grid_lines(make_grid_lines(data, record=record), folder) if isinstance(data, GridLinesConfig) else data
+    )
     train_split, test_split = read_grid_lines(files[0], "train"), read_grid_lines(files[1], "test")
     _check_test(test_split.scene.layout, len(test_split.scene.objects), str(files[1]))
     shapes = [(split.scene.layout.pattern_size, split.scene.layout.gridsize) for split in (train_split, test_split)]
@@ -225,7 +250,10 @@ def _run(setting: _Setting, row: str, recipe: Recipe, seed: int) -> Trial:
     stated = {"recipe": recipe.model_dump(mode="json"), "data": setting.data}
 
     def image(folder: Path) -> tuple[Reconstruction, float]:
-        trained = train(scans_of(setting.train), folder, recipe, overwrite=True, on_epoch=setting.on_epoch)
+        backend = [f"backend={recipe.backend}"]
+        trained = train(
+            scans_of(setting.train), folder, recipe, overrides=backend, overwrite=True, on_epoch=setting.on_epoch
+        )
         made = reconstruct(scans_of(setting.test)[0], trained, folder, device=recipe.training.device)
         return made.reconstruction, trained.seconds
 
