@@ -57,6 +57,7 @@ def test_both_simulators_expect_the_same_amplitudes_and_draw_from_the_same_distr
     assert deviations.std() == pytest.approx(1, abs=4 / np.sqrt(2 * deviations.size))
 
 
+@pytest.mark.slow
 def test_a_study_has_rows_of_both_backends_on_the_same_data(tmp_path: Path) -> None:
     study = study_grid_lines(
         SMALL, tmp_path, epochs=1, baseline=False, iterative=False, overrides=TINY, backends=("pytorch", "tensorflow")

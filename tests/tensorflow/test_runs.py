@@ -24,7 +24,12 @@ from ptychopinn.data import Scan
 from ptychopinn.errors import ConfigError, PtychoPINNError
 
 MakeRecipe = Callable[..., Recipe]
-FITTED = ("model.probe.trainable=true", "model.intensity_scale=trainable", "training.scheduler=constant")
+FITTED = (
+    "model.probe.trainable=true",
+    "model.intensity_scale=trainable",
+    "training.scheduler=constant",
+    "training.warmup_epochs=0",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -134,12 +139,14 @@ def test_what_only_pytorch_has_is_refused_before_work(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_a_run_compares_the_solver_with_the_network_of_tensorflow(
     scan: Scan, recipe: MakeRecipe, tmp_path: Path
 ) -> None:
     made = run(scan, tmp_path, recipe("reconstruction.refine.iterations=3"))
-    images = {made.reconstructed, made.other}
-    assert {image.reconstruction.metadata["backend"] for image in images if image} == {"pytorch", "tensorflow"}
+    assert made.other is not None
+    backends = [image.reconstruction.metadata["backend"] for image in (made.reconstructed, made.other)]
+    assert sorted(backends) == ["pytorch", "tensorflow"]
 
 
 def test_both_backends_have_the_settings_of_the_table(backend: ModuleType) -> None:
