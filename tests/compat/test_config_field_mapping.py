@@ -191,10 +191,6 @@ def test_a_field_set_to_another_value_arrives_where_the_table_says(field: Field)
         with pytest.raises(ConfigError, match=field.name):
             field.recipe(after)
         return
-    if (field.name, value) == ("backend", "tensorflow"):
-        with pytest.raises(ConfigError, match="backend"):
-            field.recipe(after)
-        return
     if field.name == "enable_oversampling":
         with pytest.raises(ConfigError, match="enable_oversampling=True"):
             older.recipe_of(before, n_patterns=100)

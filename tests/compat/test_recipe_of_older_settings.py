@@ -99,9 +99,9 @@ def test_a_reconstruction_stitches_the_central_twenty_pixels() -> None:
     assert (recipe.reconstruction.weight, recipe.reconstruction.window_px) == ("central", 20)
 
 
-def test_tensorflow_is_refused_where_it_is_not_there() -> None:
-    with pytest.raises(ConfigError, match="backend"):
-        training(backend="tensorflow")
+def test_the_backend_of_the_settings_is_that_of_the_recipe() -> None:
+    assert training(backend="tensorflow").backend == "tensorflow"
+    assert training().backend == "pytorch"
 
 
 @pytest.mark.parametrize(

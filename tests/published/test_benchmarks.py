@@ -31,6 +31,15 @@ def test_overhead_prints_both_ratios(root: Path) -> None:
     assert all(ratio > 0 for ratio in ratios)
 
 
+@pytest.mark.slow
+@pytest.mark.optional("tensorflow")
+def test_pipeline_prints_the_ratio_of_both_backends(root: Path) -> None:
+    printed = run_script(root, "benchmarks/pipeline.py", "--rounds", "1", "--size", "16")
+    ratios = [float(number) for number in re.findall(r"\| ([\d.]+) \|$", printed, flags=re.MULTILINE)]
+    assert len(ratios) == 4
+    assert all(ratio > 0 for ratio in ratios)
+
+
 QUICK = ["--set", "training.epochs=1", "--set", "data.n_patterns=48", "--set", "model.generator.width=2"]
 
 

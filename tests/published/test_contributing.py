@@ -83,7 +83,7 @@ def test_the_workflow_and_make_run_the_same_checks() -> None:
 def test_files_that_the_workflow_names_exist() -> None:
     words = [word for job in WORKFLOW["jobs"] for line in commands(job) for word in line.split()]
     paths = [word for word in words if word.startswith(("tests/", "scripts/"))]
-    assert len(paths) == 4
+    assert len(paths) == 6
     assert [path for path in paths if not (ROOT / path).exists()] == []
 
 

@@ -227,9 +227,10 @@ def test_bundles_of_the_core_fill_the_settings(scan, tmp_path) -> None:
     assert model.trained.unseen is None
 
 
-def test_a_backend_by_argument(trained) -> None:
+def test_a_backend_by_argument(trained, monkeypatch) -> None:
+    monkeypatch.setattr("ptychopinn.config.backend._is_installed", lambda: False)
     load_inference_bundle_with_backend(trained.output, "pytorch")
-    with pytest.raises(ConfigError, match=r"'tensorflow' was requested .* 'pytorch'"):
+    with pytest.raises(ConfigError, match=r"pip install 'ptychopinn\[tensorflow\]'"):
         load_inference_bundle_with_backend(trained.output, "tensorflow")
 
 
