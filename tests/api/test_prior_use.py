@@ -25,7 +25,7 @@ SCAN = [
     "simulation.object_kind=gaussian_field",
     "simulation.photons_per_pattern=1e3",
 ]
-SOLVER = ["reconstruction.refine.smoothness=0", "reconstruction.check=false"]
+SOLVER = ["reconstruction.refine.smoothness=0", "reconstruction.check=false", "reconstruction.prior=none"]
 """Without a penalty, so that noise is left to take off."""
 MODEL = ["model.generator.width=2", "model.generator.levels=2", "training.epochs=1"]
 
@@ -226,3 +226,13 @@ def test_a_long_record_is_cut(smoothing_prior: Path, tmp_path: Path) -> None:
     rows = prior_rows(save_prior(Prior(known.network, record, ""), tmp_path / "long.safetensors"))
     assert len(rows) < 60
     assert rows[-1][1].endswith("more entries of the record")
+
+
+@pytest.mark.parametrize(("photons", "used"), [("1e3", True), ("1e7", False)])
+def test_by_default_the_prior_of_the_package_is_used_where_photons_are_few(photons: str, used: bool) -> None:
+    scan = ptychopinn.simulate(overrides=[*SCAN, f"simulation.photons_per_pattern={photons}"]).scan
+    made = ptychopinn.reconstruct(scan, refine=4, overrides=["reconstruction.check=false"])
+    entry = made.metrics["prior"]
+    assert entry["prior"] == "default"
+    assert ("prior_s" in made.metrics["timings"]) == used
+    assert ("reconstruction.prior=default uses it always" in entry["reason"]) != used

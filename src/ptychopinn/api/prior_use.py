@@ -1,6 +1,7 @@
 """The trained prior in a reconstruction: read before work starts, applied after the last iteration of the solver."""
 
 import logging
+import math
 import time
 from dataclasses import replace
 from typing import Any
@@ -10,11 +11,16 @@ from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.errors import BundleError
 from ptychopinn.physics import DiffractionModel
-from ptychopinn.prior import Prior, load_prior, with_prior
+from ptychopinn.prior import DEFAULT, Prior, load_prior, with_prior
 
 logger = logging.getLogger("ptychopinn")
 NONE = "none"
 """As `reconstruction.prior`: no prior. For a file of that name give its absolute path."""
+AUTO = "auto"
+"""As `reconstruction.prior`: the prior of the package, where `LEAST_NOISE` is exceeded."""
+LEAST_NOISE = 0.01
+"""Counting noise of the object, 1 / (2 sqrt(W)) under W photons per pixel, below which `auto` uses no prior: it would
+cost a fifth of the solver's time for a change of some tenths of a dB in an image of more than 40 dB."""
 ENTRY = "prior"
 """Name of the entry in `metrics.json` and in the metadata of an image."""
 SEED = 2
@@ -22,6 +28,10 @@ SEED = 2
 NETWORK_ALONE = (
     "not used: a network made this image, and the prior corrects images of the solver only, made with "
     "reconstruction.refine.iterations above 0"
+)
+LITTLE_NOISE = (
+    "not used: the counting noise of the object is {:.2g}, and reconstruction.prior=auto uses a prior above {:g}; "
+    "reconstruction.prior=default uses it always"
 )
 INTERRUPTED = "not used: the solver was interrupted, and the prior is applied after its last iteration; give --resume"
 
@@ -48,7 +58,7 @@ def prior_of(recipe: Recipe) -> Prior | None:
     if name == NONE:
         return None
     try:
-        prior = load_prior(name)
+        prior = load_prior(DEFAULT if name == AUTO else name)
     except BundleError as error:
         raise BundleError(f"reconstruction.prior (--prior): {error}; none uses no prior") from None
     logger.info("prior %s, sha256 %s", prior.name, prior.sha256)
@@ -90,6 +100,9 @@ def corrected(
     image = without_prior(image)
     if prior is None:
         return image, {}
+    noise = _noise(image, tensors)
+    if recipe.reconstruction.prior == AUTO and noise < LEAST_NOISE:
+        return not_applied(image, prior, LITTLE_NOISE.format(noise, LEAST_NOISE)), {}
     started = time.perf_counter()
     model = DiffractionModel.of(recipe.model)
     try:
@@ -109,6 +122,12 @@ def without_prior(image: Reconstruction) -> Reconstruction:
     if image.prior_correction is None:
         return replace(image, metadata=metadata)
     return replace(image, object_=image.object_ - image.prior_correction, prior_correction=None, metadata=metadata)
+
+
+def _noise(image: Reconstruction, tensors: ScanTensors) -> float:
+    """Standard deviation of the object from the counts, on the average covered pixel; 0 where nothing was counted."""
+    photons = tensors.mean_counts_per_pattern() * len(tensors) / max(1, int(image.covered.sum()))
+    return 0.5 / math.sqrt(photons) if photons > 0 else 0.0
 
 
 def _has(image: Reconstruction, prior: Prior) -> bool:

@@ -81,8 +81,9 @@ Prior = Annotated[
     str | None,
     typer.Option(
         "--prior",
-        metavar="none|default|FILE",
-        help="Trained prior that takes counting noise off the solver's image: none, that of the package, or a file.",
+        metavar="auto|none|default|FILE",
+        help="Trained prior that takes counting noise off the solver's image: none, that of the package (auto: where "
+        "photons are few), or a file.",
         show_default=False,
     ),
 ]

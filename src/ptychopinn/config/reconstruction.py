@@ -32,7 +32,8 @@ class ReconstructionConfig(Section):
     """Measure the resolution without a reference: the solver makes images of two halves of the data, whose ring
     correlation is reported. `photons` divides the photons of each pattern at random (costs twice the time of the
     solver), `scan` takes every second position (costs the time of the solver once), `both` does both."""
-    prior: str = Field(default="none", min_length=1, max_length=4096)
+    prior: str = Field(default="auto", min_length=1, max_length=4096)
     """Trained prior that takes counting noise off the solver's image, as far as withheld photons support it: `none`,
-    `default` (the prior of this package), or a file that `train-prior` wrote. See docs/refine.md."""
+    `default` (the prior of this package), `auto` (the same, where the counting noise of the object is above 1 %), or a
+    file that `train-prior` wrote. See docs/refine.md."""
     refine: RefineConfig = RefineConfig()

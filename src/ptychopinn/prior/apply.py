@@ -156,7 +156,7 @@ def _left(image: Reconstruction, prior: Prior) -> tuple[Reconstruction, PriorEff
     nothing = np.zeros(image.object_.shape, np.complex64)
     maps = np.zeros((2, *image.object_.shape), np.float32)
     effect = PriorEffect(prior.name, nothing, maps, (0.0, 0.0), 0.0, 0.0, None, NO_PHOTONS, prior.sha256)
-    logger.warning("prior %s: %s", prior.name, NO_PHOTONS)
+    logger.info("prior %s: %s", prior.name, NO_PHOTONS)
     return replace(image, metadata={**image.metadata, "prior": effect.entry()}), effect
 
 
