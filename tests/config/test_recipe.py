@@ -64,6 +64,7 @@ REFUSED = {
     "data.bounds_x=[0.5, 0.2]": "bounds_x",
     "data.sampler=random": "data.sampler",
     "model.kind=unsupervised": "model.kind",
+    "model.generator.amplitude_activation=tanh": "model.generator.amplitude_activation",
     "model.generator.grouping=pairs": "model.generator.grouping",
     "model.generator.width=0": "model.generator.width",
     "model.generator.levels=8": "model.generator.levels",
