@@ -13,6 +13,8 @@ from ptychopinn.physics import split_position
 
 SOURCE = Path(ptychopinn.__file__).resolve().parents[1]
 PHYSICS = "ptychopinn/physics/"
+SECOND_BACKEND = "ptychopinn/tensorflow/"
+"""Writes generator and physics a second time; tests/tensorflow/test_parity.py compares the two."""
 SPELLINGS = {
     "rounding to the nearest pixel": (
         r"floor\([^()]*(\([^()]*\)[^()]*)*\+ 0\.5\)",
@@ -32,7 +34,8 @@ def places(pattern: str, sources: dict[str, str]) -> set[str]:
 
 @pytest.fixture(scope="module")
 def sources() -> dict[str, str]:
-    return {path.relative_to(SOURCE).as_posix(): path.read_text(encoding="utf-8") for path in SOURCE.rglob("*.py")}
+    found = {path.relative_to(SOURCE).as_posix(): path.read_text(encoding="utf-8") for path in SOURCE.rglob("*.py")}
+    return {name: text for name, text in found.items() if not name.startswith(SECOND_BACKEND)}
 
 
 @pytest.mark.parametrize("what", SPELLINGS)

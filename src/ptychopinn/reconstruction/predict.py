@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ptychopinn.config import ReconstructionConfig
+from ptychopinn.config.backend import DEFAULT
 from ptychopinn.data.dataset import Batch, ScanTensors
 from ptychopinn.data.frame import Frame, check_one_image
 from ptychopinn.data.reconstruction import Reconstruction, metadata_of
@@ -153,7 +154,7 @@ def stitched_image(model: PatchModel, tensors: ScanTensors, stitcher: ScanStitch
         probe=model.probe_of(tensors).detach().cpu().numpy(),
         pixel_size_m=scan.pixel_size_m,
         geometry=scan.geometry,
-        metadata=metadata_of(scan, model.generator.backend),
+        metadata=metadata_of(scan, getattr(model.generator, "backend", DEFAULT)),
     )
 
 
