@@ -60,7 +60,7 @@ def test_a_checkpoint_made_on_a_gpu_loads_without_one(finished, tmp_path: Path, 
 
     monkeypatch.setattr(torch, "load", spy)
     read_checkpoint(finished.folder / "model.ckpt")
-    assert asked == ["cpu"]
+    assert set(asked) == {"cpu"}
     monkeypatch.undo()
     model = finished.model.module()
     recipe = model.recipe.changed(training=model.recipe.training.changed(device="cuda:3"))
