@@ -156,7 +156,8 @@ def scored(image: Reconstruction, truth: Drawn) -> dict[str, float]:
     """Scores of an image on the grid of the true object."""
     assert truth.scan.object_guess is not None
     object_, coverage = image.in_frame((0, 0), truth.scan.object_guess.shape)
-    return truth.scores(replace(image, object_=object_, coverage=coverage, origin_px=np.zeros(2)))
+    there = replace(image, object_=object_, coverage=coverage, origin_px=np.zeros(2), prior_correction=None)
+    return truth.scores(there)
 
 
 def differences(rows: list[Row]) -> str:

@@ -137,10 +137,15 @@ def planned(solve: Callable[[int], Found], seconds: Sequence[float], probing: tu
         count = max(1, round((at - fixed) / each))
         made = solve(count)
         if abs(made.cpu_s / at - 1) > 0.1 and (count > 1 or made.cpu_s < at):
-            better = max(1, round(count * (at - fixed) / max(made.cpu_s - fixed, 1e-3)))
+            better = max(1, round(count * _iterating(at, fixed) / _iterating(made.cpu_s, fixed)))
             made = solve(better) if better != count else made
         found.append(made)
     return found
+
+
+def _iterating(cpu_s: float, fixed: float) -> float:
+    """The part of a run's CPU time that its iterations cost; half of it at least, since `fixed` is uncertain."""
+    return max(cpu_s - fixed, 0.5 * cpu_s, 1e-3)
 
 
 def canvas(scan: Scan) -> Frame:

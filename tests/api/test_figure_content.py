@@ -45,7 +45,7 @@ def test_heading_patterns_and_misfit_are_those_of_the_result(
     made = ptychopinn.reconstruct(replace(scan, bad_pixels=bad), None, tmp_path, refine=12)
     ((title, content),) = shown
     assert title == "Reconstruction of my scan.npz"
-    assert content.method == "iterative solver, 12 iterations"
+    assert content.method == "iterative solver, 12 iterations, prior default"
     assert made.verdict is not None
     assert (content.level, content.message) == (made.verdict.level, made.verdict.message)
     assert list(content.deviance) == made.metrics["refine"]["deviance_of_iterations"]
@@ -91,7 +91,7 @@ def test_a_network_and_an_interrupted_solver_are_named(
         ptychopinn.reconstruct(scan, None, tmp_path / "c", refine=5, on_iteration=stop)
     assert [content.method for _, content in shown] == [
         "network cnn",
-        "network cnn, then iterative solver, 2 iterations",
+        "network cnn, then iterative solver, 2 iterations, prior default",
         "iterative solver, 3 of 5 iterations (interrupted)",
     ]
 

@@ -12,7 +12,7 @@ import torch
 import ptychopinn
 from ptychopinn.api import prior_use
 from ptychopinn.api.prior_info import prior_rows
-from ptychopinn.api.prior_use import INTERRUPTED, NETWORK_ALONE, without_prior
+from ptychopinn.api.prior_use import INTERRUPTED, NETWORK_ALONE, OBJECT_HELD, without_prior
 from ptychopinn.api.reconstructed import Reconstructed
 from ptychopinn.data import Scan
 from ptychopinn.errors import BundleError
@@ -236,3 +236,10 @@ def test_by_default_the_prior_of_the_package_is_used_where_photons_are_few(photo
     assert entry["prior"] == "default"
     assert ("prior_s" in made.metrics["timings"]) == used
     assert ("reconstruction.prior=default uses it always" in entry["reason"]) != used
+
+
+def test_an_object_that_the_solver_held_is_not_corrected(scan: Scan, smoothing_prior: Path) -> None:
+    held = using(smoothing_prior, "reconstruction.refine.object=false")
+    made = ptychopinn.reconstruct(scan, refine=1, overrides=held)
+    assert made.reconstruction.prior_correction is None
+    assert made.metrics["prior"]["reason"] == OBJECT_HELD

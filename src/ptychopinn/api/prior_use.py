@@ -33,6 +33,7 @@ LITTLE_NOISE = (
     "not used: the counting noise of the object is {:.2g}, and reconstruction.prior=auto uses a prior above {:g}; "
     "reconstruction.prior=default uses it always"
 )
+OBJECT_HELD = "not used: the solver held the object (reconstruction.refine.object=false)"
 INTERRUPTED = "not used: the solver was interrupted, and the prior is applied after its last iteration; give --resume"
 
 
@@ -100,6 +101,8 @@ def corrected(
     image = without_prior(image)
     if prior is None:
         return image, {}
+    if not recipe.reconstruction.refine.object:
+        return not_applied(image, prior, OBJECT_HELD), {}
     noise = _noise(image, tensors)
     if recipe.reconstruction.prior == AUTO and noise < LEAST_NOISE:
         return not_applied(image, prior, LITTLE_NOISE.format(noise, LEAST_NOISE)), {}
