@@ -52,7 +52,14 @@ _ANY_SCAN = no_effect("neighbours are found by their distance on any scan")
 _KIND = sets("model.kind", "`Unsupervised` is `pinn`", {"Unsupervised": "pinn", "Supervised": "supervised"}.__getitem__)
 _BOTH_PARTS = no_effect("every generator gives real and imaginary part", "real_imag")
 _ONLY_DISK = not_available("only a disk is known: probe_mask=True and probe_mask_diameter")
-_LIGHTNING = no_effect("training always runs on Lightning, and nothing is sent to MLflow")
+_LIGHTNING = no_effect("training always runs on Lightning")
+_ORCHESTRATOR = sets(
+    "training.logger",
+    "`Mlflow` is `mlflow`; `Lightning` leaves the logger of the recipe",
+    {"Mlflow": "mlflow"}.__getitem__,
+    leaves=("Lightning",),
+)
+_EXPERIMENT = sets("training.experiment", "an empty name leaves that of the recipe", leaves=("",))
 _BOUNDS = "for training only; every position is reconstructed"
 _N_GROUPS = jointly("data.n_groups", how="instead of `n_subsample` groups for every pattern")
 _NEIGHBORS = jointly("data.neighbors", how="instead of `K`")
@@ -178,7 +185,7 @@ class TrainingConfig(shared.OptimizerSettings):
     strategy: Annotated[str | None, shared.STRATEGY] = "ddp_spawn"
     n_devices: Annotated[int | str, shared.DEVICES] = 1
     framework: Annotated[Literal["Default", "Lightning"], _LIGHTNING] = "Lightning"
-    orchestrator: Annotated[Literal["Mlflow", "Lightning"], _LIGHTNING] = "Lightning"
+    orchestrator: Annotated[Literal["Mlflow", "Lightning"], _ORCHESTRATOR] = "Lightning"
     learning_rate: Annotated[float, sets("training.learning_rate")] = 1e-3
     epochs: Annotated[int, jointly("training.epochs", how="with `epochs_fine_tune` on top")] = 50
     batch_size: Annotated[int, shared.BATCH] = 16
@@ -194,7 +201,7 @@ class TrainingConfig(shared.OptimizerSettings):
     physics_weight_schedule: Annotated[Literal["linear", "cosine", "exponential"], _STAGES] = "cosine"
     stage_3_lr_factor: Annotated[float, _STAGES] = 0.1
     torch_loss_mode: Annotated[shared.LossMode, _LOSS] = "poisson"
-    experiment_name: Annotated[str, _NAME] = "Synthetic_Runs"
+    experiment_name: Annotated[str, _EXPERIMENT] = "Synthetic_Runs"
     notes: Annotated[str, _NAME] = ""
     model_name: Annotated[str, _NAME] = "PtychoPINNv2"
     output_dir: Annotated[str, _API] = "training_outputs"

@@ -12,13 +12,14 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from ptycho_torch.api.config_manager import ConfigManager
+from ptycho_torch.api.mlflow_store import files_of
 from ptycho_torch.api.model import PtychoModel
 from ptycho_torch.model import loss_names
 from ptycho_torch.to_recipe import as_dicts, warn_ignored
 from ptychopinn.api.inputs import RunLog
 from ptychopinn.api.train import begin, write_training
 from ptychopinn.data import Scan
-from ptychopinn.training import History, Prepared, fit_prepared
+from ptychopinn.training import Fit, History, Prepared, fit_prepared
 from ptychopinn.training.module import TrainingModule
 
 logger = logging.getLogger("ptychopinn-torch.training")
@@ -63,7 +64,19 @@ def fit_client(
             write_training(result, folder)
             model.save(folder / MODEL_NAME)
             logger.info("%s: the trained model", folder / MODEL_NAME)
+        _record(model, result)
     return result.history
+
+
+def _record(model: PtychoModel, result: Fit) -> None:
+    """Give the archive and the configurations to what recorded the training."""
+    model.run_id = None
+    if result.tracking is None or not result.tracking.is_open:
+        return
+    model.run_id = result.tracking.run_id
+    with files_of(model) as paths:
+        for path in paths:
+            result.tracking.add_file(path)
 
 
 class ClientTrainingModule(TrainingModule):

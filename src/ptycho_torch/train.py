@@ -15,6 +15,7 @@ def main(
     ptycho_dir: str | Path | None = None,
     config_path: str | Path | None = None,
     existing_config: Sequence[Any] | None = None,
+    disable_mlflow: bool = False,
     output_dir: str | Path | None = None,
 ) -> Path:
     """Train on the scans of a folder; returns the checkpoint of the trained model.
@@ -25,6 +26,7 @@ def main(
         config_path: JSON file with any of `data_config`, `model_config`, `training_config`, `inference_config`, each a
             mapping of fields.
         existing_config: the configurations (data, model, training, inference, datagen), of which later ones may lack.
+        disable_mlflow: record nothing in MLflow, whatever `orchestrator` of the settings says.
         output_dir: the run makes its folder in it; `output_dir` of the settings, where that was changed, without it.
 
     A `ValueError` for settings or scans that cannot be used, or where one of the folders was not named; a
@@ -41,6 +43,8 @@ def main(
     if config_path is not None:
         manager.update(**json.loads(Path(config_path).read_text(encoding="utf-8")))
     training = manager.training_config
+    if disable_mlflow:
+        manager.update(orchestrator="Lightning")
     loader = PtychoDataLoader(ptycho_dir or _place(training), manager, output_dir=output_dir or _output(training))
     model = PtychoModel._new_model(model=PtychoPINN_Lightning, config_manager=manager)
     Trainer._from_lightning(model=model, dataloader=loader, config_manager=manager).train()

@@ -37,11 +37,11 @@ EXECUTION_FLAGS = field_flags(
     },
     section="torch",
 )
-NO_MLFLOW = "nothing is written to MLflow; leave it out"
+NO_MLFLOW = "MLflow is used only where --torch-logger is mlflow; leave both out"
 OLD_SPELLINGS = [
     Flag("n_images", "n_groups", int, "Now --n_groups.", replaced_by="write --n_groups"),
     Flag("device", "torch.accelerator", str, "Now --torch-accelerator.", replaced_by="write --torch-accelerator"),
-    Flag("disable_mlflow", "disable_mlflow", bool, "Not needed: nothing is written to MLflow.", replaced_by=NO_MLFLOW),
+    Flag("disable_mlflow", "disable_mlflow", bool, "Not needed: see --torch-logger.", replaced_by=NO_MLFLOW),
 ]
 """Names of earlier versions, with the destination of the new ones."""
 
@@ -64,7 +64,10 @@ def training_settings(values: Values) -> tuple[TrainingConfig, PyTorchExecutionC
         ConfigError: a value breaks a rule.
     """
     model, own = ModelConfig(**_section(values, "model")), _own(values, TrainingConfig)
-    return TrainingConfig(model=model, **own), PyTorchExecutionConfig(**_section(values, "torch"))
+    execution = PyTorchExecutionConfig(**_section(values, "torch"))
+    if values.get("disable_mlflow") and str(execution.logger_backend).casefold() == "mlflow":
+        execution.logger_backend = "csv"
+    return TrainingConfig(model=model, **own), execution
 
 
 def inference_settings(values: Values) -> tuple[InferenceConfig, PyTorchExecutionConfig]:

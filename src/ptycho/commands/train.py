@@ -77,7 +77,7 @@ def _train(
     from ptycho.model_manager import save_trained_model
     from ptychopinn.api.backends import fit_prepared
     from ptychopinn.api.inputs import RunLog
-    from ptychopinn.api.train import Trained, begin, write_training
+    from ptychopinn.api.train import Trained, begin, record_model, write_training
 
     with RunLog() as log:
         scan, test = _scans(config, size)
@@ -93,6 +93,7 @@ def _train(
         paths = write_training(result, folder)
         update_legacy_dict(params.cfg, config)
         save_trained_model(TrainedModel(result.trained), paths["model"])
+        record_model(result, paths["model"])
     return Trained(result.trained, result.history, seconds, paths), test
 
 

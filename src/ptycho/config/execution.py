@@ -10,7 +10,7 @@ from ptycho.config.shared import NO_WORKERS, OTHER_NETWORK
 from ptychopinn.errors import ConfigError
 
 _PRECISIONS = {"32-true": "float32", "16-mixed": "bfloat16", "bf16-mixed": "bfloat16"}
-_LOGGERS = {"csv": "csv", "tensorboard": "tensorboard", "none": "none", "mlflow": "csv"}
+_LOGGERS = ("csv", "mlflow", "none", "tensorboard", "wandb")
 _PRECISION = sets(
     "training.precision",
     "`16-mixed` and `bf16-mixed` are `bfloat16`",
@@ -20,8 +20,7 @@ _PRECISION = sets(
 _LOGGER = sets(
     "training.logger",
     "None is `none`",
-    lambda name: _LOGGERS[one_of("logger_backend", name, tuple(_LOGGERS))],
-    caveats={"mlflow": "losses are written as CSV, and nothing to MLflow"},
+    lambda name: one_of("logger_backend", name, _LOGGERS),
 )
 _PATIENCE = sets(
     "training.early_stop_patience",
@@ -33,7 +32,8 @@ _CLIP = sets("training.gradient_clip", "where given, instead of the training set
 _SCHEDULE = jointly("training.scheduler", how="instead of the training setting, unless it is `Default`")
 _DETERMINISTIC = sets("training.deterministic", "`warn` is true: it never ends a run", bool)
 _CHECKPOINTS = no_effect("the best epoch and the last one are kept, by the validation loss, in the output folder")
-_NO_FIGURES = no_effect("figures are drawn after training, by `reconstruct`")
+_FIGURES = sets("training.figure_epochs", "the figures show the whole image")
+_NO_FIGURES = no_effect("the figures of `recon_log_every_n_epochs` show the whole image")
 _ACCELERATOR = among("auto", "cpu", "cuda", "gpu", "mps")
 _COUNT = Check("a positive integer or 'auto'", lambda count: count == "auto" or (type(count) is int and count > 0))
 
@@ -69,7 +69,7 @@ class PyTorchExecutionConfig:
     checkpoint_mode: Annotated[str, _CHECKPOINTS, among("max", "min")] = "min"
     early_stop_patience: Annotated[int, _PATIENCE, POSITIVE] = 100
     logger_backend: Annotated[str | None, _LOGGER] = "csv"
-    recon_log_every_n_epochs: Annotated[int | None, _NO_FIGURES] = None
+    recon_log_every_n_epochs: Annotated[int | None, _FIGURES] = None
     recon_log_num_patches: Annotated[int, _NO_FIGURES] = 4
     recon_log_fixed_indices: Annotated[list[int] | None, _NO_FIGURES] = None
     recon_log_stitch: Annotated[bool, _NO_FIGURES] = False

@@ -2,12 +2,11 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from ptycho_torch.api.config_manager import ConfigManager
 from ptycho_torch.config_params import DataConfig, InferenceConfig, ModelConfig, TrainingConfig
 from ptycho_torch.plain_configs import KINDS, Four
-from ptychopinn.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from ptycho_torch.model import PtychoPINN_Lightning
@@ -23,6 +22,8 @@ class PtychoModel:
     training_config: TrainingConfig
     inference_config: InferenceConfig
     model: "PtychoPINN_Lightning | None" = field(default=None, init=False)
+    run_id: str | None = field(default=None, init=False)
+    """Number of the MLflow run in which the training was recorded."""
 
     @classmethod
     def _new_model(cls, model: type["PtychoPINN_Lightning"], config_manager: ConfigManager) -> "PtychoModel":
@@ -78,22 +79,43 @@ class PtychoModel:
             raise RuntimeError("the model has no network module; take PtychoModel._new_model or PtychoModel.load")
         return self.model
 
-    def save_mlflow(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Not there yet: always an `ImportError`, with the line that will install it, and what works without.
+    def save_mlflow(self, destination_path: str | Path, current_mlflow_tracking_uri: str | None = None) -> str:
+        """Write the trained model as a run of MLflow: parameters, metrics, and the archive as a plain file.
+
+        Args:
+            destination_path: folder of the store, whose database is `mlflow.db`, or the address of a server.
+            current_mlflow_tracking_uri: store in which the training was recorded; that of the process by default.
+
+        Returns:
+            The number of the run.
 
         Raises:
-            ImportError: always, with the line that will install it, and what works without.
+            ImportError: MLflow is not installed; the message has the line that installs it.
+            RuntimeError: the model has not been trained.
+            ValueError: a store cannot be used.
         """
-        raise _no_mlflow("PtychoModel.save")
+        from ptycho_torch.api.mlflow_store import save_run
 
-    @classmethod
-    def load_from_mlflow(cls, *args: Any, **kwargs: Any) -> NoReturn:
-        """Not there yet, as `save_mlflow`.
+        return save_run(self, destination_path, current_mlflow_tracking_uri)
+
+    @staticmethod
+    def load_from_mlflow(run_id: str | None = None, mlflow_tracking_uri: str | Path | None = None) -> "PtychoModel":
+        """The model of a run of MLflow; nothing of it is executed.
+
+        Args:
+            run_id: number of the run; the newest one that holds a model by default.
+            mlflow_tracking_uri: address of the store, or its folder; that of the process by default.
 
         Raises:
-            ImportError: always, with the line that will install it, and what works without.
+            ImportError: MLflow is not installed; the message has the line that installs it.
+            ValueError: there is no such store or run, or the run holds no model, or one that was changed.
         """
-        raise _no_mlflow("PtychoModel.load")
+        from ptycho_torch.api.mlflow_store import load_run
+
+        module, known = load_run(run_id, mlflow_tracking_uri)
+        loaded = PtychoModel(module.model_config, module.data_config, module.training_config, module.inference_config)
+        loaded.model, loaded.run_id = module, known
+        return loaded
 
 
 def trained_model(module: "PtychoPINN_Lightning") -> "TrainedModel":
@@ -102,10 +124,3 @@ def trained_model(module: "PtychoPINN_Lightning") -> "TrainedModel":
 
     unseen = None if module.bad_pixels is None else module.bad_pixels.cpu().numpy()
     return TrainedModel(module.trained(), module.recipe, unseen)
-
-
-def _no_mlflow(instead: str) -> MissingExtraError:
-    return MissingExtraError(
-        f"MLflow support is an extra of later versions (pip install 'ptychopinn[mlflow]'); "
-        f"{instead}(path) keeps a model in one file without it"
-    )

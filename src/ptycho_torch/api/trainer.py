@@ -1,12 +1,12 @@
 """Training as the high-level API calls it."""
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ptycho_torch.api.config_manager import ConfigManager
 from ptycho_torch.api.data_loader import PtychoDataLoader
-from ptycho_torch.api.model import PtychoModel, _no_mlflow
+from ptycho_torch.api.model import PtychoModel
 from ptycho_torch.api.task_log import CLIENT, client_log
 from ptychopinn.errors import ConfigError
 
@@ -40,36 +40,57 @@ class Trainer:
         orchestration: str = "lightning",
         config_manager: ConfigManager | None = None,
     ) -> "Trainer":
-        """A trainer by Lightning; `ImportError` where MLflow is asked for, `ValueError` for another orchestration."""
-        _check_orchestration(orchestration)
+        """A trainer by Lightning, which records in MLflow where the orchestration is `mlflow`.
+
+        Raises:
+            ImportError: MLflow is asked for and not installed.
+            ValueError: another orchestration.
+        """
+        _records_in_mlflow(orchestration)
         return cls(model, dataloader, config_manager or dataloader.config_manager)
 
     def train(self, orchestration: str = "lightning", experiment_name: str = "") -> None:
         """Train, and leave the model in memory and, where the data loader has a run folder, in that folder.
 
-        The folder then holds `model.ckpt`, `recipe.yaml`, `history.csv`, `wts.h5.zip`, `checkpoints/`, `run.log`. The
-        name of the experiment goes into the log.
+        The folder then holds `model.ckpt`, `recipe.yaml`, `history.csv`, `wts.h5.zip`, `checkpoints/`, `run.log`.
 
         Raises:
             ValueError: the settings or the scans cannot be used; nothing has been written then.
-            ImportError: MLflow is asked for.
+            ImportError: MLflow is asked for and not installed.
 
         Args:
-            orchestration: `lightning`.
-            experiment_name: named in the log.
+            orchestration: `lightning`, or `mlflow` to record parameters, metrics, figures and the model there, as
+                `training_config.orchestrator` asks for too.
+            experiment_name: of MLflow, instead of that of the training settings; named in the log.
         """
-        _check_orchestration(orchestration)
+        records = _records_in_mlflow(orchestration)
         from ptycho_torch.lightning_utils import fit_client
 
         with client_log():
             if experiment_name:
                 logger.info("experiment %s", experiment_name)
             place, callbacks = self.dataloader.output_dir, tuple(self._trainer.callbacks)
-            self.history = fit_client(self.model, self.config_manager, self.dataloader.scans, place, callbacks)
+            manager = _recording(self.config_manager, records, experiment_name)
+            self.history = fit_client(self.model, manager, self.dataloader.scans, place, callbacks)
 
 
-def _check_orchestration(name: str) -> None:
+def _records_in_mlflow(name: str) -> bool:
     if name.casefold() == "mlflow":
-        raise _no_mlflow("orchestration='lightning' and PtychoModel.save")
+        from ptychopinn.training.mlflow_runs import check_store
+
+        check_store()
+        return True
     if name.casefold() != "lightning":
-        raise ConfigError(f"orchestration must be 'lightning', got {name!r}")
+        raise ConfigError(f"orchestration must be 'lightning' or 'mlflow', got {name!r}")
+    return False
+
+
+def _recording(manager: ConfigManager, in_mlflow: bool, experiment: str) -> ConfigManager:
+    """The configurations with what the call says of the record; those of the client stay as they are."""
+    changes: dict[str, Any] = {"orchestrator": "Mlflow"} if in_mlflow else {}
+    if experiment:
+        changes["experiment_name"] = experiment
+    training = replace(manager.training_config, **changes)
+    return ConfigManager(
+        manager.data_config, manager.model_config, training, manager.inference_config, manager.datagen_config
+    )

@@ -17,7 +17,7 @@ from ptychopinn.api.reconstruct import reconstruct_prepared
 from ptychopinn.api.reconstructed import Reconstructed
 from ptychopinn.api.request import Job
 from ptychopinn.api.solve import finish_refined, from_nothing
-from ptychopinn.api.train import Trained, begin, check_unused, choose_earlier, write_training
+from ptychopinn.api.train import Trained, begin, check_unused, choose_earlier, record_model, write_training
 from ptychopinn.api.train_and_choose import remove_other_images, train_and_choose
 from ptychopinn.config.backend import check_installed
 from ptychopinn.data.io.atomic import check_output_folder
@@ -143,6 +143,7 @@ def _network_alone(asked: _Asked, log: RunLog) -> Run:
     result = fit_prepared(start, folder, resume=asked.resume, on_epoch=asked.on_epoch)
     trained_at = time.perf_counter()
     written = write_training(result, folder) if folder else {}
+    record_model(result, written.get("model"))
     timings = {
         "load_s": loaded_at - started,
         "train_s": trained_at - loaded_at,

@@ -1,6 +1,7 @@
 """`train`: fit a network to a scan, without ground truth."""
 
 import json
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -85,6 +86,7 @@ def train(
         result = fit_prepared(start, folder, resume=resume, on_epoch=on_epoch)
         seconds = time.perf_counter() - started
         paths = write_training(result, folder) if folder else {}
+        record_model(result, paths.get("model"))
         collapse = judge_training(result)
         if folder is not None:
             notes = [note for part in start.parts for note in part.tensors.scan.notes]
@@ -93,6 +95,21 @@ def train(
     if log.path is not None:
         paths["log"] = log.path
     return Trained(result.trained, result.history, seconds, paths, collapse)
+
+
+def record_model(result: Fit, path: Path | None = None) -> None:
+    """Give the archive of a trained model to what recorded its training, as a plain file; see `training.logger`.
+
+    Args:
+        result: of the training.
+        path: of the archive; it is written for this alone where there is none.
+    """
+    if result.tracking is None or not result.tracking.is_open:
+        return
+    if path is not None:
+        return result.tracking.add_file(path)
+    with tempfile.TemporaryDirectory() as folder:
+        result.tracking.add_file(save_model(Path(folder) / BUNDLE_NAME, result.trained))
 
 
 def judge_training(result: Fit) -> Collapse:

@@ -17,7 +17,7 @@ from ptychopinn.api.reconstructed import RESULT, Judged, Made, Reconstructed, ju
 from ptychopinn.api.request import Job
 from ptychopinn.api.solve import from_nothing, solved_part
 from ptychopinn.api.solver_work import Task
-from ptychopinn.api.train import Trained, write_training
+from ptychopinn.api.train import Trained, record_model, write_training
 from ptychopinn.config import Recipe
 from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.data.io.atomic import atomic_path, remove_file, write_text_atomically
@@ -71,6 +71,7 @@ def train_and_choose(task: Task, recipe: Recipe, first: Reconstructed, job: Job,
     choice = choose(split, part, network_part)
     fit = at_full_dose(fit, task, _at_positions(task.tensors, found), recipe, split.fraction if split else 0.0)
     written = write_training(fit, job.folder) if job.folder else {}
+    record_model(fit, written.get("model"))
     job = replace(job, timings=timings, history=fit.history)
     made = network_image(_reconstructor(fit, task.gauge), job, task.prior)
     if first.verdict is not None and first.verdict.checked:  # of the same scan, whose geometry is not checked again

@@ -66,8 +66,14 @@ class TrainingConfig(Section):
     """Number of devices that share every step, with one process each."""
     deterministic: bool = False
     """Use deterministic algorithms on a GPU where they exist. CPU results are always reproducible."""
-    logger: Literal["csv", "tensorboard", "none"] = "csv"
-    """Format in which the losses of every epoch are logged."""
+    logger: Literal["csv", "mlflow", "tensorboard", "wandb", "none"] = "csv"
+    """Where the losses of every epoch are logged: `history.csv`, and for the others but `none` also MLflow, TensorBoard
+    or W&B, which are extras."""
+    experiment: str = Field(default="ptychopinn", min_length=1, max_length=200, pattern=r"\S")
+    """Name under which MLflow (experiment) or W&B (project) files the training."""
+    figure_epochs: int | None = Field(default=None, ge=1, le=1_000_000)
+    """Draw the image after every so many epochs and after the last: into the logger, or into the folder `figures` with
+    `csv`. Null draws none."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """Floating-point format of the network. The forward model always uses float32."""
     compile: bool = False

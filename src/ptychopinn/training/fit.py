@@ -14,8 +14,10 @@ from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.data.scan import Scan
 from ptychopinn.models import PatchModel, TrainedModel, unseen_pixels
 from ptychopinn.training.history import EpochHook, History
+from ptychopinn.training.loggers import open_tracker
 from ptychopinn.training.prepare import Prepared, prepare
 from ptychopinn.training.resume import checkpoint_to_resume
+from ptychopinn.training.tracking import Tracking, recorded
 
 if TYPE_CHECKING:
     from lightning.pytorch import Callback
@@ -42,6 +44,8 @@ class Fit:
     """(n_groups, G), group table of the training patterns."""
     unseen: NDArray[np.bool_] | None = None
     """(H, W), pixels that training never saw; see `ptychopinn.models.unseen_pixels`."""
+    tracking: Tracking | None = None
+    """What recorded the training, and takes its files; see `training.logger`."""
 
     @property
     def trained(self) -> TrainedModel:
@@ -93,16 +97,21 @@ def fit_prepared(
             recipe.data.group_size,
         )
     checkpoint = checkpoint_to_resume(folder, start) if resume else None
-    if backend is not None:
-        history = backend(start, folder, checkpoint, on_epoch)
-    else:
-        history = _by_lightning(start, folder, checkpoint, on_epoch, callbacks, module_type)
+    sources = [part.tensors.scan.source for part in start.parts]
+    tracker = open_tracker(recipe, sources, folder, resumed=checkpoint is not None)
+    with recorded(start, tracker) as tracking:
+        told = tracking.hook(on_epoch)
+        if backend is not None:
+            history = backend(start, folder, checkpoint, told)
+        else:
+            history = _by_lightning(start, folder, checkpoint, told, callbacks, module_type)
+        tracking.complete(history)
     scale = float(model.log_scale.detach().exp())
     fitted = fitted.changed(intensity_scale=scale, scale_correction=scale / fitted.intensity_scale)
     recipe = recipe.changed(fitted=fitted)
     logger.info("trained %d epochs", len(history.get("epoch", [])))
     unseen = unseen_pixels([part.tensors.scan for part in start.parts])
-    return Fit(model.eval(), recipe, history, tensors, start.parts[0].train_groups, unseen)
+    return Fit(model.eval(), recipe, history, tensors, start.parts[0].train_groups, unseen, tracking)
 
 
 def _by_lightning(

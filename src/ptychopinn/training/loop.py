@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import EarlyStopping
-from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.plugins.environments import LightningEnvironment
 from lightning.pytorch.strategies import DDPStrategy
 
@@ -82,7 +81,7 @@ def _trainer(recipe: Recipe, folder: Path | None, device: torch.device, callback
         gradient_clip_algorithm=None if adaptive else config.gradient_clip_algorithm,
         deterministic="warn" if config.deterministic else None,
         callbacks=callbacks,
-        logger=TensorBoardLogger(folder, name="tensorboard") if folder and config.logger == "tensorboard" else False,
+        logger=False,
         enable_checkpointing=folder is not None,
         enable_progress_bar=False,
         enable_model_summary=False,

@@ -4,7 +4,6 @@ import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +29,7 @@ from ptychopinn.models import (
     with_labels,
 )
 from ptychopinn.training.loader import steps_in_epoch
+from ptychopinn.training.loggers import check_logger
 
 logger = logging.getLogger("ptychopinn.training")
 
@@ -100,7 +100,7 @@ def _without_statistics(scans: Sequence[Scan], recipe: Recipe) -> Prepared:
         torch.set_num_threads(config.threads)
     device = choose_device(config.device)
     _check_devices(device, config.devices)
-    _check_logger(config.logger)
+    check_logger(config)
     data_terms(recipe.model.loss)
     penalty_terms(recipe.model.loss)
     _check_together(scans, recipe)
@@ -178,16 +178,6 @@ def _check_devices(device: torch.device, count: int) -> None:
     there = torch.cuda.device_count() if device.type == "cuda" else 1
     if count > there:
         raise ConfigError(f"training.devices is {count} but there are {there} {device.type} devices; lower it")
-
-
-def _check_logger(name: str) -> None:
-    """Refuse a logger whose package is missing, before any work.
-
-    Raises:
-        ConfigError: with the line that installs it.
-    """
-    if name == "tensorboard" and find_spec("tensorboard") is None and find_spec("tensorboardX") is None:
-        raise ConfigError("training.logger=tensorboard needs a package that is missing; pip install tensorboard")
 
 
 def _with_epochs(recipe: Recipe, tables: Sequence[NDArray[np.int64]]) -> Recipe:

@@ -20,6 +20,9 @@ logger = logging.getLogger("ptychopinn.training")
 _SECTIONS = ("data", "model", "training")
 """Of the recipe: those that decide the result of training."""
 
+_BOOKKEEPING = ("training.logger", "training.experiment", "training.figure_epochs")
+"""Settings that do not, and may change."""
+
 
 def identity_of(start: Prepared) -> str:
     """Hexadecimal digest of the data that a training uses: patterns, masks, positions, probes, groups, labels.
@@ -94,6 +97,7 @@ def checkpoint_to_resume(folder: Path | None, start: Prepared) -> str | None:
         f"{section}.{key}"
         for section in _SECTIONS
         for key in _differences(getattr(before, section).model_dump(), getattr(start.recipe, section).model_dump())
+        if f"{section}.{key}" not in _BOOKKEEPING
     ]
     if (start.recipe.training.epochs or 0) >= (before.training.epochs or 0):
         changed = [key for key in changed if key != "training.epochs"]

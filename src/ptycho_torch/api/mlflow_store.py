@@ -1,0 +1,103 @@
+"""Models of the high-level API in MLflow: the archive and the configurations as plain files, never a pickled model."""
+
+import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ptycho_torch.api.config_manager import ConfigManager
+from ptycho_torch.plain_configs import Four, as_dicts, from_dicts
+
+if TYPE_CHECKING:
+    from ptycho_torch.api.model import PtychoModel
+    from ptycho_torch.model import PtychoPINN_Lightning
+    from ptychopinn.config import Recipe
+
+CONFIGS = "configs.json"
+"""File of a run with the four configurations."""
+
+
+def save_run(model: "PtychoModel", place: str | Path, source: str | None = None) -> str:
+    """Write a trained model as a finished run of MLflow; returns its number.
+
+    Args:
+        model: trained. Where its training was recorded, parameters and metrics of every epoch are copied.
+        place: folder of the store, or its address.
+        source: store of the run of the training; the present one by default.
+
+    Raises:
+        RuntimeError: the model has not been trained.
+        MissingExtraError: MLflow is not installed.
+        ConfigError: a store cannot be used.
+    """
+    from ptycho_torch.api.model import trained_model
+    from ptychopinn.training.mlflow_runs import MlflowRun, check_store, copy_numbers, open_run
+    from ptychopinn.training.tracking import flat_settings
+
+    check_store(place)
+    trained = trained_model(model.module())
+    recipe = trained.recipe
+    earlier = None if model.run_id is None else open_run(model.run_id, source)
+    name = model.training_config.model_name
+    run = MlflowRun.begin(recipe.training.experiment, name, place, tags={"backend": recipe.backend})
+    if earlier is None:
+        run.log_settings(flat_settings(recipe.model_dump(mode="json")))
+    else:
+        copy_numbers(earlier, run)
+    with files_of(model) as paths:
+        for path in paths:
+            run.add_file(path)
+    run.end("finished")
+    return run.run_id
+
+
+@contextmanager
+def files_of(model: "PtychoModel") -> Iterator[list[Path]]:
+    """The archive and the configurations of a trained model, in a folder that is removed after the block."""
+    from ptycho_torch.api.model import trained_model
+    from ptychopinn.api.model_files import BUNDLE_NAME, save_model
+
+    with tempfile.TemporaryDirectory() as folder:
+        archive = save_model(Path(folder) / BUNDLE_NAME, trained_model(model.module()))
+        four = (model.data_config, model.model_config, model.training_config, model.inference_config)
+        configs = Path(folder) / CONFIGS
+        configs.write_text(json.dumps(as_dicts(*four), indent=2), encoding="utf-8")
+        yield [configs, archive]
+
+
+def load_run(run_id: str | None, place: str | Path | None) -> "tuple[PtychoPINN_Lightning, str | None]":
+    """The network module of a run, and the number of the run if it is known.
+
+    Args:
+        run_id: the newest run with a model by default.
+        place: folder or address of the store; MLflow's own by default.
+
+    Raises:
+        MissingExtraError: MLflow is not installed.
+        ConfigError: there is no such run or store, or the run holds no model.
+        BundleError: the archive is damaged or has been changed.
+    """
+    import torch
+
+    from ptycho_torch.model import PtychoPINN_Lightning
+    from ptychopinn.api.model_files import BUNDLE_NAME, load_model
+    from ptychopinn.training.mlflow_runs import model_files
+
+    with model_files(run_id, place) as folder:
+        trained = load_model(folder / BUNDLE_NAME, "pytorch")
+        data, model, training, inference = _configs(folder / CONFIGS, trained.recipe)
+    module = PtychoPINN_Lightning(model, data, training, inference)
+    unseen = None if trained.unseen is None else torch.from_numpy(trained.unseen)
+    module.take(trained.network, trained.recipe, unseen)
+    return module, run_id
+
+
+def _configs(path: Path, recipe: "Recipe") -> Four:
+    """Those of the run; for a training by `ptychopinn train`, which has none, the defaults with its group size."""
+    if path.is_file():
+        return from_dicts(json.loads(path.read_text(encoding="utf-8")))
+    manager = ConfigManager()
+    manager.update(C=recipe.data.group_size, architecture=recipe.model.generator.architecture)
+    return manager.four
