@@ -142,14 +142,14 @@ def test_untouched_patience_never_stops_a_run() -> None:
     assert execution(early_stop_patience=7).training.early_stop_patience == 7
 
 
-@pytest.mark.parametrize(("backend", "logger"), [(None, "none"), ("csv", "csv"), ("mlflow", "csv")])
+@pytest.mark.parametrize(("backend", "logger"), [(None, "none"), ("csv", "csv"), ("MLflow", "mlflow")])
 def test_where_losses_are_logged(backend: str | None, logger: str) -> None:
     assert execution(logger_backend=backend).training.logger == logger
 
 
 def test_an_unknown_logger_is_refused() -> None:
     with pytest.raises(ConfigError, match="logger_backend"):
-        execution(logger_backend="wandb")
+        execution(logger_backend="comet")
 
 
 def test_each_setting_without_effect_gives_one_warning_under_the_clients_name(

@@ -41,7 +41,7 @@ def no_variable(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def trained(scan: Scan, recipe: MakeRecipe, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A model that TensorFlow trained, with its files."""
-    return train(scan, tmp_path_factory.mktemp("run"), recipe(*FITTED))
+    return train(scan, tmp_path_factory.mktemp("run"), recipe(*FITTED, "training.figure_epochs=2"))
 
 
 def same(first: Any, second: Any, tolerance: float = 1e-4) -> None:
@@ -57,6 +57,7 @@ def test_a_training_names_its_backend_and_writes_what_pytorch_writes(trained: An
     assert set(by_pytorch) <= set(trained.history)
     assert trained.history["train_loss"][1] < trained.history["train_loss"][0]
     assert (folder / "checkpoints/best.ckpt").exists()
+    assert (folder / "figures/epoch_0002.png").exists()
     assert load_bundle(folder).manifest.backend == trained.recipe.backend == "tensorflow"
     with zipfile.ZipFile(trained.paths["model"]) as archive:
         assert all(name.endswith((".json", ".safetensors")) for name in archive.namelist())

@@ -1,6 +1,5 @@
 """Optimisers, clipping and what else a recipe may ask of a step."""
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +8,6 @@ import torch
 
 from ptychopinn.config import Recipe
 from ptychopinn.data import Scan
-from ptychopinn.errors import ConfigError
 from ptychopinn.training import fit, prepare
 from ptychopinn.training.module import TrainingModule, clip_adaptively
 
@@ -82,14 +80,6 @@ def test_no_history_is_written_without_a_logger(scan: Scan, make_recipe: MakeRec
     result = fit(scan, make_recipe("training.logger=none"), tmp_path)
     assert not (tmp_path / "history.csv").exists()
     assert len(result.history["epoch"]) == 2
-
-
-def test_a_logger_whose_package_is_missing_is_refused_before_work(
-    scan: Scan, make_recipe: MakeRecipe, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sys.modules["ptychopinn.training.prepare"], "find_spec", lambda name: None)
-    with pytest.raises(ConfigError, match="pip install tensorboard"):
-        prepare(scan, make_recipe("training.logger=tensorboard"))
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,7 @@ def check_store(place: str | Path | None = None) -> None:
     Raises:
         MissingExtraError: MLflow is missing, or the packages by which it keeps a local store.
     """
+    _mlflow()
     if store_of(place).startswith("sqlite"):
         for name in ("sqlalchemy", "alembic"):
             _imported(name)

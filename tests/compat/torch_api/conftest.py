@@ -152,7 +152,7 @@ def make() -> Callable[..., Measured]:
     return measure
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def settings() -> Callable[..., ConfigManager]:
     return manager
 

@@ -3,6 +3,7 @@
 import csv
 import logging
 import os
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -161,18 +162,19 @@ def test_small_data_still_have_a_validation_loss(make, settings, train, tmp_path
     assert len(prepare(run.loader.scans, config_manager.recipe(7)).parts[0].validation_groups) == 0
 
 
-def test_mlflow_is_refused_with_the_line_that_installs_it(settings, measured, tmp_path: Path) -> None:
+def test_mlflow_is_refused_with_the_line_that_installs_it(settings, measured, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "mlflow", None)
     measured.export(tmp_path / "a.npz")
     loader = PtychoDataLoader(tmp_path, settings())
     model = PtychoModel._new_model(model=PtychoPINN_Lightning, config_manager=settings())
     for call in (
         lambda: Trainer._from_lightning(model=model, dataloader=loader, orchestration="mlflow"),
-        lambda: model.save_mlflow("anywhere"),
+        lambda: model.save_mlflow(tmp_path),
         lambda: PtychoModel.load_from_mlflow("run"),
     ):
         with pytest.raises(ImportError, match=r"pip install 'ptychopinn\[mlflow\]'"):
             call()
-    with pytest.raises(ValueError, match="orchestration must be 'lightning', got 'slurm'"):
+    with pytest.raises(ValueError, match="orchestration must be 'lightning' or 'mlflow', got 'slurm'"):
         Trainer._from_lightning(model=model, dataloader=loader, orchestration="slurm")
 
 
