@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ptycho_torch.api.config_manager import ConfigManager
 from ptycho_torch.api.mlflow_store import files_of
-from ptycho_torch.api.model import PtychoModel
+from ptycho_torch.api.model import PtychoModel, trained_model
 from ptycho_torch.model import loss_names
 from ptycho_torch.to_recipe import as_dicts, warn_ignored
 from ptychopinn.api.inputs import RunLog
@@ -74,7 +74,7 @@ def _record(model: PtychoModel, result: Fit) -> None:
     if result.tracking is None or not result.tracking.is_open:
         return
     model.run_id = result.tracking.run_id
-    with files_of(model) as paths:
+    with files_of(trained_model(model.module()), model.four) as paths:
         for path in paths:
             result.tracking.add_file(path)
 

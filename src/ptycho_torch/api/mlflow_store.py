@@ -11,42 +11,38 @@ from ptycho_torch.api.config_manager import ConfigManager
 from ptycho_torch.plain_configs import Four, as_dicts, from_dicts
 
 if TYPE_CHECKING:
-    from ptycho_torch.api.model import PtychoModel
     from ptycho_torch.model import PtychoPINN_Lightning
     from ptychopinn.config import Recipe
+    from ptychopinn.models import TrainedModel
+    from ptychopinn.training.mlflow_runs import MlflowRun
 
 CONFIGS = "configs.json"
 """File of a run with the four configurations."""
 
 
-def save_run(model: "PtychoModel", place: str | Path, source: str | None = None) -> str:
+def save_run(trained: "TrainedModel", four: Four, place: str | Path, earlier: "MlflowRun | None" = None) -> str:
     """Write a trained model as a finished run of MLflow; returns its number.
 
     Args:
-        model: trained. Where its training was recorded, parameters and metrics of every epoch are copied.
+        trained: the model.
+        four: its configurations.
         place: folder of the store, or its address.
-        source: store of the run of the training; the present one by default.
+        earlier: the run in which the training was recorded; its parameters and metrics of every epoch are copied.
 
     Raises:
-        RuntimeError: the model has not been trained.
         MissingExtraError: MLflow is not installed.
         ConfigError: a store cannot be used.
     """
-    from ptycho_torch.api.model import trained_model
-    from ptychopinn.training.mlflow_runs import MlflowRun, check_store, copy_numbers, open_run
+    from ptychopinn.training.mlflow_runs import MlflowRun, copy_numbers
     from ptychopinn.training.tracking import flat_settings
 
-    check_store(place)
-    trained = trained_model(model.module())
-    recipe = trained.recipe
-    earlier = None if model.run_id is None else open_run(model.run_id, source)
-    name = model.training_config.model_name
-    run = MlflowRun.begin(recipe.training.experiment, name, place, tags={"backend": recipe.backend})
+    recipe, training = trained.recipe, four[2]
+    run = MlflowRun.begin(recipe.training.experiment, training.model_name, place, tags={"backend": recipe.backend})
     if earlier is None:
         run.log_settings(flat_settings(recipe.model_dump(mode="json")))
     else:
         copy_numbers(earlier, run)
-    with files_of(model) as paths:
+    with files_of(trained, four) as paths:
         for path in paths:
             run.add_file(path)
     run.end("finished")
@@ -54,14 +50,12 @@ def save_run(model: "PtychoModel", place: str | Path, source: str | None = None)
 
 
 @contextmanager
-def files_of(model: "PtychoModel") -> Iterator[list[Path]]:
+def files_of(trained: "TrainedModel", four: Four) -> Iterator[list[Path]]:
     """The archive and the configurations of a trained model, in a folder that is removed after the block."""
-    from ptycho_torch.api.model import trained_model
     from ptychopinn.api.model_files import BUNDLE_NAME, save_model
 
     with tempfile.TemporaryDirectory() as folder:
-        archive = save_model(Path(folder) / BUNDLE_NAME, trained_model(model.module()))
-        four = (model.data_config, model.model_config, model.training_config, model.inference_config)
+        archive = save_model(Path(folder) / BUNDLE_NAME, trained)
         configs = Path(folder) / CONFIGS
         configs.write_text(json.dumps(as_dicts(*four), indent=2), encoding="utf-8")
         yield [configs, archive]

@@ -66,8 +66,13 @@ class PtychoModel:
         from ptycho_torch.to_recipe import as_dicts
 
         module = self.module()
-        configs = as_dicts(self.data_config, self.model_config, self.training_config, self.inference_config)
+        configs = as_dicts(*self.four)
         return write_checkpoint(Path(checkpoint_path), module.trained(), module.recipe, configs, module.bad_pixels)
+
+    @property
+    def four(self) -> Four:
+        """The configurations: data, model, training, inference."""
+        return self.data_config, self.model_config, self.training_config, self.inference_config
 
     def module(self) -> "PtychoPINN_Lightning":
         """The network module; a `RuntimeError` where there is none yet.
@@ -95,8 +100,12 @@ class PtychoModel:
             ValueError: a store cannot be used.
         """
         from ptycho_torch.api.mlflow_store import save_run
+        from ptychopinn.training.mlflow_runs import check_store, open_run
 
-        return save_run(self, destination_path, current_mlflow_tracking_uri)
+        check_store(destination_path)
+        trained = trained_model(self.module())
+        earlier = None if self.run_id is None else open_run(self.run_id, current_mlflow_tracking_uri)
+        return save_run(trained, self.four, destination_path, earlier)
 
     @staticmethod
     def load_from_mlflow(run_id: str | None = None, mlflow_tracking_uri: str | Path | None = None) -> "PtychoModel":

@@ -1,0 +1,85 @@
+"""Train the same network by both backends in one process, from the same weights, and compare what comes out.
+
+The process trains by PyTorch, by TensorFlow, and by PyTorch again, which must give the first result once more. Each
+image is compared with the simulated object.
+
+    python benchmarks/backends.py [--epochs 20] [--size 64] [--gridsize 1] [--results benchmarks/results/backends.md]
+"""
+
+import argparse
+from typing import Any
+
+import numpy as np
+from record import add_results_option, record
+
+from ptychopinn.api.evaluate import evaluate
+from ptychopinn.api.reconstruct import reconstruct
+from ptychopinn.api.train import train
+from ptychopinn.config import SimulationConfig
+from ptychopinn.simulation import simulate
+
+ORDER = ("pytorch", "tensorflow", "pytorch")
+
+
+def main() -> None:
+    """Train, compare and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--size", type=int, default=64, help="rows of a pattern, px")
+    parser.add_argument("--gridsize", type=int, default=1)
+    parser.add_argument("--step", type=float, default=8.0, help="between positions, px")
+    add_results_option(parser)
+    arguments = parser.parse_args()
+    scan = simulate(
+        SimulationConfig(
+            object_size_px=arguments.size + 112, probe_size_px=arguments.size, step_px=arguments.step, seed=2000
+        )
+    )
+    settings = [
+        f"training.epochs={arguments.epochs}",
+        f"data.group_size={arguments.gridsize**2}",
+        "model.intensity_scale=trainable",
+        "model.probe.trainable=true",
+        "training.device=cpu",
+        "reconstruction.check=false",
+    ]
+    first, second, again = (result_of(scan, [*settings, f"backend={name}"]) for name in ORDER)
+    rows = ["| what | pytorch | tensorflow | difference | bound |", "| --- | --- | --- | --- | --- |"]
+    for what in ("train loss", "validation loss"):
+        ours, theirs = first[what], second[what]
+        largest = 100 * np.max(np.abs(theirs - ours) / np.abs(ours))
+        rows.append(f"| {what}, last epoch | {ours[-1]:.5f} | {theirs[-1]:.5f} | {largest:.2g} % in any epoch | 2 % |")
+    for what in ("amplitude", "phase"):
+        ours, theirs = first[what], second[what]
+        rows.append(f"| PSNR of the {what}, dB | {ours:.2f} | {theirs:.2f} | {theirs - ours:+.3f} dB | 0.5 dB |")
+    ours, theirs = first["scale"], second["scale"]
+    rows.append(f"| intensity scale | {ours:.5g} | {theirs:.5g} | {100 * (theirs / ours - 1):+.2g} % | 1 % |")
+    rows.append(f"| backend in the result | {first['backend']} | {second['backend']} | | |")
+    same = "the same losses" if np.array_equal(first["train loss"], again["train loss"]) else "OTHER LOSSES"
+    text = "\n".join(rows) + f"\n\nPyTorch again after TensorFlow in the same process: {same}, backend {again['backend']}."
+    print(text)
+    if arguments.results:
+        note = (
+            f"{len(scan)} patterns of {arguments.size} px, groups of {arguments.gridsize**2}, {arguments.epochs} epochs, "
+            "probe and scale trainable, seed 0; the network and all other settings are the defaults.\n"
+        )
+        record(arguments.results, text, note)
+
+
+def result_of(scan: Any, overrides: list[str]) -> dict[str, Any]:
+    """Losses, scores against the truth, scale and backend of one training."""
+    trained = train(scan, overrides=overrides)
+    image = reconstruct(scan, trained).reconstruction
+    report = evaluate(image, scan).report
+    return {
+        "train loss": np.array(trained.history["train_loss"]),
+        "validation loss": np.array(trained.history["val_loss"]),
+        "amplitude": report["psnr_amplitude"],
+        "phase": report["psnr_phase"],
+        "scale": trained.recipe.fitted.intensity_scale if trained.recipe.fitted else float("nan"),
+        "backend": image.metadata["backend"],
+    }
+
+
+if __name__ == "__main__":
+    main()
