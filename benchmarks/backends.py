@@ -56,12 +56,13 @@ def main() -> None:
     rows.append(f"| intensity scale | {ours:.5g} | {theirs:.5g} | {100 * (theirs / ours - 1):+.2g} % | 1 % |")
     rows.append(f"| backend in the result | {first['backend']} | {second['backend']} | | |")
     same = "the same losses" if np.array_equal(first["train loss"], again["train loss"]) else "OTHER LOSSES"
-    text = "\n".join(rows) + f"\n\nPyTorch again after TensorFlow in the same process: {same}, backend {again['backend']}."
+    rows.append(f"\nPyTorch again after TensorFlow in the same process: {same}, backend {again['backend']}.")
+    text = "\n".join(rows)
     print(text)
     if arguments.results:
         note = (
-            f"{len(scan)} patterns of {arguments.size} px, groups of {arguments.gridsize**2}, {arguments.epochs} epochs, "
-            "probe and scale trainable, seed 0; the network and all other settings are the defaults.\n"
+            f"{len(scan)} patterns of {arguments.size} px, groups of {arguments.gridsize**2}, {arguments.epochs} epochs"
+            ", probe and scale trainable, seed 0; the network and all other settings are the defaults.\n"
         )
         record(arguments.results, text, note)
 
