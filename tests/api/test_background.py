@@ -1,4 +1,4 @@
-"""A fixed background from end to end: `model.background` simulates, solves, trains and reconstructs."""
+"""A background from end to end: `model.background` simulates, solves, trains and reconstructs; the solver fits one."""
 
 from pathlib import Path
 
@@ -10,12 +10,16 @@ import ptychopinn
 from ptychopinn.api.choice import for_part
 from ptychopinn.config import ModelConfig, Recipe, SimulationConfig
 from ptychopinn.data import Scan, read_scan
+from ptychopinn.data.dataset import ScanTensors
+from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.errors import ConfigError, ScanError
 from ptychopinn.physics import DiffractionModel
 from ptychopinn.simulation import simulate
+from ptychopinn.solver import photons_of
 
 PHOTONS = 5.0
 GIVEN, NONE = f"model.background={PHOTONS}", "model.background=0"
+FITTED = "reconstruction.refine.background=flat"
 DOSE = 1e4
 SMALL = [
     "simulation.object_size_px=64",
@@ -55,6 +59,50 @@ def test_the_solver_finds_a_better_object_with_it(scan: Scan, probe: str, least_
     data = given.metrics["data"]
     assert data["poisson_deviance_per_pixel"] == pytest.approx(data["poisson_deviance_of_a_perfect_model"], rel=0.2)
     assert none.metrics["data"]["poisson_deviance_per_pixel"] > 1.2 * data["poisson_deviance_per_pixel"]
+
+
+def test_the_solver_finds_the_background_itself(scan: Scan, tmp_path: Path) -> None:
+    given, fitted = (
+        ptychopinn.reconstruct(scan, None, folder, refine=15, overrides=[value])
+        for value, folder in ((GIVEN, None), (FITTED, tmp_path))
+    )
+    image = Reconstruction.load(tmp_path)
+    assert image.background == fitted.reconstruction.background == pytest.approx(PHOTONS, rel=0.03)
+    assert fitted.metrics["refine"]["background_photons"] == image.background
+    for score in ("psnr_amplitude", "psnr_phase"):
+        assert fitted.metrics["reference"][score] > given.metrics["reference"][score] - 0.3
+    expected = photons_of(image, ScanTensors(scan))
+    assert float(expected.min()) >= image.background
+    assert float(expected.mean()) == pytest.approx(scan.patterns.mean(), rel=0.01)
+
+
+def test_without_a_background_the_fit_of_one_changes_nothing() -> None:
+    scan = ptychopinn.simulate(overrides=SMALL).scan
+    plain, fitted = (ptychopinn.reconstruct(scan, None, refine=15, overrides=over) for over in ([], [FITTED]))
+    assert plain.reconstruction.background is None
+    assert fitted.reconstruction.background == pytest.approx(0, abs=0.01)
+    for score in ("psnr_amplitude", "psnr_phase"):
+        assert fitted.metrics["reference"][score] > plain.metrics["reference"][score] - 0.1
+
+
+def test_an_interrupted_fit_goes_on_with_its_background(scan: Scan, tmp_path: Path) -> None:
+    def stop(done: int, total: int, numbers: dict[str, float]) -> None:
+        if done == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        ptychopinn.reconstruct(scan, None, tmp_path, refine=8, overrides=[FITTED], on_iteration=stop)
+    resumed = ptychopinn.reconstruct(scan, None, tmp_path, refine=8, overrides=[FITTED], resume=True)
+    whole = ptychopinn.reconstruct(scan, None, refine=8, overrides=[FITTED])
+    np.testing.assert_array_equal(resumed.reconstruction.object_, whole.reconstruction.object_)
+    assert resumed.reconstruction.background == whole.reconstruction.background
+
+
+def test_a_run_trains_with_the_background_that_the_solver_found(scan: Scan) -> None:
+    overrides = [FITTED, "model.generator.architecture=cnn", "training.epochs=1", *QUICK]
+    made = ptychopinn.run(scan, overrides=[*overrides, "reconstruction.refine.iterations=15"])
+    assert made.trained.recipe.model.background == pytest.approx(PHOTONS, rel=0.03)
+    assert float(made.trained.model.network.physics.background) == made.trained.recipe.model.background
 
 
 @pytest.mark.parametrize(("architecture", "least_gain"), [("cnn", 1), ("unrolled", 5)])

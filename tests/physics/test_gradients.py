@@ -236,3 +236,28 @@ def test_the_spread_is_the_covariance_of_the_illuminated_intensity(estimate: Est
     now = Estimate(torch.ones_like(estimate.object_), probe, estimate.positions_px.round())
     wanted = torch.tensor([[2.25, 0.75], [0.75, 0.25]], dtype=torch.float64)
     torch.testing.assert_close(tilt_response(DiffractionModel(), now, INDEX, amplitude).spread, wanted)
+
+
+@pytest.mark.parametrize("measured", masks(), ids=["all", "one mask", "a mask for each"])
+def test_slope_and_curvature_by_a_flat_background(
+    estimate: Estimate, amplitude: Tensor, measured: Tensor | None
+) -> None:
+    photons = torch.tensor(3.0, dtype=torch.float64, requires_grad=True)
+    expected = DiffractionModel()(estimate.object_, estimate.positions_px[INDEX], estimate.probe) + photons
+    seen = torch.ones_like(expected, dtype=torch.bool) if measured is None else measured.expand_as(expected)
+    value, _ = POISSON(expected, amplitude.square())
+    value[seen].sum().backward()
+    now = gradients(
+        DiffractionModel(background=photons.detach()),
+        estimate,
+        INDEX,
+        amplitude,
+        measured,
+        loss=POISSON,
+        background=True,
+    )
+    assert now.background is not None
+    torch.testing.assert_close(now.background.slope, photons.grad)
+    torch.testing.assert_close(
+        now.background.curvature, (expected + SOLVER_PHOTONS).reciprocal()[seen].sum().detach() / 2
+    )

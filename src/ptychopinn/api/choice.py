@@ -107,6 +107,13 @@ def with_found_probe(recipe: Recipe) -> Recipe:
     return recipe.changed(model=recipe.model.changed(probe=as_found))
 
 
+def with_found_background(recipe: Recipe, image: Reconstruction) -> Recipe:
+    """The recipe with the background that the solver fitted, where it fitted one."""
+    if image.background is None:
+        return recipe
+    return recipe.changed(model=recipe.model.changed(background=image.background))
+
+
 def at_full_dose(fit: Fit, task: Task, tensors: ScanTensors, recipe: Recipe, fraction: float) -> Fit:
     """What was trained on a part of the photons, for all photons: probe and background have 1 / (1 - q) times as many.
 

@@ -152,7 +152,8 @@ def _pattern_edge(facts: "ScanInfo", group_size: int) -> str | None:
         return None
     return (
         f"{facts.edge_photon_fraction:.1%} of the photons lie in the outermost pixels of the detector: the "
-        "patterns are cut off, or there is a background; give its photons per pixel by model.background."
+        "patterns are cut off, or there is a background; fit it (reconstruction.refine.background=flat), or "
+        "give its photons per pixel (model.background)."
     )
 
 

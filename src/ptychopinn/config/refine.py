@@ -1,6 +1,6 @@
 """How an image is refined: iterations of the forward model on the whole scan."""
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import Field, NonNegativeFloat, field_validator
 
@@ -33,6 +33,9 @@ class RefineConfig(Section):
     """Refine the scan positions. Use it for random position errors of up to a few pixels."""
     positions_start: int = Field(default=0, ge=0)
     """Iteration in which the position refinement starts."""
+    background: Literal["given", "flat"] = "given"
+    """Background of the patterns: `given` is that of `model.background`; `flat` also fits one number for all pixels,
+    photons, and begins with that. Use it where the dim pixels of the detector hold a constant part."""
     batch_size: int = Field(default=64, ge=1)
     """Largest number of patterns in one step. Small scans use smaller batches: an iteration has at least 8 steps. The
     first 40 % of the iterations use at most half as many."""

@@ -58,6 +58,8 @@ class Reconstruction:
     """Origin, backend, history; plain JSON values."""
     prior_correction: NDArray[np.complex64] | None = None
     """(Y, X): what a trained prior added to the object; None where it added nothing."""
+    background: float | None = None
+    """Photons per pixel that the solver fitted beside the beam; None where it fitted none."""
 
     def __post_init__(self) -> None:
         for name, kind in _TYPES.items():

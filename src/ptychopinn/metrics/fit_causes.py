@@ -210,6 +210,7 @@ def pixel_fit(sums: FitSums, explained: float | None) -> tuple[PixelFit, Cause |
         0.0,
         f"the dim pixels of the detector hold about {background or 0:.2g} photons per pixel in every pattern that do "
         "not vary with the image: a background (dark counts, scatter from air)",
+        "fit it (reconstruction.refine.background=flat), "
         f"give it to the model (model.background={background or 0:.2g}), subtract a dark image (data.dark=subtract), "
         "or cut the detector (data.detector_region)",
     )

@@ -81,6 +81,10 @@ class DiffractionModel(nn.Module):
         background = None if self.background is None else fraction * self.background
         return DiffractionModel(self.subpixel, self.propagator, background)
 
+    def with_other_background(self, background: Background) -> "DiffractionModel":
+        """The same experiment with another background, photons; None for no change."""
+        return self if background is None else DiffractionModel(self.subpixel, self.propagator, background)
+
     @property
     def shifts_probes(self) -> bool:
         """Whether the fraction of a pixel in a position shifts the probe; else the object is interpolated."""

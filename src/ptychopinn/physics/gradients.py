@@ -15,7 +15,7 @@ The expected second derivative by a position is half of its Fisher information, 
           = 4 \pi \sum_m \mathrm{Im}\left[ \bar\Psi_{nm}\,
             \mathcal{D}[O_n\, \mathcal{F}^{-1}[f_a \mathcal{F} P_{nm}]] \right] , \]
 
-with \(\lambda_0\) for `SOLVER_PHOTONS`.
+with \(\lambda_0\) for `SOLVER_PHOTONS`. That by the background is \(\frac12 \sum 1 / (\lambda_n + \lambda_0)\).
 
 Where the scan as a whole is distorted by a field \(u(r)\), and the object with it, each patch is strained about its own
 centre by \(\epsilon_{ab} = \partial_b u_a\), so that \(\partial O_n / \partial \epsilon_{ab} = -r_b\, \partial_a O\).
@@ -57,6 +57,16 @@ class Estimate:
 
 
 @dataclass(frozen=True)
+class BackgroundGradient:
+    """Of the loss by one background for all pixels, summed over patterns."""
+
+    slope: Tensor
+    """Scalar, per photon."""
+    curvature: Tensor
+    """Scalar, per square photon: the expected second derivative."""
+
+
+@dataclass(frozen=True)
 class TiltResponse:
     """What a phase gradient over the illuminated part of the object changes, per photon there; (2, 2) in px^2."""
 
@@ -88,6 +98,8 @@ class Gradients:
     """(B, 4), where asked for: by the elements yy, yx, xy, xx of the strain of each patch about its centre."""
     strain_curvature: Tensor | None
     """(B, 4, 4), where asked for: the expected second derivative by these."""
+    background: BackgroundGradient | None = None
+    """Where asked for."""
 
 
 def gradients(
@@ -101,6 +113,7 @@ def gradients(
     positions: bool = True,
     positions_curvature: bool = False,
     strain: bool = False,
+    background: bool = False,
 ) -> Gradients:
     """Loss of some patterns, its gradients, and the powers that precondition them.
 
@@ -117,6 +130,7 @@ def gradients(
         positions: also find the gradient of the positions.
         positions_curvature: also find the curvature of the positions, which takes four transforms more.
         strain: also find gradient and curvature by the strain of each patch, which takes five transforms more.
+        background: also find slope and curvature by a background that is the same in all pixels.
     """
     size = (now.probe.shape[-2], now.probe.shape[-1])
     shape = (now.object_.shape[-2], now.object_.shape[-1])
@@ -148,6 +162,7 @@ def gradients(
         positions_curvature=_position_curvature(seen, spectra, patches) if positions_curvature else None,
         strain=by_strain,
         strain_curvature=by_strain_twice,
+        background=seen.by_background(slope) if background else None,
     )
 
 
@@ -245,6 +260,11 @@ class _Detector:
     def photons_by(self, change: Tensor) -> Tensor:
         """(B, H, W): derivative of the photons, from that of the exit waves (B, M, H, W)."""
         return 2 * (self.waves.conj() * self._to_detector(change)).real.sum(1)
+
+    def by_background(self, slope: Tensor) -> BackgroundGradient:
+        """From the derivative (B, H, W) of the loss by the expected photons."""
+        weight = self.masked((self.expected + SOLVER_PHOTONS).reciprocal())
+        return BackgroundGradient(slope.sum(), weight.sum() / 2)
 
     def curvature(self, slopes: list[Tensor], variance: Tensor | float) -> Tensor:
         """(B, K, K): half of the Fisher information, from K derivatives (B, H, W) of the photons."""

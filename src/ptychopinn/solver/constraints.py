@@ -5,6 +5,7 @@ from typing import Protocol, runtime_checkable
 
 from ptychopinn.config import RefineConfig
 from ptychopinn.plugins import Registry
+from ptychopinn.solver.background import FlatBackground
 from ptychopinn.solver.distortion import DistortionStep
 from ptychopinn.solver.gauge import HeldPhotons
 from ptychopinn.solver.low_frequencies import LowFrequencyPhase
@@ -50,6 +51,8 @@ def constraints_of(
     chosen: list[Constraint] = []
     if config.object and config.low_frequency_step and not (config.positions and config.positions_distortion):
         chosen.append(phase)
+    if config.background == "flat":
+        chosen.append(FlatBackground())
     if config.positions:
         chosen += [positions, distortion]
     if config.probe and config.orthogonal_modes:

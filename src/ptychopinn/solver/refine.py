@@ -100,7 +100,7 @@ def refine(
         start: the object, the probe and the positions to begin with.
         tensors: the scan, on the device that computes; its positions are not used.
         config: what is refined, how often, and with which steps.
-        model: of the patterns; the far field with shifted probes by default.
+        model: of the patterns; the far field with shifted probes by default. A background of `start` replaces its.
         gauge: what is known of the start probe; by default that it is in sqrt(photons).
         min_coverage: where the placed intensity is below this part of its maximum the object counts as not covered.
         checkpoint: state of an interrupted run with the same arguments, after which to go on.
@@ -116,7 +116,7 @@ def refine(
         PtychoPINNError: the iterations diverged.
         SolverInterrupted: Ctrl-C; holds the image so far, and the state to give as `checkpoint`.
     """
-    model = model or DiffractionModel()
+    model = (model or DiffractionModel()).with_other_background(start.background)
     check_one_image(tensors.scan, model.propagator.name)
     frame = _frame(start, config)
     solver = Solver(estimate_of(start, frame, tensors.device), tensors, config, model)
@@ -164,7 +164,7 @@ def photons_in_batches(
     Args:
         image: object, probe and positions.
         tensors: the scan.
-        model: of the patterns; the far field with shifted probes by default.
+        model: of the patterns; the far field with shifted probes by default. A background of the image replaces its.
         batch_size: patterns at once.
 
     Yields:
@@ -172,7 +172,7 @@ def photons_in_batches(
     """
     frame = Frame.of_positions(image.positions_px, image.probe.shape[-1], margin=2)
     estimate = estimate_of(image, frame, tensors.device)
-    model = model or DiffractionModel()
+    model = (model or DiffractionModel()).with_other_background(image.background)
     for part in tensors.slices(batch_size):
         yield part, model(estimate.object_, estimate.positions_px[part], estimate.probe)
 
@@ -236,6 +236,7 @@ def _image(start: Reconstruction, frame: Frame, solver: Solver, min_coverage: fl
         origin_px=np.asarray(frame.origin_px),
         positions_px=estimate.positions_px.cpu().double().numpy() + np.asarray(frame.origin_px),
         probe=estimate.probe.cpu().numpy(),
+        background=start.background if solver.fitted_background is None else solver.fitted_background,
     )
 
 
@@ -277,6 +278,9 @@ def _described(
         entry["deviance_per_pixel"] = deviance[-1]
     if config.positions:
         entry["positions_moved_rms_px"] = float(np.sqrt(np.square(moved).mean()))
+    if image.background is not None:
+        entry["background_photons"] = image.background
+        logger.info("background: %.4g photons per pixel", image.background)
     if material is not None:
         direction, correlation = material
         entry["material_angle_rad"] = math.atan2(direction.imag, direction.real)

@@ -56,7 +56,11 @@ class Solver:
         self._generator = torch.Generator().manual_seed(config.seed)
         phase = LowFrequencyPhase(config, self._penalties, self._tilt_response)
         self._constraints = constraints_of(config, phase, self._positions, self._distortion)
-        self.state = State(estimate, power, config)
+        self._fits_background = config.background == "flat"
+        known = model.background
+        if self._fits_background:
+            known = power.new_zeros(1, 1) if known is None else known.to(power).mean().view(1, 1)
+        self.state = State(estimate, power, config, known)
 
     @property
     def config(self) -> RefineConfig:
@@ -71,6 +75,13 @@ class Solver:
                 return penalty.direction, penalty.correlation
         return None
 
+    @property
+    def fitted_background(self) -> float | None:
+        """Photons per pixel, where a background is fitted."""
+        if not self._fits_background or self.state.background is None:
+            return None
+        return float(self.state.background)
+
     def snapshot(self) -> dict[str, Tensor]:
         """What the next iterations depend on, by name; steps replace these tensors and do not write into them."""
         state, estimate = self.state, self.state.estimate
@@ -81,6 +92,7 @@ class Solver:
             "object_velocity": state.object_velocity,
             "probe_velocity": state.probe_velocity,
             "power": state.power,
+            **({"background": state.background} if self._fits_background and state.background is not None else {}),
             "positions_velocity_px": self._positions.velocity_px,
             "positions_reference_px": self._distortion.reference_px,
             "generator": self._generator.get_state(),
@@ -93,6 +105,7 @@ class Solver:
         state.estimate = Estimate(known["object"], known["probe"], known["positions_px"])
         state.object_velocity, state.probe_velocity = known["object_velocity"], known["probe_velocity"]
         state.power = known["power"]
+        state.background = known.get("background", state.background)
         self._positions.velocity_px = known["positions_velocity_px"]
         self._distortion.reference_px = known["positions_reference_px"]
         self._generator.set_state(snapshot["generator"].cpu())
@@ -126,7 +139,7 @@ class Solver:
     def _gradients(self, index: Tensor) -> Gradients:
         tensors, state = self._tensors, self.state
         return gradients(
-            self._model,
+            self._model_now(),
             state.estimate,
             index,
             tensors.amplitude_of(index).to(state.power.dtype),
@@ -135,7 +148,12 @@ class Solver:
             positions=state.stage.positions,
             positions_curvature=state.stage.positions,
             strain=state.stage.distortion,
+            background=self._fits_background,
         )
+
+    def _model_now(self) -> DiffractionModel:
+        """The model with the present background."""
+        return self._model.with_other_background(self.state.background) if self._fits_background else self._model
 
     def _tilt_response(self) -> TiltResponse:
         """Of some patterns, drawn anew each time."""
@@ -143,7 +161,7 @@ class Solver:
         count = min(TILTED_PATTERNS, math.ceil(len(tensors) / TILTED_PART))
         index = torch.randperm(len(tensors), generator=self._generator)[:count].to(state.power.device)
         amplitude = tensors.amplitude_of(index).to(state.power.dtype)
-        return tilt_response(self._model, state.estimate, index, amplitude, tensors.measured_of(index))
+        return tilt_response(self._model_now(), state.estimate, index, amplitude, tensors.measured_of(index))
 
 
 def updates_of(config: RefineConfig, penalties: list[ObjectPenalty]) -> list[Update]:

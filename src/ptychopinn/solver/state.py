@@ -44,16 +44,20 @@ class State:
         power: (Y, X), photons: the placed intensity of all probes over the last iteration.
         overlap: how many patterns lie on a pixel of the object, on the mean over the illumination.
         stage: what is done in this iteration.
+        background: (1, 1) or (H, W), photons, of the model; None where it has none and none is fitted.
         gathered: gradients and curvatures by positions and strains of this iteration.
     """
 
-    def __init__(self, estimate: Estimate, power: Tensor, config: RefineConfig) -> None:
+    def __init__(
+        self, estimate: Estimate, power: Tensor, config: RefineConfig, background: Tensor | None = None
+    ) -> None:
         self.estimate = estimate
         self.object_velocity: Canvas = torch.zeros_like(estimate.object_)
         self.probe_photons = intensity(estimate.probe).sum()
         self.probe_velocity = torch.zeros_like(estimate.probe)
         self.power = power
         self.overlap = 1.0
+        self.background = background
         self.gathered = Gathered(estimate)
         self.stage = stage_of(0, config, can_distort=False)
 
@@ -73,6 +77,8 @@ class Gathered:
         positions_curvature: (N, 2, 2), 1/px^2.
         strain: (N, 4), gradient by the strain of each patch about its centre.
         strain_curvature: (N, 4, 4).
+        background: scalar, slope by the background, 1/photon.
+        background_curvature: scalar, 1/photon^2.
     """
 
     def __init__(self, estimate: Estimate) -> None:
@@ -83,6 +89,8 @@ class Gathered:
         self.positions_curvature = positions_px.new_zeros(count, 2, 2)
         self.strain = positions_px.new_zeros(count, 4)
         self.strain_curvature = positions_px.new_zeros(count, 4, 4)
+        self.background = estimate.probe.real.new_zeros(())
+        self.background_curvature = estimate.probe.real.new_zeros(())
 
     def add(self, index: Tensor, found: Gradients) -> None:
         """Add those of one batch of patterns."""
@@ -96,6 +104,9 @@ class Gathered:
         for kept, value in pairs:
             if value is not None:
                 kept[index] = value.to(kept.dtype)
+        if found.background is not None:
+            self.background += found.background.slope
+            self.background_curvature += found.background.curvature
 
 
 def typical(power: Tensor) -> float:

@@ -14,7 +14,7 @@ from ptychopinn.data.reconstruction import RESULT_NAME, Reconstruction
 from ptychopinn.errors import ScanError
 
 _NEEDED = ("object", "coverage", "origin_px", "positions_px", "probe")
-_READ = (*_NEEDED, "pixel_size_m", "prior_correction", "_metadata")
+_READ = (*_NEEDED, "pixel_size_m", "prior_correction", "background", "_metadata")
 
 
 def write_npz_reconstruction(image: Reconstruction, path: Path) -> Path:
@@ -35,6 +35,8 @@ def write_npz_reconstruction(image: Reconstruction, path: Path) -> Path:
         arrays["pixel_size_m"] = np.float64(image.pixel_size_m)
     if image.prior_correction is not None:
         arrays["prior_correction"] = image.prior_correction
+    if image.background is not None:
+        arrays["background"] = np.float64(image.background)
     with atomic_path(path) as temporary, temporary.open("wb") as stream:
         np.savez(stream, **arrays)
     return path
@@ -59,6 +61,7 @@ def read_npz_reconstruction(path: Path) -> Reconstruction:
             geometry=geometry,
             metadata=metadata,
             prior_correction=arrays.get("prior_correction"),
+            background=float(arrays["background"]) if "background" in arrays else None,
         )
     except ScanError:
         raise
