@@ -126,6 +126,7 @@ REFUSED = {
     "model.loss.penalties={total_variation: 1}": "total_variation_weight",
     "reconstruction.refine.probe_start=-1": "reconstruction.refine.probe_start",
     "reconstruction.refine.positions_start=-1": "reconstruction.refine.positions_start",
+    "reconstruction.refine.background=sloped": "reconstruction.refine.background",
     "reconstruction.refine.batch_size=0": "reconstruction.refine.batch_size",
     "reconstruction.refine.object_step=2.5": "reconstruction.refine.object_step",
     "reconstruction.refine.probe_step=0": "reconstruction.refine.probe_step",
