@@ -43,7 +43,7 @@ def test_a_right_scan_is_right(right: Scan) -> None:
     ("wrong", "setting"),
     [
         (ReadingConvention(Axes(rows=True)), "data.flip_positions=y"),
-        (ReadingConvention(Axes(swap=True)), "data.swap_positions=true"),
+        pytest.param(ReadingConvention(Axes(swap=True)), "data.swap_positions=true", marks=pytest.mark.slow),
         (ReadingConvention(shift=1), "data.shift_positions=-1"),
         (ReadingConvention(scale=1e3), "data.position_scale=0.001"),
     ],

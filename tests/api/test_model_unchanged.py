@@ -71,7 +71,7 @@ SOURCES: list[Callable[[Path], object]] = [
 ]
 
 
-@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("source", [SOURCES[0], *(pytest.param(one, marks=pytest.mark.slow) for one in SOURCES[1:])])
 def test_a_recipe_beside_a_model_may_change_what_training_left_open(
     scan: Scan, trained: Trained, tmp_path: Path, source: Callable[[Path], object]
 ) -> None:

@@ -199,7 +199,7 @@ def same(one: Any, other: Any) -> None:
     np.testing.assert_array_equal(one.reconstruction.object_, other.reconstruction.object_)
 
 
-@pytest.mark.parametrize("at", [3, 9])
+@pytest.mark.parametrize("at", [3, pytest.param(9, marks=pytest.mark.slow)])
 def test_an_interrupted_solver_goes_on(scan: Scan, finished: tuple[Run, Path], tmp_path: Path, at: int) -> None:
     """In its first image (third iteration of six), or in the one for the comparison."""
     with pytest.raises(KeyboardInterrupt):
@@ -233,7 +233,9 @@ def test_a_run_interrupted_in_training_does_not_repeat_the_solver(
     assert made.choice == finished[0].choice
 
 
-@pytest.mark.parametrize("setting", ["reconstruction.refine.smoothness=7", "model.background=0.01"])
+@pytest.mark.parametrize(
+    "setting", [pytest.param("reconstruction.refine.smoothness=7", marks=pytest.mark.slow), "model.background=0.01"]
+)
 def test_other_settings_of_the_solver_begin_again(scan: Scan, tmp_path: Path, setting: str) -> None:
     ptychopinn.run(scan, tmp_path, overrides=MODEL, train=False)
     calls = Stop()

@@ -44,7 +44,9 @@ def inputs(tmp_path_factory: pytest.TempPathFactory, scene: ModuleType) -> Path:
     ("algorithm", "trained", "model", "written"),
     [
         ("ptychopinn_pinn", "wts.h5.zip", "model.zip", "product.000000.h5"),
-        ("ptychopinn-torch_unsupervised", "*.ckpt", "model.ckpt", "product.000001.h5"),
+        pytest.param(
+            "ptychopinn-torch_unsupervised", "*.ckpt", "model.ckpt", "product.000001.h5", marks=pytest.mark.slow
+        ),
     ],
 )
 def test_batch_train_then_reconstruct(

@@ -90,7 +90,7 @@ def sessions(
     return hold
 
 
-@pytest.fixture(params=[1, 2], ids=["one mode", "two modes"])
+@pytest.fixture(params=[1, pytest.param(2, marks=pytest.mark.slow)], ids=["one mode", "two modes"])
 def session(request: pytest.FixtureRequest, sessions: Callable[[int], Session]) -> Session:
     """The session with a probe of one mode, or of two."""
     return sessions(request.param)

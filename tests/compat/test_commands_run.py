@@ -134,6 +134,7 @@ def test_inference_of_a_part_of_the_patterns(scan_file: Path, model_dir: Path) -
         np.testing.assert_array_equal(Reconstruction.load(folder).positions_px, chosen.positions_px)
 
 
+@pytest.mark.slow
 def test_patches_are_weighted_by_the_probe_where_no_window_is_asked_for(scan_file: Path, model_dir: Path) -> None:
     """The workflows stitch central windows, because clients name one; that costs the measured star 3 dB."""
     words = ["--model_path", str(model_dir), "--test_data", str(scan_file), "--quiet"]

@@ -68,7 +68,7 @@ def test_a_read_only_folder(name: str, scan_file: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", WORDS)
-@pytest.mark.parametrize("size", ["16k", "64k"])
+@pytest.mark.parametrize("size", [pytest.param("16k", marks=pytest.mark.slow), "64k"])
 def test_a_full_disk(name: str, size: str, scan_file: Path, tmp_path: Path) -> None:
     ended, listed = run(f'mount -t tmpfs -o size={size} none "{tmp_path}"', name, scan_file, tmp_path)
     assert ended.is_one_sentence or ended.code == 0, ended
@@ -77,7 +77,11 @@ def test_a_full_disk(name: str, size: str, scan_file: Path, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("name", ["reconstruct", "convert to NPZ", "train"])
 @pytest.mark.parametrize(
-    "shm", ["mount -t tmpfs -o ro none /dev/shm", "mount -t tmpfs -o mode=000,size=4k none /dev/shm"]
+    "shm",
+    [
+        "mount -t tmpfs -o ro none /dev/shm",
+        pytest.param("mount -t tmpfs -o mode=000,size=4k none /dev/shm", marks=pytest.mark.slow),
+    ],
 )
 def test_no_shared_memory_is_needed(name: str, shm: str, scan_file: Path, whole, tmp_path: Path) -> None:
     ended, _ = run(shm, name, scan_file, tmp_path)

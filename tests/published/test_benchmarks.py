@@ -66,6 +66,7 @@ def test_quality_has_a_row_for_each_network_with_its_spread(measured: tuple[list
     assert (folder / "table.csv").read_text().count("\n") == 2
 
 
+@pytest.mark.slow
 @pytest.mark.shared_data
 def test_quality_compares_halves_and_runs_nothing_twice(measured: tuple[list[str], Path, str], root: Path) -> None:
     command, folder, _ = measured
@@ -96,6 +97,7 @@ def test_quality_has_grid_lines(root: Path, shared_dir: Path, tmp_path: Path) ->
     assert "| grid_lines64 | cnn | 0 |" in printed
 
 
+@pytest.mark.slow
 @pytest.mark.shared_data
 def test_quality_has_the_rows_of_refinement(root: Path, shared_dir: Path, tmp_path: Path) -> None:
     command = ["benchmarks/quality.py", str(shared_dir / "data"), "-o", str(tmp_path), "--refinement", "4"]

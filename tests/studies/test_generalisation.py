@@ -63,6 +63,7 @@ def test_compact_patterns_are_neighbours() -> None:
     assert extents[0] <= 7 < extents[1]
 
 
+@pytest.mark.slow
 def test_trials_differ_in_patterns_and_weights_and_repeat(scans: tuple[Scan, Scan]) -> None:
     told: list[tuple[int, int]] = []
     settings: dict[str, Any] = {"sizes": [24, 8], "trials": 2, "overrides": QUICK}
