@@ -47,6 +47,7 @@ def test_every_field_of_the_earlier_system_is_there_with_its_default(shared_dir:
                 assert ours[field["name"]] == earlier_default(field["default"]), f"{kind}.{field['name']}"
 
 
+@pytest.mark.optional("ptychodus")
 def test_the_clients_own_settings_are_our_defaults() -> None:
     """ptychodus builds the five PyTorch configurations; every field that it passes exists and has its default."""
     from ptychodus.api.settings import SettingsRegistry
@@ -62,6 +63,7 @@ def test_the_clients_own_settings_are_our_defaults() -> None:
     assert ignored_by_torch(*built) == []
 
 
+@pytest.mark.optional("ptychodus")
 @pytest.mark.parametrize("name", ["PINN", "Supervised"])
 def test_the_clients_older_settings_need_no_warning(name: str) -> None:
     from ptychodus.api.settings import SettingsRegistry
