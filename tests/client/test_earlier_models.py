@@ -37,4 +37,4 @@ def test_models_of_the_earlier_implementation_reconstruct_in_ptychodus(
         assert np.isfinite(image).all()
         assert abs(image[0]).std() > 0
     ours = reconstruct(tmp_path / PINN / "in/train_data.npz", tmp_path / PINN / "model.zip").reconstruction
-    assert ours.metadata["backend"] == "tensorflow" or "legacy" in str(ours.metadata)
+    assert ours.metadata["backend"] == "pytorch"
