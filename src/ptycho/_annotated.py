@@ -7,6 +7,7 @@ and the canvas of the object, travels with them here.
 from collections import UserDict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -82,6 +83,20 @@ class GroupedData(UserDict[str, Any]):
         if callable(value):
             value = self.data[key] = value()
         return value
+
+
+class Results(dict[str, Any]):
+    """A dictionary of results; an entry that is a `functools.partial` is computed when it is first asked for."""
+
+    def __getitem__(self, key: str) -> Any:
+        value = super().__getitem__(key)
+        if isinstance(value, partial):
+            value = self[key] = value()
+        return value
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """As of any dictionary."""
+        return self[key] if dict.__contains__(self, key) else default
 
 
 def _plain(value: Any) -> Any:

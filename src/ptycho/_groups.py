@@ -25,7 +25,7 @@ def group_arrays(scan: Scan, index: NDArray[np.int64]) -> GroupedData:
         "X_full": lambda: _gather(scan.amplitudes() * np.float32(amplitude_factor(scan, index)), index, np.float32),
         "Y": partial(_ground_truth, scan, index),
         "objectGuess": scan.object_guess,
-        "nn_indices": index,
+        "nn_indices": index.astype(np.int32),
         **_coordinates(scan.positions_px, index, "coords"),
         **_coordinates(nominal_positions(scan), index, "coords_start"),
     }

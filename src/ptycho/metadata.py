@@ -1,19 +1,26 @@
 """NPZ files that carry metadata, under the legacy name."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ptycho.config.config import ModelConfig, TrainingConfig
 from ptychopinn.data.io import atomic_path
-from ptychopinn.data.io.door import open_npz
-from ptychopinn.errors import OutputError, ScanError
+from ptychopinn.data.io.door import ObjectArray, open_npz
+from ptychopinn.errors import ConfigError, OutputError, ScanError
 
 KEY = "_metadata"
 """Where the JSON text stands in a file."""
+SCHEMA_VERSION = "1.0"
+_PHYSICS = ("nphotons", "gridsize", "N")
+"""Parameters of the physics that metadata state, and a configuration is compared with."""
+_STRATEGIES = ("preserve_first", "preserve_last")
 
 
 class MetadataManager:
@@ -52,8 +59,17 @@ class MetadataManager:
         """
         if not Path(file_path).exists():
             raise FileNotFoundError(f"{file_path}: no such file; give the path of an NPZ file")
+        arrays: dict[str, NDArray[Any]] = {}
         with open_npz(file_path) as archive:
-            arrays = {key: archive[key] for key in archive.files}
+            for key in archive.files:
+                try:
+                    arrays[key] = archive[key]
+                except ObjectArray:
+                    if (text := archive.object_text(key)) is None:
+                        if archive.header(key)[0] == ():
+                            continue  # None, as the tools of legacy PtychoPINN write for what is not there
+                        raise
+                    arrays[key] = np.array(text)
         if KEY not in arrays:
             return arrays, None
         try:
@@ -63,3 +79,87 @@ class MetadataManager:
         if not isinstance(metadata, dict):
             raise ScanError(f"{file_path}: {KEY} is no JSON object; correct it or drop the key")
         return arrays, metadata
+
+    @staticmethod
+    def create_metadata(config: TrainingConfig, script_name: str, **additional_params: Any) -> dict[str, Any]:
+        """What a simulated or transformed file says of its making: settings, dose, and further plain values.
+
+        Args:
+            config: settings of the run; `nphotons`, `gridsize` and `N` are what later runs are compared with.
+            script_name: what wrote the file.
+            additional_params: kept under `additional_parameters`.
+        """
+        physics = {"nphotons": config.nphotons, "gridsize": config.model.gridsize, "N": config.model.N}
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "creation_info": {"script": script_name},
+            "training_config": json.loads(json.dumps(asdict(config), default=str)),
+            "physics_parameters": physics,
+            "data_transformations": [],
+            "additional_parameters": additional_params,
+        }
+
+    @staticmethod
+    def validate_parameters(metadata: Mapping[str, Any] | None, current_config: TrainingConfig) -> list[str]:
+        """One sentence for each parameter of the physics in which metadata and a configuration differ."""
+        stated = (metadata or {}).get("physics_parameters") or {}
+        ours = {"nphotons": current_config.nphotons, "gridsize": current_config.model.gridsize}
+        ours["N"] = current_config.model.N
+        return [
+            f"{name} is {stated[name]:g} in the file but {ours[name]:g} in the configuration; set both to agree"
+            for name in _PHYSICS
+            if name in stated and float(stated[name]) != float(ours[name])
+        ]
+
+    @staticmethod
+    def add_transformation_record(
+        metadata: Mapping[str, Any], tool_name: str, operation: str, parameters: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """A copy of metadata with one more step in `data_transformations`."""
+        changed = deepcopy(dict(metadata))
+        record = {"tool": tool_name, "operation": operation, "parameters": dict(parameters)}
+        changed["data_transformations"] = [*changed.get("data_transformations", []), record]
+        return changed
+
+    @staticmethod
+    def get_nphotons(metadata: Mapping[str, Any] | None, default: float = 1e9) -> float:
+        """The photons per pattern that metadata state, else the default."""
+        stated = metadata or {}
+        return float((stated.get("physics_parameters") or stated).get("nphotons", default))
+
+    @staticmethod
+    def merge_metadata(
+        metadata_list: Sequence[Mapping[str, Any]], merge_strategy: str = "preserve_first"
+    ) -> dict[str, Any]:
+        """The metadata of several files as one: the first (or `preserve_last`) wins, all transformations are kept.
+
+        Raises:
+            ConfigError: another strategy.
+        """
+        if merge_strategy not in _STRATEGIES:
+            raise ConfigError(f"merge_strategy is {merge_strategy!r}; must be one of {', '.join(_STRATEGIES)}")
+        ordered = metadata_list if merge_strategy == "preserve_last" else list(reversed(metadata_list))
+        merged: dict[str, Any] = {}
+        for one in ordered:
+            merged.update(deepcopy(dict(one)))
+        steps = [step for one in metadata_list for step in one.get("data_transformations", [])]
+        return {**merged, "data_transformations": steps, "merged_from": len(metadata_list)}
+
+
+def load_config_from_metadata(metadata: Mapping[str, Any]) -> TrainingConfig:
+    """The `TrainingConfig` of `MetadataManager.create_metadata`; unknown names are left out.
+
+    Raises:
+        ConfigError: the metadata hold no settings.
+    """
+    stored = metadata.get("training_config")
+    if not isinstance(stored, Mapping):
+        raise ConfigError("the metadata hold no training_config; they were not made by MetadataManager.create_metadata")
+    model = {item.name: stored["model"][item.name] for item in fields(ModelConfig) if item.name in stored["model"]}
+    paths = ("train_data_file", "test_data_file", "output_dir")
+    own: dict[str, Any] = {
+        item.name: Path(stored[item.name]) if item.name in paths and stored[item.name] else stored[item.name]
+        for item in fields(TrainingConfig)
+        if item.name in stored and item.name not in ("model", "n_images")
+    }
+    return TrainingConfig(model=ModelConfig(**model), **own)

@@ -1,22 +1,27 @@
 """A trained network behind the `predict` of the TensorFlow contract, and which one this process holds."""
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ptycho import params
 from ptycho._annotated import Table, annotated, annotation_of
 from ptychopinn.config import Recipe, ReconstructionConfig
 from ptychopinn.data import Scan
+from ptychopinn.data.dose import with_photons
 from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.errors import BundleError
 from ptychopinn.models import TrainedModel as CoreModel
 from ptychopinn.physics.legacy import merged_patches
 from ptychopinn.reconstruction import Reconstructor
 from ptychopinn.reconstruction.reconstructor import ProbeChoice
+
+logger = logging.getLogger("ptychopinn.ptycho")
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +45,11 @@ def central_stitch(config: ReconstructionConfig, window_px: int) -> Reconstructi
     return config.changed(weight="central", window_px=int(window_px))
 
 
+def channels_second(images: tuple[int, ...], offsets: tuple[int, ...]) -> bool:
+    """Whether arrays of these shapes are (B, C, H, W) and (B, C, 1, 2), and not (B, H, W, C) and (B, 1, 2, C)."""
+    return len(images) == 4 and offsets == (*images[:2], 1, 2)
+
+
 @dataclass(eq=False, repr=False)
 class TrainedModel:
     """Predicts object patches from diffraction patterns by a model of the core, which is only read."""
@@ -52,8 +62,38 @@ class TrainedModel:
         """What it was trained with, complete."""
         return self.trained.recipe
 
+    def __call__(self, inputs: Sequence[NDArray[Any]], *options: Any, **more: Any) -> NDArray[Any]:
+        """The same as `predict`."""
+        return self.predict(inputs, *options, **more)
+
+    def eval(self) -> Self:
+        """The model itself: a trained network always predicts."""
+        self.network.eval()
+        return self
+
+    def to(self, device: Any) -> Self:
+        """The model itself; the device is that of the recipe (`training.device`), chosen when it predicts."""
+        logger.info("to(%s) has no effect: a model predicts on the device of its recipe", device)
+        return self
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        """Weights by name."""
+        return dict(self.network.state_dict())
+
+    def parameters(self) -> Iterator[torch.nn.Parameter]:
+        """Trained weights."""
+        return self.network.parameters()
+
+    def summary(self, print_fn: Callable[[str], Any] = print) -> None:
+        """Print architecture, backend, and the shape of each weight with the number of all."""
+        weights = self.state_dict()
+        print_fn(f"{self.recipe.model.generator.architecture}, {self.recipe.backend}")
+        for name, value in weights.items():
+            print_fn(f"  {name}  {tuple(value.shape)}")
+        print_fn(f"{sum(value.numel() for value in weights.values())} numbers")
+
     def predict(self, inputs: Sequence[NDArray[Any]], batch_size: int | None = None, verbose: Any = 0) -> NDArray[Any]:
-        """Object patches (B, H, W, C), complex64, of groups of patterns.
+        """Object patches (B, H, W, C), complex64, of groups of patterns; or (B, C, H, W) where they are given so.
 
         Arrays of a container remember their scan: its own amplitudes, exact positions and probe are used then, and
         each pattern is predicted once where patterns are encoded alone. Plain arrays are taken as they are, with the
@@ -64,21 +104,26 @@ class TrainedModel:
         offsets, of plain arrays as it did: each of the C patches that are returned is the merged one.
 
         Args:
-            inputs: `X * intensity_scale` (B, H, W, C), sqrt(photons), and the local offsets (B, 1, 2, C).
+            inputs: `X * intensity_scale` (B, H, W, C), sqrt(photons), and the local offsets (B, 1, 2, C); or both in
+                the layout (B, C, H, W) and (B, C, 1, 2).
             batch_size: patterns predicted at once; the recipe's by default. `verbose` has no effect.
 
         A `ValueError` for another pattern or group size than in training, or shapes that do not fit.
 
         Returns:
-            (B, H, W, C) complex64.
+            (B, H, W, C) complex64, or (B, C, H, W).
 
         Raises:
             ValueError: another pattern or group size than in training, or shapes that do not fit.
         """
         X, local_offsets = inputs
+        if channels_second(np.shape(X), np.shape(local_offsets)):
+            last = np.moveaxis(np.asarray(X), 1, -1), np.asarray(local_offsets).transpose(0, 2, 3, 1)
+            return np.ascontiguousarray(np.moveaxis(np.asarray(self.predict(last, batch_size)), -1, 1))
         table = annotation_of(X, Table)
         if table is not None:
-            return self._patches(self._prepared(table.scan), table.index, batch_size, whole=True)
+            scan = with_photons(table.scan, float(params.cfg.get("nphotons", 1e9)))
+            return self._patches(self._prepared(scan), table.index, batch_size, whole=True)
         patches = self._patches(*self._of_arrays(X, local_offsets), batch_size, whole=False)
         return self._merged(patches, local_offsets) if self.recipe.model.merge.weight == "legacy" else patches
 
@@ -90,7 +135,8 @@ class TrainedModel:
         """
         config = central_stitch(self.recipe.reconstruction, window_px)
         recipe = self.recipe.changed(reconstruction=config)
-        return Reconstructor.for_scan(replace(self.trained, recipe=recipe), self._prepared(scan)).image()[0]
+        dosed = self._prepared(with_photons(scan, float(params.cfg.get("nphotons", 1e9))))
+        return Reconstructor.for_scan(replace(self.trained, recipe=recipe), dosed).image()[0]
 
     def _prepared(self, scan: Scan) -> Scan:
         """The scan with the probe that was set by hand."""

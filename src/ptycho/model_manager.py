@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +18,17 @@ from ptychopinn.errors import BundleError
 from ptychopinn.training.history import HistoryTable
 
 logger = logging.getLogger("ptychopinn.ptycho")
+MODEL_FILE_NAME = BUNDLE_NAME
+"""Name of the archive in the folder of a model, `wts.h5.zip`."""
 
 
-def save(output_path: str | Path) -> Path:
+def save(out_prefix: str | Path) -> Path:
     """Write the model of this process as `wts.h5.zip`, with `recipe.yaml` and `history.csv`; returns its path.
 
     A `BundleError` without a model; an `OutputError` where the folder, which is made if need be, cannot be written.
 
     Args:
-        output_path: folder; it is made if need be.
+        out_prefix: folder; it is made if need be.
 
     Returns:
         The bundle.
@@ -35,7 +37,7 @@ def save(output_path: str | Path) -> Path:
         BundleError: no model was trained or loaded yet.
         OutputError: the folder cannot be written.
     """
-    model, folder = session.held(), check_output_folder(output_path)
+    model, folder = session.held(), check_output_folder(out_prefix)
     path = save_trained_model(model, folder / BUNDLE_NAME)
     write_text_atomically(folder / "recipe.yaml", model.recipe.to_yaml())
     if session.history:
@@ -80,45 +82,74 @@ class ModelManager:
     """Several names for one trained model in one file."""
 
     @staticmethod
-    def save_multiple_models(
-        models: Mapping[str, TrainedModel],
-        base_path: str | Path,
-        custom_objects: Any = None,
-        scale: float | None = None,
+    def save_model(
+        model: TrainedModel, model_dir: str | Path, custom_objects: Any = None, intensity_scale: float | None = None
     ) -> Path:
-        """Write models that share one network to `base_path` + ".zip", such as `outputs/wts.h5` + ".zip".
-
-        `scale` becomes `intensity_scale` of the saved dictionary; `custom_objects` have no effect. A `BundleError` for
-        no model, or models with different networks.
-
-        Args:
-            models: name -> model.
-            base_path: such as `outputs/wts.h5`.
-            custom_objects: not used; a bundle holds no code.
-            scale: becomes `intensity_scale` of the saved dictionary.
-
-        Raises:
-            BundleError: no model, or models with different networks.
-        """
-        if len({id(model.network) for model in models.values()}) != 1:
-            raise BundleError(f"{base_path}: a bundle holds one network under several names; save others apart")
-        if scale is not None:
-            params.cfg["intensity_scale"] = float(scale)
-        path = _zip_path(base_path)
-        check_output_folder(path.parent)
-        return save_trained_model(next(iter(models.values())), path)
+        """Write one model as `wts.h5.zip` into a folder; arguments and errors are those of `save_multiple_models`."""
+        folder = check_output_folder(model_dir)
+        return ModelManager.save_multiple_models({"": model}, folder, custom_objects, intensity_scale)
 
     @staticmethod
-    def load_multiple_models(base_path: str | Path) -> dict[str, TrainedModel]:
-        """The model of `base_path` + ".zip" under each of its names; `params.cfg` is restored.
+    def load_model(model_dir: str | Path) -> TrainedModel:
+        """The model of a folder, or of its `wts.h5.zip`; `params.cfg` is restored.
 
         Raises:
             FileNotFoundError: no such file.
             BundleError: it is no bundle.
         """
+        return load_trained_model(model_dir)
+
+    @staticmethod
+    def save_multiple_models(
+        models_dict: Mapping[str, TrainedModel] | None = None,
+        base_path: str | Path = "",
+        custom_objects: Any = None,
+        intensity_scale: float | None = None,
+        *,
+        models: Mapping[str, TrainedModel] | None = None,
+        scale: float | None = None,
+    ) -> Path:
+        """Write models that share one network to `base_path` + ".zip", such as `outputs/wts.h5` + ".zip".
+
+        Args:
+            models_dict: name -> model; `models` is another spelling.
+            base_path: such as `outputs/wts.h5`, or a folder.
+            custom_objects: not used; a bundle holds no code.
+            intensity_scale: of the saved dictionary; `scale` is another spelling.
+
+        Raises:
+            BundleError: no model, or models with different networks.
+        """
+        given = (models if models_dict is None else models_dict) or {}
+        if len({id(model.network) for model in given.values()}) != 1:
+            raise BundleError(f"{base_path}: a bundle holds one network under several names; save others apart")
+        factor = scale if intensity_scale is None else intensity_scale
+        if factor is not None:
+            params.cfg["intensity_scale"] = float(factor)
         path = _zip_path(base_path)
-        model = load_trained_model(path)
-        return dict.fromkeys(load_bundle(path).manifest.models, model)
+        check_output_folder(path.parent)
+        return save_trained_model(next(iter(given.values())), path)
+
+    @staticmethod
+    def load_multiple_models(
+        base_path: str | Path, model_names: Iterable[str] | None = None, *, names: Iterable[str] | None = None
+    ) -> dict[str, TrainedModel]:
+        """The model of `base_path` + ".zip" under each of its names, or those asked for; `params.cfg` is restored.
+
+        Args:
+            base_path: such as `outputs/wts.h5`, the archive, or its folder.
+            model_names: which names; `names` is another spelling.
+
+        Raises:
+            FileNotFoundError: no such file.
+            BundleError: it is no bundle, or holds no model of that name.
+        """
+        path = _zip_path(base_path)
+        model, known = load_trained_model(path), load_bundle(path).manifest.models
+        wanted = list(known if (asked := names if model_names is None else model_names) is None else asked)
+        if missing := [name for name in wanted if name not in known]:
+            raise BundleError(f"{path}: holds no model {', '.join(missing)}; choose among {', '.join(known)}")
+        return dict.fromkeys(wanted, model)
 
 
 def _zip_path(base_path: str | Path) -> Path:

@@ -1,15 +1,17 @@
 """The probe of the session, under the legacy names."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ptycho import params
+from ptycho import params as settings
 from ptycho.model import session
 from ptychopinn.physics import support_mask
 from ptychopinn.physics.illumination import normalise_probe
+from ptychopinn.simulation.probe_transforms import ideal_disk
 
 
 def set_probe_guess(X_train: Any = None, probe_guess: NDArray[Any] | None = None) -> None:
@@ -27,7 +29,7 @@ def set_probe_guess(X_train: Any = None, probe_guess: NDArray[Any] | None = None
         ValueError: another shape.
     """
     session.probe = None if probe_guess is None else as_modes(np.asarray(probe_guess))
-    params.cfg["probe"] = None if session.probe is None else _normalised(session.probe)
+    settings.cfg["probe"] = None if session.probe is None else _normalised(session.probe)
 
 
 def set_probe(probe: NDArray[Any]) -> None:
@@ -35,13 +37,30 @@ def set_probe(probe: NDArray[Any]) -> None:
     set_probe_guess(None, probe)
 
 
-def get_probe() -> NDArray[np.complex64]:
-    """(H, W), or (modes, H, W): the probe as `set_probe_guess` normalised it; a `KeyError` where none was set.
+def get_default_probe(N: int, fmt: str = "tf") -> NDArray[np.complex64]:
+    """The disk that stands for an unknown probe, smoothed by 1 px: (N, N, 1) for `tf`, (N, N) for `np`.
+
+    Raises:
+        ValueError: another format.
+    """
+    if fmt not in ("tf", "np"):
+        raise ValueError(f"fmt must be 'tf' or 'np', got {fmt!r}")
+    disk = ideal_disk(N)
+    return disk[..., None] if fmt == "tf" else disk
+
+
+def set_default_probe() -> None:
+    """Set the disk of `get_default_probe` for patterns of `settings.cfg["N"]` px."""
+    set_probe_guess(None, get_default_probe(int(settings.get("N")), "np"))
+
+
+def get_probe(params: Mapping[str, Any] | None = None) -> NDArray[np.complex64]:
+    """(H, W), or (modes, H, W): the probe as `set_probe_guess` normalised it, in the dictionary given or in `cfg`.
 
     Raises:
         KeyError: none was set.
     """
-    probe: NDArray[np.complex64] | None = params.cfg.get("probe")
+    probe: NDArray[np.complex64] | None = (settings.cfg if params is None else params).get("probe")
     if probe is None:
         raise KeyError("no probe was set; call ptycho.probe.set_probe_guess(None, probe) first")
     return probe
@@ -67,7 +86,7 @@ def as_modes(probe: NDArray[Any]) -> NDArray[np.complex64]:
 
 
 def _normalised(modes: NDArray[np.complex64]) -> NDArray[np.complex64]:
-    scale, size = float(params.cfg.get("probe_scale", 0)), modes.shape[-1]
+    scale, size = float(settings.cfg.get("probe_scale", 0)), modes.shape[-1]
     probe = torch.from_numpy(modes)
     if scale > 0:
         probe, _ = normalise_probe(probe, scale, support_mask(size, size / 4))

@@ -1,7 +1,8 @@
-"""Groups of patterns as tensors in the layout of the PyTorch workflows."""
+"""Groups of patterns as tensors, in the layout and types of `ptycho.loader.PtychoDataContainer`."""
 
 from collections.abc import Mapping
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,11 +15,11 @@ if TYPE_CHECKING:
 
 
 class PtychoDataContainerTorch:
-    """Images (B, C, H, W) and coordinates (B, C, 1, 2) as CPU tensors, made when they are first asked for.
+    """Images (B, H, W, C) and coordinates (B, 1, 2, C) as CPU tensors, made when they are first asked for.
 
     Args:
         grouped_data: the dictionary of `RawData.generate_grouped_data`, or a container of `ptycho.loader`.
-        probe: (H, W) or (modes, H, W) complex; a container brings its own, a dictionary needs one (`ValueError`).
+        probe: (H, W) or (modes, H, W) complex; a container brings its own, a dictionary needs one.
 
     Raises:
         ValueError: a dictionary without a probe.
@@ -32,38 +33,47 @@ class PtychoDataContainerTorch:
         elif probe is None:
             raise ValueError("a dictionary of groups has no probe; give PtychoDataContainerTorch(grouped_data, probe)")
         else:
-            self._container = PtychoDataContainer(grouped_data, np.asarray(probe))
+            self._container = PtychoDataContainer.of_groups(grouped_data, np.asarray(probe))
 
     @cached_property
     def X(self) -> "Tensor":
-        """(B, C, H, W) float32, amplitudes; the mean over patterns of sum X^2 is (N/2)^2."""
-        return _tensor(np.moveaxis(self._container.X, -1, 1))
+        """(B, H, W, C) float32, amplitudes; the mean over patterns of sum X^2 is (N/2)^2."""
+        return _tensor(self._container.X)
 
     @cached_property
     def Y(self) -> "Tensor":
-        """(B, C, H, W) complex64, ground truth; 1 where there is none."""
-        return _tensor(np.moveaxis(self._container.Y, -1, 1))
+        """(B, H, W, C) complex64, ground truth; 1 where there is none."""
+        return _tensor(self._container.Y)
 
     @cached_property
     def local_offsets(self) -> "Tensor":
-        """(B, C, 1, 2) float32, (x, y): group mean minus position, px."""
-        return _tensor(self._container.local_offsets.transpose(0, 3, 1, 2))
+        """(B, 1, 2, C) float32, (x, y): group mean minus position, px."""
+        return _tensor(self._container.local_offsets)
 
     @cached_property
     def global_offsets(self) -> "Tensor":
-        """(B, 1, 1, 2) float32, (x, y): group mean, px."""
-        return _tensor(self._container.global_offsets.transpose(0, 3, 1, 2))
+        """(B, 1, 2, 1) float32, (x, y): group mean, px."""
+        return _tensor(self._container.global_offsets)
 
-    Y_I = property(lambda self: self.Y.abs(), doc="(B, C, H, W) float32, modulus of `Y`.")
-    Y_phi = property(lambda self: self.Y.angle(), doc="(B, C, H, W) float32, argument of `Y`, rad.")
+    Y_I = property(lambda self: self.Y.abs(), doc="(B, H, W, C) float32, modulus of `Y`.")
+    Y_phi = property(lambda self: self.Y.angle(), doc="(B, H, W, C) float32, argument of `Y`, rad.")
     probe = property(lambda self: _tensor(self._container.probe), doc="(H, W) or (modes, H, W) complex64.")
     coords_nominal = property(lambda self: self.local_offsets, doc="The same values as `local_offsets`.")
-    coords_true = coords_nominal
-    nn_indices = property(lambda self: _tensor(self._container.nn_indices), doc="(B, C) int64, into the scan.")
+    coords = coords_true = coords_relative = coords_nominal
+    nn_indices = property(lambda self: _tensor(self._container.nn_indices), doc="(B, C) int32, into the scan.")
     norm_Y_I = property(lambda self: _tensor(np.float32(self._container.norm_Y_I)), doc="(), see `ptycho.loader`.")
     scan = property(
         lambda self: self._container.scan, doc="The patterns of the groups, each once; see `ptycho.loader`."
     )
+
+    @property
+    def YY_full(self) -> "Tensor | None":
+        """(Y, X) complex64, the object, where it is known."""
+        return None if self._container.YY_full is None else _tensor(self._container.YY_full)
+
+    def to_npz(self, file_path: str | Path) -> Path:
+        """As `ptycho.loader.PtychoDataContainer.to_npz`."""
+        return self._container.to_npz(file_path)
 
     def __len__(self) -> int:
         return len(self._container)

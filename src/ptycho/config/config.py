@@ -154,3 +154,14 @@ def update_legacy_dict(cfg: dict[str, Any], config: ModelConfig | TrainingConfig
     for key, value in dataclass_to_legacy_dict(config).items():
         if value is not None:
             cfg[key] = str(value) if isinstance(value, Path) else value
+
+
+def load_yaml_config(path: str | Path) -> dict[str, Any]:
+    """The settings of a YAML file, as they stand there.
+
+    Raises:
+        ConfigError: no such file, or no mapping.
+    """
+    from ptychopinn.config.recipe import read_yaml
+
+    return dict(read_yaml(path))

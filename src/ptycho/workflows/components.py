@@ -1,7 +1,11 @@
 """Training and reconstruction under the legacy names; every entry first fills `ptycho.params.cfg`."""
 
 import logging
+import sys
+from argparse import Namespace
+from collections.abc import Sequence
 from copy import copy
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,26 +13,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ptycho import params
+from ptycho._annotated import Results
 from ptycho._groups import amplitude_factor
-from ptycho.backend import training_backend
-from ptycho.config.config import InferenceConfig, PyTorchExecutionConfig, TrainingConfig, update_legacy_dict
+from ptycho.backend import DEFAULT, training_backend
+from ptycho.config.config import (
+    InferenceConfig,
+    PyTorchExecutionConfig,
+    TrainingConfig,
+    load_yaml_config,
+    update_legacy_dict,
+)
 from ptycho.config.to_recipe import recipe_of, warn_ignored
 from ptycho.loader import load
 from ptycho.model import TrainedModel, central_stitch, session
 from ptycho.model_manager import load_trained_model
 from ptycho.raw_data import RawData
 from ptychopinn.api.train import train
-from ptychopinn.data import Scan, check_output_folder
+from ptychopinn.bundle.store import MODELS
+from ptychopinn.config import Recipe
+from ptychopinn.data import Scan, check_output_folder, read_scan, subsample
+from ptychopinn.data.dose import with_photons
 from ptychopinn.data.reconstruction import Reconstruction
+from ptychopinn.errors import BundleError
 from ptychopinn.plotting import figure_history, figure_reconstruction, save_figure
 from ptychopinn.reconstruction.orientation import Orientation
 
 logger = logging.getLogger("ptychopinn.ptycho")
 WINDOW_PX = 20
 """`M`: side of the central window that clients stitch, px."""
-
-Results = dict[str, Any]
-"""`history` (column -> one number per epoch), `train_container`, `test_container`, `backend`; or `reconstruction`."""
+MODEL_NAME = "diffraction_to_obj"
 Image = NDArray[np.float32]
 
 
@@ -63,7 +76,8 @@ def run_cdi_example(
         torch_execution_config: how PyTorch runs.
 
     Returns:
-        Amplitude and phase, each (Y, X) or None, and `Results`; with stitching also `reconstruction`.
+        Amplitude and phase, each (Y, X) or None, and the results: `history` (column -> one number per epoch),
+        `train_container`, `test_container`, `backend`; with stitching also those of `reassemble_cdi_image`.
 
     Raises:
         PtychoPINNError: data, settings or backend cannot be used.
@@ -72,7 +86,8 @@ def run_cdi_example(
     if not do_stitching or test_data is None:
         return None, None, results
     amplitude, phase, more = reassemble_cdi_image(test_data, config, flip_x, flip_y, transpose, M)
-    return amplitude, phase, {**results, **more}
+    results.update(more)
+    return amplitude, phase, results
 
 
 def train_cdi_model(
@@ -86,7 +101,7 @@ def train_cdi_model(
     """Train on one scan; as `run_cdi_example` without stitching."""
     update_legacy_dict(params.cfg, config)
     backend = training_backend(None, config.backend)
-    scan = scan_of(train_data)
+    scan = with_photons(scan_of(train_data), config.nphotons)
     if config.model.N not in (0, scan.pattern_size):
         logger.warning("model.N is %d, but the patterns are %d px, which counts", config.model.N, scan.pattern_size)
     config = copy(config)
@@ -103,7 +118,7 @@ def train_cdi_model(
     session.hold(TrainedModel(trained.model), trained.history)
     params.cfg["intensity_scale"] = 1 / amplitude_factor(scan)
     history = {**trained.history, "loss": trained.history["train_loss"]}
-    return {"history": history, **containers, "backend": backend}
+    return Results({"history": history, **containers, "backend": backend})
 
 
 def reassemble_cdi_image(
@@ -121,9 +136,6 @@ def reassemble_cdi_image(
     axes than the patterns; with any of them the image has a frame of its own instead of the frame of `objectGuess`.
     The central M px of each patch are stitched.
 
-    Returns amplitude and phase (Y, X), phase in rad, and the results `reconstruction`, `test_container`, `backend`. A
-    `PtychoPINNError` where there is no model, or data that it cannot reconstruct.
-
     Args:
         test_data: `RawData`, a container, or anything with a `scan`.
         config: settings.
@@ -134,7 +146,9 @@ def reassemble_cdi_image(
         coord_scale: factor on the positions.
 
     Returns:
-        Amplitude and phase (Y, X), phase in rad, and the results `reconstruction`, `test_container`, `backend`.
+        Amplitude and phase (Y, X), phase in rad, and the results `reconstruction`, `test_container`, `backend`,
+        `recon_amp`, `recon_phase`, `reconstructed_obj` (Y, X) complex64, and of the groups of the container
+        `obj_tensor_full` (B, H, W, C), patches, computed when asked for, and `global_offsets` (B, 1, 2, 1).
 
     Raises:
         PtychoPINNError: there is no model, or data that it cannot reconstruct.
@@ -143,8 +157,11 @@ def reassemble_cdi_image(
     model, axes = session.held(), Orientation(flip_y, flip_x, transpose, coord_scale)
     image = axes.image(model.reconstruct(axes.scan(scan_of(test_data)), M))
     container = _container(test_data, config)
-    results = {"reconstruction": image, "test_container": container, "backend": model.recipe.backend}
-    return image.amplitude, image.phase, results
+    known = {"reconstruction": image, "test_container": container, "backend": model.recipe.backend}
+    parts = {"recon_amp": image.amplitude, "recon_phase": image.phase, "reconstructed_obj": image.object_}
+    offsets = getattr(container, "global_offsets", None)
+    patches = partial(_patches, model, container)
+    return image.amplitude, image.phase, Results(known | parts, obj_tensor_full=patches, global_offsets=offsets)
 
 
 def save_outputs(amplitude: Image | None, phase: Image | None, results: Results, output_prefix: str | Path) -> None:
@@ -193,18 +210,101 @@ def load_inference_bundle(model_dir: str | Path) -> tuple[TrainedModel, dict[str
 
 
 def load_inference_bundle_with_backend(
-    model_dir: str | Path, backend: str | None = None
+    model_dir: str | Path,
+    backend: str | TrainingConfig | InferenceConfig | None = None,
+    model_name: str = MODEL_NAME,
 ) -> tuple[TrainedModel, dict[str, Any]]:
     """Load a model and the settings saved with it, which replace the same entries of `params.cfg`; both are returned.
 
-    `model_dir` holds `wts.h5.zip`, or its unpacked members.
+    Args:
+        model_dir: folder with `wts.h5.zip`, or with its unpacked members.
+        backend: `pytorch`, `tensorflow`, or a configuration whose `backend` differs from the default; None and the
+            default leave the choice to the archive.
+        model_name: `diffraction_to_obj` or `autoencoder`.
 
     Raises:
         FileNotFoundError: neither is there.
-        BundleError: damaged or foreign.
-        ConfigError: another backend than that of the archive was asked for, here or by PTYCHOPINN_BACKEND.
+        BundleError: damaged or foreign, or no model of that name.
+        ConfigError: a backend was asked for, here or by PTYCHOPINN_BACKEND, that the archive cannot be converted to.
     """
+    if isinstance(backend, TrainingConfig | InferenceConfig):
+        backend = None if backend.backend == DEFAULT else backend.backend
+    if model_name not in MODELS:
+        raise BundleError(f"{model_dir}: holds no model {model_name!r}; choose one of {', '.join(MODELS)}")
     return load_trained_model(model_dir, backend), params.cfg
+
+
+def load_data(
+    file_path: str | Path,
+    n_images: int | None = None,
+    n_subsample: int | None = None,
+    flip_x: bool = False,
+    flip_y: bool = False,
+    swap_xy: bool = False,
+    n_samples: int = 1,
+    coord_scale: float = 1.0,
+    subsample_seed: int | None = None,
+) -> RawData:
+    """Read a scan, or a part of it, with other axes of its positions.
+
+    Args:
+        file_path: any format that `ptychopinn.read_scan` knows.
+        n_images: the first so many patterns, where `n_subsample` is not given.
+        n_subsample: so many patterns drawn at random.
+        flip_x: negate the columns of the positions; `flip_y` their rows.
+        flip_y: see above.
+        swap_xy: interchange columns and rows of the positions, before anything else.
+        n_samples: not used; groups are counted by `generate_grouped_data`.
+        coord_scale: factor on the positions.
+        subsample_seed: of the draw; 0 by default.
+
+    Raises:
+        ScanError: the file is no scan, or has fewer patterns.
+    """
+    flips: dict[tuple[bool, bool], str] = {(False, False): "none", (True, False): "x", (False, True): "y"}
+    how = {"swap_positions": swap_xy, "flip_positions": flips.get((flip_x, flip_y), "both")}
+    scan = read_scan(Path(file_path), Recipe().data.changed(**how, position_scale=coord_scale))
+    if n_subsample is not None:
+        scan = subsample(scan, n_subsample, "random", np.random.default_rng(subsample_seed or 0))
+    elif n_images is not None:
+        scan = scan.select(slice(None, n_images))
+    return RawData.of_scan(scan)
+
+
+def create_ptycho_data_container(data: Any, config: TrainingConfig | InferenceConfig) -> Any:
+    """`RawData` as a `PtychoDataContainer` with the groups of the settings; a container stays what it is."""
+    update_legacy_dict(params.cfg, config)
+    return _container(data, config)
+
+
+def load_and_prepare_data(data_file_path: str | Path) -> tuple[RawData, RawData, Any]:
+    """The scan of a file for training, the same for testing, and its object or None."""
+    raw = RawData.from_file(data_file_path)
+    return raw, raw, raw.objectGuess
+
+
+def parse_arguments(argv: Sequence[str] | None = None) -> Namespace:
+    """The flags of `ptycho_train`, by default those of the process, as attributes; errors are those of the command."""
+    from ptycho.commands.train import OPTIONS
+
+    values = OPTIONS.parse(sys.argv[1:] if argv is None else argv)
+    return Namespace(**{name.partition(".")[2] or name: value for name, value in values.items()}, _values=values)
+
+
+def setup_configuration(args: Namespace, yaml_path: str | Path | None = None) -> TrainingConfig:
+    """The configuration of parsed arguments, which win over those of a YAML file; `params.cfg` is filled.
+
+    Raises:
+        ConfigError: an unknown key or a bad value.
+    """
+    from ptycho.commands.settings import training_settings
+    from ptycho.commands.train import OPTIONS
+
+    path = yaml_path or getattr(args, "config", None)
+    stored = OPTIONS.from_mapping(load_yaml_config(path), str(path)) if path else {}
+    config, _ = training_settings({**stored, **getattr(args, "_values", vars(args))})
+    update_legacy_dict(params.cfg, config)
+    return config
 
 
 def scan_of(data: Any) -> Scan:
@@ -217,6 +317,11 @@ def scan_of(data: Any) -> Scan:
     if not isinstance(scan, Scan):
         raise TypeError(f"a {type(data).__name__} is no data to work on; give RawData or a data container")
     return scan
+
+
+def _patches(model: TrainedModel, container: Any) -> NDArray[np.complex64]:
+    """(B, H, W, C): the patches of a container's groups."""
+    return model.predict([container.X * params.get("intensity_scale"), container.local_offsets])
 
 
 def _container(data: Any, config: TrainingConfig | InferenceConfig) -> Any:

@@ -4,6 +4,7 @@ Every function returns the array in its normal form, or raises a `ScanError` tha
 scan. An optional array that is None stays None.
 """
 
+import logging
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,8 @@ from ptychopinn.data.chunks import frame_chunks
 from ptychopinn.data.masks import has_own_masks, masks_of
 from ptychopinn.data.probe_planes import complex_probe
 from ptychopinn.errors import ScanError
+
+logger = logging.getLogger("ptychopinn.data")
 
 
 @dataclass(frozen=True)
@@ -185,7 +188,7 @@ def checked_bad_pixels(values: Any, shape: tuple[int, ...], where: str) -> NDArr
 
 
 def checked_scan_index(values: Any, n: int, where: str) -> NDArray[np.int64] | None:
-    """(n,) int64, from whole numbers."""
+    """(n,) int64, from whole numbers; None where every one is another, as `arange(n)`: these are frame numbers."""
     if values is None:
         return None
     given = np.asarray(values)
@@ -195,6 +198,9 @@ def checked_scan_index(values: Any, n: int, where: str) -> NDArray[np.int64] | N
             f"{where}: scan_index has shape {given.shape} and type {given.dtype}; "
             f"must be one whole number for each of the {n} patterns"
         )
+    if n > 1 and len(np.unique(index)) == n:
+        logger.info("%s: scan_index differs in every pattern: frame numbers of one object", where)
+        return None
     return index
 
 

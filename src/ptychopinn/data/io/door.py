@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from ptychopinn.data.io.atomic import atomic_path
 from ptychopinn.data.io.file_state import state_error
 from ptychopinn.data.io.memory import check_expansion, check_memory
+from ptychopinn.data.io.pickled_text import text_of_pickle
 from ptychopinn.errors import ScanError, shown
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 MAX_MEMBERS = 20_000
 """In a ZIP file: more than any NPZ of arrays has; reading the names of a million takes seconds."""
+LONGEST_TEXT = 1 << 20
+"""Bytes of a pickled text; the metadata of a scan take a few thousand."""
 _BLOCK_BYTES = 1 << 20
 """Unpacked at once: large enough that the calls cost nothing, small enough for the cache of a processor."""
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -126,6 +129,14 @@ class NpzArrays:
             f"{where} is an object array, which is never unpickled; convert it where it was made, with "
             f"{shown(key)} = numpy.stack({shown(key)}.tolist()) and a plain number type, and save it again{other}"
         )
+
+    def object_text(self, key: str) -> str | None:
+        """The text of a member that is a single pickled text, which is read as data; None for any other member."""
+        with self._reading(key) as stream:
+            header = _read_header(stream)
+            single = header.dtype.hasobject and header.shape == ()
+            data = stream.read(LONGEST_TEXT + 1) if single else b""
+        return text_of_pickle(data) if 0 < len(data) <= LONGEST_TEXT else None
 
     @contextmanager
     def _reading(self, key: str) -> Iterator[IO[bytes]]:

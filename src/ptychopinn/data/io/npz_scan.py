@@ -214,7 +214,10 @@ def _added(arrays: Arrays, archive: NpzArrays, key: str) -> bool:
         if key == "probeGuess":
             raise
         if key == "_metadata":
-            arrays[key] = np.array("{}")  # so that the file is not taken for an export of ptychodus, which has none
+            text = archive.object_text(key)
+            readable = text is not None and _json_object(text) is not None
+            arrays[key] = np.array(text if readable else "{}")  # without any it would be an export of ptychodus
+            return readable
         return False
     return True
 
@@ -288,13 +291,19 @@ def _metadata(arrays: Arrays, source: str) -> dict[str, Any]:
     text = stored.reshape(-1)[0] if stored.size == 1 else None
     if isinstance(text, bytes):
         text = text.decode("utf-8", errors="replace")
-    try:
-        metadata = plain_json(text) if isinstance(text, str) else None
-    except (ValueError, RecursionError):
-        metadata = None
-    if not isinstance(metadata, dict):
+    metadata = _json_object(text) if isinstance(text, str) else None
+    if metadata is None:
         raise ScanError(f"{source}: _metadata is no JSON object in a string; correct it or drop the key")
     return metadata
+
+
+def _json_object(text: str) -> dict[str, Any] | None:
+    """The object that a text stands for; None where it is no JSON object."""
+    try:
+        value = plain_json(text)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
 
 
 def _columns(arrays: Arrays, x_key: str, y_key: str, source: str) -> NDArray[np.float64]:

@@ -20,6 +20,8 @@ PositionOrigin = Literal["element", "centre"]
 Propagation = Literal["auto", "far_field", "near_field"]
 """What the user says about the way from the sample to the detector."""
 
+_EARLIER_DOMAINS: dict[str, Domain] = {"normalized_amplitude": "amplitude", "count_intensity": "counts"}
+"""Words of legacy PtychoPINN for the two domains."""
 LARGEST_AMBIGUOUS_COUNT = 10
 """Whole numbers no larger than this may as well be amplitudes of a weak pattern."""
 
@@ -52,6 +54,8 @@ def decide_domain(
     if given != "auto":
         return given, "given explicitly"
     stated = metadata.get("measurement_domain")
+    if isinstance(stated, str) and stated in _EARLIER_DOMAINS:
+        return _EARLIER_DOMAINS[stated], f"{stated} in the metadata"
     if stated is not None:
         if stated not in ("amplitude", "counts"):
             raise ScanError(
