@@ -215,7 +215,7 @@ def test_round_trip_is_exact(make_scan, tmp_path, dtype, domain, modes) -> None:
         object_guess=rng.normal(size=(30, 31)),
         truth_patches=rng.normal(size=(12, 16, 16)),
         bad_pixels=rng.random((12, 16, 16)) > 0.9,
-        scan_index=np.arange(12),
+        scan_index=np.arange(12) // 2,
         pixel_size_m=1.25e-8,
         metadata={"photons": 1.5, "history": ["a", {"b": None}]},
     )

@@ -198,8 +198,29 @@ def test_the_whole_scan_is_grouped_with_the_seed_point_first() -> None:
     assert all(len(set(row)) == 4 for row in grouped["nn_indices"].tolist())
 
 
-def test_nsamples_multiplies() -> None:
-    grouped = small().generate_grouped_data(16, K=6, nsamples=3, gridsize=2)
+def clients(n: int = 20) -> RawData:
+    """The same counts as ptychodus hands them over."""
+    raw = small(n)
+    counts = np.rint(100 * raw.diff3d).astype(np.uint16)
+    return RawData.from_coords_without_pc(raw.xcoords, raw.ycoords, counts, raw.probeGuess[None], None)
+
+
+def test_nsamples_is_the_number_of_groups() -> None:
+    """512 groups of 150 patterns were 5,250 once; only the client's 1 means the whole scan."""
+    raw = small(40)
+    index = raw.generate_grouped_data(16, K=6, nsamples=9, gridsize=2, seed=3)["nn_indices"]
+    assert (index.shape, index.dtype) == ((9, 4), np.int32)
+    same = raw.generate_grouped_data(16, K=6, n_groups=9, gridsize=2, seed=3)["nn_indices"]
+    np.testing.assert_array_equal(index, same)
+    assert len(raw.generate_grouped_data(16, K=6, nsamples=1, gridsize=2)["nn_indices"]) == 40
+    with pytest.raises(ScanError, match="oversampling"):
+        raw.generate_grouped_data(16, K=6, nsamples=512, gridsize=2)
+    more = raw.generate_grouped_data(16, K=6, nsamples=80, gridsize=2, seed=3, enable_oversampling=True)
+    assert len(more["nn_indices"]) == 80
+
+
+def test_nsamples_of_the_client_multiplies() -> None:
+    grouped = clients().generate_grouped_data(16, K=6, nsamples=3, gridsize=2)
     assert np.bincount(grouped["nn_indices"][:, 0]).tolist() == [3] * 20
     assert len(np.unique(np.sort(grouped["nn_indices"], axis=1), axis=0)) > 20
 
@@ -207,7 +228,7 @@ def test_nsamples_multiplies() -> None:
 @pytest.mark.parametrize(("K", "nsamples", "groups"), [(0, 1, 20), (3, 9, 20), (4, 9, 80), (400, 2, 40)])
 def test_impossible_wishes_for_neighbours_and_samples_are_cut_to_what_exists(K, nsamples, groups) -> None:
     """The client offers every number from 0."""
-    assert len(small().generate_grouped_data(16, K=K, nsamples=nsamples, gridsize=2)["nn_indices"]) == groups
+    assert len(clients().generate_grouped_data(16, K=K, nsamples=nsamples, gridsize=2)["nn_indices"]) == groups
 
 
 def test_seeds_decide_the_groups() -> None:

@@ -41,7 +41,7 @@ def test_nothing_is_pickled_or_unpickled(tmp_path) -> None:
         MetadataManager.save_with_metadata(tmp_path / "data.npz", {"a": np.array([{}], object)}, {})
     with pytest.raises(OutputError, match="no plain JSON values"):
         MetadataManager.save_with_metadata(tmp_path / "data.npz", {"a": np.arange(3)}, {"scan": object()})
-    np.savez(tmp_path / "pickled.npz", _metadata=np.array('{"x": 1}', dtype=object))
+    np.savez(tmp_path / "pickled.npz", _metadata=np.array([{"x": 1}], dtype=object))
     with pytest.raises(ScanError, match="never unpickled"):
         MetadataManager.load_with_metadata(tmp_path / "pickled.npz")
     np.savez(tmp_path / "broken.npz", _metadata=np.array("[1]"))
