@@ -51,42 +51,75 @@ class TorchModel:
     recipe = property(lambda self: self.trained.recipe, doc="What it was trained with, complete.")
 
     def predict(self, inputs: Sequence[Any], batch_size: int | None = None) -> Tensor:
-        """Object patches (B, C, H, W), complex64 on the CPU, of groups of patterns, with the model's own probe.
+        """Object patches, complex64 on the CPU, of groups of patterns, with the model's own probe.
 
         Args:
-            inputs: `X * intensity_scale` (B, C, H, W), sqrt(photons), and the local offsets (B, C, 1, 2); tensors or
-                arrays.
+            inputs: `X * intensity_scale`, sqrt(photons), and the local offsets; tensors or arrays, (B, H, W, C) and
+                (B, 1, 2, C) as in the containers, or (B, C, H, W) and (B, C, 1, 2) as in batches.
             batch_size: patterns predicted at once; the recipe's by default.
 
-        A `ValueError` for another pattern size than in training, or shapes that do not fit.
-
         Returns:
-            (B, C, H, W) complex64, on the CPU.
+            (B, H, W, C) or (B, C, H, W), as given.
 
         Raises:
             ValueError: another pattern size than in training, or shapes that do not fit.
         """
         torch = import_with_torch("torch")
         images, offsets = (torch.as_tensor(value).detach().cpu().numpy() for value in inputs)
-        if images.ndim != 4 or offsets.shape != (*images.shape[:2], 1, 2):
-            raise ValueError(
-                f"inputs must have shapes (B, C, H, W) and (B, C, 1, 2), got {images.shape} and {offsets.shape}"
-            )
-        patches = self.trained.predict([np.moveaxis(images, 1, -1), offsets.transpose(0, 2, 3, 1)], batch_size)
-        return torch.from_numpy(np.ascontiguousarray(np.moveaxis(np.asarray(patches), -1, 1)))
+        return torch.from_numpy(np.ascontiguousarray(self.trained.predict([images, offsets], batch_size)))
+
+    def __call__(self, *inputs: Any) -> Tensor:
+        """The same as `predict`, of a pair or of two arguments."""
+        return self.predict(inputs[0] if len(inputs) == 1 else inputs)
+
+    def __getitem__(self, name: str) -> TorchModel:
+        """The model itself under its names, for callers that expect a dictionary of models."""
+        if name not in self.keys():
+            raise KeyError(f"no model {name!r}; the names are {', '.join(self.keys())}")
+        return self
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.keys()
+
+    def keys(self) -> tuple[str, ...]:
+        """Names of the model."""
+        names: tuple[str, ...] = import_with_torch("ptychopinn.bundle.store").MODELS
+        return names
+
+    def eval(self) -> TorchModel:
+        """The model itself: a trained network always predicts."""
+        self.trained.eval()
+        return self
+
+    def to(self, device: Any) -> TorchModel:
+        """The model itself; it predicts on the device of its recipe."""
+        self.trained.to(device)
+        return self
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Weights by name."""
+        return self.trained.state_dict()
+
+    def parameters(self) -> Any:
+        """Trained weights."""
+        return self.trained.parameters()
+
+    def summary(self, print_fn: Any = print) -> None:
+        """Print architecture and weights."""
+        self.trained.summary(print_fn)
 
 
-def save_torch_bundle(models: Mapping[str, Any], base_path: str | Path, config: TrainingConfig) -> Path:
+def save_torch_bundle(
+    models_dict: Mapping[str, Any], base_path: str | Path, config: TrainingConfig, intensity_scale: float | None = None
+) -> Path:
     """Write a trained model by `ptycho.model_manager.ModelManager.save_multiple_models`, and return the path.
 
     Args:
-        models: name -> the model, as the workflows, `load_torch_bundle` or a trained `PtychoPINN_Lightning` give it;
-            a `TypeError` for anything else.
+        models_dict: name -> the model, as the workflows, `load_torch_bundle` or a trained `PtychoPINN_Lightning` give
+            it.
         base_path: such as `outputs/wts.h5`, or a folder, which gets `wts.h5.zip`.
         config: is copied into `ptycho.params.cfg`, which travels with the model.
-
-    Returns:
-        The file.
+        intensity_scale: of the saved dictionary; by default that of `ptycho.params.cfg`.
 
     Raises:
         BundleError: no model, or models with different networks.
@@ -94,32 +127,49 @@ def save_torch_bundle(models: Mapping[str, Any], base_path: str | Path, config: 
         OutputError: the file cannot be written.
     """
     manager = import_with_torch("ptycho.model_manager")
-    trained = {name: _trained(model) for name, model in models.items()}
+    trained = {name: _trained(model) for name, model in models_dict.items()}
     update_legacy_dict(params.cfg, for_pytorch(config))
-    path: Path = manager.ModelManager.save_multiple_models(trained, base_path)
+    path: Path = manager.ModelManager.save_multiple_models(trained, base_path, None, intensity_scale)
     return path
 
 
-def load_torch_bundle(base_path: str | Path) -> tuple[dict[str, TorchModel], dict[str, Any]]:
+def load_torch_bundle(
+    base_path: str | Path, model_name: str | None = None
+) -> tuple[dict[str, TorchModel], dict[str, Any]]:
     """The model of `base_path` + ".zip" under each of its names, and a copy of `ptycho.params.cfg`.
 
-    What was saved with the model replaces the same entries there. A `FileNotFoundError` for no such file, a
-    `BundleError` for one that is no bundle of this system.
+    What was saved with the model replaces the same entries there.
 
     Args:
         base_path: as for `save_torch_bundle`.
-
-    Returns:
-        The model under each of its names, and a copy of the restored dictionary.
+        model_name: only this name.
 
     Raises:
         FileNotFoundError: no such file.
-        BundleError: it is no bundle.
+        BundleError: it is no bundle, or holds no model of that name.
     """
     manager = import_with_torch("ptycho.model_manager")
     with only_pytorch():
-        models = manager.ModelManager.load_multiple_models(base_path)
+        models = manager.ModelManager.load_multiple_models(base_path, None if model_name is None else [model_name])
     return {name: TorchModel(model) for name, model in models.items()}, dict(params.cfg)
+
+
+def create_torch_model_with_gridsize(gridsize: int, N: int, params_dict: Mapping[str, Any] | None = None) -> Any:
+    """A `PtychoPINN_Lightning` with initial weights, for groups of gridsize^2 patterns of N px.
+
+    Args:
+        gridsize: patterns along each axis of a group.
+        N: rows and columns of a pattern.
+        params_dict: entries of the legacy dictionary that name fields of `ptycho.config.config.ModelConfig`.
+    """
+    from ptycho.config.config import KEY_MAPPINGS, ModelConfig, TrainingConfig
+    from ptycho_torch.config_factory import torch_configs
+
+    registry = import_with_torch("ptycho_torch.generators.registry")
+    fields = {KEY_MAPPINGS.get(name, name): name for name in ModelConfig.__dataclass_fields__}
+    known = {fields[key]: value for key, value in (params_dict or {}).items() if key in fields}
+    config = TrainingConfig(model=ModelConfig(**{**known, "gridsize": gridsize, "N": N}))
+    return registry.resolve_generator(config).build_model(torch_configs(config))
 
 
 def for_pytorch(config: TrainingConfig) -> TrainingConfig:

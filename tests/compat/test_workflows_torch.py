@@ -68,6 +68,22 @@ def test_run_returns_image_and_results(trained: tuple[Any, Path]) -> None:
     assert set(results["models"]) == {"autoencoder", "diffraction_to_obj"}
     for name in ("train_container", "test_container"):
         assert isinstance(results[name], PtychoDataContainerTorch)
+    np.testing.assert_array_equal(results["recon_amp"], amplitude)
+    np.testing.assert_array_equal(results["recon_phase"], phase)
+    assert results["reconstructed_obj"].dtype == np.complex64
+    assert results["obj_tensor_full"].shape == (PATTERNS, N, N, 4)
+    assert results.get("global_offsets").shape == (PATTERNS, 1, 2, 1)
+
+
+def test_the_inner_steps_are_entries_too(raw: RawDataTorch) -> None:
+    container = components._ensure_container(raw, settings())
+    assert isinstance(components.create_container_from_raw(raw, settings()), PtychoDataContainerTorch)
+    assert components._ensure_container(container, settings()) is container
+    results = components._train_with_lightning(container, None, settings(), overrides={"nll_weight": 0.5})
+    amplitude, phase, more = components._reassemble_cdi_image_torch(raw, settings(), False, False, False, 20, results)
+    assert amplitude.shape == phase.shape == more["recon_amp"].shape == (52, 52)
+    assert components._LossHistoryCallback().history == {"train_loss": [], "val_loss": []}
+    assert components.TORCH_AVAILABLE
 
 
 def test_run_without_stitching_returns_no_image(raw: RawDataTorch) -> None:
@@ -138,28 +154,41 @@ def test_a_saved_model_predicts_as_the_trained_one(trained: tuple[Any, Path], mo
     inputs = [container.X * restored["intensity_scale"], container.local_offsets]
 
     patches = model.predict(inputs)
-    assert patches.shape == (PATTERNS, 4, N, N)
+    assert patches.shape == (PATTERNS, N, N, 4)
     assert patches.dtype == torch.complex64
     torch.testing.assert_close(patches, results["models"]["diffraction_to_obj"].predict(inputs))
     assert params.get("gridsize") == restored["gridsize"] == 2
 
 
-def test_prediction_is_that_of_the_other_layout(trained: tuple[Any, Path]) -> None:
+def test_both_layouts_are_predicted_by_both_packages(trained: tuple[Any, Path]) -> None:
     (_, _, results), folder = trained
     model, settings_ = load_inference_bundle_torch(folder)
     other, _ = load_inference_bundle(folder)
     container = results["test_container"]
-    X, offsets = (container.X * settings_["intensity_scale"]).numpy(), container.local_offsets.numpy()
+    X, offsets = (container.X * settings_["intensity_scale"])[:9], container.local_offsets[:9]
 
-    patches = model.predict([X, offsets]).numpy()
-    same = other.predict([np.moveaxis(X, 1, -1), offsets.transpose(0, 2, 3, 1)])
-    np.testing.assert_allclose(patches, np.moveaxis(np.asarray(same), -1, 1), atol=1e-6)
+    last = model.predict([X, offsets])
+    second = model([X.movedim(-1, 1), offsets.permute(0, 3, 1, 2)])
+    torch.testing.assert_close(second, last.movedim(-1, 1))
+    np.testing.assert_allclose(last, other([X.numpy(), offsets.numpy()]), atol=1e-6)
+    with pytest.raises(ValueError, match=r"\(B, H, W, C\) and \(B, 1, 2, C\)"):
+        model.predict([X, offsets[:5]])
 
 
-def test_prediction_refuses_the_other_layout(trained: tuple[Any, Path]) -> None:
-    model = trained[0][2]["models"]["autoencoder"]
-    with pytest.raises(ValueError, match=r"\(B, C, H, W\) and \(B, C, 1, 2\)"):
-        model.predict([np.ones((3, N, N, 4), np.float32), np.zeros((3, 1, 2, 4), np.float32)])
+def test_a_loaded_model_is_used_as_a_model_and_as_a_dictionary_of_models(trained: tuple[Any, Path]) -> None:
+    loaded, _ = load_inference_bundle_torch(trained[1])
+    model = loaded["diffraction_to_obj"]
+    lines: list[str] = []
+    for one in (loaded, model, loaded.trained):
+        assert one.eval() is one
+        assert one.to("cpu") is one
+        assert sum(value.numel() for value in one.parameters()) > 100
+        assert any(name.endswith("weight") for name in one.state_dict())
+        one.summary(lines.append)
+    assert "autoencoder" in loaded
+    assert any("numbers" in line for line in lines)
+    with pytest.raises(KeyError, match="no model 'encoder'"):
+        loaded["encoder"]
 
 
 def test_a_model_of_another_name_is_refused(trained: tuple[Any, Path]) -> None:
@@ -225,19 +254,22 @@ def test_raw_data_from_a_file_group_as_those_of_the_other_package(raw: RawDataTo
         np.testing.assert_array_equal(ours[key], theirs[key])
 
 
-DTYPES = {"X": torch.float32, "Y": torch.complex64, "probe": torch.complex64, "nn_indices": torch.int64}
+DTYPES = {"X": torch.float32, "Y": torch.complex64, "probe": torch.complex64, "nn_indices": torch.int32}
 
 
 def test_containers_have_the_documented_layouts_and_types(raw: RawDataTorch) -> None:
     grouped = raw.generate_grouped_data(N, K=4, gridsize=2)
     made = PtychoDataContainerTorch(grouped, raw.probeGuess)
-    images, coordinates = (PATTERNS, 4, N, N), (PATTERNS, 4, 1, 2)
+    images, coordinates = (PATTERNS, N, N, 4), (PATTERNS, 1, 2, 4)
 
     for name in ("X", "Y", "Y_I", "Y_phi"):
         assert getattr(made, name).shape == images
-    for name in ("local_offsets", "coords_nominal", "coords_true"):
+    for name in ("local_offsets", "coords_nominal", "coords_true", "coords", "coords_relative"):
         assert getattr(made, name).shape == coordinates
-    assert made.global_offsets.shape == (PATTERNS, 1, 1, 2)
+    assert made.global_offsets.shape == (PATTERNS, 1, 2, 1)
+    assert made.YY_full.shape == (52, 52)
+    with np.load(made.to_npz("container.npz")) as stored:
+        np.testing.assert_array_equal(stored["X"], made.X)
     assert made.probe.shape == (N, N)
     assert made.norm_Y_I.shape == ()
     assert len(made) == PATTERNS
@@ -245,15 +277,13 @@ def test_containers_have_the_documented_layouts_and_types(raw: RawDataTorch) -> 
         assert getattr(made, name).dtype == DTYPES.get(name, torch.float32)
 
 
-def test_container_values_are_those_of_the_other_layout(raw: RawDataTorch) -> None:
+def test_container_values_are_those_of_the_other_package(raw: RawDataTorch) -> None:
     grouped = raw.generate_grouped_data(N, K=4, gridsize=2)
-    ours, theirs = PtychoDataContainerTorch(grouped, raw.probeGuess), PtychoDataContainer(grouped, raw.probeGuess)
+    ours = PtychoDataContainerTorch(grouped, raw.probeGuess)
+    theirs = PtychoDataContainer.of_groups(grouped, raw.probeGuess)
 
-    for group, member in ((0, 0), (5, 3), (120, 2)):
-        np.testing.assert_array_equal(ours.X[group, member], theirs.X[group, ..., member])
-        np.testing.assert_array_equal(ours.Y[group, member], theirs.Y[group, ..., member])
-        np.testing.assert_array_equal(ours.local_offsets[group, member, 0], theirs.local_offsets[group, 0, :, member])
-        np.testing.assert_array_equal(ours.global_offsets[group, 0, 0], theirs.global_offsets[group, 0, :, 0])
+    for name in ("X", "Y", "local_offsets", "global_offsets", "nn_indices"):
+        np.testing.assert_array_equal(getattr(ours, name), getattr(theirs, name), err_msg=name)
 
 
 def test_a_container_without_a_probe_is_refused(raw: RawDataTorch) -> None:
@@ -278,6 +308,7 @@ calls = {
     "run_cdi_example_torch": (None, None, config),
     "train_cdi_model_torch": (None, None, config),
     "load_inference_bundle_torch": ("folder",),
+    "create_container_from_raw": (None, config),
     "load_torch_bundle": ("wts.h5",),
     "save_torch_bundle": ({}, "wts.h5", config),
 }

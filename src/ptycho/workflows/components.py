@@ -160,7 +160,7 @@ def reassemble_cdi_image(
     known = {"reconstruction": image, "test_container": container, "backend": model.recipe.backend}
     parts = {"recon_amp": image.amplitude, "recon_phase": image.phase, "reconstructed_obj": image.object_}
     offsets = getattr(container, "global_offsets", None)
-    patches = partial(_patches, model, container)
+    patches = partial(_patches, model, container, params.cfg.get("intensity_scale", 1.0))
     return image.amplitude, image.phase, Results(known | parts, obj_tensor_full=patches, global_offsets=offsets)
 
 
@@ -319,9 +319,9 @@ def scan_of(data: Any) -> Scan:
     return scan
 
 
-def _patches(model: TrainedModel, container: Any) -> NDArray[np.complex64]:
+def _patches(model: TrainedModel, container: Any, scale: float) -> NDArray[np.complex64]:
     """(B, H, W, C): the patches of a container's groups."""
-    return model.predict([container.X * params.get("intensity_scale"), container.local_offsets])
+    return model.predict([container.X * scale, container.local_offsets])
 
 
 def _container(data: Any, config: TrainingConfig | InferenceConfig) -> Any:

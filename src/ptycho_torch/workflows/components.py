@@ -5,6 +5,9 @@ Importing this module does not need PyTorch; calling one of its functions does.
 
 from __future__ import annotations
 
+import logging
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,12 +24,15 @@ from ptycho_torch.model_manager import (
 from ptychopinn.errors import BundleError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy as np
     from numpy.typing import NDArray
 
     from ptycho.config.config import PyTorchExecutionConfig, TrainingConfig
 
 __all__ = [
+    "create_container_from_raw",
     "load_inference_bundle_torch",
     "load_torch_bundle",
     "run_cdi_example_torch",
@@ -34,6 +40,9 @@ __all__ = [
     "train_cdi_model_torch",
 ]
 
+logger = logging.getLogger("ptychopinn-torch")
+TORCH_AVAILABLE = any((Path(place) / "torch").is_dir() for place in sys.path)
+"""Whether PyTorch is installed, which the functions of this module need."""
 _SHARED = "ptycho.workflows.components"
 
 
@@ -85,20 +94,70 @@ def train_cdi_model_torch(train_data: Any, test_data: Any, config: TrainingConfi
     return run_cdi_example_torch(train_data, test_data, config)[2]
 
 
+def create_container_from_raw(data: Any, config: TrainingConfig) -> PtychoDataContainerTorch:
+    """`RawData` as a container with the groups of the settings; a container stays what it is."""
+    shared = import_with_torch(_SHARED)
+    return _as_tensors(shared.create_ptycho_data_container(data, for_pytorch(config)))
+
+
+def _as_tensors(container: Any) -> Any:
+    from ptycho.loader import PtychoDataContainer
+
+    return PtychoDataContainerTorch(container) if isinstance(container, PtychoDataContainer) else container
+
+
+_ensure_container = create_container_from_raw
+
+
+def _train_with_lightning(
+    train_container: Any,
+    test_container: Any,
+    config: TrainingConfig,
+    execution_config: PyTorchExecutionConfig | None = None,
+    overrides: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """As `train_cdi_model_torch`, with settings of the execution; `overrides` are fields of `config` that win."""
+    changed = replace(config, **dict(overrides or {}))
+    return run_cdi_example_torch(train_container, test_container, changed, execution_config=execution_config)[2]
+
+
+def _reassemble_cdi_image_torch(
+    test_data: Any,
+    config: TrainingConfig,
+    flip_x: bool,
+    flip_y: bool,
+    transpose: bool,
+    M: int,
+    train_results: Mapping[str, Any] | None = None,
+) -> tuple[NDArray[np.float32], NDArray[np.float32], dict[str, Any]]:
+    """As `ptycho.workflows.components.reassemble_cdi_image`, by the model of `train_results` or of the process."""
+    shared = import_with_torch(_SHARED)
+    if train_results is not None:
+        shared.session.hold(train_results["models"][shared.MODEL_NAME].trained, train_results.get("history"))
+    with only_pytorch():
+        amplitude, phase, results = shared.reassemble_cdi_image(
+            test_data, for_pytorch(config), flip_x, flip_y, transpose, M
+        )
+    return amplitude, phase, results
+
+
 def load_inference_bundle_torch(
-    bundle_dir: str | Path, model_name: str = "diffraction_to_obj"
+    bundle_dir: str | Path,
+    model_name: str = "diffraction_to_obj",
+    *,
+    scale_contract_version: str | None = None,
+    measurement_domain: str | None = None,
 ) -> tuple[TorchModel, dict[str, Any]]:
     """Load a model by PyTorch; what was saved with it replaces the same entries of `ptycho.params.cfg`.
-
-    Argument and errors are those of `ptycho.workflows.components.load_inference_bundle`; `model_name` is
-    `diffraction_to_obj` or `autoencoder`. Returns the model, with `predict`, and a copy of the restored dictionary.
 
     Args:
         bundle_dir: folder with `wts.h5.zip`, or with its unpacked members.
         model_name: `diffraction_to_obj` or `autoencoder`.
+        scale_contract_version: not used; a bundle holds its scale.
+        measurement_domain: not used; a scan says what its patterns are.
 
     Returns:
-        The model, with `predict`, and a copy of the restored dictionary.
+        The model, with `predict`, which is also found as `models["diffraction_to_obj"]`; and a copy of the dictionary.
 
     Raises:
         ImportError: PyTorch is not installed.
@@ -106,6 +165,8 @@ def load_inference_bundle_torch(
         BundleError: it is damaged or foreign, or holds no model of that name.
     """
     manager = import_with_torch("ptycho.model_manager")
+    if scale_contract_version is not None or measurement_domain is not None:
+        logger.warning("scale_contract_version and measurement_domain have no effect: bundle and scan say them")
     with only_pytorch():
         model = manager.load_trained_model(bundle_dir)
     names = manager.load_bundle(bundle_dir).manifest.models
@@ -114,16 +175,22 @@ def load_inference_bundle_torch(
     return TorchModel(model), dict(params.cfg)
 
 
+def __getattr__(name: str) -> Any:
+    """`_LossHistoryCallback`, which needs Lightning, when it is first used."""
+    if name != "_LossHistoryCallback":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return import_with_torch("ptycho_torch.lightning_utils")._LossHistoryCallback
+
+
 def _finished(results: dict[str, Any], config: TrainingConfig) -> dict[str, Any]:
     """The results with containers of tensors and the models, which are saved where a folder was given."""
-    from ptycho.loader import PtychoDataContainer
     from ptycho.model import session
     from ptycho.model_manager import save
     from ptychopinn.bundle.store import MODELS
 
     for name in ("train_container", "test_container"):
-        if isinstance(results[name], PtychoDataContainer):
-            results[name] = PtychoDataContainerTorch(results[name])
+        results[name] = _as_tensors(results[name])
     if config.output_dir not in (None, type(config).output_dir):
         save(config.output_dir)
-    return {**results, "models": dict.fromkeys(MODELS, TorchModel(session.held()))}
+    results["models"] = dict.fromkeys(MODELS, TorchModel(session.held()))
+    return results
