@@ -1,17 +1,30 @@
-"""The network module of the PyTorch contract: built when the data are known, kept in one `.ckpt` file."""
+"""The networks of the PyTorch contract: built when the data are known, kept in one `.ckpt` file."""
 
+import logging
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
 from ptycho_torch.api.checkpoint import read_checkpoint
-from ptycho_torch.plain_configs import from_dicts
+from ptycho_torch.config_params import InferenceConfig, TrainingConfig
+from ptycho_torch.plain_configs import as_dicts, from_dicts
 from ptycho_torch.to_recipe import recipe_of
 from ptychopinn.config import ModelConfig as CoreModelConfig
 from ptychopinn.config import Recipe
 from ptychopinn.data.dataset import Batch
-from ptychopinn.models import PatchModel
+from ptychopinn.errors import ConfigError
+from ptychopinn.generators.outputs import OUTPUTS
+from ptychopinn.generators.registry import resolve
+from ptychopinn.models import PatchModel, build_model
+from ptychopinn.physics import amplitude, exit_wave, support_mask
+from ptychopinn.training.by_hand import batch_of, begin, finished
+from ptychopinn.training.module import optimisation
+
+logger = logging.getLogger("ptychopinn-torch.training")
 
 
 def loss_names(config: CoreModelConfig) -> tuple[str, str]:
@@ -24,32 +37,148 @@ def loss_names(config: CoreModelConfig) -> tuple[str, str]:
     return f"{leading}_train_loss", f"{leading}_val_loss"
 
 
-class PtychoPINN_Lightning(nn.Module):
-    """The network with the configurations that it was made by.
+class Autoencoder(nn.Module):
+    """The network alone, on amplitudes: (B, C, H, W) to amplitude and phase (rad) of the patches, (B, C, H, W) each.
 
-    The network itself depends on the patterns and the probe: it is None until training, or `load_from_checkpoint`, has
-    built it.
+    Args:
+        model_config: the architecture and its size.
+        data_config: not used; every pattern is encoded alone.
+    """
+
+    def __init__(self, model_config: Any, data_config: Any = None) -> None:
+        super().__init__()
+        config = recipe_of(data_config or {}, model_config, {}, {}).model.generator
+        self.output = OUTPUTS[config.output]
+        self.network = resolve(config.architecture)(1, self.output.channels, config)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Amplitude and phase of the patches."""
+        patches = self.output.patches(self.network(x.flatten(0, 1)[:, None])).reshape(x.shape)
+        return patches.abs(), patches.angle()
+
+
+class ProbeIllumination(nn.Module):
+    """Exit waves of patches under a probe, masked where the settings say so.
+
+    Args:
+        model_config: `probe_mask` and its diameter.
+        data_config: `N`, which the diameter refers to.
+    """
+
+    def __init__(self, model_config: Any, data_config: Any = None) -> None:
+        super().__init__()
+        self.radius = recipe_of(data_config or {}, model_config, {}, {}).model.probe.mask_radius
+
+    def forward(self, x: Tensor, probe: Tensor) -> Tensor:
+        """Exit waves (B, C, H, W) of patches (B, C, H, W) and a probe (H, W), or (B, C, M, H, W) of (M, H, W)."""
+        size = probe.shape[-1]
+        mask = 1.0 if self.radius is None else support_mask(size, self.radius * size / 2).to(probe.device)
+        waves = exit_wave(mask * probe.reshape(-1, size, size), x)
+        return waves[..., 0, :, :] if probe.ndim == 2 else waves
+
+
+class PtychoPINN(nn.Module):
+    """Network and physics: patterns to patches and to expected amplitudes.
+
+    Args:
+        model_config: network and losses.
+        data_config: `N` and grouping.
+        training_config: not used here.
+        generator: refused; register it as an architecture.
+        generator_output: not used; the settings name the output.
 
     Raises:
-        ValueError: settings that contradict each other, or that no field may have.
+        ConfigError: settings that contradict each other, or a generator of one's own.
+    """
+
+    def __init__(
+        self,
+        model_config: Any,
+        data_config: Any,
+        training_config: Any = None,
+        generator: nn.Module | None = None,
+        generator_output: str = "amp_phase",
+    ) -> None:
+        super().__init__()
+        _refuse_module(generator)
+        recipe = recipe_of(data_config, model_config, training_config or {}, {})
+        self.network = _untrained(recipe, data_config)
+
+    def forward(
+        self,
+        x: Tensor,
+        positions: Tensor,
+        probe: Tensor,
+        input_scale_factor: Any = None,
+        output_scale_factor: Any = None,
+        experiment_ids: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Expected amplitudes at the detector, and amplitude and phase of the patches, (B, C, H, W) each.
+
+        Args:
+            x: (B, C, H, W), measured amplitudes, sqrt(photons).
+            positions: (B, C, 1, 2), [x, y], group centre minus position, px.
+            probe: (H, W) or (M, H, W) complex, sqrt(photons).
+            input_scale_factor: not used, as the others: the photons are the scale.
+            output_scale_factor: see above.
+            experiment_ids: see above.
+        """
+        return _forward(self.network, x, positions, probe)
+
+    def forward_predict(self, x: Tensor, positions: Tensor, probe: Tensor, input_scale_factor: Any = None) -> Tensor:
+        """Complex patches (B, C, H, W); arguments as for `forward`."""
+        return self.network.patches(batch_of(x, _yx(positions), _modes(probe)))
+
+
+class PtychoPINN_Lightning(LightningModule):
+    """The network with the configurations that it was made by; `Trainer().fit(module, loader)` trains it.
+
+    The network depends on the patterns: it is None until training, or `load_from_checkpoint`, has built it. The loader
+    gives the dictionaries of `ptycho_torch.dataloader.PtychoDataset`; the probe is theirs, and is not fitted.
+
+    Raises:
+        ConfigError: settings that contradict each other, or a generator of one's own.
 
     Args:
         model_config: network and losses.
         data_config: grouping and scaling.
         training_config: budget, optimiser, hardware.
         inference_config: prediction and stitching.
+        generator_module: refused; register it as an architecture.
+        generator_output: not used, as the others; the settings name the output, and counts carry their scale.
+        generator_overrides: see above.
+        parity_scale_mode: see above.
+        parity_fixed_delta: see above.
+        parity_init_scheme: see above.
     """
 
-    def __init__(self, model_config: Any, data_config: Any, training_config: Any, inference_config: Any) -> None:
+    def __init__(
+        self,
+        model_config: Any,
+        data_config: Any,
+        training_config: Any = None,
+        inference_config: Any = None,
+        generator_module: nn.Module | None = None,
+        generator_output: str = "amp_phase",
+        generator_overrides: Mapping[str, Any] | None = None,
+        parity_scale_mode: str = "off",
+        parity_fixed_delta: float = 0.0,
+        parity_init_scheme: str = "default",
+    ) -> None:
         super().__init__()
+        _refuse_module(generator_module)
+        parity = (parity_scale_mode, parity_fixed_delta, parity_init_scheme)
+        if generator_overrides or parity != ("off", 0.0, "default"):
+            logger.warning("generator_overrides and parity_* have no effect: the settings name network and scale")
         self.data_config = data_config
         self.model_config = model_config
-        self.training_config = training_config
-        self.inference_config = inference_config
-        self.recipe: Recipe = recipe_of(data_config, model_config, training_config, inference_config)
+        self.training_config = TrainingConfig() if training_config is None else training_config
+        self.inference_config = InferenceConfig() if inference_config is None else inference_config
+        self.recipe: Recipe = recipe_of(data_config, model_config, self.training_config, self.inference_config)
         self.loss_name, self.val_loss_name = loss_names(self.recipe.model)
         self.network: PatchModel | None = None
         self.bad_pixels: Tensor | None = None
+        self._seen: tuple[Batch, tuple[float, float]] | None = None
 
     def take(self, network: PatchModel, recipe: Recipe, bad_pixels: Tensor | None = None) -> None:
         """Hold a trained network, its complete recipe, and the pixels (H, W) that it never saw."""
@@ -67,12 +196,80 @@ class PtychoPINN_Lightning(nn.Module):
             raise RuntimeError("the network has not been built yet; train it, or load a checkpoint")
         return self.network
 
-    def forward(self, batch: Batch) -> Tensor:
-        """Complex patches (B, G, H, W) of a batch of the core."""
-        return self.trained().patches(batch)
+    def configure_model(self) -> None:
+        """Build the network where there is none, for patterns of `data_config.N` px."""
+        if self.network is None:
+            self.network = _untrained(self.recipe, self.data_config)
+
+    def forward(
+        self,
+        x: Tensor | Batch,
+        positions: Tensor | None = None,
+        probe: Tensor | None = None,
+        input_scale_factor: Any = None,
+        output_scale_factor: Any = None,
+        experiment_ids: Tensor | None = None,
+    ) -> Any:
+        """As `PtychoPINN.forward`; of a batch of the core its complex patches (B, G, H, W)."""
+        if isinstance(x, Batch):
+            return self.trained().patches(x)
+        if positions is None or probe is None:
+            raise ValueError("forward needs patterns, positions and a probe; give forward(x, positions, probe)")
+        return _forward(self.trained(), x, positions, probe)
+
+    def forward_predict(self, x: Tensor, positions: Tensor, probe: Tensor, input_scale_factor: Any = None) -> Tensor:
+        """Complex patches (B, C, H, W); arguments as for `PtychoPINN.forward`."""
+        return self.trained().patches(batch_of(x, _yx(positions), _modes(probe)))
+
+    def compute_loss(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """The weighted loss of a batch, its groups with the probe of their own scan."""
+        parts = list(_by_scan(batch))
+        losses = torch.stack([self._loss(part) for part in parts])
+        weights = losses.new_tensor([len(part.index) for part in parts])
+        return (losses * weights).sum() / weights.sum()
+
+    def _loss(self, batch: Batch) -> Tensor:
+        network = self.trained()
+        if self._seen is None:
+            statistics = (0.0, 1.0)
+            if self.recipe.fitted is None:
+                statistics = begin(network, batch)
+            self._seen = batch, statistics
+        return torch.stack(list(network.losses(batch, batch.mean_count or 1.0).values())).sum()
+
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        """One step, logged as `train_loss` and under `loss_name`."""
+        return self._logged(batch, "train_loss", self.loss_name)
+
+    def validation_step(self, batch: Any, batch_idx: int) -> Tensor:
+        """The loss of a batch, logged as `val_loss` and under `val_loss_name`."""
+        return self._logged(batch, "val_loss", self.val_loss_name)
+
+    def _logged(self, batch: Any, *names: str) -> Tensor:
+        total = self.compute_loss(batch)
+        self.log_dict(dict.fromkeys(names, total), on_step=False, on_epoch=True, batch_size=len(batch["images"]))
+        return total
+
+    def configure_optimizers(self) -> Any:
+        """Optimiser and schedule of the settings."""
+        return optimisation(self.trained(), self.recipe.training, self.trainer)
+
+    def on_fit_end(self) -> None:
+        """Complete the model, so that it can be saved and reconstructs."""
+        if self._seen is not None and self.recipe.fitted is None:
+            batch, statistics = self._seen
+            self.take(*finished(self.trained(), self.recipe, batch, *statistics))
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep recipe and configurations with the weights, as plain values."""
+        recipe = self.recipe
+        if self._seen is not None and recipe.fitted is None:
+            recipe = finished(self.trained(), recipe, self._seen[0], *self._seen[1])[1]
+        configs = as_dicts(self.data_config, self.model_config, self.training_config, self.inference_config)
+        checkpoint["hyper_parameters"] = {"recipe": recipe.model_dump(mode="json"), "configs": configs}
 
     @classmethod
-    def load_from_checkpoint(
+    def load_from_checkpoint(  # type: ignore[override]
         cls,
         checkpoint_path: str | Path,
         model_config: Any = None,
@@ -105,3 +302,44 @@ class PtychoPINN_Lightning(nn.Module):
         )
         module.take(stored.network(str(checkpoint_path)), stored.recipe, stored.bad_pixels)
         return module
+
+
+def _untrained(recipe: Recipe, data_config: Any) -> PatchModel:
+    """The network of a recipe, for patterns of `data_config.N` px, with an even beam."""
+    size = data_config["N"] if isinstance(data_config, Mapping) else data_config.N
+    return build_model(recipe, torch.ones(1, size, size, dtype=torch.complex64))
+
+
+def _refuse_module(module: nn.Module | None) -> None:
+    if module is not None:
+        raise ConfigError(
+            "a network of one's own is given by its name: register it by ptychopinn.generators.register(name, make) "
+            "and set model_config.architecture; docs/dev/extending.md has an example"
+        )
+
+
+def _forward(network: PatchModel, x: Tensor, positions: Tensor, probe: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    batch = batch_of(x, _yx(positions), _modes(probe))
+    patches, probes = network.patches(batch), network.view(batch).probes
+    expected = amplitude(network.physics.propagator(patches[:, :, None] * probes))
+    return expected, patches.abs(), patches.angle()
+
+
+def _by_scan(batch: Mapping[str, Tensor]) -> Iterator[Batch]:
+    """The groups of each scan as a batch of the core."""
+    for number in batch["experiment_id"].unique():
+        rows = batch["experiment_id"] == number
+        images, relative = batch["images"][rows], _yx(batch["coords_relative"][rows])
+        yield batch_of(images, relative, _modes(batch["probe"][rows][0]), batch["nn_indices"][rows])
+
+
+def _yx(positions: Tensor) -> Tensor:
+    """(B, C, 2), (y, x), position minus group centre, of (B, C, 1, 2), [x, y], centre minus position."""
+    return -positions[:, :, 0].flip(-1)
+
+
+def _modes(probe: Tensor) -> Tensor:
+    """(M, H, W) of a probe (H, W) or (M, H, W), or of a batch that repeats it."""
+    while probe.ndim > 3:
+        probe = probe[0]
+    return probe if probe.ndim == 3 else probe[None]

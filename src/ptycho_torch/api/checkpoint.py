@@ -19,6 +19,8 @@ from ptychopinn.models import PatchModel
 
 PREFIX = "model."
 """What the weights of the network begin with, as in the checkpoints that training writes for itself."""
+BY_HAND = "network."
+"""The same in checkpoints of a `lightning.Trainer` that a script runs itself."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,8 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     try:
         hyper = values["hyper_parameters"]
         recipe = Recipe.from_mapping(hyper["recipe"], str(path))
-        state = {name.removeprefix(PREFIX): value for name, value in values["state_dict"].items()}
+        prefix = BY_HAND if all(name.startswith(BY_HAND) for name in values["state_dict"]) else PREFIX
+        state = {name.removeprefix(prefix): value for name, value in values["state_dict"].items()}
         return Checkpoint(recipe, dict(hyper["configs"]), state, values.get("bad_pixels"))
     except UNREADABLE as error:
         raise BundleError(

@@ -94,7 +94,7 @@ class PtychoDataLoader:
         loader.config_manager, loader.output_dir = config_manager, None
         loader.data_format = DataloaderFormats.LIGHTNING_ONLY_MODULE
         with client_log():
-            loader.scans = [_scan_of(diff_patterns, probe, positions, bad_pixels)]
+            loader.scans = [client_scan(diff_patterns, probe, positions, bad_pixels)]
         return loader
 
     def __len__(self) -> int:
@@ -136,8 +136,8 @@ def _may_be_scan(file: Path) -> bool:
     return found
 
 
-def _scan_of(
-    patterns: NDArray[Any], probe: NDArray[Any], positions: NDArray[Any], bad_pixels: NDArray[np.bool_] | None
+def client_scan(
+    patterns: NDArray[Any], probe: NDArray[Any], positions: NDArray[Any], bad_pixels: NDArray[np.bool_] | None = None
 ) -> Scan:
     """A scan of counts whose positions mean the geometric centre, in the frame of the client's object."""
     reason, source = "given by the client", "the client's patterns"

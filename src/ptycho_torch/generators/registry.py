@@ -4,13 +4,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-import torch
-
 from ptycho.config.config import TrainingConfig
 from ptycho_torch.model import PtychoPINN_Lightning
 from ptycho_torch.plain_configs import KINDS
 from ptychopinn.generators.registry import resolve
-from ptychopinn.models import build_model
 
 
 class RegisteredGenerator:
@@ -27,8 +24,8 @@ class RegisteredGenerator:
     def build_model(self, pt_configs: Mapping[str, Any]) -> PtychoPINN_Lightning:
         """A module with initial weights, for patterns of `data_config.N` px; the beam is even until it is set.
 
-        `module.network` is the model of the core: `losses(batch, mean_count)` trains it. Batches of
-        `ScanTensors.with_probe` have a beam of their own.
+        `Trainer().fit(module, loader)` trains it on batches of `ptycho_torch.dataloader`; `module.network` is the model
+        of the core, whose `losses(batch, mean_count)` can be used without Lightning.
 
         Args:
             pt_configs: `data_config`, `model_config`, `training_config`, `inference_config` of
@@ -37,8 +34,7 @@ class RegisteredGenerator:
         configs = {name: pt_configs[name] for name in KINDS}
         configs["model_config"] = replace(configs["model_config"], architecture=self.name)
         module = PtychoPINN_Lightning(**configs)
-        size = configs["data_config"].N
-        module.take(build_model(module.recipe, torch.ones(1, size, size, dtype=torch.complex64)), module.recipe)
+        module.configure_model()
         return module
 
 

@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 import torch
-from lightning.pytorch import LightningModule
+from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 from torch.optim.lr_scheduler import (
@@ -73,29 +73,7 @@ class TrainingModule(LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """The optimiser over what is trainable, with the schedule of the recipe."""
-        config = self.config
-        network = [parameter for parameter in self.model.generator.parameters() if parameter.requires_grad]
-        physics = [value for name, value in self.model.named_parameters() if _is_fitted_physics(name, value)]
-        groups = [{"params": network, "weight_decay": config.weight_decay}]
-        if physics:  # decay would pull a probe towards darkness
-            groups.append({"params": physics, "weight_decay": 0.0})
-        optimizer = _optimizer(groups, config)
-        if config.scheduler == "plateau":
-            plateau = ReduceLROnPlateau(
-                optimizer,
-                factor=config.plateau_factor,
-                patience=config.plateau_patience,
-                threshold=config.plateau_threshold,
-                threshold_mode="abs",  # losses may be negative, where a relative threshold calls everything better
-                min_lr=config.plateau_min_lr,
-            )
-            return {
-                "optimizer": optimizer,
-                "lr_scheduler": {"scheduler": plateau, "interval": "epoch", "monitor": "train_loss"},
-            }
-        steps = int(self.trainer.estimated_stepping_batches)
-        schedule = make_schedule(optimizer, config, steps, max(1, steps // (self.trainer.max_epochs or 1)))
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        return optimisation(self.model, self.config, self.trainer)
 
     def on_train_start(self) -> None:
         """Give a cosine schedule the length of this run; a checkpoint brings that of the run before."""
@@ -116,6 +94,32 @@ class TrainingModule(LightningModule):
                     clip_adaptively(parameter, self.config.gradient_clip)
             return
         self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
+
+
+def optimisation(model: PatchModel, config: TrainingConfig, trainer: Trainer) -> OptimizerLRScheduler:
+    """The optimiser over what is trainable of a model, and the schedule of its learning rate, for a trainer."""
+    network = [parameter for parameter in model.generator.parameters() if parameter.requires_grad]
+    physics = [value for name, value in model.named_parameters() if _is_fitted_physics(name, value)]
+    groups = [{"params": network, "weight_decay": config.weight_decay}]
+    if physics:  # decay would pull a probe towards darkness
+        groups.append({"params": physics, "weight_decay": 0.0})
+    optimizer = _optimizer(groups, config)
+    if config.scheduler == "plateau":
+        plateau = ReduceLROnPlateau(
+            optimizer,
+            factor=config.plateau_factor,
+            patience=config.plateau_patience,
+            threshold=config.plateau_threshold,
+            threshold_mode="abs",  # losses may be negative, where a relative threshold calls everything better
+            min_lr=config.plateau_min_lr,
+        )
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": plateau, "interval": "epoch", "monitor": "train_loss"},
+        }
+    steps = int(trainer.estimated_stepping_batches)
+    schedule = make_schedule(optimizer, config, steps, max(1, steps // (trainer.max_epochs or 1)))
+    return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
 def stretch_cosine(schedule: LRScheduler, steps: int) -> None:
