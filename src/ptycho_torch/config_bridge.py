@@ -43,10 +43,15 @@ def _path(value: str | None) -> Path | None:
     return None if value is None else Path(value)
 
 
+def _activation(name: str) -> str:
+    return "swish" if name.casefold() == "silu" else one_of("amp_activation", name, ACTIVATIONS)
+
+
+ACTIVATIONS = ("sigmoid", "swish", "softplus", "relu")
 _OTHERWISE = {
     "grid_size": Step("gridsize", _square),
     "mode": Step("model_type", _kind),
-    "amp_activation": Step("amp_activation", lambda name: "swish" if name.casefold() == "silu" else name),
+    "amp_activation": Step("amp_activation", _activation),
     "probe_mask": Step("probe_mask", lambda mask: mask if isinstance(mask, bool) else mask is not None),
     "K": Step("neighbor_count"),
     "loss_function": Step("nll_weight", also=("mae_weight",)),
@@ -74,8 +79,10 @@ def steps(source: type, target: type) -> dict[str, Step]:
 def to_model_config(data: DataConfig, model: ModelConfig, overrides: Overrides = None) -> legacy.ModelConfig:
     """The older model settings; `overrides` are fields of the older class, here and below.
 
+    A mask given as an array (`probe_mask_tensor`) has no field there: it becomes `probe_mask=True`.
+
     Raises:
-        ConfigError: a grid that is not square, or an unknown mode.
+        ConfigError: a grid that is not square, or an unknown mode or activation.
         TypeError: an override that is no field.
 
     Args:
@@ -83,7 +90,8 @@ def to_model_config(data: DataConfig, model: ModelConfig, overrides: Overrides =
         model: network and probe.
         overrides: fields of the older class.
     """
-    return _build(legacy.ModelConfig, (data, model), {}, overrides)
+    given = {} if model.probe_mask_tensor is None else {"probe_mask": True}
+    return _build(legacy.ModelConfig, (data, model), given, overrides)
 
 
 def to_training_config(
@@ -96,6 +104,8 @@ def to_training_config(
     """The older training settings; `loss_function="MAE"` and `nll=False` both give `nll_weight` 0, `mae_weight` 1.
 
     Raises:
+        ConfigError: no training file, or the default of `nphotons`, which differs in the two families, here and not in
+            the overrides.
         TypeError: an override that is no field.
 
     Args:
@@ -105,6 +115,14 @@ def to_training_config(
         training: budget and optimiser.
         overrides: fields of the older class; `n_subsample` among them, which counts patterns there, and not groups.
     """
+    given = overrides or {}
+    if "nphotons" not in given and data.nphotons == DataConfig.nphotons != legacy.TrainingConfig.nphotons:
+        raise ConfigError(
+            f"nphotons is {data.nphotons:g} by default here but {legacy.TrainingConfig.nphotons:g} there; say which by "
+            "overrides={'nphotons': ...}"
+        )
+    if given.get("train_data_file", training.train_data_file) is None:
+        raise ConfigError("no training file was named; give train_data_file in the settings or in overrides")
     likelihood = training.nll and pt_model.loss_function.casefold() == "poisson"
     values = {
         "model": model_config,

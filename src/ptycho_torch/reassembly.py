@@ -1,8 +1,12 @@
-"""Stitching under its legacy name: patches accumulated on a canvas by weight."""
+"""Stitching under its legacy names."""
+
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from ptycho_torch.config_params import DataConfig, InferenceConfig, ModelConfig, TrainingConfig
+from ptycho_torch.helper import trim_reconstruction
 from ptychopinn.physics import accumulate, average
 
 
@@ -24,24 +28,122 @@ class VectorizedBarycentricAccumulator:
         """(Y, X): the weights; with weights of one, how many patches reached a pixel."""
         return self.weights
 
-    def accumulate_batch(self, patches: Tensor, positions_px: Tensor, weight: Tensor | None = None) -> None:
-        """Add patches.
+    def accumulate_batch(
+        self,
+        canvas: Tensor,
+        canvas_counts: Tensor,
+        patches: Tensor,
+        positions_px: Tensor,
+        patch_size: int | None = None,
+        *,
+        weight: Tensor | None = None,
+    ) -> None:
+        """Add patches to a canvas and to its counts, in place.
 
         Args:
+            canvas: (Y, X) complex, such as `self.canvas`.
+            canvas_counts: (Y, X) real, such as `self.counts`.
             patches: (P, H, W) complex.
             positions_px: (P, 2), [x, y] on the canvas, of element (H//2, W//2); fractions are bilinear.
+            patch_size: side of the central part that is used, px; all of it by default.
             weight: (H, W) or (P, H, W); one without it.
-
-        A `PtychoPINNError` where a patch leaves the canvas; nothing is dropped in silence.
 
         Raises:
             PtychoPINNError: a patch leaves the canvas; nothing is dropped in silence.
         """
-        weight = torch.ones(patches.shape[-2:], device=patches.device) if weight is None else weight
-        placed, total = accumulate(patches, weight, positions_px.flip(-1), self.canvas_shape)
-        self.canvas += placed
-        self.weights += total
+        parts = patches if patch_size is None else trim_reconstruction(patches, int(patch_size))
+        weight = torch.ones(parts.shape[-2:], device=parts.device) if weight is None else weight
+        placed, total = accumulate(parts, weight, positions_px.flip(-1), (canvas.shape[0], canvas.shape[1]))
+        canvas += placed
+        canvas_counts += total
+
+    def add(self, patches: Tensor, positions_px: Tensor, weight: Tensor | None = None) -> None:
+        """`accumulate_batch` on the canvas of this object."""
+        self.accumulate_batch(self.canvas, self.weights, patches, positions_px, weight=weight)
 
     def get_reconstruction(self, epsilon: float = 1e-9) -> Tensor:
         """(Y, X) complex: sum over weight, 0 where nothing was placed."""
         return average(self.canvas, self.weights, fill=0, epsilon=epsilon)
+
+
+class ReassemblyReturn(NamedTuple):
+    """What `reconstruct_image_barycentric` returns."""
+
+    image: Tensor
+    """(Y, X) complex64, on the CPU; 1 where no beam went."""
+    coverage: Tensor
+    """(Y, X) float32: weight of each pixel."""
+    seconds: float
+    """Of prediction and stitching."""
+
+
+def reconstruct_image(
+    model: Any,
+    ptycho_dset: Any,
+    training_config: Any = TrainingConfig,
+    data_config: Any = DataConfig,
+    model_config: Any = ModelConfig,
+    inference_config: Any = InferenceConfig,
+) -> Tensor:
+    """The object (Y, X), complex64 on the CPU; arguments and errors are those of `reconstruct_image_barycentric`."""
+    return reconstruct_image_barycentric(
+        model, ptycho_dset, training_config, data_config, model_config, inference_config
+    ).image
+
+
+def reconstruct_image_barycentric(
+    model: Any,
+    ptycho_dset: Any,
+    training_config: Any = None,
+    data_config: Any = None,
+    model_config: Any = None,
+    inference_config: Any = None,
+    gpu_ids: Any = None,
+    use_mixed_precision: Any = None,
+    verbose: bool = True,
+    swap_detection: str = "None",
+    return_diagnostics: bool = False,
+    structured_diagnostics: bool = False,
+    precision: Any = None,
+    compute_count_metrics: bool = True,
+) -> ReassemblyReturn:
+    """Reconstruct the scan of a data set by a trained model, as `InferenceEngine.reconstruct` does.
+
+    Args:
+        model: a `PtychoModel` or a trained `PtychoPINN_Lightning`.
+        ptycho_dset: a `PtychoDataset`, a `PtychoDataLoader`, `RawData`, a container, or a file; of several scans the
+            one of `inference_config.experiment_number`.
+        training_config: its device; that of the model where a class or None, as for the others.
+        data_config: not used; what fixes the network is the model's.
+        model_config: not used.
+        inference_config: prediction and stitching.
+        gpu_ids: not used, as all that follow: one device predicts, in the precision of the training.
+        use_mixed_precision: see above.
+        verbose: see above.
+        swap_detection: see above.
+        return_diagnostics: see above; the coverage always comes along.
+        structured_diagnostics: see above.
+        precision: see above.
+        compute_count_metrics: see above.
+
+    Raises:
+        ValueError: patterns of another size than those of the training.
+        RuntimeError: the model has not been trained.
+    """
+    from ptycho_torch.api.base_api import ConfigManager, InferenceEngine, PtychoModel
+    from ptycho_torch.dataloader import scans_of
+
+    if not isinstance(model, PtychoModel):
+        module = model
+        model = PtychoModel(module.model_config, module.data_config, module.training_config, module.inference_config)
+        model.model = module
+    manager = ConfigManager.from_loaded_model(model)
+    if isinstance(inference_config, InferenceConfig):
+        manager.inference_config = inference_config
+    if isinstance(training_config, TrainingConfig):
+        manager.training_config = training_config
+    scans = ptycho_dset.scans if hasattr(ptycho_dset, "scans") else scans_of(ptycho_dset)
+    engine = InferenceEngine(config_manager=manager, ptycho_model=model)
+    made = engine.reconstruct_scans(scans)
+    seconds = 0.0 if engine.timing is None else engine.timing.predict_s + engine.timing.stitch_s
+    return ReassemblyReturn(torch.from_numpy(made.object_), torch.from_numpy(made.coverage), seconds)

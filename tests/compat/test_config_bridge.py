@@ -20,6 +20,9 @@ from ptycho_torch.config_factory import torch_configs
 from ptycho_torch.to_recipe import recipe_of as torch_recipe_of
 from ptychopinn.errors import ConfigError
 
+SAID: dict[str, Any] = {"nphotons": 1e9, "train_data_file": Path("a/train.npz")}
+"""What the bridge does not guess."""
+
 MATRIX: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any], dict[str, Any], dict[str, Any], dict[str, Any]]] = [
     (  # older model, older training; then the same as data, model, training, overrides
         {"N": 64, "gridsize": 1},
@@ -89,6 +92,8 @@ def test_the_legacy_dictionary_is_the_same_directly_and_through_the_bridge(
     start: dict[str, Any],
 ) -> None:
     directly, bridged = dict(start), dict(start)
+    training = {"train_data_file": Path("a/train.npz"), **training}
+    pt_training = {"train_data_file": "a/train.npz", **pt_training}
     update_legacy_dict(directly, TrainingConfig(ModelConfig(**model), **training))
     sources = newer.DataConfig(**data), newer.ModelConfig(**pt_model), newer.TrainingConfig(**pt_training)
     update_legacy_dict(bridged, to_training_config(to_model_config(*sources[:2]), *sources, overrides))
@@ -117,8 +122,8 @@ def test_a_grid_that_is_not_square_is_refused_unless_overridden() -> None:
 def test_groups_per_position_are_not_taken_for_a_number_of_patterns() -> None:
     """`n_subsample` counts groups in one family and patterns in the other."""
     four = newer.DataConfig(n_subsample=7), newer.ModelConfig(), newer.TrainingConfig()
-    assert to_training_config(ModelConfig(), *four).n_subsample is None
-    assert to_training_config(ModelConfig(), *four, {"n_subsample": 50}).n_subsample == 50
+    assert to_training_config(ModelConfig(), *four, SAID).n_subsample is None
+    assert to_training_config(ModelConfig(), *four, {**SAID, "n_subsample": 50}).n_subsample == 50
 
 
 def test_overrides_win_and_unknown_ones_raise_type_error() -> None:
@@ -136,7 +141,7 @@ def test_an_unknown_mode_is_refused_with_the_known_ones() -> None:
 @pytest.mark.parametrize("asked", [{"nll": False}, {"torch_loss_mode": "mae"}, {}])
 def test_both_families_mean_the_same_losses(asked: dict[str, Any]) -> None:
     four = newer.DataConfig(), newer.ModelConfig(), newer.TrainingConfig(**asked)
-    older = recipe_of(to_training_config(to_model_config(*four[:2]), *four))
+    older = recipe_of(to_training_config(to_model_config(*four[:2]), *four, SAID))
     assert older.model.loss == torch_recipe_of(*four, newer.InferenceConfig()).model.loss
 
 
@@ -157,3 +162,20 @@ def test_the_four_configurations_made_of_older_settings_mean_the_same_recipe(con
 def test_what_the_four_configurations_cannot_hold_is_named_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     torch_configs(TrainingConfig(ModelConfig(), probe_trainable=True, nll_weight=0.5))
     assert "probe_trainable, the ratio of nll_weight and mae_weight" in caplog.text
+
+
+def test_dangerous_bridges_are_refused() -> None:
+    four = newer.DataConfig(), newer.ModelConfig(), newer.TrainingConfig()
+    with pytest.raises(ConfigError, match=r"amp_activation 'tanh'. Expected one of \['sigmoid'"):
+        to_model_config(four[0], newer.ModelConfig(amp_activation="tanh"))  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match=r"100000 by default here but 1e\+09 there"):
+        to_training_config(ModelConfig(), *four)
+    with pytest.raises(ConfigError, match="no training file was named"):
+        to_training_config(ModelConfig(), *four, {"nphotons": 1e5})
+    assert to_training_config(ModelConfig(), *four, SAID).nphotons == 1e9
+
+
+def test_a_mask_given_as_an_array_becomes_the_switch() -> None:
+    masked = newer.ModelConfig(probe_mask_tensor=[[1.0]])
+    assert to_model_config(newer.DataConfig(), masked).probe_mask
+    assert not to_model_config(newer.DataConfig(), newer.ModelConfig()).probe_mask

@@ -9,6 +9,7 @@ from torch import nn
 
 import ptychopinn
 from ptycho.config.config import ModelConfig, TrainingConfig
+from ptycho.config.to_recipe import recipe_of
 from ptycho_torch import generators
 from ptycho_torch.config_factory import torch_configs
 from ptycho_torch.generators.cnn import CnnGenerator
@@ -54,22 +55,57 @@ def test_fourier_networks_resolve_to_trainable_modules(name: str, kind: type) ->
 
 @pytest.mark.parametrize("kind", [CascadedFNOGenerator, HybridUNOGenerator])
 def test_fourier_networks_by_their_earlier_names(kind: type) -> None:
-    net = kind(in_channels=4, out_channels=8, hidden_channels=8, n_blocks=2, modes=4)
-    image = torch.randn(2, 4, 20, 20, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(net(image), torch.zeros(2, 8, 20, 20))
+    net = kind(in_channels=1, out_channels=2, hidden_channels=8, fno_blocks=2, cnn_blocks=4, modes=4, C=4)
+    image = torch.randn(2, 4, 20, 24, generator=torch.Generator().manual_seed(0))
+    one = torch.zeros(2, 20, 24, 4, 2)
+    one[..., 0] = 1
+    assert torch.equal(net(image), one)
     nn.init.normal_(net.network.head.weight)
-    assert net(image).abs().max() > 0
+    assert net(image)[..., 1].abs().max() > 0
     assert net.architecture in {"fno", "hybrid"}
     with pytest.raises(AttributeError, match="no attribute 'VitGenerator'"):
         generators.VitGenerator  # noqa: B018
+
+
+def test_blocks_and_modes_of_output_act() -> None:
+    def size(**more: Any) -> int:
+        small = {"hidden_channels": 4, "fno_blocks": 1, "modes": 2, "C": 1, **more}
+        return sum(value.numel() for value in CascadedFNOGenerator(**small).parameters())
+
+    assert size() < size(fno_blocks=2)
+    assert size() < size(cnn_blocks=4)
+    assert size() < size(hidden_channels=8)
+    image = torch.rand(1, 1, 8, 8)
+    for transform in ("sqrt", "log1p", "instancenorm"):
+        for mode in ("amp_phase", "amp_phase_logits"):
+            net = CascadedFNOGenerator(
+                hidden_channels=4, fno_blocks=1, modes=2, C=1, input_transform=transform, output_mode=mode
+            )
+            assert net(image).shape == (1, 8, 8, 1, 2)
+    with pytest.raises(ConfigError, match="none, sqrt, log1p, instancenorm"):
+        CascadedFNOGenerator(input_transform="cube")
+
+
+def test_widths_of_the_older_settings_act() -> None:
+    def width(**fields: Any) -> int:
+        return recipe_of(TrainingConfig(model=ModelConfig(N=N, **fields))).model.generator.width
+
+    assert width() == 8
+    assert width(architecture="fno") == 32
+    assert width(architecture="fno", fno_width=16) == 16
+    assert width(architecture="hybrid_resnet", resnet_width=128) == 16
+    assert width(architecture="cnn", fno_width=16, n_filters_scale=1) == 4
+    fields = {"architecture": "fno", "fno_blocks": 3, "fno_cnn_blocks": 6}
+    generator = recipe_of(TrainingConfig(model=ModelConfig(N=N, **fields))).model.generator
+    assert (generator.blocks, generator.refiner_blocks) == (3, 3)
 
 
 def test_layers_follow_their_equations() -> None:
     block, image = generators.PtychoBlock(3, 4), torch.randn(2, 3, 12, 13)
     expected = image + torch.nn.functional.gelu(block.spectral(image) + block.local(image))
     torch.testing.assert_close(block(image), expected)
-    lifter = generators.SpatialLifter(3, 5)
-    assert [type(layer).__name__ for layer in lifter] == ["Conv2d", "GELU", "Conv2d", "GELU"]
+    lifter = generators.SpatialLifter(3, 5, hidden_channels=7)
+    assert [type(layer).__name__ for layer in lifter.layers] == ["Conv2d", "GELU", "Conv2d", "GELU"]
     assert lifter(image).shape == (2, 5, 12, 13)
 
 

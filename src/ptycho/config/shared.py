@@ -36,7 +36,7 @@ def devices_of(count: int | str) -> int:
     return int(count)
 
 
-OTHER_NETWORK = no_effect("no architecture of this version has this part; `n_filters_scale` sets the width")
+OTHER_NETWORK = no_effect("no architecture of this version has this part")
 OWN_SCALE = no_effect("the scale follows from the counts: probe and patterns are compared as they are")
 PHOTONS = no_effect(OWN_SCALE.how, 1e5, 1e6, 1e9)
 WHOLE_CANVAS = no_effect("the canvas always has room for every patch")
@@ -45,7 +45,27 @@ NO_ACTIVATION = no_effect("the network gives real and imaginary part, so that no
 STRATEGY = no_effect(
     "one device trains in this process, several in processes of their own", "ddp", "ddp_spawn", "auto", None
 )
-WIDTH = sets("model.generator.width", "four times it: 2 is the default of 8 channels", lambda scale: 4 * scale)
+WIDTH = sets(
+    "model.generator.width",
+    "four times it: 2 is the default of 8 channels",
+    lambda scale: 4 * scale,
+    given={"architecture": ("cnn",)},
+)
+_FOURIER = ("ffno", "fno", "fno_vanilla", "hybrid", "hybrid_resnet", "neuralop_uno")
+_FOURIER_WIDTH = sets("model.generator.width", "channels at full resolution", given={"architecture": _FOURIER})
+_RESNET_WIDTH = sets(
+    "model.generator.width",
+    "channels of the bottleneck: an eighth of it at full resolution; None leaves `fno_width`",
+    lambda width: max(1, width // 8),
+    leaves=(None,),
+    given={"architecture": ("hybrid_resnet",)},
+)
+_REFINER = sets(
+    "model.generator.refiner_blocks",
+    "pairs of convolutions: half of it",
+    lambda count: max(1, count // 2),
+    given={"architecture": ("fno", "ffno")},
+)
 SEED = sets("training.seed", "one seed fixes sub-sample, groups and weights; None is 0", leaves=(None,))
 SCALE_TRAINABLE = sets(
     "model.intensity_scale", "`trainable`, else `auto`", lambda fitted: "trainable" if fitted else "auto"
@@ -80,7 +100,7 @@ COSINE = {"scheduler": ("WarmupCosine", "Cosine")}
 _PLATEAU = {"scheduler": ("ReduceLROnPlateau",)}
 _BETA = jointly("training.betas", given={"optimizer": ("adam", "adamw")})
 
-Architecture = Literal["cnn", "ffno", "fno", "fno_vanilla", "hybrid", "neuralop_uno"]
+Architecture = Literal["cnn", "ffno", "fno", "fno_vanilla", "hybrid", "hybrid_resnet", "neuralop_uno"]
 Clipping = Literal["norm", "value", "agc"]
 LossMode = Literal["poisson", "mae"]
 Output = Literal["real_imag", "amp_phase_logits", "amp_phase"]
@@ -94,12 +114,12 @@ class NetworkSettings:
 
     architecture: Annotated[Architecture, _NAME, KNOWN] = "cnn"
     fno_modes: Annotated[int, sets("model.generator.spectral_modes")] = 12
-    fno_width: Annotated[int, OTHER_NETWORK] = 32
+    fno_width: Annotated[int, _FOURIER_WIDTH] = 32
     fno_blocks: Annotated[int, sets("model.generator.blocks")] = 4
-    fno_cnn_blocks: Annotated[int, OTHER_NETWORK] = 2
+    fno_cnn_blocks: Annotated[int, _REFINER] = 2
     learned_input_channels: Annotated[int, OTHER_NETWORK] = 1
     max_hidden_channels: Annotated[int | None, OTHER_NETWORK] = None
-    resnet_width: Annotated[int | None, OTHER_NETWORK] = None
+    resnet_width: Annotated[int | None, _RESNET_WIDTH] = None
     fno_input_transform: Annotated[Transform, BACK_PROJECTED] = "none"
     generator_output_mode: Annotated[Output, _OUTPUT] = "real_imag"
     object_big: Annotated[bool, MERGE] = True

@@ -1,8 +1,10 @@
 """The five configurations of a run, held together."""
 
+import json
 import logging
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, Protocol
 
 from ptycho_torch.api.task_log import CLIENT
@@ -10,6 +12,7 @@ from ptycho_torch.config_params import DataConfig, DatagenConfig, InferenceConfi
 from ptycho_torch.plain_configs import KINDS, Four
 from ptycho_torch.to_recipe import recipe_of
 from ptychopinn.config import Recipe
+from ptychopinn.errors import ConfigError
 
 logger = logging.getLogger(CLIENT)
 SECTIONS = (*KINDS, "datagen_config")
@@ -56,6 +59,41 @@ class ConfigManager:
         self.datagen_config = datagen_config or DatagenConfig()
 
     @classmethod
+    def _from_json(cls, json_path: str | Path) -> "ConfigManager":
+        """The configurations of a JSON file: any of the five by name, each a mapping of its fields.
+
+        Raises:
+            FileNotFoundError: no such file.
+            ConfigError: it is no JSON object.
+            TypeError: an unknown name.
+        """
+        try:
+            stored = json.loads(Path(json_path).read_text(encoding="utf-8"))
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{json_path}: is no JSON file ({error}); correct it") from None
+        if not isinstance(stored, Mapping):
+            raise ConfigError(f"{json_path}: must be an object with {', '.join(SECTIONS)}")
+        manager = cls()
+        manager.update(**stored)
+        return manager
+
+    @classmethod
+    def from_configs(
+        cls,
+        model_config: ModelConfig | None = None,
+        data_config: DataConfig | None = None,
+        training_config: TrainingConfig | None = None,
+        inference_config: InferenceConfig | None = None,
+        datagen_config: DatagenConfig | None = None,
+    ) -> "ConfigManager":
+        """As the constructor, the model first."""
+        return cls(data_config, model_config, training_config, inference_config, datagen_config)
+
+    def to_tuple(self) -> tuple[DataConfig, ModelConfig, TrainingConfig, InferenceConfig, DatagenConfig]:
+        """All five."""
+        return (*self.four, self.datagen_config)
+
+    @classmethod
     def from_loaded_model(cls, ptycho_model: Configured) -> "ConfigManager":
         """The configurations that a model was saved with."""
         return cls(**{name: getattr(ptycho_model, name) for name in KINDS})
@@ -86,7 +124,15 @@ class ConfigManager:
         """All but the simulation's, in the order in which they are always given."""
         return self.data_config, self.model_config, self.training_config, self.inference_config
 
-    def update(self, **changes: Any) -> None:
+    def update(
+        self,
+        data_config: Any = None,
+        model_config: Any = None,
+        training_config: Any = None,
+        inference_config: Any = None,
+        datagen_config: Any = None,
+        **fields: Any,
+    ) -> None:
         """Change fields by name, or those of one configuration by a mapping.
 
         `update(N=64)` finds the configuration that has the field; `update(training_config={"batch_size": 8})` names it,
@@ -97,7 +143,9 @@ class ConfigManager:
             TypeError: no configuration has such a field.
             ValueError: several have it.
         """
-        for name, value in changes.items():
+        given = (data_config, model_config, training_config, inference_config, datagen_config)
+        sections = {name: value for name, value in zip(SECTIONS, given, strict=True) if value is not None}
+        for name, value in {**sections, **fields}.items():
             if name not in SECTIONS:
                 setattr(getattr(self, self._owner(name)), name, value)
             elif isinstance(value, Mapping):

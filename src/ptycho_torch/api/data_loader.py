@@ -6,19 +6,23 @@ from dataclasses import replace
 from datetime import datetime
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ptycho_torch.api.config_manager import ConfigManager
 from ptycho_torch.api.task_log import CLIENT, client_log
+from ptycho_torch.config_params import DataConfig, ModelConfig, TrainingConfig
 from ptychopinn.data import Scan, read_scan
+from ptychopinn.data.dose import with_photons
 from ptychopinn.data.io.door import zip_names
 from ptychopinn.data.io.rules import position_offset_px
 from ptychopinn.errors import ScanError
 
 logger = logging.getLogger(f"{CLIENT}.data")
+VALIDATION_STEP = 10
+"""One group of so many is for validation in the loaders of dictionaries."""
 
 
 class DataloaderFormats(Enum):
@@ -29,11 +33,19 @@ class DataloaderFormats(Enum):
     PYTORCH = "pytorch"
 
 
+class DataLoaderProtocol(Protocol):
+    """What training and reconstruction ask of a data loader."""
+
+    scans: list[Scan]
+    config_manager: ConfigManager
+    output_dir: Path | None
+
+
 class PtychoDataLoader:
     """The scans of a folder, in the order of their names, or of one file; they may have different probes and objects.
 
-    `config_manager.data_config.N` takes the size of the patterns; `data_format` has no effect. Each training makes a
-    folder `run_<timestamp>` in `output_dir`; nothing is written without it.
+    `config_manager.data_config.N` takes the size of the patterns. Each training makes a folder `run_<timestamp>` in
+    `output_dir`; nothing is written without it.
 
     Raises:
         FileNotFoundError: no `*.npz` there.
@@ -42,22 +54,35 @@ class PtychoDataLoader:
     Args:
         data_dir: a folder with one or more scans as `*.npz`, or one such file.
         config_manager: settings of the run.
+        data_config: instead of that of the manager, as the next two.
+        model_config: see above.
+        training_config: see above.
         data_format: accepted for its name.
         output_dir: each training makes a folder `run_<timestamp>` in it; nothing is written without it.
+        timestamp: of that folder; the present time by default.
+        memory_map_dir: not used; the scans lie in memory.
     """
 
     def __init__(
         self,
         data_dir: str | Path,
-        config_manager: ConfigManager,
-        data_format: DataloaderFormats = DataloaderFormats.LIGHTNING_ONLY_MODULE,
+        config_manager: ConfigManager | None = None,
+        data_config: DataConfig | None = None,
+        model_config: ModelConfig | None = None,
+        training_config: TrainingConfig | None = None,
+        data_format: DataloaderFormats = DataloaderFormats.LIGHTNING_MODULE,
         output_dir: str | Path | None = None,
+        timestamp: str | None = None,
+        memory_map_dir: str | Path = "data/memmap",
     ) -> None:
+        config_manager = ConfigManager() if config_manager is None else config_manager
+        config_manager.update(data_config, model_config, training_config)
         self.config_manager = config_manager
         self.data_format = DataloaderFormats(data_format)
-        self.output_dir = None if output_dir is None else Path(output_dir) / f"run_{datetime.now():%Y%m%d_%H%M%S_%f}"
+        self.output_dir = _run_folder(output_dir, timestamp)
         with client_log():
-            self.scans = [read_scan(path, config_manager.recipe().data) for path in scan_files(Path(data_dir))]
+            photons, files = config_manager.data_config.nphotons, scan_files(Path(data_dir))
+            self.scans = [with_photons(read_scan(path, config_manager.recipe().data), photons) for path in files]
         sizes = {scan.pattern_size: scan.source for scan in self.scans}
         if len(sizes) > 1:
             named = ", ".join(f"{source} has {size} px" for size, source in sizes.items())
@@ -75,6 +100,7 @@ class PtychoDataLoader:
         positions: NDArray[Any],
         config_manager: ConfigManager,
         bad_pixels: NDArray[np.bool_] | None = None,
+        output_dir: str | Path | None = None,
     ) -> "PtychoDataLoader":
         """One scan from arrays, as a client holds it; `ValueError` for arrays that make no scan.
 
@@ -86,12 +112,13 @@ class PtychoDataLoader:
             probe: (H, W) or (M, H, W) complex.
             positions: (N, 2), (y, x), object pixels, of the geometric centre of each patch.
             bad_pixels: (H, W) or (N, H, W), True where nothing was measured.
+            output_dir: as for the constructor.
 
         Raises:
             ValueError: arrays that make no scan.
         """
         loader = cls.__new__(cls)
-        loader.config_manager, loader.output_dir = config_manager, None
+        loader.config_manager, loader.output_dir = config_manager, _run_folder(output_dir, None)
         loader.data_format = DataloaderFormats.LIGHTNING_ONLY_MODULE
         with client_log():
             loader.scans = [client_scan(diff_patterns, probe, positions, bad_pixels)]
@@ -105,12 +132,42 @@ class PtychoDataLoader:
         """Rows (and columns) of a pattern."""
         return self.scans[0].pattern_size
 
+    def module_train_dataloader(self) -> Any:
+        """The groups for training as a `TensorDictDataLoader`, shuffled: all but those of `module_val_dataloader`."""
+        return self._dictionaries(validation=False)
+
+    def module_val_dataloader(self) -> Any:
+        """Every tenth group, in order. Its patterns also occur in other groups: the trainer's own split is regional."""
+        return self._dictionaries(validation=True)
+
+    def _dictionaries(self, validation: bool) -> Any:
+        from torch.utils.data import Subset
+
+        from ptycho_torch.dataloader import PtychoDataset, TensorDictDataLoader
+
+        training = self.config_manager.training_config
+        data = PtychoDataset(self.scans, self.config_manager.data_config)
+        rows = [row for row in range(len(data)) if (row % VALIDATION_STEP == 0) == validation]
+        workers = training.num_workers
+        return TensorDictDataLoader(
+            Subset(data, rows),
+            training.batch_size,
+            shuffle=not validation,
+            num_workers=workers,
+            persistent_workers=workers > 0,
+        )
+
     def batches(self) -> Iterator[dict[str, Any]]:
         """Batches of groups as dictionaries, see `ptycho_torch.dataloader.PtychoDataset`."""
         from ptycho_torch.dataloader import batches_of
 
         manager = self.config_manager
         return batches_of(self.scans, manager.data_config, manager.training_config.batch_size)
+
+
+def _run_folder(output_dir: str | Path | None, timestamp: str | None) -> Path | None:
+    """The folder of a run in a folder, if there is one."""
+    return None if output_dir is None else Path(output_dir) / f"run_{timestamp or f'{datetime.now():%Y%m%d_%H%M%S_%f}'}"
 
 
 def scan_files(place: Path) -> list[Path]:

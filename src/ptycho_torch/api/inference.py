@@ -1,6 +1,7 @@
 """Reconstruction as the high-level API calls it."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -8,15 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ptycho_torch.api.config_manager import ConfigManager
-from ptycho_torch.api.data_loader import PtychoDataLoader
+from ptycho_torch.api.data_loader import DataLoaderProtocol
 from ptycho_torch.api.model import PtychoModel, trained_model
 from ptycho_torch.api.task_log import CLIENT, client_log
+from ptycho_torch.config_params import DataConfig, InferenceConfig, ModelConfig, TrainingConfig
 from ptychopinn.config import Recipe
 from ptychopinn.data import Scan
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from ptychopinn.data.reconstruction import Reconstruction
-    from ptychopinn.reconstruction import Timing
+    from ptychopinn.reconstruction import Reconstructor, Timing
 
 logger = logging.getLogger(f"{CLIENT}.inference")
 
@@ -25,17 +29,51 @@ class InferenceEngine:
     """Turns patterns into an image by a model, with the `inference_config` and the device of the `config_manager`.
 
     Args:
-        config_manager: its `inference_config` and the device of its `training_config` are used.
         ptycho_model: trained or loaded.
+        config_manager: its `inference_config` and the device of its `training_config` are used; those of the model by
+            default.
+        model_config: not used, as the next; the network is that of the model.
+        data_config: see above.
+        training_config: instead of that of the manager.
+        inference_config: the same.
     """
 
-    def __init__(self, config_manager: ConfigManager, ptycho_model: PtychoModel) -> None:
-        self.config_manager = config_manager
+    def __init__(
+        self,
+        ptycho_model: PtychoModel,
+        config_manager: ConfigManager | None = None,
+        model_config: ModelConfig | None = None,
+        data_config: DataConfig | None = None,
+        training_config: TrainingConfig | None = None,
+        inference_config: InferenceConfig | None = None,
+    ) -> None:
+        self.config_manager = config_manager or ConfigManager.from_loaded_model(ptycho_model)
+        self.config_manager.update(training_config=training_config, inference_config=inference_config)
         self.ptycho_model = ptycho_model
         self.timing: Timing | None = None
         """Time of prediction and of stitching, apart, of the last reconstruction."""
 
-    def predict_and_stitch(self, data_loader: PtychoDataLoader) -> NDArray[np.complex64]:
+    def predict(self, ptycho_dataloader: DataLoaderProtocol, device: str = "cuda") -> "Tensor":
+        """Patches (n, C, H, W), complex64 on the CPU, of the groups of a scan, in the order of its patterns.
+
+        Args:
+            ptycho_dataloader: as for `predict_and_stitch`.
+            device: `cuda` means the CPU where there is none.
+
+        Raises:
+            ValueError: patterns of another size than those of the training.
+            RuntimeError: the model has not been trained.
+        """
+        import torch
+
+        manager = ConfigManager(*self.config_manager.four)
+        manager.training_config = replace(manager.training_config, device=device)
+        recipe = InferenceEngine(self.ptycho_model, manager)._recipe()
+        with client_log():
+            patches, _ = self._reconstructor(self._scan(ptycho_dataloader.scans), recipe).patches()
+        return torch.from_numpy(np.ascontiguousarray(patches))
+
+    def predict_and_stitch(self, ptycho_dataloader: DataLoaderProtocol) -> NDArray[np.complex64]:
         """The object (H, W), complex64, in the frame of the client's object; 1 where no beam went.
 
         Of several scans the one that `inference_config.experiment_number` names is taken. A `ValueError` names the size
@@ -45,23 +83,30 @@ class InferenceEngine:
             ValueError: patterns of another size than those of the training; the message has both.
             RuntimeError: the model has not been trained.
         """
-        return np.ascontiguousarray(self.reconstruct(data_loader).object_)
+        return np.ascontiguousarray(self.reconstruct(ptycho_dataloader).object_)
 
-    def reconstruct(self, data_loader: PtychoDataLoader) -> "Reconstruction":
+    def reconstruct(self, ptycho_dataloader: DataLoaderProtocol) -> "Reconstruction":
         """The same with coverage, positions and probe, see `ptychopinn.data.reconstruction.Reconstruction`."""
+        return self.reconstruct_scans(ptycho_dataloader.scans)
+
+    def reconstruct_scans(self, scans: Sequence[Scan]) -> "Reconstruction":
+        """The same of scans that no loader holds."""
         with client_log():
-            return self._reconstruct(self._scan(data_loader), self._recipe())
+            return self._reconstruct(self._scan(scans), self._recipe())
 
     def _reconstruct(self, scan: Scan, recipe: Recipe) -> "Reconstruction":
         from ptychopinn.api.inputs import log_backend
+
+        log_backend(recipe)
+        result, self.timing = self._reconstructor(scan, recipe).image()
+        logger.info("predicted in %.2f s, stitched in %.2f s", self.timing.predict_s, self.timing.stitch_s)
+        return result
+
+    def _reconstructor(self, scan: Scan, recipe: Recipe) -> "Reconstructor":
         from ptychopinn.reconstruction import Reconstructor
 
         trained = replace(trained_model(self.ptycho_model.module()), recipe=recipe)
-        log_backend(recipe)
-        reconstructor = Reconstructor.for_scan(trained, scan, device=recipe.training.device)
-        result, self.timing = reconstructor.image()
-        logger.info("predicted in %.2f s, stitched in %.2f s", self.timing.predict_s, self.timing.stitch_s)
-        return result
+        return Reconstructor.for_scan(trained, scan, device=recipe.training.device)
 
     def _recipe(self) -> Recipe:
         """That of the training, with the present settings of prediction and the present device."""
@@ -71,8 +116,8 @@ class InferenceEngine:
         recipe = trained.changed(reconstruction=wanted.reconstruction, training=training)
         return self.config_manager.on_usable_device(recipe)
 
-    def _scan(self, data_loader: PtychoDataLoader) -> Scan:
-        number, scans = self.config_manager.inference_config.experiment_number, data_loader.scans
+    def _scan(self, scans: Sequence[Scan]) -> Scan:
+        number = self.config_manager.inference_config.experiment_number
         if len(scans) == 1:
             return scans[0]
         if not 0 <= number < len(scans):

@@ -43,6 +43,8 @@ class GeneratorConfig(Section):
     it."""
     blocks: int = Field(default=4, ge=1, le=256)
     """Number of consecutive blocks in bottlenecks and in encoders that keep the resolution."""
+    refiner_blocks: int = Field(default=1, ge=1, le=64)
+    """Number of double convolutions in the decoder `refiner`, that of `fno` and `ffno`."""
     spectral_modes: int = Field(default=12, ge=1, le=4096)
     """Highest spatial frequency that a spectral convolution keeps, cycles per patch; it is halved at every level."""
     spectral: Literal["own", "neuraloperator"] = "own"

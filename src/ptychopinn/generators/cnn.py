@@ -111,17 +111,20 @@ class NoBottleneck(nn.Identity):
 
 @final
 class Refiner(nn.Module):
-    """All maps brought to full resolution (1x1 convolution, nearest pixel), summed, then a double convolution."""
+    """All maps brought to full resolution (1x1 convolution, nearest pixel), summed, then `refiner_blocks` double
+    convolutions."""
 
     def __init__(self, widths: Sequence[int], config: GeneratorConfig) -> None:
         super().__init__()
         self.width = widths[0]
         self.lateral = nn.ModuleList(nn.Conv2d(width, self.width, 1) for width in widths[1:])
         self.refine = DoubleConvolution(self.width, self.width)
+        further = range(config.refiner_blocks - 1)
+        self.more = nn.Sequential(*(DoubleConvolution(self.width, self.width) for _ in further))
 
     def forward(self, maps: Sequence[Tensor]) -> Tensor:
         """Maps, fine to coarse, to (B, `width`, H, W)."""
         total, *coarse = maps
         for lateral, image in zip(self.lateral, coarse, strict=True):
             total = total + functional.interpolate(lateral(image), size=total.shape[-2:], mode="nearest")
-        return self.refine(total)
+        return self.more(self.refine(total))

@@ -18,14 +18,12 @@ from ptychopinn.generators.spectral import AxialConvolution, SpectralConvolution
 
 @final
 class SpatialLifter(nn.Sequential):
-    """(B, C, H, W) to (B, C', H, W): two 3x3 convolutions, a GELU after each."""
+    """(B, C, H, W) to (B, C', H, W): two 3x3 convolutions, a GELU after each, `channels_between` (C') between."""
 
-    def __init__(self, channels_in: int, channels_out: int) -> None:
+    def __init__(self, channels_in: int, channels_out: int, channels_between: int | None = None) -> None:
+        between = channels_between or channels_out
         super().__init__(
-            _convolution(channels_in, channels_out, 3),
-            nn.GELU(),
-            _convolution(channels_out, channels_out, 3),
-            nn.GELU(),
+            _convolution(channels_in, between, 3), nn.GELU(), _convolution(between, channels_out, 3), nn.GELU()
         )
 
 
@@ -39,14 +37,14 @@ class PtychoBlock(nn.Module):
         engine: of S, see `SpectralConvolution`.
     """
 
-    def __init__(self, channels: int, modes: int, engine: str = "own") -> None:
+    def __init__(self, channels: int, modes: int = 12, engine: str = "own") -> None:
         super().__init__()
         self.spectral = SpectralConvolution(channels, channels, modes, engine)
         self.local = nn.Conv2d(channels, channels, 3, padding=1)
 
-    def forward(self, image: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to the same."""
-        return image + functional.gelu(self.spectral(image) + self.local(image))
+        return x + functional.gelu(self.spectral(x) + self.local(x))
 
 
 @final

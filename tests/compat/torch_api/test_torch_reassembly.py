@@ -32,9 +32,7 @@ def test_sums_and_weights_of_batches(shared_dir: Path, name: str, weighted: bool
     accumulator = VectorizedBarycentricAccumulator(tuple(data["torch_canvas_shape"].tolist()))
     weight = data["torch_probe_mag_sq"] if weighted else None
     for batch in (slice(0, 5), slice(5, None)):
-        accumulator.accumulate_batch(
-            data["torch_in_patches_cropped"][batch], data["torch_in_positions_px"][batch], weight
-        )
+        accumulator.add(data["torch_in_patches_cropped"][batch], data["torch_in_positions_px"][batch], weight)
     canvas, weights = (
         (data["torch_weighted_canvas"], data["torch_weighted_weights"])
         if weighted
@@ -60,9 +58,20 @@ def test_divergence_patches_that_leave_the_canvas_are_refused(shared_dir: Path, 
     with pytest.raises(
         PtychoPINNError, match=f"of {len(data['torch_in_patches_cropped'])} patches of .* leave the canvas"
     ):
-        accumulator.accumulate_batch(data["torch_in_patches_cropped"], data["torch_small_canvas_positions"])
+        accumulator.add(data["torch_in_patches_cropped"], data["torch_small_canvas_positions"])
 
 
 def test_all_paths_lead_to_one_class() -> None:
     for module in (reassembly_alpha, reassembly_beta):
         assert module.VectorizedBarycentricAccumulator is VectorizedBarycentricAccumulator
+
+
+def test_canvas_and_counts_may_be_the_callers() -> None:
+    accumulator = VectorizedBarycentricAccumulator((20, 24), "cpu")
+    canvas, counts = torch.zeros(20, 24, dtype=torch.complex64), torch.zeros(20, 24)
+    patches, positions = torch.ones(2, 8, 8, dtype=torch.complex64), torch.tensor([[6.0, 5.0], [14.0, 12.0]])
+    accumulator.accumulate_batch(canvas, counts, patches, positions, 4)
+    assert counts.sum() == 2 * 16
+    assert torch.equal(canvas.real, counts)
+    assert counts[5, 6] == counts[12, 14] == 1
+    assert counts[5, 10] == accumulator.counts.sum() == 0
