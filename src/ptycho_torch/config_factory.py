@@ -1,13 +1,20 @@
 """From the settings of `ptycho.config.config` to the four PyTorch dataclasses."""
 
 import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
+from ptycho import params
+from ptycho.config.config import InferenceConfig as LegacyInferenceConfig
 from ptycho.config.config import ModelConfig as LegacyModelConfig
-from ptycho.config.config import PyTorchExecutionConfig
+from ptycho.config.config import PyTorchExecutionConfig, update_legacy_dict
 from ptycho.config.config import TrainingConfig as LegacyTrainingConfig
 from ptycho_torch.config_bridge import steps
 from ptycho_torch.config_params import DataConfig, InferenceConfig, ModelConfig, TrainingConfig
+from ptychopinn.data.io.door import open_npz
+from ptychopinn.errors import ScanError
 
 logger = logging.getLogger("ptychopinn-torch")
 
@@ -82,6 +89,153 @@ def torch_configs(config: LegacyTrainingConfig, execution: PyTorchExecutionConfi
             pad_eval=run.pad_eval,
         ),
     }
+
+
+@dataclass
+class TrainingPayload:
+    """All configurations of one training."""
+
+    tf_training_config: LegacyTrainingConfig
+    pt_data_config: DataConfig
+    pt_model_config: ModelConfig
+    pt_training_config: TrainingConfig
+    pt_inference_config: InferenceConfig
+    execution_config: PyTorchExecutionConfig
+    overrides_applied: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class InferencePayload:
+    """All configurations of one reconstruction."""
+
+    tf_inference_config: LegacyInferenceConfig
+    pt_data_config: DataConfig
+    pt_inference_config: InferenceConfig
+    execution_config: PyTorchExecutionConfig
+    overrides_applied: dict[str, Any] = field(default_factory=dict)
+
+
+def create_training_payload(
+    train_data_file: str | Path,
+    output_dir: str | Path,
+    overrides: Mapping[str, Any] | None = None,
+    execution_config: PyTorchExecutionConfig | None = None,
+    profile: str | None = None,
+) -> TrainingPayload:
+    """The configurations of both families for a training, which also fill `ptycho.params.cfg`.
+
+    Args:
+        train_data_file: the scan, whose pattern size becomes `N`.
+        output_dir: folder for the results.
+        overrides: fields of any of the configurations by name, such as `gridsize`, `n_groups`, `batch_size`.
+        execution_config: hardware and bookkeeping; `accelerator="auto"` becomes what is there.
+        profile: not used; recipes have names in `ptychopinn`.
+
+    Raises:
+        FileNotFoundError: no such scan.
+        TypeError: an override that no configuration has.
+        ConfigError: a value breaks a rule.
+    """
+    if profile is not None:
+        logger.warning("profile = %r is not followed: no configuration is kept under a name", profile)
+    applied = {"N": infer_probe_size(train_data_file), **(overrides or {})}
+    paths = {"train_data_file": Path(train_data_file), "output_dir": Path(output_dir)}
+    older = _filled((LegacyModelConfig, LegacyTrainingConfig), applied)
+    config = LegacyTrainingConfig(model=LegacyModelConfig(**older[0]), **{**older[1], **paths})
+    populate_legacy_params(config)
+    run = _execution(execution_config, applied)
+    four = torch_configs(config, run)
+    own = _filled(tuple(map(type, four.values())), applied)
+    data, model, training, inference = (
+        replace(value, **changes) for value, changes in zip(four.values(), own, strict=True)
+    )
+    known = _all_known(applied, (*older, *own), run)
+    return TrainingPayload(config, data, model, training, inference, run, known)
+
+
+def create_inference_payload(
+    model_path: str | Path,
+    test_data_file: str | Path,
+    output_dir: str | Path,
+    overrides: Mapping[str, Any] | None = None,
+    execution_config: PyTorchExecutionConfig | None = None,
+) -> InferencePayload:
+    """The configurations of both families for a reconstruction, which also fill `ptycho.params.cfg`.
+
+    Args:
+        model_path: folder with `wts.h5.zip`.
+        test_data_file: the scan.
+        output_dir: folder for the results.
+        overrides: as for `create_training_payload`.
+        execution_config: the same.
+
+    Raises:
+        FileNotFoundError: no such scan, or no such model.
+        TypeError: an override that no configuration has.
+    """
+    if not Path(model_path).exists():
+        raise FileNotFoundError(f"{model_path}: no such model; give the folder of a training")
+    applied = {"N": infer_probe_size(test_data_file), **(overrides or {})}
+    older = _filled((LegacyModelConfig, LegacyInferenceConfig), applied)
+    paths = {"model_path": Path(model_path), "test_data_file": Path(test_data_file), "output_dir": Path(output_dir)}
+    config = LegacyInferenceConfig(model=LegacyModelConfig(**older[0]), **{**older[1], **paths})
+    populate_legacy_params(config)
+    run = _execution(execution_config, applied)
+    four = torch_configs(LegacyTrainingConfig(model=config.model, neighbor_count=config.neighbor_count), run)
+    kinds = (DataConfig, InferenceConfig)
+    own = _filled(kinds, applied)
+    data, inference = replace(four["data_config"], **own[0]), replace(four["inference_config"], **own[1])
+    return InferencePayload(config, data, inference, run, _all_known(applied, (*older, *own), run))
+
+
+def infer_probe_size(data_file: str | Path) -> int:
+    """Rows of the probe of an NPZ scan, or of its patterns where it has none; read from the headers.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ScanError: it is no NPZ file, or holds no patterns.
+    """
+    if not Path(data_file).exists():
+        raise FileNotFoundError(f"{data_file}: no such scan; give train_data_file")
+    with open_npz(data_file) as archive:
+        known = [name for name in ("probeGuess", "diff3d", "diffraction") if name in archive.files]
+        if not known:
+            raise ScanError(f"{data_file}: holds no patterns (diff3d or diffraction)")
+        shape, _ = archive.header(known[0])
+    return int(shape[1] if len(shape) == 3 else shape[0])
+
+
+def populate_legacy_params(tf_config: LegacyTrainingConfig | LegacyInferenceConfig, force: bool = False) -> None:
+    """Fill `ptycho.params.cfg`; `force` is not needed, a later configuration always wins."""
+    update_legacy_dict(params.cfg, tf_config)
+
+
+def _execution(given: PyTorchExecutionConfig | None, overrides: Mapping[str, Any]) -> PyTorchExecutionConfig:
+    """The execution settings with the overrides that are theirs, and an accelerator that is there."""
+    from ptychopinn.data.device import choose_device
+
+    (own,) = _filled((PyTorchExecutionConfig,), overrides)
+    run = replace(given or PyTorchExecutionConfig(), **own)
+    return replace(run, accelerator=choose_device("auto", "accelerator").type) if run.accelerator == "auto" else run
+
+
+def _filled(kinds: tuple[Any, ...], overrides: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The overrides that are fields of each class; `max_epochs` is another name of the epochs."""
+    named = {_OTHER_NAMES.get(name, name): value for name, value in overrides.items()}
+    return [{name: value for name, value in named.items() if name in kind.__dataclass_fields__} for kind in kinds]
+
+
+def _all_known(
+    applied: dict[str, Any], used: Sequence[Mapping[str, Any]], run: PyTorchExecutionConfig
+) -> dict[str, Any]:
+    known = {name for part in used for name in part} | set(run.__dataclass_fields__)
+    unknown = [name for name in applied if _OTHER_NAMES.get(name, name) not in known]
+    if unknown:
+        raise TypeError(f"no configuration has a field {', '.join(unknown)}; overrides name fields of one of them")
+    return applied
+
+
+_OTHER_NAMES = {"max_epochs": "nepochs"}
 
 
 def _same(kind: type, *sources: LegacyTrainingConfig | LegacyModelConfig) -> dict[str, Any]:

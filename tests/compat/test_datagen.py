@@ -8,8 +8,13 @@ import pytest
 import ptychopinn
 from ptycho.raw_data import RawData
 from ptycho_torch.config_params import DataConfig, DatagenConfig
-from ptycho_torch.datagen import from_simulation, generate_data_from_experiment, simulate_multiple_experiments
-from ptychopinn.errors import ConfigError, PtychoPINNError, ScanError
+from ptycho_torch.datagen import (
+    Datagen,
+    from_simulation,
+    generate_data_from_experiment,
+    simulate_multiple_experiments,
+)
+from ptychopinn.errors import ConfigError, PtychoPINNError
 from ptychopinn.simulation import make_object, make_probe, record_patterns
 
 QUICK = ["training.epochs=2", "model.generator.width=2", "model.generator.levels=2", "training.device=cpu"]
@@ -75,7 +80,7 @@ def test_every_probe_sees_its_own_objects(tmp_path: Path) -> None:
         np.savez(tmp_path / f"{kind}.npz", probeGuess=make_probe(kind, 16)[0])
         probes.append(str(tmp_path / f"{kind}.npz"))
     settings = DatagenConfig(**{**vars(SMALL), "probe_paths": probes, "object_class": "GRF"})
-    made = simulate_multiple_experiments(settings, DataConfig(nphotons=2e4), tmp_path / "out", seed=3)
+    made = Datagen(None, None, settings, DataConfig(nphotons=2e4)).simulate(tmp_path / "out", seed=3)
 
     assert [data.diff3d.shape for data in made] == [(60, 16, 16)] * 4
     assert len({data.objectGuess.tobytes() for data in made if data.objectGuess is not None}) == 4
@@ -85,12 +90,12 @@ def test_every_probe_sees_its_own_objects(tmp_path: Path) -> None:
     files = sorted((tmp_path / "out").iterdir())
     assert [path.name for path in files] == [f"experiment_{i:03d}.npz" for i in range(4)]
     np.testing.assert_array_equal(RawData.from_file(files[3]).diff3d, made[3].diff3d)
-    again = simulate_multiple_experiments(settings, DataConfig(nphotons=2e4), seed=3)
+    again = Datagen(probes, None, settings, DataConfig(nphotons=2e4)).simulate(seed=3)
     assert [data.diff3d.tobytes() for data in again] == [data.diff3d.tobytes() for data in made]
 
 
 def test_experiments_pass_info_and_train(tmp_path: Path) -> None:
-    simulate_multiple_experiments(SMALL, DataConfig(N=16), tmp_path)
+    Datagen(datagen_config=SMALL, data_config=DataConfig(N=16)).simulate(tmp_path)
     files = sorted(tmp_path.iterdir())
     about = ptychopinn.info(files[0])
     assert (about.domain, about.labels, about.patterns) == ("counts", True, 60)
@@ -101,26 +106,37 @@ def test_experiments_pass_info_and_train(tmp_path: Path) -> None:
 
 def test_unknown_object_class_is_refused_with_the_known_ones() -> None:
     with pytest.raises(ConfigError, match="dead_leaves"):
-        simulate_multiple_experiments(DatagenConfig(object_class="lena"), DataConfig(N=16))
+        Datagen(datagen_config=DatagenConfig(object_class="lena"), data_config=DataConfig(N=16)).simulate()
 
 
-def test_labels_of_an_experiment_are_cut_from_its_reconstruction(tmp_path: Path) -> None:
-    data = simulate_multiple_experiments(SMALL, DataConfig(N=16))[0]
-    object_ = data.objectGuess
-    assert object_ is not None
-    image = ptychopinn.Reconstruction(
-        np.pad(object_, 2), np.ones((44, 52)), np.array([-2, -2]), data.scan.positions_px, data.scan.probe
-    )
-    labelled = generate_data_from_experiment(data, image, tmp_path / "labelled.npz")
+def test_objects_and_probes_of_ones_own_are_recorded_in_pairs(tmp_path: Path) -> None:
+    objects = [make_object("dead_leaves", (40, 48), np.random.default_rng(i)) for i in (0, 1)]
+    probe = make_probe("disk", 16)[0]
+    config = DataConfig(nphotons=1e4)
+    made = simulate_multiple_experiments(objects, [probe], 9, (36, 40), config, {"seed": 5}, tmp_path / "out")
+    assert [data.objectGuess.shape for data in made] == [(36, 40)] * 2
+    assert made[0].diff3d.sum((1, 2)).mean() == pytest.approx(1e4, rel=0.1)
+    assert len(list((tmp_path / "out").iterdir())) == 2
+    simulate_multiple_experiments(objects, [probe] * 2, 9, (36, 40), config, {}, tmp_path / "none", save_bool=False)
+    assert not (tmp_path / "none").exists()
+    with pytest.raises(ConfigError, match="2 objects and 3 probes"):
+        simulate_multiple_experiments(objects, [probe] * 3, 9, (36, 40), config, {}, tmp_path)
+
+
+def test_what_a_probe_argument_does_not_mean_is_named(scene: dict[str, np.ndarray], caplog) -> None:
+    data = from_simulation(*scene.values(), DataConfig(nphotons=1e4), {"defocus": 3, "poisson_noise": False})
+    assert data.diff3d.sum((1, 2)).mean() == pytest.approx(1e4, rel=1e-4)
+    assert "defocus not followed; known are beamstop_diameter" in caplog.text
+
+
+def test_labels_of_an_experiment_are_cut_from_its_reconstruction() -> None:
+    data = Datagen(datagen_config=SMALL, data_config=DataConfig(N=16)).simulate()[0]
+    arrays = data.diff3d, data.objectGuess, data.probeGuess, data.xcoords, data.ycoords
+    labelled = generate_data_from_experiment(*arrays, DataConfig(), None)
     np.testing.assert_array_equal(labelled.Y, data.Y)
-    np.testing.assert_array_equal(labelled.xcoords, data.xcoords + 2)
-    from_files = generate_data_from_experiment(tmp_path / "labelled.npz", image.save(tmp_path / "reconstruction.npz"))
-    np.testing.assert_array_equal(from_files.scan.patterns, data.diff3d)
+    part = generate_data_from_experiment(*arrays, DataConfig(), None, batch_size=20, random_seed=1)
+    assert len(part) == 20
+    with pytest.raises(PtychoPINNError, match="leave the canvas"):
+        generate_data_from_experiment(data.diff3d, data.objectGuess[:20], *arrays[2:])
     supervised = ptychopinn.train(labelled.scan, overrides=["model.kind=supervised", "data.group_size=1", *QUICK])
     assert np.isfinite(supervised.history["train_loss"]).all()
-
-
-def test_a_reconstruction_that_is_none_is_refused(tmp_path: Path) -> None:
-    data = simulate_multiple_experiments(SMALL, DataConfig(N=16))[0]
-    with pytest.raises(ScanError, match="no such reconstruction"):
-        generate_data_from_experiment(data, tmp_path / "missing.npz")

@@ -69,6 +69,7 @@ REFUSED = {
     "model.generator.width=0": "model.generator.width",
     "model.generator.levels=8": "model.generator.levels",
     "model.generator.blocks=0": "model.generator.blocks",
+    "model.generator.refiner_blocks=0": "model.generator.refiner_blocks",
     "model.generator.stages=-1": "model.generator.stages",
     "model.generator.physics_steps=0": "model.generator.physics_steps",
     "model.generator.spectral_modes=0": "model.generator.spectral_modes",

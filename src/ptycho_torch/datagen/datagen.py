@@ -1,7 +1,8 @@
 """Simulation from an object and a probe, of several experiments, and labels from a measured one."""
 
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,16 @@ from ptycho.probe import as_modes
 from ptycho.raw_data import RawData
 from ptycho_torch.config_params import DataConfig, DatagenConfig
 from ptychopinn import simulation
-from ptychopinn.api.simulate import label_scan
-from ptychopinn.data import Scan
 from ptychopinn.data.io import check_output_folder
-from ptychopinn.data.reconstruction import Reconstruction
+from ptychopinn.errors import ConfigError
 
+logger = logging.getLogger("ptychopinn-torch")
 ArraySource = str | Path | NDArray[Any]
 
 _KINDS = {"grf": "gaussian_field", "gaussian": "gaussian_field", "siemens": "siemens_star", "diagonal": "diagonals"}
 """Legacy names of object classes."""
+_PROBE_ARGUMENTS = ("beamstop_diameter", "poisson_noise", "seed")
+"""What `probe_arg` may say here."""
 
 
 def from_simulation(
@@ -28,9 +30,13 @@ def from_simulation(
     ycoords: ArrayLike,
     probeGuess: ArraySource,
     objectGuess: ArraySource,
-    nphotons: float | None = None,
+    data_config: DataConfig | None = None,
+    probe_arg: Mapping[str, Any] | None = None,
     scan_index: ArrayLike | None = None,
+    device: str = "cuda",
+    batch_size: int = 32,
     *,
+    nphotons: float | None = None,
     beamstop_diameter: float = 0,
     poisson_noise: bool = True,
     labels: bool = True,
@@ -43,92 +49,177 @@ def from_simulation(
         ycoords: (N,), rows.
         probeGuess: (H, W), (H, W, 1) or (modes, H, W) complex, or a file that holds it.
         objectGuess: (Y, X) complex, or a file that holds it.
-        nphotons: mean counts of a pattern; without it the probe is in sqrt(photons).
+        data_config: its `nphotons` are the mean counts of a pattern.
+        probe_arg: `beamstop_diameter`, `poisson_noise` and `seed`, as below.
         scan_index: (N,), which object a pattern belongs to.
+        device: `cuda` means the CPU where there is none.
+        batch_size: not used; the simulator chooses what fits.
+        nphotons: mean counts of a pattern; without it and `data_config` the probe is in sqrt(photons).
         beamstop_diameter: px, of a disk about the zero frequency that records nothing; it makes `bad_pixels`.
         poisson_noise: draw counts, which `seed` fixes; else expected counts are recorded.
-
-    A `PtychoPINNError` for a file that cannot be used, or a patch that leaves the object.
-
-    Returns:
-        Counts with the true object, and `bad_pixels` where there is a beam stop.
+        labels: add the patch that each pattern saw.
+        seed: of the counts.
 
     Raises:
         PtychoPINNError: a file that cannot be used, or a patch that leaves the object.
     """
     read = simulation.load_object(Path(objectGuess))[0] if isinstance(objectGuess, str | Path) else objectGuess
-    probe, object_ = _probe(probeGuess), np.asarray(read, np.complex64)
-    positions = np.stack([np.asarray(ycoords, np.float64), np.asarray(xcoords, np.float64)], axis=1)
-    if nphotons is not None:
-        probe = simulation.calibrated_probe(object_, probe, positions, nphotons)
-    about = {"simulated": True, "seed": seed, "object_guess": "true object"}
-    recorded = partial(simulation.record_scan, seed=seed, poisson_noise=poisson_noise, labels=labels, metadata=about)
-    scan = recorded(object_, probe, positions, beamstop_diameter_px=beamstop_diameter)
-    return RawData.of_scan(scan if scan_index is None else replace(scan, scan_index=np.asarray(scan_index, np.int64)))
+    dose = data_config.nphotons if nphotons is None and data_config is not None else nphotons
+    chosen: dict[str, Any] = {"beamstop_diameter": beamstop_diameter, "poisson_noise": poisson_noise, "seed": seed}
+    chosen |= _said(probe_arg)
+    return RawData.from_simulation(
+        xcoords,
+        ycoords,
+        _probe(probeGuess),
+        read,
+        scan_index,
+        nphotons=dose or 0,
+        seed=chosen["seed"],
+        labels=labels,
+        poisson_noise=chosen["poisson_noise"],
+        beamstop_diameter_px=chosen["beamstop_diameter"],
+        device="auto" if device.startswith(("cuda", "gpu")) else device,
+    )
 
 
 def simulate_multiple_experiments(
-    datagen_config: DatagenConfig | None = None,
+    obj_list: Sequence[ArraySource],
+    probe_list: Sequence[ArraySource],
+    images_per_experiment: int,
+    img_shape: tuple[int, int] | None = None,
     data_config: DataConfig | None = None,
-    output_dir: str | Path | None = None,
-    *,
-    seed: int = 0,
+    probe_arg: Mapping[str, Any] | None = None,
+    save_dir: str | Path | None = None,
+    save_bool: bool = True,
 ) -> list[RawData]:
-    """Simulate `objects_per_probe` objects of one class with each probe, at random positions.
+    """Record each object with its probe, or with the only one, at random positions.
 
     Args:
-        datagen_config: what to simulate; without probe files a zone plate is drawn.
-        data_config: `nphotons`, the mean counts of a pattern, and `N`, the size of a drawn probe.
-        output_dir: where `experiment_000.npz`, `experiment_001.npz`, ... are written; made if need be.
-        seed: experiment i has seed + i.
-
-    A `PtychoPINNError` for an unknown object class, an unusable probe file, or an object smaller than a patch.
+        obj_list: (Y, X) complex each, or files.
+        probe_list: as many probes, or one.
+        images_per_experiment: patterns of each.
+        img_shape: (Y, X), the central part of the objects that is scanned; all of them by default.
+        data_config: `nphotons`, the mean counts of a pattern.
+        probe_arg: as for `from_simulation`; experiment i has seed + i.
+        save_dir: where `experiment_000.npz`, `experiment_001.npz`, ... are written; made if need be.
+        save_bool: whether to write them.
 
     Raises:
-        PtychoPINNError: an object class that is not known, a probe file that cannot be used, or an object that is
-            smaller than a patch.
+        ConfigError: neither one probe nor one for each object.
+        PtychoPINNError: a file that cannot be used, or an object that is smaller than a patch.
     """
-    settings, data = datagen_config or DatagenConfig(), data_config or DataConfig()
-    folder = None if output_dir is None else check_output_folder(output_dir)
-    probes = [_probe(path) for path in settings.probe_paths] or [simulation.make_probe("zone_plate", data.N)]
-    pairs = [probe for probe in probes for _ in range(settings.objects_per_probe)]
-    made = []
-    for i, probe in enumerate(pairs):
-        made.append(_experiment(settings, probe, data.nphotons, seed + i))
+    if len(probe_list) not in (1, len(obj_list)):
+        counts = f"{len(obj_list)} objects and {len(probe_list)} probes"
+        raise ConfigError(f"{counts}; give one probe, or one for each object")
+    folder = None if save_dir is None or not save_bool else check_output_folder(save_dir)
+    probes = list(probe_list) * (len(obj_list) if len(probe_list) == 1 else 1)
+    said, made = _said(probe_arg), []
+    for i, (source, probe) in enumerate(zip(obj_list, probes, strict=True)):
+        read = simulation.load_object(Path(source))[0] if isinstance(source, str | Path) else np.asarray(source)
+        part, beam, seed = _middle(read, img_shape), _probe(probe), said.get("seed", 0) + i
+        bounds = simulation.position_bounds(part.shape, (beam.shape[-2], beam.shape[-1]))
+        y, x = np.random.default_rng(seed).spawn(2)[1].uniform(*bounds, (images_per_experiment, 2)).T
+        made.append(from_simulation(x, y, beam, part, data_config or DataConfig(), {**said, "seed": seed}))
         if folder is not None:
             made[-1].to_file(folder / f"experiment_{i:03d}.npz")
     return made
 
 
-def generate_data_from_experiment(
-    scan: str | Path | RawData | Scan,
-    reconstruction: str | Path | Reconstruction,
-    output: str | Path | None = None,
-) -> RawData:
-    """Labels for supervised training from a measured scan and what was reconstructed from it.
-
-    See `ptychopinn.api.simulate.label_scan`; `output` is an NPZ file to write.
+class Datagen:
+    """Simulates `objects_per_probe` objects of one class with each probe.
 
     Args:
-        scan: a file, or data.
-        reconstruction: `reconstruction.npz`, its folder, or a `Reconstruction`.
-        output: NPZ file to write.
+        probe_list: probes or their files; those of `datagen_config`, else a zone plate, where there are none.
+        probe_arg: as for `from_simulation`.
+        datagen_config: class, size and number of the objects, and patterns of each.
+        data_config: `nphotons`, the mean counts of a pattern, and `N`, the size of a drawn probe.
+    """
+
+    def __init__(
+        self,
+        probe_list: Sequence[ArraySource] | None = None,
+        probe_arg: Mapping[str, Any] | None = None,
+        datagen_config: DatagenConfig | None = None,
+        data_config: DataConfig | None = None,
+    ) -> None:
+        self.datagen_config, self.data_config = datagen_config or DatagenConfig(), data_config or DataConfig()
+        self.probe_arg = {"beamstop_diameter": self.datagen_config.beamstop_diameter, **_said(probe_arg)}
+        given = list(probe_list or self.datagen_config.probe_paths)
+        self.probes = [_probe(one) for one in given] or [simulation.make_probe("zone_plate", self.data_config.N)]
+
+    def simulate(self, save_dir: str | Path | None = None, seed: int = 0) -> list[RawData]:
+        """All experiments, as `simulate_multiple_experiments` makes them; experiment i has seed + i.
+
+        Raises:
+            PtychoPINNError: an object class that is not known, or an object that is smaller than a patch.
+        """
+        settings = self.datagen_config
+        kind = settings.object_class.casefold()
+        probes = [probe for probe in self.probes for _ in range(settings.objects_per_probe)]
+        objects = [
+            simulation.make_object(
+                _KINDS.get(kind, kind), settings.image_size, np.random.default_rng(seed + i).spawn(1)[0]
+            )
+            for i in range(len(probes))
+        ]
+        argument = {**self.probe_arg, "seed": seed}
+        return simulate_multiple_experiments(
+            objects, probes, settings.diff_per_object, None, self.data_config, argument, save_dir
+        )
+
+
+def generate_data_from_experiment(
+    diff: NDArray[Any],
+    objectGuess: NDArray[Any],
+    probeGuess: NDArray[Any],
+    xcoords: ArrayLike,
+    ycoords: ArrayLike,
+    data_config: DataConfig | None = None,
+    probe_arg: Mapping[str, Any] | None = None,
+    batch_size: int = 3000,
+    random_seed: int | None = None,
+) -> RawData:
+    """Labels for supervised training: measured patterns with the patches of what was reconstructed from them.
+
+    `ptychopinn.api.simulate.label_scan` does it with files.
+
+    Args:
+        diff: (N, H, W), measured.
+        objectGuess: (Y, X) complex, reconstructed.
+        probeGuess: (H, W) or (modes, H, W) complex.
+        xcoords: (N,), columns of the patches in the object, px.
+        ycoords: (N,), rows.
+        data_config: not used; counts carry their dose.
+        probe_arg: not used.
+        batch_size: at most so many patterns, drawn at random.
+        random_seed: of the draw; 0 by default.
 
     Raises:
-        PtychoPINNError: scan or reconstruction cannot be used, or do not belong together.
+        PtychoPINNError: arrays that make no scan, or a patch that leaves the object.
     """
-    return RawData.of_scan(label_scan(scan.scan if isinstance(scan, RawData) else scan, reconstruction, output).scan)
+    raw = RawData.from_coords(xcoords, ycoords, diff, probeGuess, objectGuess=objectGuess)
+    scan = raw.scan
+    if batch_size < len(scan):
+        chosen = np.random.default_rng(random_seed or 0).choice(len(scan), batch_size, replace=False)
+        scan = scan.select(np.sort(chosen))
+    assert scan.object_guess is not None
+    labels = simulation.object_patches(scan.object_guess, scan.positions_px, scan.pattern_size)
+    return RawData.of_scan(replace(scan, truth_patches=labels))
 
 
-def _experiment(settings: DatagenConfig, probe: NDArray[np.complex64], nphotons: float, seed: int) -> RawData:
-    """One object of the class, with so many patterns."""
-    for_object, for_positions = np.random.default_rng(seed).spawn(2)
-    kind = settings.object_class.casefold()
-    object_ = simulation.make_object(_KINDS.get(kind, kind), settings.image_size, for_object)
-    bounds = simulation.position_bounds(settings.image_size, (probe.shape[-2], probe.shape[-1]))
-    positions = for_positions.uniform(bounds[0], bounds[1], (settings.diff_per_object, 2))
-    x, y, stop = positions[:, 1], positions[:, 0], settings.beamstop_diameter
-    return from_simulation(x, y, probe, object_, nphotons, beamstop_diameter=stop, seed=seed)
+def _said(probe_arg: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The entries of `probe_arg` that mean something here; the others are named in the log."""
+    given = dict(probe_arg or {})
+    others = [name for name in given if name not in _PROBE_ARGUMENTS]
+    if others:
+        logger.warning("probe_arg: %s not followed; known are %s", ", ".join(others), ", ".join(_PROBE_ARGUMENTS))
+    return {name: value for name, value in given.items() if name in _PROBE_ARGUMENTS}
+
+
+def _middle(object_: NDArray[Any], shape: tuple[int, int] | None) -> NDArray[Any]:
+    rows, columns = object_.shape if shape is None else shape
+    y, x = max(0, (object_.shape[0] - rows) // 2), max(0, (object_.shape[1] - columns) // 2)
+    return object_[y : y + rows, x : x + columns]
 
 
 def _probe(source: ArraySource) -> NDArray[np.complex64]:

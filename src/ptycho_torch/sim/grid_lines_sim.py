@@ -26,7 +26,8 @@ def grid_lines_sim(
     Returns:
         For both parts, with `_train` and `_test` behind the name: `X` amplitudes, `Y_I`, `Y_phi` (B, N, N, C) float32;
         `coords_nominal`, `coords_true` [x, y] and `coords_offsets` [y, x], (B, 1, 2, C) float32; `YY_full`
-        (n, Y, X, 1) complex64. Once: `YY_ground_truth` complex64 and `norm_Y_I` of the test part, `probeGuess`,
+        (n, Y, X, 1) complex64. `coords_nominal`, `coords_true` and `YY_full` without a suffix are those of the test
+        part. Once: `YY_ground_truth` complex64 and `norm_Y_I` of the test part, `probeGuess`,
         `probe_simulated` (N, N) complex64, `intensity_scale`, `metadata`, and `train_npz`, `test_npz` where files
         were written. A `ValueError` for settings that break a rule, or a probe that cannot be used.
 
@@ -41,6 +42,7 @@ def grid_lines_sim(
     for part in (data.train, data.test):
         for key, array in file_arrays(part).items():
             result[key if key in _ONCE else f"{_SHORT.get(key, key)}_{part.split}"] = array
+    result |= {name: result[f"{name}_test"] for name in ("coords_nominal", "coords_true", "YY_full")}
     folder = asked.output_dir if output_dir is None else output_dir
     if folder is not None:
         result["train_npz"], result["test_npz"] = write_grid_lines(data, folder)

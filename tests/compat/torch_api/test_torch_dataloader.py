@@ -35,7 +35,7 @@ def test_batches_have_the_documented_keys_shapes_and_types(loader) -> None:
     for name, shape in KEYS.items():
         assert batches[0][name].shape == shape
         assert batches[0][name].dtype == (torch.int64 if name in ("nn_indices", "experiment_id") else torch.float32)
-    assert set(batches[0]) == set(KEYS)
+    assert set(batches[0]) == {*KEYS, "probe"}
 
 
 def test_a_batch_says_where_its_patterns_came_from(loader) -> None:
