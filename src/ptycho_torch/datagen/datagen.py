@@ -118,7 +118,7 @@ def simulate_multiple_experiments(
         read = simulation.load_object(Path(source))[0] if isinstance(source, str | Path) else np.asarray(source)
         part, beam, seed = _middle(read, img_shape), _probe(probe), said.get("seed", 0) + i
         bounds = simulation.position_bounds(part.shape, (beam.shape[-2], beam.shape[-1]))
-        y, x = np.random.default_rng(seed).spawn(2)[1].uniform(*bounds, (images_per_experiment, 2)).T
+        y, x = np.random.default_rng(seed).spawn(2)[1].uniform(bounds[0], bounds[1], (images_per_experiment, 2)).T
         made.append(from_simulation(x, y, beam, part, data_config or DataConfig(), {**said, "seed": seed}))
         if folder is not None:
             made[-1].to_file(folder / f"experiment_{i:03d}.npz")
