@@ -53,6 +53,7 @@ _OTHERWISE = {
     "mode": Step("model_type", _kind),
     "amp_activation": Step("amp_activation", _activation),
     "probe_mask": Step("probe_mask", lambda mask: mask if isinstance(mask, bool) else mask is not None),
+    "probe_mask_tensor": Step("probe_mask", lambda mask: mask is not None),
     "K": Step("neighbor_count"),
     "loss_function": Step("nll_weight", also=("mae_weight",)),
     "nll": Step("nll_weight", also=("mae_weight",)),
@@ -90,8 +91,7 @@ def to_model_config(data: DataConfig, model: ModelConfig, overrides: Overrides =
         model: network and probe.
         overrides: fields of the older class.
     """
-    given = {} if model.probe_mask_tensor is None else {"probe_mask": True}
-    return _build(legacy.ModelConfig, (data, model), given, overrides)
+    return _build(legacy.ModelConfig, (data, model), {}, overrides)
 
 
 def to_training_config(

@@ -67,6 +67,7 @@ def torch_configs(config: LegacyTrainingConfig, execution: PyTorchExecutionConfi
         **{name: None if path is None else str(path) for name, path in paths.items()},
         "n_groups": None,
         "neighbor_count": None,
+        "experiment_name": "",
         "epochs": config.nepochs,
         "nll": config.nll_weight > 0,
         "gradient_clip_val": clipped.gradient_clip_val,

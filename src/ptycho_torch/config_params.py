@@ -20,6 +20,7 @@ _ATTENTION = no_effect(_OWN_NETWORK.how, False)
 _STAGES = no_effect("training in stages is not available yet")
 _NO_STAGES = not_available(_STAGES.how)
 _API = read_by("`ptycho_torch.api`")
+_WORKERS = read_by("`ptycho_torch.api`", "for batches as dictionaries; else the scan lies in memory")
 _NAME = read_by("`ptycho_torch.api`", "kept with the model")
 _SIMULATION = read_by("`ptycho_torch.datagen.Datagen`")
 _NO_GRADIENT_LOG = no_effect("the norm of the gradient is not logged")
@@ -191,7 +192,7 @@ class TrainingConfig(shared.OptimizerSettings):
     batch_size: Annotated[int, shared.BATCH] = 16
     epochs_fine_tune: Annotated[int, jointly("training.epochs", how="on top of `epochs`, with one schedule")] = 0
     fine_tune_gamma: Annotated[float, no_effect("the schedule lowers the learning rate over the whole run")] = 0.1
-    num_workers: Annotated[int, shared.NO_WORKERS] = 4
+    num_workers: Annotated[int, _WORKERS] = 4
     accum_steps: Annotated[int, sets("training.accumulate_steps")] = 1
     log_grad_norm: Annotated[bool, _NO_GRADIENT_LOG] = False
     grad_norm_log_freq: Annotated[int, _NO_GRADIENT_LOG] = 1

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from ptycho.config.execution import PyTorchExecutionConfig
 from ptycho_torch.config_params import DataConfig
 from ptycho_torch.helper import physics_scaling_constant, rms_scaling_constant
 from ptycho_torch.patch_generator import get_relative_coords, group_coords
@@ -110,6 +111,18 @@ class PtychoDataset(Dataset[dict[str, Tensor]]):
 
 class TensorDictDataLoader(DataLoader[dict[str, Tensor]]):
     """A `torch.utils.data.DataLoader` of dictionaries of tensors."""
+
+
+def loading(execution: PyTorchExecutionConfig) -> dict[str, Any]:
+    """Arguments of a `DataLoader` by the execution settings: workers, pinned memory, and what they fetch ahead."""
+    plain = {"num_workers": execution.num_workers, "pin_memory": execution.pin_memory}
+    if not execution.num_workers:
+        return plain
+    return {
+        **plain,
+        "persistent_workers": execution.persistent_workers,
+        "prefetch_factor": execution.prefetch_factor,
+    }
 
 
 def scans_of(source: Any) -> list[Scan]:

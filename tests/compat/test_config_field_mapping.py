@@ -57,6 +57,7 @@ OTHER_VALUES: dict[str, Any] = {
     "lr_min_ratio": 0.5,
     "min_lr_ratio": 0.5,
     "checkpoint_mode": "max",
+    "checkpoint_monitor_metric": "train_loss",
     "neighbor_function": "4_quadrant",
     "neighbor_count": 8,
 }
@@ -70,6 +71,15 @@ GIVEN: dict[str, Any] = {
     "N": 64,
 }
 """Values that stand for `ANY` in the conditions of a field."""
+
+
+OTHERWISE: dict[str, Any] = {
+    "optimizer": "sgd",
+    "torch_loss_mode": "mae",
+    "architecture": "fno",
+    "enable_checkpointing": False,
+}
+"""Values of fields whose default meets the condition of others."""
 
 
 def another_value(kind: type, name: str) -> Any:
@@ -133,7 +143,10 @@ class Field:
         if self.kind in OLDER_KINDS:
             return {} if self.kind is PyTorchExecutionConfig else dataclass_to_legacy_dict(config)
         data, model, training, _ = (config if isinstance(config, kind) else kind() for kind in TORCH_KINDS)
-        return dataclass_to_legacy_dict(to_training_config(to_model_config(data, model), data, model, training))
+        said = {} if data.nphotons != newer.DataConfig.nphotons else {"nphotons": newer.DataConfig.nphotons}
+        if training.train_data_file is None:
+            said["train_data_file"] = Path("train.npz")
+        return dataclass_to_legacy_dict(to_training_config(to_model_config(data, model), data, model, training, said))
 
 
 TORCH_KINDS = (newer.DataConfig, newer.ModelConfig, newer.TrainingConfig, newer.InferenceConfig)
@@ -226,7 +239,7 @@ def test_a_field_whose_condition_is_not_met_is_named_with_its_condition(field: F
         if values != (ANY,)
     }
     if any(unmet[other] in field.entry.given[other] for other in unmet):
-        unmet |= {"optimizer": "sgd"} if "optimizer" in unmet else {"torch_loss_mode": "mae"}
+        unmet |= {name: OTHERWISE[name] for name in unmet}
     if field.kind is ModelConfig:
         unmet |= {"N": 64}
     before, after = field.made(unmet), field.made({**unmet, field.name: another_value(field.kind, field.name)})

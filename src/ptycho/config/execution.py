@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 
 from ptycho.config import shared
 from ptycho.config.checks import NON_NEGATIVE, POSITIVE, Check, among, check, one_of
-from ptycho.config.field_mapping import jointly, no_effect, sets
-from ptycho.config.shared import NO_WORKERS, OTHER_NETWORK
+from ptycho.config.field_mapping import jointly, no_effect, read_by, sets
+from ptycho.config.shared import OTHER_NETWORK
 from ptychopinn.errors import ConfigError
 
 _PRECISIONS = {"32-true": "float32", "16-mixed": "bfloat16", "bf16-mixed": "bfloat16"}
@@ -31,7 +31,18 @@ _RATE = sets("training.learning_rate", "without execution settings the default o
 _CLIP = sets("training.gradient_clip", "where given, instead of the training setting", leaves=(None,))
 _SCHEDULE = jointly("training.scheduler", how="instead of the training setting, unless it is `Default`")
 _DETERMINISTIC = sets("training.deterministic", "`warn` is true: it never ends a run", bool)
-_CHECKPOINTS = no_effect("the best epoch and the last one are kept, by the validation loss, in the output folder")
+_MONITORS = ("train_loss", "val_loss")
+_NO_CHECKPOINTS = sets("training.checkpoints", "false is 0", lambda _: 0, leaves=(True,))
+_KEPT = sets("training.checkpoints", given={"enable_checkpointing": (True,)})
+_MONITOR = sets(
+    "training.monitor",
+    "the default is the validation loss where there is one",
+    lambda name: one_of("checkpoint_monitor_metric", name, _MONITORS),
+    leaves=("val_loss",),
+)
+_MODE = no_effect("losses are minimised")
+_BAR = read_by("`ptycho.workflows.components`", "progress on stderr; the commands always show it")
+_LOADING = read_by("`ptycho_torch.dataloader.loading`", "for batches as dictionaries; else the scan lies in memory")
 _FIGURES = sets("training.figure_epochs", "the figures show the whole image")
 _NO_FIGURES = no_effect("the figures of `recon_log_every_n_epochs` show the whole image")
 _ACCELERATOR = among("auto", "cpu", "cuda", "gpu", "mps")
@@ -56,17 +67,17 @@ class PyTorchExecutionConfig:
     gradient_clip_val: Annotated[float | None, _CLIP] = None
     gradient_clip_algorithm: Annotated[shared.Clipping, shared.CLIP_ALGORITHM] = "norm"
     accum_steps: Annotated[int, sets("training.accumulate_steps"), POSITIVE] = 1
-    num_workers: Annotated[int, NO_WORKERS, NON_NEGATIVE] = 0
-    pin_memory: Annotated[bool, NO_WORKERS] = False
-    persistent_workers: Annotated[bool, NO_WORKERS] = False
-    prefetch_factor: Annotated[int | None, NO_WORKERS] = None
+    num_workers: Annotated[int, _LOADING, NON_NEGATIVE] = 0
+    pin_memory: Annotated[bool, _LOADING] = False
+    persistent_workers: Annotated[bool, _LOADING] = False
+    prefetch_factor: Annotated[int | None, _LOADING] = None
     learning_rate: Annotated[float, _RATE, POSITIVE] = 1e-3
     scheduler: Annotated[str, _SCHEDULE] = "Default"
-    enable_progress_bar: Annotated[bool, no_effect("the commands show progress; the library shows none")] = False
-    enable_checkpointing: Annotated[bool, _CHECKPOINTS] = True
-    checkpoint_save_top_k: Annotated[int, _CHECKPOINTS, NON_NEGATIVE] = 1
-    checkpoint_monitor_metric: Annotated[str, _CHECKPOINTS] = "val_loss"
-    checkpoint_mode: Annotated[str, _CHECKPOINTS, among("max", "min")] = "min"
+    enable_progress_bar: Annotated[bool, _BAR] = False
+    enable_checkpointing: Annotated[bool, _NO_CHECKPOINTS] = True
+    checkpoint_save_top_k: Annotated[int, _KEPT, NON_NEGATIVE] = 1
+    checkpoint_monitor_metric: Annotated[str, _MONITOR] = "val_loss"
+    checkpoint_mode: Annotated[str, _MODE, among("max", "min")] = "min"
     early_stop_patience: Annotated[int, _PATIENCE, POSITIVE] = 100
     logger_backend: Annotated[str | None, _LOGGER] = "csv"
     recon_log_every_n_epochs: Annotated[int | None, _FIGURES] = None

@@ -40,7 +40,6 @@ OTHER_NETWORK = no_effect("no architecture of this version has this part")
 OWN_SCALE = no_effect("the scale follows from the counts: probe and patterns are compared as they are")
 PHOTONS = no_effect(OWN_SCALE.how, 1e5, 1e6, 1e9)
 WHOLE_CANVAS = no_effect("the canvas always has room for every patch")
-NO_WORKERS = no_effect("the scan lies in the memory of the device; nothing is loaded in the background", 0)
 NO_ACTIVATION = no_effect("the network gives real and imaginary part, so that no activation bounds the amplitude")
 STRATEGY = no_effect(
     "one device trains in this process, several in processes of their own", "ddp", "ddp_spawn", "auto", None
@@ -63,7 +62,7 @@ _RESNET_WIDTH = sets(
 _REFINER = sets(
     "model.generator.refiner_blocks",
     "pairs of convolutions: half of it",
-    lambda count: max(1, count // 2),
+    lambda count: (count + 1) // 2,
     given={"architecture": ("fno", "ffno")},
 )
 SEED = sets("training.seed", "one seed fixes sub-sample, groups and weights; None is 0", leaves=(None,))
@@ -84,7 +83,11 @@ CLIP_ALGORITHM = sets("training.gradient_clip_algorithm", given={"gradient_clip_
 MERGE = sets("model.merge.enabled", "the patches of a group are merged before they are compared")
 BACK_PROJECTED = no_effect("the network sees back-projected patterns, normalised by statistics of the training scan")
 _CLIP = sets("training.gradient_clip", "None leaves the limit of 1; a very large value switches it off", leaves=(None,))
-_NAME = sets("model.generator.architecture", "one that is not registered is refused when the model is built")
+_NAME = sets(
+    "model.generator.architecture",
+    "one that is not registered is refused when the model is built; decides which field sets the width",
+    also=("model.generator.width", "model.generator.refiner_blocks"),
+)
 _OUTPUT = sets(
     "model.generator.output",
     "`real_imaginary` or `amplitude_phase`; logits have no meaning of their own",

@@ -16,6 +16,7 @@ from ptycho import params
 from ptycho._annotated import Results
 from ptycho._groups import amplitude_factor
 from ptycho.backend import DEFAULT, training_backend
+from ptycho.commands.session import progress
 from ptycho.config.config import (
     InferenceConfig,
     PyTorchExecutionConfig,
@@ -114,7 +115,8 @@ def train_cdi_model(
         "train_container": _container(train_data, config),
         "test_container": None if test_data is None else _container(test_data, config),
     }
-    trained = train(scan, recipe=recipe, overrides=[f"backend={backend}"])
+    with progress(torch_execution_config is None or not torch_execution_config.enable_progress_bar) as shown:
+        trained = train(scan, recipe=recipe, overrides=[f"backend={backend}"], on_epoch=shown.on_epoch)
     session.hold(TrainedModel(trained.model), trained.history)
     params.cfg["intensity_scale"] = 1 / amplitude_factor(scan)
     history = {**trained.history, "loss": trained.history["train_loss"]}

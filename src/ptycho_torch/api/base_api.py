@@ -15,10 +15,31 @@ and reconstructs with
     image = InferenceEngine(config_manager=manager, ptycho_model=model).predict_and_stitch(loader)
 """
 
+from importlib import import_module
+from typing import Any
+
 from ptycho_torch.api.config_manager import ConfigManager
-from ptycho_torch.api.data_loader import DataloaderFormats, PtychoDataLoader
+from ptycho_torch.api.data_loader import DataloaderFormats, DataLoaderProtocol, PtychoDataLoader
 from ptycho_torch.api.inference import InferenceEngine
 from ptycho_torch.api.model import PtychoModel
+from ptycho_torch.api.strategies import Orchestration, TrainStrategy
 from ptycho_torch.api.trainer import Trainer
 
-__all__ = ["ConfigManager", "DataloaderFormats", "InferenceEngine", "PtychoDataLoader", "PtychoModel", "Trainer"]
+__all__ = [
+    "ConfigManager",
+    "DataLoaderProtocol",
+    "DataloaderFormats",
+    "InferenceEngine",
+    "Orchestration",
+    "PtychoDataLoader",
+    "PtychoModel",
+    "TrainStrategy",
+    "Trainer",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """`Datagen`, which needs PyTorch, when it is first used."""
+    if name != "Datagen":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return import_module("ptycho_torch.datagen").Datagen

@@ -73,19 +73,33 @@ def load_run(run_id: str | None, place: str | Path | None) -> "tuple[PtychoPINN_
         ConfigError: there is no such run or store, or the run holds no model.
         BundleError: the archive is damaged or has been changed.
     """
+    from ptychopinn.training.mlflow_runs import model_files
+
+    with model_files(run_id, place) as folder:
+        return model_of_folder(folder), run_id
+
+
+def model_of_folder(folder: Path) -> "PtychoPINN_Lightning":
+    """The network module of a folder with `wts.h5.zip`, and `configs.json` where it was written too.
+
+    Raises:
+        FileNotFoundError: there is no archive.
+        BundleError: it is damaged or has been changed.
+    """
     import torch
 
     from ptycho_torch.model import PtychoPINN_Lightning
     from ptychopinn.api.model_files import BUNDLE_NAME, load_model
-    from ptychopinn.training.mlflow_runs import model_files
 
-    with model_files(run_id, place) as folder:
-        trained = load_model(folder / BUNDLE_NAME, "pytorch")
-        data, model, training, inference = _configs(folder / CONFIGS, trained.recipe)
+    archive = folder / BUNDLE_NAME
+    if not archive.exists():
+        raise FileNotFoundError(f"{folder}: holds neither a checkpoint nor {BUNDLE_NAME}; give the file of a model")
+    trained = load_model(archive, "pytorch")
+    data, model, training, inference = _configs(folder / CONFIGS, trained.recipe)
     module = PtychoPINN_Lightning(model, data, training, inference)
     unseen = None if trained.unseen is None else torch.from_numpy(trained.unseen)
     module.take(trained.network, trained.recipe, unseen)
-    return module, run_id
+    return module
 
 
 def _configs(path: Path, recipe: "Recipe") -> Four:

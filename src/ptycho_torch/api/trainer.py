@@ -7,7 +7,9 @@ from typing import Any
 from ptycho_torch.api.config_manager import ConfigManager
 from ptycho_torch.api.data_loader import PtychoDataLoader
 from ptycho_torch.api.model import PtychoModel
+from ptycho_torch.api.strategies import Orchestration, TrainStrategy
 from ptycho_torch.api.task_log import CLIENT, client_log
+from ptycho_torch.config_params import TrainingConfig
 from ptychopinn.errors import ConfigError
 
 logger = logging.getLogger(f"{CLIENT}.training")
@@ -22,12 +24,28 @@ class LightningHandle:
 
 
 class Trainer:
-    """Trains a model on the scans of a data loader."""
+    """Trains a model on the scans of a data loader.
 
-    def __init__(self, model: PtychoModel, dataloader: PtychoDataLoader, config_manager: ConfigManager) -> None:
+    Args:
+        model: to be trained.
+        dataloader: its scans and its folder.
+        config_manager: settings of the run; those of the data loader by default.
+        training_config: in place of that of the manager.
+        strategy: accepted for its name; Lightning trains.
+    """
+
+    def __init__(
+        self,
+        model: PtychoModel,
+        dataloader: PtychoDataLoader,
+        config_manager: ConfigManager | None = None,
+        training_config: TrainingConfig | None = None,
+        strategy: TrainStrategy = TrainStrategy.LIGHTNING,
+    ) -> None:
         self.model = model
         self.dataloader = dataloader
-        self.config_manager = config_manager
+        self.config_manager = config_manager or dataloader.config_manager
+        self.config_manager.update(training_config=training_config)
         self._trainer = LightningHandle()
         self.history: dict[str, list[float]] = {}
         """Column -> one number per epoch, once trained."""
@@ -37,8 +55,9 @@ class Trainer:
         cls,
         model: PtychoModel,
         dataloader: PtychoDataLoader,
-        orchestration: str = "lightning",
+        orchestration: str | Orchestration = "lightning",
         config_manager: ConfigManager | None = None,
+        training_config: TrainingConfig | None = None,
     ) -> "Trainer":
         """A trainer by Lightning, which records in MLflow where the orchestration is `mlflow`.
 
@@ -47,9 +66,9 @@ class Trainer:
             ValueError: another orchestration.
         """
         _records_in_mlflow(orchestration)
-        return cls(model, dataloader, config_manager or dataloader.config_manager)
+        return cls(model, dataloader, config_manager, training_config)
 
-    def train(self, orchestration: str = "lightning", experiment_name: str = "") -> None:
+    def train(self, orchestration: str | Orchestration = "lightning", experiment_name: str = "") -> None:
         """Train, and leave the model in memory and, where the data loader has a run folder, in that folder.
 
         The folder then holds `model.ckpt`, `recipe.yaml`, `history.csv`, `wts.h5.zip`, `checkpoints/`, `run.log`.
@@ -74,13 +93,14 @@ class Trainer:
             self.history = fit_client(self.model, manager, self.dataloader.scans, place, callbacks)
 
 
-def _records_in_mlflow(name: str) -> bool:
+def _records_in_mlflow(orchestration: str | Orchestration) -> bool:
+    name = orchestration.value if isinstance(orchestration, Orchestration) else orchestration
     if name.casefold() == "mlflow":
         from ptychopinn.training.mlflow_runs import check_store
 
         check_store()
         return True
-    if name.casefold() != "lightning":
+    if name.casefold() not in ("lightning", "pytorch"):
         raise ConfigError(f"orchestration must be 'lightning' or 'mlflow', got {name!r}")
     return False
 

@@ -78,7 +78,7 @@ class _FourierNetwork(nn.Module):
             architecture=self.architecture,
             width=hidden_channels,
             blocks=fno_blocks,
-            refiner_blocks=max(1, cnn_blocks // 2),
+            refiner_blocks=max(1, (cnn_blocks + 1) // 2),
             spectral_modes=modes,
             levels=2,
         )

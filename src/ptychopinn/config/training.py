@@ -74,6 +74,11 @@ class TrainingConfig(Section):
     figure_epochs: int | None = Field(default=None, ge=1, le=1_000_000)
     """Draw the image after every so many epochs and after the last: into the logger, or into the folder `figures` with
     `csv`. Null draws none."""
+    checkpoints: int = Field(default=1, ge=0, le=1000)
+    """Number of best epochs whose checkpoints are kept, beside that of the last epoch. 0 writes none, so that an
+    interrupted training cannot be resumed."""
+    monitor: Literal["auto", "train_loss", "val_loss"] = "auto"
+    """Loss whose lowest epoch is the best: `auto` is the validation loss where there is one."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """Floating-point format of the network. The forward model always uses float32."""
     compile: bool = False

@@ -35,35 +35,47 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 class Checkpoints(Checkpoint):
     """Writes `best.ckpt` and `last.ckpt` of a folder, after each epoch whose loss is finite.
 
+    The epochs that follow the best one are in `best_2.ckpt`, `best_3.ckpt`, ...
+
     A checkpoint holds no path, and nothing that it holds decides where a file is written or removed.
 
     Args:
         folder: of the run; the files go to its folder `checkpoints`.
         monitor: logged loss whose lowest epoch is the best.
         scans: identity of the data, see `ptychopinn.training.resume.identity_of`.
+        count: best epochs that are kept.
     """
 
-    def __init__(self, folder: Path, monitor: str, scans: str) -> None:
+    def __init__(self, folder: Path, monitor: str, scans: str, count: int = 1) -> None:
         self._folder = folder / CHECKPOINTS
         self._monitor = monitor
         self._scans = scans
-        self._best = math.inf
+        self._count = count
+        self._best: list[float] = []
 
     def state_dict(self) -> dict[str, Any]:
-        """The lowest loss so far, and the identity of the data."""
+        """The lowest losses so far, and the identity of the data."""
         return {"best": self._best, "scans": self._scans}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take the lowest loss of the run that is resumed."""
-        self._best = float(state_dict["best"])
+        """Take the lowest losses of the run that is resumed."""
+        stored = state_dict["best"]
+        self._best = [float(value) for value in (stored if isinstance(stored, list) else [stored])][: self._count]
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write both; Lightning calls checkpoint callbacks last."""
         loss = float(trainer.callback_metrics[self._monitor])
-        if loss < self._best:
-            self._best = loss
-            trainer.save_checkpoint(self._folder / "best.ckpt")
+        rank = sum(value <= loss for value in self._best)
+        if rank < self._count:
+            self._best = [*self._best[:rank], loss, *self._best[rank:]][: self._count]
+            for place in range(len(self._best) - 1, rank, -1):
+                if (before := self._file(place - 1)).exists():
+                    before.replace(self._file(place))
+            trainer.save_checkpoint(self._file(rank))
         trainer.save_checkpoint(self._folder / "last.ckpt")
+
+    def _file(self, rank: int) -> Path:
+        return self._folder / ("best.ckpt" if rank == 0 else f"best_{rank + 1}.ckpt")
 
 
 class BestWeights(Callback):

@@ -54,14 +54,14 @@ def train_here(
     validation = validation_loader(start, config, share)
     path = folder / "history.csv" if folder and config.logger != "none" and share.index == 0 else None
     table = HistoryTable(path, on_epoch, ContrastMonitor(start).measure if share.index == 0 else None)
-    monitor = "train_loss" if validation is None else "val_loss"
+    monitor = "train_loss" if validation is None or config.monitor == "train_loss" else "val_loss"
     best = BestWeights(monitor)
     ours: list[Callback] = [HistoryRecorder(table)]
     if config.early_stop_patience is not None:
         ours += [best, EarlyStopping(monitor, patience=config.early_stop_patience)]
     with _quiet_lightning(), _process_settings_kept():
-        if folder is not None:
-            ours.append(Checkpoints(folder, monitor, identity_of(start)))
+        if folder is not None and config.checkpoints:
+            ours.append(Checkpoints(folder, monitor, identity_of(start), config.checkpoints))
         trainer = _trainer(recipe, folder, start.tensors.device, [*ours, *callbacks])
         with _interrupts_pass():
             trainer.fit(module, train, validation, ckpt_path=checkpoint, weights_only=True)
@@ -82,7 +82,7 @@ def _trainer(recipe: Recipe, folder: Path | None, device: torch.device, callback
         deterministic="warn" if config.deterministic else None,
         callbacks=callbacks,
         logger=False,
-        enable_checkpointing=folder is not None,
+        enable_checkpointing=folder is not None and config.checkpoints > 0,
         enable_progress_bar=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,

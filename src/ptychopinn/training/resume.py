@@ -20,7 +20,7 @@ logger = logging.getLogger("ptychopinn.training")
 _SECTIONS = ("data", "model", "training")
 """Of the recipe: those that decide the result of training."""
 
-_BOOKKEEPING = ("training.logger", "training.experiment", "training.figure_epochs")
+_BOOKKEEPING = ("training.logger", "training.experiment", "training.figure_epochs", "training.checkpoints")
 """Settings that do not, and may change."""
 
 
