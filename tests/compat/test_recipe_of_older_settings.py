@@ -159,7 +159,7 @@ def test_each_setting_without_effect_gives_one_warning_under_the_clients_name(
     warn_ignored(config, PyTorchExecutionConfig(checkpoint_mode="max"))
     assert [record.name for record in caplog.records] == ["ptychopinn"] * 3
     assert [record.levelname for record in caplog.records] == ["WARNING"] * 3
-    for name in ("amp_activation", "positions_provided", "num_workers"):
+    for name in ("amp_activation", "positions_provided", "checkpoint_mode"):
         assert sum(record.getMessage().startswith(name) for record in caplog.records) == 1
 
 
