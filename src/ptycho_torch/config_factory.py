@@ -70,14 +70,9 @@ def torch_configs(config: LegacyTrainingConfig, execution: PyTorchExecutionConfi
         "experiment_name": "",
         "epochs": config.nepochs,
         "nll": config.nll_weight > 0,
+        **of_execution(run),
         "gradient_clip_val": clipped.gradient_clip_val,
         "gradient_clip_algorithm": clipped.gradient_clip_algorithm,
-        "device": "cuda" if run.accelerator in ("auto", "gpu") else run.accelerator,
-        "n_devices": run.devices,
-        "strategy": run.strategy,
-        "learning_rate": run.learning_rate,
-        "num_workers": run.num_workers,
-        "accum_steps": run.accum_steps,
     }
     return {
         "data_config": DataConfig(**_same(DataConfig, config, model) | data),
@@ -89,6 +84,18 @@ def torch_configs(config: LegacyTrainingConfig, execution: PyTorchExecutionConfi
             batch_size=run.inference_batch_size or InferenceConfig.batch_size,
             pad_eval=run.pad_eval,
         ),
+    }
+
+
+def of_execution(run: PyTorchExecutionConfig) -> dict[str, Any]:
+    """Fields of the PyTorch training settings that execution settings decide."""
+    return {
+        "device": "cuda" if run.accelerator in ("auto", "gpu") else run.accelerator,
+        "n_devices": run.devices,
+        "strategy": run.strategy,
+        "learning_rate": run.learning_rate,
+        "num_workers": run.num_workers,
+        "accum_steps": run.accum_steps,
     }
 
 

@@ -1,10 +1,16 @@
 """Reconstruction in one call, for legacy scripts."""
 
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ptycho.backend import only_pytorch
+from ptycho.commands.inference import options, run
+from ptycho.commands.session import command
+from ptycho.commands.settings import unprefixed
 from ptycho_torch.api.base_api import ConfigManager, InferenceEngine, PtychoDataLoader, PtychoModel
 from ptycho_torch.lightning_utils import find_best_checkpoint
 from ptychopinn.data.io.atomic import check_output_folder
@@ -49,3 +55,21 @@ def main(
         result.save(folder)
         save_figure(figure_reconstruction(result, None), folder / "reconstruction.png")
     return result.object_
+
+
+@command
+def cli_main(argv: Sequence[str]) -> None:
+    """`python -m ptycho_torch.inference`: `ptycho_inference` by PyTorch; as an entry point it returns the exit code."""
+    with only_pytorch():
+        run(argv, _OPTIONS)
+
+
+_OPTIONS = options(
+    "python -m ptycho_torch.inference",
+    "python -m ptycho_torch.inference --model_path out --test_data scan.npz --output_dir recon",
+    *unprefixed({}),
+)
+
+
+if __name__ == "__main__":
+    sys.exit(cli_main())

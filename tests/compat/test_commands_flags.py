@@ -8,9 +8,10 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import pytest
 
 from ptycho.commands import inference, train
-from ptycho.commands.flags import members, read_value
+from ptycho.commands.flags import read_value
 from ptycho.commands.settings import given_values, training_settings
 from ptycho.config.config import InferenceConfig, ModelConfig, PyTorchExecutionConfig, TrainingConfig
+from ptychopinn.cli.flags import members
 from ptychopinn.errors import ConfigError
 
 SECTIONS = ((TrainingConfig, ""), (ModelConfig, ""), (PyTorchExecutionConfig, "torch_"))

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -274,3 +275,49 @@ def test_scripts_run_from_any_directory_without_torch(tmp_path: Path, script: st
     assert "--output_dir" in done.stdout
     assert "Example: ptycho_" in done.stdout
     assert names(tmp_path) == set()
+
+
+def test_the_modules_of_the_other_package_train_and_reconstruct(scan_file: Path, tmp_path: Path) -> None:
+    """They ended with 0 and did nothing once: a batch script believed that it had trained."""
+    words = ["--train_data_file", scan_file, "--output_dir", "out", "--max_epochs", "1", "--accelerator", "cpu"]
+    small = ["--gridsize", "2", "--n_filters_scale", "1", "--batch_size", "8", "--num-workers", "0", "--quiet"]
+    done = _module("ptycho_torch.train", *words, *small)
+    assert done.returncode == 0, done.stderr
+    assert "wts.h5.zip" in names(tmp_path / "out")
+    done = _module("ptycho_torch.inference", "--model_path", "out", "--test_data", scan_file, "--output_dir", "recon")
+    assert done.returncode == 0, done.stderr
+    assert {"reconstruction.npz", "reconstructed_phase.png"} <= names(tmp_path / "recon")
+    for name in ("train", "inference"):
+        refused = _module(f"ptycho_torch.{name}")
+        assert refused.returncode != 0
+        assert "is missing" in refused.stderr
+
+
+def _module(name: str, *words: Any) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", name, *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_pictures_of_a_reconstruction_can_be_asked_for(model_dir: Path, scan_file: Path, tmp_path: Path) -> None:
+    words = ["--model_path", str(model_dir), "--test_data", str(scan_file), "--output_dir", "recon", "--verbose"]
+    pictures = ["--comparison_plot", "--phase_vmin", "-0.5", "--phase_vmax", "0.5", "--debug_dump", "dump", "--quiet"]
+    assert infer([*words, *pictures]) == 0
+    assert "comparison.png" in names(tmp_path / "recon")
+    assert names(tmp_path / "dump") == {"reconstruction.npz"}
+    assert infer([*words, "--phase_vmin", "2", "--phase_vmax", "1"]) != 0
+
+
+def test_a_model_is_scored_on_a_scan_in_one_command(model_dir: Path, scan_file: Path, tmp_path: Path) -> None:
+    words = ["--model-dir", str(model_dir), "--test-data", str(scan_file), "--output-dir", "scores", "--quiet"]
+    assert evaluate(words) == 0
+    assert {"metrics.json", "reconstruction.npz"} <= names(tmp_path / "scores")
+
+
+def test_plateau_and_stitching_have_their_flags(scan_file: Path) -> None:
+    from ptycho.commands import train as command
+    from ptycho.commands.settings import given_values
+
+    values = given_values(
+        command.OPTIONS, ["--torch-plateau-factor", "0.3", "--torch-plateau-min-lr", "1e-5", "--no_do_stitching"]
+    )
+    assert values == {"plateau_factor": 0.3, "plateau_min_lr": 1e-5, "do_stitching": False}

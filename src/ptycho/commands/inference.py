@@ -2,47 +2,71 @@
 
 import logging
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ptycho.backend import requested_backend
 from ptycho.commands import settings
-from ptycho.commands.flags import Options, field_flags
+from ptycho.commands.flags import Flag, Options, field_flags
 from ptycho.commands.session import command, progress, save_amplitude_and_phase
 from ptycho.config.config import InferenceConfig
 from ptychopinn.cli.console import set_verbosity
+from ptychopinn.data.io import check_output_folder
+from ptychopinn.errors import ConfigError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from ptychopinn.data import Scan
+    from ptychopinn.data.reconstruction import Reconstruction
 
 logger = logging.getLogger("ptychopinn")
 FOLLOWED = {
     *("config", "quiet", "debug", "model_path", "test_data_file", "output_dir", "n_subsample", "subsample_seed"),
-    *("backend", "disable_mlflow", "torch.accelerator", "torch.inference_batch_size", "torch.middle_trim"),
+    *("backend", "disable_mlflow", "torch.accelerator", "torch.inference_batch_size", "torch.middle_trim", "verbose"),
+    *("comparison_plot", "phase_vmin", "phase_vmax", "debug_dump"),
 }
 """Destinations of the flags that change a reconstruction; the others are accepted with a warning."""
 
-OPTIONS = Options(
-    "ptycho_inference",
-    "Reconstruct a scan with a trained model: figures, image and metrics.",
-    "ptycho_inference --model_path out --test_data scan.npz --output_dir recon",
-    {
-        "run": [settings.CONFIG, settings.QUIET],
-        "inference": field_flags(InferenceConfig, settings.NOTES, {"test_data_file": "test_data"}),
-        "execution": settings.EXECUTION_FLAGS,
-        "old spellings": settings.OLD_SPELLINGS,
-    },
-)
+
+def options(prog: str, example: str, *further: Flag) -> Options:
+    """The options of `ptycho_inference`, under a name, with further spellings."""
+    return Options(
+        prog,
+        "Reconstruct a scan with a trained model: figures, image and metrics.",
+        example,
+        {
+            "run": [settings.CONFIG, settings.QUIET, settings.VERBOSE, *PICTURES],
+            "inference": field_flags(InferenceConfig, settings.NOTES, {"test_data_file": "test_data"}),
+            "execution": settings.EXECUTION_FLAGS,
+            "old spellings": [*settings.OLD_SPELLINGS, *further],
+        },
+    )
+
+
+PICTURES = [
+    Flag("comparison_plot", "comparison_plot", bool, "Draw the image beside the object of the scan: comparison.png."),
+    Flag("phase_vmin", "phase_vmin", float, "Lowest phase of the colours, rad."),
+    Flag("phase_vmax", "phase_vmax", float, "Highest phase of the colours, rad."),
+    Flag("debug_dump", "debug_dump", Path, "Folder for the arrays of the image, as reconstruction.npz."),
+]
+OPTIONS = options("ptycho_inference", "ptycho_inference --model_path out --test_data scan.npz --output_dir recon")
 
 
 @command
 def main(argv: Sequence[str]) -> None:
     """Do what the words say; as an entry point it returns the exit code."""
-    values = settings.given_values(OPTIONS, argv)
+    run(argv, OPTIONS)
+
+
+def run(argv: Sequence[str], known: Options) -> None:
+    """Reconstruct as the words say, which are among the known options.
+
+    Raises:
+        PtychoPINNError: a bad word, or a model or data that cannot be used.
+    """
+    values = settings.given_values(known, argv)
     settings.needed(values, "model_path", "--model_path", "the folder of a trained model")
     settings.needed(values, "test_data_file", "--test_data", "the scan to reconstruct")
-    set_verbosity(values.get("debug", False))
+    set_verbosity(values.get("debug", False) or values.get("verbose", False))
     for dest in sorted(set(values) - FOLLOWED):
         logger.warning("%s is not followed: every pattern is reconstructed as the model was trained", dest)
 
@@ -66,13 +90,44 @@ def main(argv: Sequence[str]) -> None:
             device=device,
             on_batch=shown.on_batch,
         )
-        amplitude, phase = save_amplitude_and_phase(made.reconstruction, config.output_dir)
+        limits = _limits(values.get("phase_vmin"), values.get("phase_vmax"))
+        amplitude, phase = save_amplitude_and_phase(made.reconstruction, config.output_dir, limits)
+    if "debug_dump" in values:
+        made.reconstruction.save(check_output_folder(values["debug_dump"]) / "reconstruction.npz")
+    compared = _compare(made.reconstruction, config) if values.get("comparison_plot", False) else None
     if values.get("quiet", False):
         return
     show_metrics(made.metrics)
     show_path("amplitude", amplitude)
     show_path("phase", phase)
     show_path("figure", made.paths["figure"])
+    show_path("comparison", compared)
+
+
+def _limits(lowest: float | None, highest: float | None) -> "tuple[float, float] | None":
+    """The phases between which colours are spread; one that is not given mirrors the other."""
+    if lowest is None and highest is None:
+        return None
+    low = -highest if lowest is None and highest is not None else lowest
+    high = -lowest if highest is None and lowest is not None else highest
+    if low is None or high is None or not low < high:
+        raise ConfigError(f"--phase_vmin is {low} and --phase_vmax {high}; the first must be the lower one")
+    return low, high
+
+
+def _compare(image: "Reconstruction", config: InferenceConfig) -> "Path | None":
+    """Draw the image, aligned, beside the object of the scan; None where it has none in the frame of the image."""
+    from ptychopinn.data import read_scan
+    from ptychopinn.metrics import align
+    from ptychopinn.plotting import figure_comparison, save_figure
+
+    truth = read_scan(config.test_data_file).object_guess
+    if truth is None or truth.shape != image.object_.shape:
+        logger.warning("--comparison_plot: the scan has no object in the frame of the image; nothing is compared")
+        return None
+    aligned = align(image.object_, truth, mask=image.covered, support=image.covered).object_
+    figure = figure_comparison({"reconstruction": aligned}, truth, covered=image.covered)
+    return save_figure(figure, config.output_dir / "comparison.png")
 
 
 def _scan(config: InferenceConfig) -> "Path | Scan":

@@ -34,10 +34,14 @@ def progress(quiet: bool) -> "ProgressDisplay":
     return ProgressDisplay(Console(stderr=True, quiet=True)) if quiet else ProgressDisplay()
 
 
-def save_amplitude_and_phase(image: "Reconstruction", folder: Path) -> list[Path]:
-    """Write `reconstructed_amplitude.png` and `reconstructed_phase.png` into a folder."""
+def save_amplitude_and_phase(
+    image: "Reconstruction", folder: Path, phase_limits: tuple[float, float] | None = None
+) -> list[Path]:
+    """Write `reconstructed_amplitude.png` and `reconstructed_phase.png` into a folder; the limits are in rad."""
     from ptychopinn.plotting import figure_map, save_figure
 
+    limits = {"amplitude": None, "phase": phase_limits}
     return [
-        save_figure(figure_map(image, name), folder / f"reconstructed_{name}.png") for name in ("amplitude", "phase")
+        save_figure(figure_map(image, name, limits=limits[name]), folder / f"reconstructed_{name}.png")
+        for name in ("amplitude", "phase")
     ]

@@ -1,6 +1,7 @@
 """Settings of the commands: which flags there are, what a YAML file adds, and the configs that follow."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ Values = dict[str, Any]
 """Destination of a flag -> value."""
 
 QUIET = Flag("quiet", "quiet", bool, "Show warnings and errors only.")
+VERBOSE = Flag("verbose", "verbose", bool, "Show what is done and why.")
 CONFIG = Flag("config", "config", Path, "YAML file; its keys are the names of the flags, which win over it.")
 
 NOTES: Mapping[str, str] = {
@@ -44,6 +46,21 @@ OLD_SPELLINGS = [
     Flag("disable_mlflow", "disable_mlflow", bool, "Not needed: see --torch-logger.", replaced_by=NO_MLFLOW),
 ]
 """Names of earlier versions, with the destination of the new ones."""
+PLATEAU = [
+    Flag(f"torch-plateau-{name.replace('_', '-')}", f"plateau_{name}", kind, f"The same as --plateau_{name}.")
+    for name, kind in (("factor", float), ("patience", int), ("min_lr", float), ("threshold", float))
+]
+
+
+def unprefixed(words: Mapping[str, str]) -> list[Flag]:
+    """The execution flags without `torch-`, as `python -m ptycho_torch.train` spells them, and further `words`."""
+    own = [flag for flag in EXECUTION_FLAGS if flag.name.removeprefix("torch-") not in ("scheduler", *_SHARED)]
+    short = [replace(flag, name=flag.name.removeprefix("torch-"), others=()) for flag in own]
+    return [*short, *(Flag(word, dest, int, f"The same as --{dest}.") for word, dest in words.items())]
+
+
+_SHARED = ("gradient-clip-val", "gradient-clip-algorithm", "learning-rate")
+"""Fields of the execution settings whose bare names belong to the training settings, or are there already."""
 
 
 def given_values(options: Options, argv: Sequence[str]) -> Values:

@@ -10,6 +10,7 @@ from ptycho.commands import settings
 from ptycho.commands.flags import Flag, Options, field_flags
 from ptycho.commands.session import command, progress, save_amplitude_and_phase
 from ptycho.config.config import ModelConfig, PyTorchExecutionConfig, TrainingConfig, update_legacy_dict
+from ptychopinn.cli.console import set_verbosity
 from ptychopinn.errors import ConfigError, ScanError
 
 if TYPE_CHECKING:
@@ -17,29 +18,51 @@ if TYPE_CHECKING:
     from ptychopinn.cli.progress import ProgressDisplay
     from ptychopinn.data import Scan
 
-OPTIONS = Options(
-    "ptycho_train",
-    "Train a network on a scan by the settings of legacy PtychoPINN, and reconstruct a second one if it is given.",
-    "ptycho_train --train_data_file scan.npz --output_dir out",
-    {
-        "run": [settings.CONFIG, settings.QUIET],
-        "training": field_flags(TrainingConfig, settings.NOTES),
-        "model": field_flags(ModelConfig, settings.NOTES, section="model"),
-        "execution": [
-            *settings.EXECUTION_FLAGS,
-            Flag("learning_rate", "torch.learning_rate", float, "The same as --torch-learning-rate."),
-        ],
-        "old spellings": settings.OLD_SPELLINGS,
-    },
+
+def options(prog: str, example: str, *further: Flag) -> Options:
+    """The options of `ptycho_train`, under a name, with further spellings."""
+    return Options(
+        prog,
+        "Train a network on a scan by the settings of legacy PtychoPINN, and reconstruct a second one if it is given.",
+        example,
+        {
+            "run": [settings.CONFIG, settings.QUIET, settings.VERBOSE, STITCHING],
+            "training": field_flags(TrainingConfig, settings.NOTES),
+            "model": field_flags(ModelConfig, settings.NOTES, section="model"),
+            "execution": [
+                *settings.EXECUTION_FLAGS,
+                Flag("learning_rate", "torch.learning_rate", float, "The same as --torch-learning-rate."),
+                *settings.PLATEAU,
+            ],
+            "old spellings": [*settings.OLD_SPELLINGS, *further],
+        },
+    )
+
+
+STITCHING = Flag(
+    "do_stitching", "do_stitching", bool, "Reconstruct the scan of --test_data_file after the training (default true)."
 )
+OPTIONS = options("ptycho_train", "ptycho_train --train_data_file scan.npz --output_dir out")
 
 
 @command
 def main(argv: Sequence[str]) -> None:
     """Do what the words say; as an entry point it returns the exit code."""
-    values = settings.given_values(OPTIONS, argv)
+    run(argv, OPTIONS)
+
+
+def run(argv: Sequence[str], known: Options) -> None:
+    """Train as the words say, which are among the known options.
+
+    Raises:
+        PtychoPINNError: a bad word, or data or settings that cannot be used.
+    """
+    values = settings.given_values(known, argv)
     settings.needed(values, "train_data_file", "--train_data_file", "the scan to train on")
+    set_verbosity(values.get("verbose", False))
     backend = training_backend(values.get("backend"))
+    if not values.get("do_stitching", True):
+        values.pop("test_data_file", None)
     config, execution = settings.training_settings(values)
 
     from ptychopinn.api.reconstruct import reconstruct
@@ -100,12 +123,13 @@ def _train(
 def _scans(config: TrainingConfig, size: int | None) -> "tuple[Scan, Scan | None]":
     """The scan to train on and the one to reconstruct, whose patterns have one size."""
     from ptychopinn.data import read_scan
+    from ptychopinn.data.dose import with_photons
 
     assert config.train_data_file is not None
-    scan = read_scan(config.train_data_file)
+    scan = with_photons(read_scan(config.train_data_file), config.nphotons)
     if size not in (None, 0, scan.pattern_size):
         raise ConfigError(f"--N is {size} but the patterns of {scan.source} are {scan.pattern_size} px; leave --N out")
-    test = None if config.test_data_file is None else read_scan(config.test_data_file)
+    test = None if config.test_data_file is None else with_photons(read_scan(config.test_data_file), config.nphotons)
     if test is not None and test.pattern_size != scan.pattern_size:
         raise ScanError(
             f"{test.source}: its patterns are {test.pattern_size} px but those of {scan.source} are "

@@ -172,20 +172,26 @@ def figure_history(history: History, title: str = "Training", facts: str = "") -
     return page.figure
 
 
-def figure_map(source: Drawable, part: Literal["amplitude", "phase"], largest: float = 6.0) -> Figure:
+def figure_map(
+    source: Drawable,
+    part: Literal["amplitude", "phase"],
+    largest: float = 6.0,
+    limits: tuple[float, float] | None = None,
+) -> Figure:
     """One map of an object alone, with its colour bar.
 
     Args:
         source: Object, coverage, frame and pixel size.
         part: `amplitude`, or `phase` less that of the covered mean, rad.
         largest: Largest width and height of the map, inches.
+        limits: Lowest and highest value of the colours; by default those of the map.
     """
     draw = draw_amplitude if part == "amplitude" else draw_phase
     aspect = shown_aspect(source.coverage)
     width, height = largest / max(aspect, 1), largest * min(aspect, 1)
     page = Page.blank(width + AROUND + BESIDE, height + 2 * AROUND)
     place = Placement(source.origin_px, source.pixel_size_m)
-    draw(page.panel(AROUND, AROUND, width, height), source.object_, source.coverage, place=place)
+    draw(page.panel(AROUND, AROUND, width, height), source.object_, source.coverage, place=place, limits=limits)
     return page.figure
 
 

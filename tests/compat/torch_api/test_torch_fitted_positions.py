@@ -30,7 +30,7 @@ def image_by_client(trained: Trained, settings, measured):
     made = trained.model
     model.module().take(getattr(made, "network", made), trained.recipe)
     loader = PtychoDataLoader.from_np(measured.patterns, measured.probe, measured.positions, config_manager)
-    return InferenceEngine(config_manager, model).reconstruct(loader), loader.scans[0]
+    return InferenceEngine(model, config_manager).reconstruct(loader), loader.scans[0]
 
 
 def test_another_scan_is_not_shifted(trained: Trained, settings, make) -> None:
@@ -64,5 +64,5 @@ def test_a_checkpoint_keeps_the_fitted_positions(trained: Trained, settings, mea
     model.module().take(trained.model.network, trained.recipe)
     loaded = PtychoModel.load(model.save(tmp_path / "model.ckpt"))
     loader = PtychoDataLoader.from_np(measured.patterns, measured.probe, measured.positions, config_manager)
-    image = InferenceEngine(config_manager, loaded).reconstruct(loader)
+    image = InferenceEngine(loaded, config_manager).reconstruct(loader)
     assert np.abs(image.positions_px - loader.scans[0].positions_px).max() > 0.01

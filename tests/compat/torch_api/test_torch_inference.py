@@ -173,7 +173,7 @@ def test_settings_of_prediction_may_be_changed_afterwards(finished, measured) ->
 
 
 def test_a_model_in_memory_reconstructs_its_own_folder(finished, measured) -> None:
-    engine = InferenceEngine(finished.loader.config_manager, finished.model)
+    engine = InferenceEngine(finished.model, finished.loader.config_manager)
     image = engine.predict_and_stitch(finished.loader)
     np.testing.assert_allclose(image, image_of(finished.folder / "model.ckpt", measured), atol=1e-5)
 
@@ -183,7 +183,7 @@ def test_one_of_several_scans_is_chosen_by_its_number(finished, measured, make, 
     make(seed=3).export(tmp_path / "b.npz")
     model, config_manager = loaded(finished.folder / "model.ckpt")
     loader = PtychoDataLoader(tmp_path, config_manager)
-    engine = InferenceEngine(config_manager, model)
+    engine = InferenceEngine(model, config_manager)
     images = []
     for number in (0, 1):
         config_manager.update(experiment_number=number)
@@ -199,7 +199,7 @@ def test_an_untrained_model_says_so(measured, settings) -> None:
     model = PtychoModel._new_model(model=PtychoPINN_Lightning, config_manager=config_manager)
     loader = PtychoDataLoader.from_np(measured.patterns, measured.probe, measured.positions, config_manager)
     with pytest.raises(RuntimeError, match="train it, or load a checkpoint"):
-        InferenceEngine(config_manager, model).predict_and_stitch(loader)
+        InferenceEngine(model, config_manager).predict_and_stitch(loader)
     with pytest.raises(RuntimeError, match=r"PtychoModel\._new_model or PtychoModel\.load"):
         PtychoModel(*config_manager.four).module()
 

@@ -47,7 +47,7 @@ def test_a_training_and_a_reconstruction_name_backend_device_and_scale(
     measured.export(tmp_path / "in" / "a.npz")
     with caplog.at_level(logging.INFO):
         run = train(tmp_path / "in", tmp_path / "out", settings(epochs=1))
-        InferenceEngine(run.loader.config_manager, run.model).predict_and_stitch(run.loader)
+        InferenceEngine(run.model, run.loader.config_manager).predict_and_stitch(run.loader)
     assert {record.name.split(".")[0] for record in caplog.records} == {"ptychopinn-torch"}
     text = caplog.text
     assert text.count("backend pytorch, device cpu") == 2

@@ -73,7 +73,7 @@ def test_a_wanted_gpu_that_is_not_there_means_the_cpu_and_a_warning(
     model = PtychoModel.load(run.folder / "model.ckpt")
     assert model.training_config.device == device
     with caplog.at_level(logging.INFO):
-        InferenceEngine(run.loader.config_manager, model).predict_and_stitch(run.loader)
+        InferenceEngine(model, run.loader.config_manager).predict_and_stitch(run.loader)
     assert f"device {device} is not available: running on the CPU" in caplog.text
 
 
@@ -112,7 +112,7 @@ def test_any_number_of_workers(measured, settings, train, tmp_path: Path, worker
     measured.export(tmp_path / "in" / "a.npz")
     config_manager = settings(epochs=1, num_workers=workers)
     run = train(tmp_path / "in", None, config_manager)
-    assert np.isfinite(InferenceEngine(config_manager, run.model).predict_and_stitch(run.loader)).all()
+    assert np.isfinite(InferenceEngine(run.model, config_manager).predict_and_stitch(run.loader)).all()
 
 
 def test_supervised_training_cuts_its_labels_from_the_object(measured, settings, train, tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ def test_a_supervised_checkpoint_says_its_mode_and_runs(measured, settings, trai
     run = train(tmp_path / "in", tmp_path / "out", settings(epochs=1, mode="Supervised"))
     model = PtychoModel.load(run.folder / "model.ckpt")
     assert model.model_config.mode == "Supervised"
-    assert np.isfinite(InferenceEngine(run.loader.config_manager, model).predict_and_stitch(run.loader)).all()
+    assert np.isfinite(InferenceEngine(model, run.loader.config_manager).predict_and_stitch(run.loader)).all()
 
 
 def test_c_and_grid_size_that_disagree_are_explained(measured, settings, train, tmp_path: Path, caplog) -> None:
