@@ -193,7 +193,7 @@ def tests() -> dict[str, str]:
                 found.setdefault(node.name, ast.get_source_segment(text, node) or "")
     for name, source in found.items():
         for example in re.findall(r"earlier_\w+\.py", source):
-            found[name] += (ROOT / "examples" / example).read_text(encoding="utf-8")
+            found[name] += (ROOT / "examples/legacy" / example).read_text(encoding="utf-8")
     return found
 
 

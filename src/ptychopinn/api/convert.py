@@ -1,9 +1,10 @@
 """`convert`: the same scan, reconstruction or model in another format."""
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Literal
 
 from ptychopinn.api.array_files import ArrayFiles
@@ -14,6 +15,7 @@ from ptychopinn.data import Scan, read_scan
 from ptychopinn.data.io import Propagation, check_output_folder, log_notes, scan_writer
 from ptychopinn.data.io.formats import format_for, sniffed
 from ptychopinn.data.io.source_file import open_source
+from ptychopinn.data.rearrange import SplitBy, renamed, shuffled, split
 from ptychopinn.data.reconstruction import RESULT_NAME, Reconstruction
 from ptychopinn.errors import ConfigError, OutputError
 
@@ -25,6 +27,22 @@ Kind = Literal["scan", "reconstruction", "model"]
 
 
 @dataclass(frozen=True)
+class Rearrange:
+    """What `convert` does with the patterns of a scan; see `ptychopinn.data.rearrange`."""
+
+    names: Mapping[str, str] = field(default_factory=dict)
+    """Arrays of an NPZ file by their names there, and the names that they get before the file is read."""
+    shuffle: int | None = None
+    """Seed of a new order; None keeps the order."""
+    split: float | None = None
+    """Fraction of the first of two files, `..._train` and `..._test`; None writes one."""
+    split_by: SplitBy = "y"
+    """Where the scan is cut."""
+    seed: int = 0
+    """Of a random split."""
+
+
+@dataclass(frozen=True)
 class Converted:
     """What was written."""
 
@@ -33,7 +51,9 @@ class Converted:
     value: Scan | Reconstruction | Bundle
     """As it was read."""
     path: Path
-    """The new file."""
+    """The new file; of two the first one."""
+    other: Path | None = None
+    """The second part of a scan that was split."""
 
 
 def convert(
@@ -47,6 +67,7 @@ def convert(
     propagation: Propagation = "auto",
     overrides: Sequence[str] = (),
     to: Target | None = None,
+    rearrange: Rearrange | None = None,
 ) -> Converted:
     """Write a scan or a reconstruction in the format that the extension of the target names, or a model as a bundle.
 
@@ -66,6 +87,7 @@ def convert(
         propagation: whether the patterns are far or near field; by default docs/formats.md decides.
         overrides: `data.key=value` texts that say how a scan is read.
         to: backend whose weights a model is written with, or `both`.
+        rearrange: how the patterns of a scan are renamed, ordered and split.
 
     Raises:
         PtychoPINNError: source or target cannot be used; nothing has been written then.
@@ -73,6 +95,11 @@ def convert(
     source, target = Path(source), Path(target)
     if target.exists() and source.exists() and target.samefile(source):
         raise OutputError(f"{target}: source and target are the same file; name another target")
+    if rearrange is not None and rearrange.names:
+        with TemporaryDirectory() as folder:
+            known = renamed(source, rearrange.names, Path(folder) / source.name)
+            how = replace(rearrange, names={})
+            return convert(known, target, content="scan", probe=probe, overrides=overrides, rearrange=how)
     if arrays is not None:
         return _build(source, target, arrays, probe, overrides)
     found = content_of(source, diffraction) if content == "auto" else content
@@ -90,7 +117,14 @@ def convert(
     options = Recipe().with_overrides(overrides).data
     scan = read_scan(source, options, diffraction=diffraction, probe=probe, propagation=propagation)
     check_output_folder(target.parent)
-    return Converted("scan", scan, _logged(write(scan, target), source, "scan"))
+    if rearrange is not None and rearrange.shuffle is not None:
+        scan = shuffled(scan, rearrange.shuffle)
+    if rearrange is None or rearrange.split is None:
+        return Converted("scan", scan, _logged(write(scan, target), source, "scan"))
+    first, second = split(scan, rearrange.split, rearrange.split_by, rearrange.seed)
+    paths = [target.with_stem(f"{target.stem}_{part}") for part in ("train", "test")]
+    written = [_logged(write(part, path), source, "scan") for part, path in zip((first, second), paths, strict=True)]
+    return Converted("scan", first, *written)
 
 
 def _build(

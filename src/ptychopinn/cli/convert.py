@@ -20,6 +20,14 @@ def _building(name: str, metavar: str, text: str) -> Any:
     )
 
 
+_PATTERNS = "The patterns of a scan"
+
+
+def _arranging(name: str, metavar: str, text: str) -> Any:
+    """An option about the patterns of a scan."""
+    return typer.Option(name, metavar=metavar, help=text, show_default=False, rich_help_panel=_PATTERNS)
+
+
 @reading_options
 def convert(
     source: Annotated[
@@ -69,12 +77,29 @@ def convert(
         Literal["auto", "far_field", "near_field"],
         typer.Option("--propagation", help="What the patterns are; models refuse the near field."),
     ] = "auto",
+    rename: Annotated[
+        list[str] | None,
+        _arranging("--rename", "OLD=NEW", "Read an array of an NPZ file under another name; may be repeated."),
+    ] = None,
+    shuffle: Annotated[int | None, _arranging("--shuffle", "SEED", "Put the patterns in a random order.")] = None,
+    split: Annotated[
+        float | None,
+        _arranging("--split", "FRACTION", "Write two scans, OUT_train with this part of the patterns, and OUT_test."),
+    ] = None,
+    split_by: Annotated[
+        Literal["y", "x", "random", "order"],
+        typer.Option(
+            "--split-by", help="Where it is cut: at a row, at a column, at random, in time.", rich_help_panel=_PATTERNS
+        ),
+    ] = "y",
     overrides: Overrides = (),
     verbose: Verbose = False,
 ) -> None:
     """Write a scan or a reconstruction in another format, by the extension of OUT, or a model for another backend."""
+    from ptychopinn.api.convert import Rearrange
     from ptychopinn.api.convert import convert as write_as
 
+    arranged = bool(rename) or shuffle is not None or split is not None
     written = write_as(
         source,
         target,
@@ -85,8 +110,26 @@ def convert(
         arrays=_arrays(positions, energy_kev, to_detector_m, detector_pixel_um),
         propagation=propagation,
         overrides=overrides,
+        rearrange=Rearrange(_names(rename or []), shuffle, split, split_by, shuffle or 0) if arranged else None,
     )
     show_path(written.content, written.path)
+    show_path(written.content, written.other)
+
+
+def _names(items: list[str]) -> dict[str, str]:
+    """Old name -> new name.
+
+    Raises:
+        ConfigError: no equals sign.
+
+    >>> _names(["frames=diff3d"])
+    {'frames': 'diff3d'}
+    """
+    pairs = [item.partition("=") for item in items]
+    bad = [old for old, equals, new in pairs if not (old and equals and new)]
+    if bad:
+        raise ConfigError(f"--rename {bad[0]}: must be OLD=NEW, as in frames=diff3d")
+    return {old: new for old, _, new in pairs}
 
 
 def _arrays(

@@ -1,14 +1,14 @@
 """`ptychopinn study`: many runs, one table."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from ptychopinn.cli.console import errors, results
 from ptychopinn.cli.evaluate import parse_region
 from ptychopinn.cli.grid_lines import grid_lines
-from ptychopinn.cli.options import Output, Overrides, Scan, Verbose, training_options
+from ptychopinn.cli.options import Config, Output, Overrides, Scan, Verbose, recipe_options, training_options
 from ptychopinn.cli.progress import ProgressDisplay
 from ptychopinn.cli.summary import show_path
 from ptychopinn.errors import ConfigError
@@ -84,8 +84,85 @@ def generalisation(
     show_path("figure", done.paths["figure"])
 
 
-def parse_sizes(text: str) -> list[int]:
-    """Whole numbers between commas.
+@recipe_options
+def compare(
+    scan: Scan,
+    output: Output,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--model",
+            metavar="[NAME=]MODEL",
+            help="A bundle or its folder, which may get a name; may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
+    reference: Annotated[
+        Path | None,
+        typer.Option("--reference", metavar="FILE", help="As in evaluate; by default the scan's own object."),
+    ] = None,
+    iterative: Annotated[bool, typer.Option(help="Add the image of the solver.")] = True,
+    overrides: Overrides = (),
+    verbose: Verbose = False,
+) -> None:
+    """Reconstruct one scan by several models and by the solver; all images on one canvas, scored."""
+    from ptychopinn.studies.comparison import compare_models
+
+    done = compare_models(
+        scan, parse_models(model or []), output, reference=reference, iterative=iterative, overrides=overrides
+    )
+    results.print(done.paths["table"].read_text(encoding="utf-8"), highlight=False, markup=False, soft_wrap=True)
+    show_path("figure", done.paths["figure"])
+
+
+@training_options
+def dose(
+    output: Output,
+    photons: Annotated[
+        str, typer.Option("--photons", metavar="X,X,...", help="Expected counts of a pattern.", show_default=False)
+    ],
+    seeds: Annotated[str, typer.Option("--seeds", metavar="N,N,...", help="Experiments at each dose.")] = "0",
+    train: Annotated[bool, typer.Option(help="Train a network; without it the solver's images are scored.")] = True,
+    config: Config = None,
+    overrides: Overrides = (),
+    verbose: Verbose = False,
+) -> None:
+    """Simulate, reconstruct and score one experiment at several doses; goes on where it was stopped."""
+    from ptychopinn.studies.dose import study_dose
+
+    wanted = [float(value) for value in parse_sizes(photons, "--photons", float)]
+    done = study_dose(
+        wanted,
+        output,
+        config,
+        seeds=parse_sizes(seeds, "--seeds"),
+        train=train,
+        overrides=overrides,
+    )
+    results.print(done.table.read_text(encoding="utf-8"), highlight=False, markup=False, soft_wrap=True)
+    show_path("table", done.table)
+
+
+def parse_models(items: list[str]) -> dict[str, Path]:
+    """Models by name; one without a name has that of its file or folder.
+
+    Raises:
+        ConfigError: a name twice.
+
+    >>> parse_models(["a=out/wts.h5.zip", "runs/b"])
+    {'a': PosixPath('out/wts.h5.zip'), 'b': PosixPath('runs/b')}
+    """
+    pairs = [
+        (item.partition("=")[0], item.partition("=")[2]) if "=" in item else (Path(item).stem, item) for item in items
+    ]
+    named = {name: Path(place) for name, place in pairs}
+    if len(named) < len(pairs):
+        raise ConfigError("--model: two models have the same name; write NAME=MODEL")
+    return named
+
+
+def parse_sizes(text: str, option: str = "--sizes", kind: type[Any] = int) -> list[Any]:
+    """Numbers between commas, whole ones by default.
 
     Raises:
         ConfigError: something else.
@@ -94,9 +171,12 @@ def parse_sizes(text: str) -> list[int]:
     [64, 128]
     """
     try:
-        return [int(part) for part in text.split(",")]
+        return [kind(part) for part in text.split(",")]
     except ValueError:
-        raise ConfigError(f"--sizes {text!r}: must be whole numbers between commas, as in 64,128,256") from None
+        what = (
+            "whole numbers between commas, as in 64,128,256" if kind is int else "numbers between commas, as in 1e3,1e4"
+        )
+        raise ConfigError(f"{option} {text!r}: must be {what[0]} between commas, as in {what[1]}") from None
 
 
 def parse_recipes(files: list[Path]) -> dict[str, Path]:
@@ -124,6 +204,8 @@ def _show_trial(done: int, total: int, trial: "Trial") -> None:
 study.command(epilog="Example: `ptychopinn study generalisation scan.npz --test other.npz --sizes 64,256 -o out/`")(
     generalisation
 )
+study.command(epilog="Example: `ptychopinn study compare scan.npz --model a=run1 --model b=run2 -o out/`")(compare)
+study.command(epilog="Example: `ptychopinn study dose --photons 1e3,1e4,1e5 --no-train -o out/`")(dose)
 study.command(
     name="grid-lines",
     epilog="Example: `ptychopinn study grid-lines --N 64 --gridsize 1 --architectures cnn -o out/`",
