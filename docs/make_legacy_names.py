@@ -182,26 +182,30 @@ def _normal(text: str) -> str:
 
 
 @cache
-def tests() -> dict[str, str]:
-    """Source of every test function by name, with the examples that it runs; those of the older names first."""
-    found: dict[str, str] = {}
+def tests() -> dict[str, tuple[str, str]]:
+    """Source of every test function by name, with the examples that it runs, and the text of its file."""
+    found: dict[str, tuple[str, str]] = {}
     files = sorted((ROOT / "tests").rglob("test_*.py"), key=lambda path: ("compat" not in path.parts, str(path)))
     for path in files:
         text = path.read_text(encoding="utf-8")
+        scripts = re.findall(r"earlier_\w+\.py", text)
+        examples = "".join((ROOT / "examples/legacy" / name).read_text(encoding="utf-8") for name in scripts)
         for node in ast.parse(text).body:
             if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
-                found.setdefault(node.name, ast.get_source_segment(text, node) or "")
-    for name, source in found.items():
-        for example in re.findall(r"earlier_\w+\.py", source):
-            found[name] += (ROOT / "examples/legacy" / example).read_text(encoding="utf-8")
+                source = ast.get_source_segment(text, node) or ""
+                runs = examples if "end_to_end" in node.name else ""
+                found.setdefault(node.name, (source + runs, text + examples))
     return found
 
 
-def uses(source: str, promise: Promise) -> bool:
-    """Whether a test's source uses the last part of a name, and its class or what is made of it."""
-    last = promise.name.rpartition(".")[2]
-    spelled = {"__call__": r"(?<!def )\bmodel\(", "__getitem__": r'model\["'}.get(last, rf"\b{re.escape(last)}\b")
-    return re.search(spelled, source) is not None
+def uses(test: tuple[str, str], promise: Promise) -> bool:
+    """Whether a test uses the last part of a name, in a file that knows its package and its class."""
+    source, whole = test
+    package, last = promise.module.split(".")[0], promise.name.rpartition(".")[2]
+    spelled = {"__call__": r"(?<!def )\b(model|other)\(", "__getitem__": r'\["diffraction_to_obj"\]'}.get(
+        last, rf"\b{re.escape(last)}\b"
+    )
+    return re.search(rf"\b{package}\b", whole) is not None and re.search(spelled, source) is not None
 
 
 def page() -> str:
@@ -210,8 +214,8 @@ def page() -> str:
     rows = []
     for promise in promises():
         kept = before.get(promise.full, "")
-        if not kept or not uses(tests().get(kept, ""), promise):
-            kept = next((name for name, source in tests().items() if uses(source, promise)), "")
+        if not kept or not uses(tests().get(kept, ("", "")), promise):
+            kept = next((name for name, test in tests().items() if uses(test, promise)), "")
         test = "" if promise.later else f"`{kept}`" if kept else "none"
         rows.append(f"| `{promise.full}` | {verdict(promise)} | {test} |")
     return INTRODUCTION + "\n".join(rows) + "\n"

@@ -57,9 +57,13 @@ def main(
     return result.object_
 
 
+def cli_main(argv: Sequence[str] | None = None) -> int:
+    """`python -m ptycho_torch.inference`: `ptycho_inference` by PyTorch; returns the exit code."""
+    return _reconstruct(argv)
+
+
 @command
-def cli_main(argv: Sequence[str]) -> None:
-    """`python -m ptycho_torch.inference`: `ptycho_inference` by PyTorch; as an entry point it returns the exit code."""
+def _reconstruct(argv: Sequence[str]) -> None:
     with only_pytorch():
         run(argv, _OPTIONS)
 
