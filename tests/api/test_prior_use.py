@@ -243,3 +243,13 @@ def test_an_object_that_the_solver_held_is_not_corrected(scan: Scan, smoothing_p
     made = ptychopinn.reconstruct(scan, refine=1, overrides=held)
     assert made.reconstruction.prior_correction is None
     assert made.metrics["prior"]["reason"] == OBJECT_HELD
+
+
+def test_warnings_of_the_solver_come_once(scan: Scan, smoothing_prior: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The strength of a prior is found by further iterations, whose warnings would repeat those of the image."""
+    assert scan.probe is not None
+    dim = replace(scan, probe=scan.probe / 2)
+    made = ptychopinn.reconstruct(dim, refine=4, overrides=using(smoothing_prior, "model.intensity_scale=probe"))
+    assert made.metrics["prior"]["moved_rms_sigma"] >= 0
+    told = [record.getMessage() for record in caplog.records if "transmission exceeds 1" in record.getMessage()]
+    assert len(told) == 1

@@ -7,8 +7,6 @@ depend on the dose.
 """
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import final
 
@@ -28,7 +26,7 @@ from ptychopinn.metrics.fit_sums import FitSums
 from ptychopinn.metrics.verdict import LEAST_STRUCTURE
 from ptychopinn.models import prepare_probe, scan_scale
 from ptychopinn.physics import DiffractionModel
-from ptychopinn.solver import flat_start, photons_of, refine
+from ptychopinn.solver import flat_start, photons_of, refine, unlogged
 
 PATTERNS = 80
 """Patterns of the part."""
@@ -109,24 +107,9 @@ class Part:
         probe = prepare_probe(part.probe, recipe.model.probe)
         scale, _ = scan_scale(recipe, fitted, probe)
         start = flat_start(fitted.scan, probe * scale)
-        with _quiet():
+        with unlogged():
             image = refine(start, fitted, recipe.reconstruction.refine, model=model).reconstruction
         return photons_of(replace(image, positions_px=part.positions_px), ScanTensors(part), model)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep what the solver says of a trial out of the log: it is not the result."""
-
-    def passes(record: logging.LogRecord) -> bool:
-        return False
-
-    logger = logging.getLogger("ptychopinn.reconstruction")
-    logger.addFilter(passes)
-    try:
-        yield
-    finally:
-        logger.removeFilter(passes)
 
 
 def part_of(scan: Scan, recipe: Recipe, along: bool = False) -> Part:

@@ -28,7 +28,7 @@ from ptychopinn.physics.gradients import Estimate
 from ptychopinn.physics.likelihood import SOLVER_PHOTONS
 from ptychopinn.prior.canvas import BATCH, PriorCanvas, canvas_of, object_gradient
 from ptychopinn.prior.files import Prior
-from ptychopinn.solver import estimate_of, refine
+from ptychopinn.solver import estimate_of, refine, unlogged
 from ptychopinn.typing import Canvas
 
 WITHHELD = 0.1
@@ -119,7 +119,8 @@ def _posterior(gain: Tensor, bend: Tensor, expected: Tensor | float, spread: flo
 def _adapted(image: Reconstruction, kept: ScanTensors, model: DiffractionModel, config: RefineConfig) -> Reconstruction:
     dimmer = replace(image, probe=image.probe * np.float32(math.sqrt(1 - WITHHELD)), background=None)
     held = config.changed(object=True, probe=False, positions=False, background="given", **ADAPTING)
-    return refine(dimmer, kept, held, model=model).reconstruction
+    with unlogged():
+        return refine(dimmer, kept, held, model=model).reconstruction
 
 
 def _for_withheld(adapted: Reconstruction, canvas: PriorCanvas, device: torch.device) -> Estimate:

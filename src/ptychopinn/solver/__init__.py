@@ -12,6 +12,7 @@ from ptychopinn.solver.refine import (
     photons_in_batches,
     photons_of,
     refine,
+    unlogged,
 )
 from ptychopinn.solver.state import Stage, State
 
@@ -33,5 +34,6 @@ __all__ = [
     "photons_in_batches",
     "photons_of",
     "refine",
+    "unlogged",
     "with_gauge",
 ]

@@ -4,6 +4,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -153,6 +154,20 @@ def refine(
     if stopped:
         raise SolverInterrupted(image, reached)
     return Refined(image, list(reached.deviance), seconds)
+
+
+@contextmanager
+def unlogged() -> Iterator[None]:
+    """Keep what the solver says of a trial out of the log: it is not the result."""
+
+    def passes(record: logging.LogRecord) -> bool:
+        return False
+
+    logger.addFilter(passes)
+    try:
+        yield
+    finally:
+        logger.removeFilter(passes)
 
 
 @torch.inference_mode()
