@@ -93,6 +93,8 @@ ORDER = ("model_config", "data_config", "training_config", "inference_config")
 
 
 def test_models_of_the_high_level_api_are_kept_in_every_form(trained: PtychoModel, tmp_path: Path) -> None:
+    for name in ("run_1", "empty"):
+        (tmp_path / name).mkdir()
     checkpoint = trained.save_checkpoint(tmp_path / "run_1" / "model.ckpt")
     with pytest.raises(ValueError, match="no file was named"):
         trained.save_checkpoint()
@@ -111,7 +113,7 @@ def test_models_of_the_high_level_api_are_kept_in_every_form(trained: PtychoMode
         assert one.data_config.N == 16
         assert set(one.trained().state_dict()) == set(trained.module().trained().state_dict())
     with pytest.raises(FileNotFoundError, match="holds neither a checkpoint nor"):
-        PtychoModel.load_from_pytorch(tmp_path)
+        PtychoModel.load_from_pytorch(tmp_path / "empty")
     with pytest.raises(ConfigError, match="no file was named"):
         PtychoModel._load(strategy=Orchestration.PYTORCH)
 
@@ -121,7 +123,7 @@ def test_a_module_has_the_optimiser_of_the_settings(trained: PtychoModel) -> Non
     module.trainer = lightning.Trainer(max_epochs=1, logger=False, enable_checkpointing=False, accelerator="cpu")
     module.trainer.fit_loop.max_epochs = 1
     module.recipe = module.recipe.with_overrides(["training.scheduler=plateau"])
-    assert module.configure_optimizers()["optimizer"].param_groups[0]["lr"] == pytest.approx(1e-3)
+    assert module.configure_optimizers()["optimizer"].param_groups[0]["lr"] == pytest.approx(2e-3)
 
 
 def test_words_and_protocols_have_their_names() -> None:
@@ -133,29 +135,28 @@ def test_words_and_protocols_have_their_names() -> None:
     assert train.cli_main([]) != 0
     assert inference.cli_main([]) != 0
     assert callable(ptycho_torch.patch_generator.group_coords)
+    assert callable(backend_selector.train_cdi_model_with_backend)
     assert ptycho_torch.data_container_bridge.PtychoDataContainerTorch
 
 
-GRID = {
-    "outer_offset_test": 20,
-    "nimgs_test": 2,
-    "realspace_weight": 0.0,
-    "probe_npz": None,
-    "probe_smoothing_sigma": 0.5,
-    "probe_source": "custom",
-    "probe_scale_mode": "pad_preserve",
-    "probe_transform_pipeline": None,
-    "probe_mask_diameter": None,
-    "set_phi": False,
-    "outer_offset_train": 8,
-    "offset": 4,
-    "seed": None,
-}
-
-
 def test_the_grid_lines_have_their_settings(tmp_path: Path) -> None:
+    promised = {
+        "outer_offset_test": 20,
+        "nimgs_test": 2,
+        "realspace_weight": 0.0,
+        "probe_npz": None,
+        "probe_smoothing_sigma": 0.5,
+        "probe_source": "custom",
+        "probe_scale_mode": "pad_preserve",
+        "probe_transform_pipeline": None,
+        "probe_mask_diameter": None,
+        "set_phi": False,
+        "outer_offset_train": 8,
+        "offset": 4,
+        "seed": None,
+    }
     config = grid.GridLinesConfig(N=16, gridsize=1, size=64)
-    assert {name: getattr(config, name) for name in GRID} == GRID
+    assert {name: getattr(config, name) for name in promised} == promised
     assert config.data().seed == 42
     with pytest.raises(ConfigError, match="no folder for the study"):
         grid.run_grid_lines_workflow(config)
