@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from copy import deepcopy
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ptycho.config.config import ModelConfig, TrainingConfig
+from ptychopinn.data import provenance
 from ptychopinn.data.io import atomic_path
 from ptychopinn.data.io.door import ObjectArray, open_npz
 from ptychopinn.errors import ConfigError, OutputError, ScanError
@@ -18,9 +18,6 @@ from ptychopinn.errors import ConfigError, OutputError, ScanError
 KEY = "_metadata"
 """Where the JSON text stands in a file."""
 SCHEMA_VERSION = "1.0"
-_PHYSICS = ("nphotons", "gridsize", "N")
-"""Parameters of the physics that metadata state, and a configuration is compared with."""
-_STRATEGIES = ("preserve_first", "preserve_last")
 
 
 class MetadataManager:
@@ -101,49 +98,30 @@ class MetadataManager:
 
     @staticmethod
     def validate_parameters(metadata: Mapping[str, Any] | None, current_config: TrainingConfig) -> list[str]:
-        """One sentence for each parameter of the physics in which metadata and a configuration differ."""
-        stated = (metadata or {}).get("physics_parameters") or {}
-        ours = {"nphotons": current_config.nphotons, "gridsize": current_config.model.gridsize}
-        ours["N"] = current_config.model.N
-        return [
-            f"{name} is {stated[name]:g} in the file but {ours[name]:g} in the configuration; set both to agree"
-            for name in _PHYSICS
-            if name in stated and float(stated[name]) != float(ours[name])
-        ]
+        """One sentence for each of `nphotons`, `gridsize`, `N` in which metadata and a configuration differ."""
+        model = current_config.model
+        ours = {"nphotons": current_config.nphotons, "gridsize": model.gridsize, "N": model.N}
+        return provenance.differences(metadata or {}, ours)
 
     @staticmethod
     def add_transformation_record(
         metadata: Mapping[str, Any], tool_name: str, operation: str, parameters: Mapping[str, Any]
     ) -> dict[str, Any]:
         """A copy of metadata with one more step in `data_transformations`."""
-        changed = deepcopy(dict(metadata))
-        record = {"tool": tool_name, "operation": operation, "parameters": dict(parameters)}
-        changed["data_transformations"] = [*changed.get("data_transformations", []), record]
-        return changed
+        return provenance.with_step(metadata, tool_name, operation, parameters)
 
     @staticmethod
     def get_nphotons(metadata: Mapping[str, Any] | None, default: float = 1e9) -> float:
         """The photons per pattern that metadata state, else the default."""
         stated = metadata or {}
-        return float((stated.get("physics_parameters") or stated).get("nphotons", default))
+        return float((stated.get(provenance.PHYSICS) or stated).get("nphotons", default))
 
     @staticmethod
     def merge_metadata(
         metadata_list: Sequence[Mapping[str, Any]], merge_strategy: str = "preserve_first"
     ) -> dict[str, Any]:
-        """The metadata of several files as one: the first (or `preserve_last`) wins, all transformations are kept.
-
-        Raises:
-            ConfigError: another strategy.
-        """
-        if merge_strategy not in _STRATEGIES:
-            raise ConfigError(f"merge_strategy is {merge_strategy!r}; must be one of {', '.join(_STRATEGIES)}")
-        ordered = metadata_list if merge_strategy == "preserve_last" else list(reversed(metadata_list))
-        merged: dict[str, Any] = {}
-        for one in ordered:
-            merged.update(deepcopy(dict(one)))
-        steps = [step for one in metadata_list for step in one.get("data_transformations", [])]
-        return {**merged, "data_transformations": steps, "merged_from": len(metadata_list)}
+        """As `ptychopinn.data.provenance.merged`."""
+        return provenance.merged(metadata_list, merge_strategy)
 
 
 def load_config_from_metadata(metadata: Mapping[str, Any]) -> TrainingConfig:

@@ -12,11 +12,9 @@ from ptycho.commands.session import command, progress, save_amplitude_and_phase
 from ptycho.config.config import InferenceConfig
 from ptychopinn.cli.console import set_verbosity
 from ptychopinn.data.io import check_output_folder
-from ptychopinn.errors import ConfigError
 
 if TYPE_CHECKING:
     from ptychopinn.data import Scan
-    from ptychopinn.data.reconstruction import Reconstruction
 
 logger = logging.getLogger("ptychopinn")
 FOLLOWED = {
@@ -72,6 +70,7 @@ def run(argv: Sequence[str], known: Options) -> None:
 
     from ptycho.config.to_recipe import recipe_of
     from ptychopinn.api.reconstruct import reconstruct
+    from ptychopinn.cli.comparison_figure import comparison_figure, phase_limits
     from ptychopinn.cli.summary import show_metrics, show_path
 
     config, execution = settings.inference_settings(values)
@@ -90,11 +89,15 @@ def run(argv: Sequence[str], known: Options) -> None:
             device=device,
             on_batch=shown.on_batch,
         )
-        limits = _limits(values.get("phase_vmin"), values.get("phase_vmax"))
+        limits = phase_limits(values.get("phase_vmin"), values.get("phase_vmax"))
         amplitude, phase = save_amplitude_and_phase(made.reconstruction, config.output_dir, limits)
     if "debug_dump" in values:
         made.reconstruction.save(check_output_folder(values["debug_dump"]) / "reconstruction.npz")
-    compared = _compare(made.reconstruction, config) if values.get("comparison_plot", False) else None
+    compared = (
+        comparison_figure(made.reconstruction, config.test_data_file, config.output_dir)
+        if values.get("comparison_plot", False)
+        else None
+    )
     if values.get("quiet", False):
         return
     show_metrics(made.metrics)
@@ -102,32 +105,6 @@ def run(argv: Sequence[str], known: Options) -> None:
     show_path("phase", phase)
     show_path("figure", made.paths["figure"])
     show_path("comparison", compared)
-
-
-def _limits(lowest: float | None, highest: float | None) -> "tuple[float, float] | None":
-    """The phases between which colours are spread; one that is not given mirrors the other."""
-    if lowest is None and highest is None:
-        return None
-    low = -highest if lowest is None and highest is not None else lowest
-    high = -lowest if highest is None and lowest is not None else highest
-    if low is None or high is None or not low < high:
-        raise ConfigError(f"--phase_vmin is {low} and --phase_vmax {high}; the first must be the lower one")
-    return low, high
-
-
-def _compare(image: "Reconstruction", config: InferenceConfig) -> "Path | None":
-    """Draw the image, aligned, beside the object of the scan; None where it has none in the frame of the image."""
-    from ptychopinn.data import read_scan
-    from ptychopinn.metrics import align
-    from ptychopinn.plotting import figure_comparison, save_figure
-
-    truth = read_scan(config.test_data_file).object_guess
-    if truth is None or truth.shape != image.object_.shape:
-        logger.warning("--comparison_plot: the scan has no object in the frame of the image; nothing is compared")
-        return None
-    aligned = align(image.object_, truth, mask=image.covered, support=image.covered).object_
-    figure = figure_comparison({"reconstruction": aligned}, truth, covered=image.covered)
-    return save_figure(figure, config.output_dir / "comparison.png")
 
 
 def _scan(config: InferenceConfig) -> "Path | Scan":
