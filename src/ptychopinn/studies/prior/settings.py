@@ -47,6 +47,8 @@ class PriorSettings(Section):
     """Largest learning rate of the first cycle. In each cycle it rises over 200 steps and falls along a cosine."""
     cycles: tuple[int, ...] = Field(default=(2600, 5000, 7000), min_length=1)
     """Steps of the optimiser in all at the end of each cycle of the learning rate; each has 0.6 of the rate before."""
+    half_until: int = Field(default=38_000, ge=0)
+    """Steps that compute in bfloat16, which takes half the time; the later ones compute in float32."""
     average: float = Field(default=0.998, ge=0, lt=1)
     """Decay of the moving average of the weights, which is the result."""
     robust_sigma: float = Field(default=2.0, gt=0)

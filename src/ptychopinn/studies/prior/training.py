@@ -70,7 +70,8 @@ class Trainer:
             group["lr"] = settings.learning_rate * rate(self.step, settings.cycles)
         features, target, weight = draw_batch(examples, settings.batch, settings.crop_px, generator)
         features = features.contiguous(memory_format=torch.channels_last)
-        loss = loss_of(self.network, features, target, weight, settings.robust_sigma)
+        half = self.step < settings.half_until
+        loss = loss_of(self.network, features, target, weight, settings.robust_sigma, half=half)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), LARGEST_GRADIENT)
@@ -117,9 +118,17 @@ def rate(step: int, cycles: Sequence[int]) -> float:
     return LATER_CYCLES**cycle * rise * (1 + math.cos(math.pi * min(done, 1))) / 2
 
 
-def loss_of(network: PriorNetwork, features: Tensor, target: Tensor, weight: Tensor, robust_sigma: float) -> Tensor:
+def loss_of(
+    network: PriorNetwork,
+    features: Tensor,
+    target: Tensor,
+    weight: Tensor,
+    robust_sigma: float,
+    *,
+    half: bool = False,
+) -> Tensor:
     r"""Weighted mean of \(2 s^2 (\sqrt{1 + |f - t|^2 / s^2} - 1)\), in sigma squared."""
-    output = without_mean(network(features), features[:, -1] > 0.5, network.recipe)
+    output = without_mean(network(features, half=half), features[:, -1] > 0.5, network.recipe)
     inner = (..., slice(EDGE_PX, -EDGE_PX), slice(EDGE_PX, -EDGE_PX))
     square = (output - target)[inner].square().sum(1, keepdim=True) / robust_sigma**2
     value = 2 * robust_sigma**2 * ((1 + square).sqrt() - 1)
