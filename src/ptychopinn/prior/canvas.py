@@ -69,7 +69,8 @@ def object_gradient(
     power = torch.zeros_like(gradient.real)
     for index in torch.arange(len(tensors), device=tensors.device).split(BATCH):
         amplitude = tensors.amplitude_of(index).to(power.dtype)
-        found = gradients(model, estimate, index, amplitude, tensors.measured_of(index), loss=loss, positions=False)
+        measured = tensors.measured_of(index)
+        found = gradients(model, estimate, index, amplitude, measured, loss=loss, probe=False, positions=False)
         gradient += found.object_
         power += found.probe_power
     return gradient, power

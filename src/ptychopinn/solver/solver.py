@@ -145,6 +145,7 @@ class Solver:
             tensors.amplitude_of(index).to(state.power.dtype),
             tensors.measured_of(index),
             loss=self._loss.value_and_slope,
+            probe=state.stage.probe,
             positions=state.stage.positions,
             positions_curvature=state.stage.positions,
             strain=state.stage.distortion,

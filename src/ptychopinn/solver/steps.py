@@ -95,6 +95,8 @@ class ProbeStep:
         """Move the probe, from the iteration on in which it is refined."""
         if not state.stage.probe:
             return
+        assert found.probe is not None
+        assert found.object_power is not None
         config, estimate = self.config, state.estimate
         length = config.probe_step * state.stage.step_length * min(1.0, PROBE_STEPS * share)
         step = preconditioned(found.probe, found.object_power.amax())
