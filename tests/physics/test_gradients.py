@@ -68,6 +68,20 @@ def by_autograd(
     return total.detach(), [found[0] / 2, found[1] / 2, found[2]]  # torch's complex gradient is twice the derivative
 
 
+def test_the_gradient_of_a_held_probe_is_left_out_and_changes_no_other(estimate: Estimate, amplitude: Tensor) -> None:
+    whole, held = (
+        gradients(DiffractionModel(), estimate, INDEX, amplitude, loss=POISSON, probe=probe, positions=probe)
+        for probe in (True, False)
+    )
+    assert held.probe is held.object_power is held.positions is None
+    assert torch.equal(held.object_, whole.object_)
+    assert torch.equal(held.probe_power, whole.probe_power)
+    only = gradients(DiffractionModel(), estimate, INDEX, amplitude, loss=POISSON, probe=False)
+    assert only.positions is not None
+    assert whole.positions is not None
+    assert torch.equal(only.positions, whole.positions)
+
+
 @pytest.mark.parametrize("measured", masks(), ids=["all pixels", "one mask", "a mask each"])
 @pytest.mark.parametrize("loss", list(LOSSES))
 def test_gradients_are_those_of_autograd(

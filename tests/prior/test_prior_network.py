@@ -68,3 +68,11 @@ def test_half_of_the_noise_level_halves_a_correction_of_the_same_output(prior: P
     seen = canvas()
     brighter = replace(seen, power=4 * seen.power)
     torch.testing.assert_close(prior.network.correction(brighter), prior.network.correction(seen) / 2)
+
+
+def test_half_precision_gives_nearly_the_same_output(prior: Prior) -> None:
+    features = torch.randn(1, 8, 37, 50, generator=torch.Generator().manual_seed(2))
+    whole, half = (prior.network(features, half=half) for half in (False, True))
+    assert half.dtype == torch.float32
+    assert not torch.equal(whole, half)
+    assert (whole - half).norm() < 0.02 * whole.norm()
