@@ -19,6 +19,9 @@ class Stage(Section):
     """Simulated scans that were solved."""
     noised: int = Field(ge=0, le=1_000_000)
     """Pictures with white or coloured noise instead of a scan; much cheaper than scans."""
+    balanced: bool = False
+    """Divide the weight of each example by its loss without a prior: the relative gain counts, and scans that were not
+    solved do not outweigh the others."""
 
 
 class PriorSettings(Section):
@@ -31,7 +34,8 @@ class PriorSettings(Section):
     stages: tuple[Stage, ...] = Field(
         default=(
             Stage(until=4000, scans=0, noised=3000),
-            Stage(until=36_000, scans=600, noised=800),
+            Stage(until=9000, scans=600, noised=800),
+            Stage(until=36_000, scans=900, noised=2000, balanced=True),
         ),
         min_length=1,
     )

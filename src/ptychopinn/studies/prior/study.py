@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from ptychopinn.data.io import check_output_folder, write_text_atomically
@@ -13,7 +14,7 @@ from ptychopinn.studies.prior.examples import Example, example_of
 from ptychopinn.studies.prior.noised import noised_seed
 from ptychopinn.studies.prior.settings import PriorSettings, Stage
 from ptychopinn.studies.prior.solved import Solved, solve_seed
-from ptychopinn.studies.prior.training import Trainer, mean_loss
+from ptychopinn.studies.prior.training import Trainer, balanced, mean_loss
 
 logger = logging.getLogger("ptychopinn.studies")
 SETTINGS = "settings.json"
@@ -65,10 +66,12 @@ def train_stage(trainer: Trainer, stage: Stage, folder: Path, tell: Progress) ->
     settings = trainer.settings
     scans = range(settings.first_seed, settings.first_seed + stage.scans)
     noised = range(settings.first_seed, settings.first_seed + stage.noised)
-    solved = list(_made(folder / "scans", scans, solve_seed, tell))
-    solved += _made(folder / "noised", noised, noised_seed, tell)
+    solved = chain(
+        _made(folder / "scans", scans, solve_seed, tell), _made(folder / "noised", noised, noised_seed, tell)
+    )
+    examples = [example_of(one, settings.prior) for one in solved]
     trainer.run(
-        [example_of(one, settings.prior) for one in solved],
+        balanced(examples, settings.robust_sigma) if stage.balanced else examples,
         stage.until,
         lambda step, loss: _told(tell, step, settings.steps, loss),
     )

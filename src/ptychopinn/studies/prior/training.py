@@ -4,6 +4,7 @@ import logging
 import math
 from collections.abc import Callable, Sequence
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -24,6 +25,8 @@ STEPS_BETWEEN_SAVES = 100
 EDGE_PX = 6
 """Of a crop, which do not count: the network sees nothing beyond them."""
 LARGEST_GRADIENT = 1.0
+LEAST_LOSS = 0.3
+"""Sigma squared: the loss without a prior by which an example is divided at least."""
 
 
 class Trainer:
@@ -130,8 +133,7 @@ def loss_of(
     r"""Weighted mean of \(2 s^2 (\sqrt{1 + |f - t|^2 / s^2} - 1)\), in sigma squared."""
     output = without_mean(network(features, half=half), features[:, -1] > 0.5, network.recipe)
     inner = (..., slice(EDGE_PX, -EDGE_PX), slice(EDGE_PX, -EDGE_PX))
-    square = (output - target)[inner].square().sum(1, keepdim=True) / robust_sigma**2
-    value = 2 * robust_sigma**2 * ((1 + square).sqrt() - 1)
+    value = _robust((output - target)[inner], robust_sigma)
     return (value * weight[inner]).sum() / weight[inner].sum().clamp_min(1)
 
 
@@ -145,6 +147,23 @@ def mean_loss(network: PriorNetwork, examples: Sequence[Example], robust_sigma: 
         found += float(loss_of(network, *parts, robust_sigma))
         nothing += float(loss_of(silent, *parts, robust_sigma))
     return found / len(examples), nothing / len(examples)
+
+
+def balanced(examples: Sequence[Example], robust_sigma: float) -> list[Example]:
+    """The examples with weights over their mean loss without a prior, which counts as at least `LEAST_LOSS`."""
+    found: list[Example] = []
+    for example in examples:
+        value = _robust(example.target[None].float(), robust_sigma)[0]
+        weight = example.weight.float()
+        loss = float((value * weight).sum() / weight.sum().clamp_min(1))
+        found.append(replace(example, weight=(weight / max(loss, LEAST_LOSS)).half()))
+    return found
+
+
+def _robust(error: Tensor, robust_sigma: float) -> Tensor:
+    """(B, 1, Y, X), of errors (B, 2, Y, X)."""
+    square = error.square().sum(1, keepdim=True) / robust_sigma**2
+    return 2 * robust_sigma**2 * ((1 + square).sqrt() - 1)
 
 
 def _below(prefix: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
