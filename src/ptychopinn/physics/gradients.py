@@ -80,8 +80,8 @@ class TiltResponse:
 class Gradients:
     """Of the loss of some patterns; complex ones are derivatives by the conjugate."""
 
-    loss: Tensor
-    """Sum over measured pixels, scalar."""
+    losses: Tensor
+    """(B,), sums over the measured pixels of each pattern."""
     object_: Canvas
     """(Y, X)."""
     probe_power: Tensor
@@ -100,6 +100,11 @@ class Gradients:
     """(B, 4, 4), where asked for: the expected second derivative by these."""
     background: BackgroundGradient | None = None
     """Where asked for."""
+
+    @property
+    def loss(self) -> Tensor:
+        """Sum over all patterns, scalar."""
+        return self.losses.sum()
 
 
 def gradients(
@@ -142,7 +147,7 @@ def gradients(
     spectra = _spectrum(now.probe) * phase
     probes = _of_spectrum(spectra)
     seen = _Detector(model, exit_wave(probes, patches), amplitude, measured)
-    misfit, slope = seen.compared(loss)
+    losses, slope = seen.compared(loss)
     back = torch.conj_physical(seen.to_sample(slope.unsqueeze(1) * seen.waves))
     residual = _of_spectrum(exit_wave(back, patches)) if probe or positions else None
     by_strain = by_strain_twice = None
@@ -155,7 +160,7 @@ def gradients(
         moved = [seen.photons_by(exit_wave(probes, change)) for change in changes.unbind(1)]
         by_strain_twice = seen.curvature(moved, variance)
     return Gradients(
-        loss=misfit,
+        losses=losses,
         object_=place_patches(_over_modes(probes * back).conj_physical_(), where, shape),
         probe_power=place_patches(intensity(probes), where, shape),
         probe=_of_spectrum((residual * phase).sum(0).conj_physical()) if residual is not None and probe else None,
@@ -255,9 +260,9 @@ class _Detector:
         return values if self._bad is None else values.masked_fill(self._bad, 0)
 
     def compared(self, loss: Compare) -> tuple[Tensor, Tensor]:
-        """Summed loss, and its derivative (B, H, W) by the expected photons, zero where nothing was measured."""
+        """Loss (B,), and its derivative (B, H, W) by the expected photons, zero where nothing was measured."""
         value, slope = loss(self.expected, self.counts)
-        return self.masked(value).sum(), self.masked(slope)
+        return self.masked(value).sum((-2, -1)), self.masked(slope)
 
     def photons_by(self, change: Tensor) -> Tensor:
         """(B, H, W): derivative of the photons, from that of the exit waves (B, M, H, W)."""

@@ -53,7 +53,7 @@ def canvas_of(image: Reconstruction, tensors: ScanTensors, model: DiffractionMod
     """
     frame = Frame.of_positions(image.positions_px, image.probe.shape[-1], margin=2)
     estimate = estimate_of(image, frame, tensors.device)
-    gradient, power = object_gradient(estimate, tensors, model)
+    gradient, power, _ = object_gradient(estimate, tensors, model)
     coverage = image.in_frame(frame.origin_px, frame.shape)[1]
     covered = torch.from_numpy(np.ascontiguousarray(coverage > 0)).to(tensors.device)
     step = -gradient / (power + damping_floor(power, STEP_DAMPING))
@@ -62,15 +62,27 @@ def canvas_of(image: Reconstruction, tensors: ScanTensors, model: DiffractionMod
 
 def object_gradient(
     estimate: Estimate, tensors: ScanTensors, model: DiffractionModel, offset_photons: float = SOLVER_PHOTONS
-) -> tuple[Canvas, Tensor]:
-    """Gradient of the Poisson loss by the conjugate of the object, and the placed probe intensity, (Y, X) each."""
+) -> tuple[Canvas, Tensor, Tensor]:
+    """Gradient of the Poisson loss by the conjugate of the object, the placed probe intensity, and the losses.
+
+    Args:
+        estimate: object, probe and positions.
+        tensors: the patterns.
+        model: of the patterns.
+        offset_photons: of the loss.
+
+    Returns:
+        (Y, X), (Y, X) in photons, and (N,): the loss of each pattern, a quarter of its deviance.
+    """
     loss = Poisson(offset_photons).value_and_slope
     gradient = torch.zeros_like(estimate.object_)
     power = torch.zeros_like(gradient.real)
+    losses = []
     for index in torch.arange(len(tensors), device=tensors.device).split(BATCH):
         amplitude = tensors.amplitude_of(index).to(power.dtype)
         measured = tensors.measured_of(index)
         found = gradients(model, estimate, index, amplitude, measured, loss=loss, probe=False, positions=False)
         gradient += found.object_
         power += found.probe_power
-    return gradient, power
+        losses.append(found.losses)
+    return gradient, power, torch.cat(losses)

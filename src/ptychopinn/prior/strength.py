@@ -20,9 +20,10 @@ from torch import Tensor
 from ptychopinn.config import RefineConfig
 from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.data.reconstruction import Reconstruction
-from ptychopinn.data.thinning import Split, withhold_photons
+from ptychopinn.data.thinning import withhold_photons
 from ptychopinn.generators.unrolled import local_mean
-from ptychopinn.metrics.withheld import Preference, deviance_of_patterns, preference
+from ptychopinn.losses import Poisson
+from ptychopinn.metrics.withheld import Preference, preference
 from ptychopinn.physics import DiffractionModel
 from ptychopinn.physics.gradients import Estimate
 from ptychopinn.physics.likelihood import SOLVER_PHOTONS
@@ -60,7 +61,8 @@ class Strength:
     overall: tuple[float, float]
     """The same of the whole image."""
     withheld: Preference
-    """Deviance of the withheld photons without (first) and with (second) the correction of this strength."""
+    """Deviance of the withheld photons without (first) and with (second) the correction of this strength; where more
+    than nine times the expected photons were counted it rises like the loss of the solver."""
 
 
 def strength_of(
@@ -84,15 +86,19 @@ def strength_of(
     other = ScanTensors(replace(split.scan, patterns=split.withheld), tensors.device)
     before = _for_withheld(adapted, canvas, tensors.device)
     dim = model.dimmed(WITHHELD)
-    gradient, _ = object_gradient(before, other, dim, OFFSET_PHOTONS)
+    gradient, _, losses = object_gradient(before, other, dim, OFFSET_PHOTONS)
     after = replace(before, object_=canvas.object_ + correction)
-    gradient_after, _ = object_gradient(after, other, dim, OFFSET_PHOTONS)
+    gradient_after, _, _ = object_gradient(after, other, dim, OFFSET_PHOTONS)
     parts = parts_of(correction, canvas.object_)
     gains = -(parts.conj() * gradient).real
     bends = (parts.conj() * (gradient_after - gradient)).real
     overall, strengths = strengths_of(gains, bends)
-    after = replace(before, object_=canvas.object_ + (strengths * parts).sum(0))
-    return Strength(canvas, strengths, overall, _preference(before, after, other, split, dim))
+    change = (strengths * parts).sum(0)
+    after = replace(before, object_=canvas.object_ + change)
+    losses_after = _losses(after, other, dim) if change.any() else losses
+    deviances = [4 * found.double().cpu().numpy() for found in (losses, losses_after)]
+    withheld = preference(deviances[0], deviances[1], int(other.measured_pixels()), split.withheld_photons())
+    return Strength(canvas, strengths, overall, withheld)
 
 
 def parts_of(correction: Canvas, object_: Canvas) -> Tensor:
@@ -130,18 +136,12 @@ def _for_withheld(adapted: Reconstruction, canvas: PriorCanvas, device: torch.de
     return replace(estimate, probe=estimate.probe * math.sqrt(WITHHELD / (1 - WITHHELD)))
 
 
-def _preference(
-    before: Estimate, after: Estimate, other: ScanTensors, split: Split, model: DiffractionModel
-) -> Preference:
-    found = [np.concatenate(list(_deviances(estimate, other, model))) for estimate in (before, after)]
-    return preference(found[0], found[1], int(other.measured_pixels()), split.withheld_photons())
-
-
-def _deviances(estimate: Estimate, other: ScanTensors, model: DiffractionModel) -> list[np.ndarray]:
-    deviances = []
+def _losses(estimate: Estimate, other: ScanTensors, model: DiffractionModel) -> Tensor:
+    """(N,): the loss of the withheld photons of each pattern, as `object_gradient` gives it."""
+    found = []
     for part in other.slices(BATCH):
-        photons = model(estimate.object_, estimate.positions_px[part], estimate.probe).cpu().numpy() + OFFSET_PHOTONS
+        photons = model(estimate.object_, estimate.positions_px[part], estimate.probe)
+        value = Poisson(OFFSET_PHOTONS).value(photons, other.counts_of(part))
         measured = other.measured_of(part)
-        known = None if measured is None else measured.cpu().numpy()
-        deviances.append(deviance_of_patterns(other.counts_of(part).cpu().numpy(), photons, known))
-    return deviances
+        found.append((value if measured is None else value * measured).sum((-2, -1)))
+    return torch.cat(found)
