@@ -75,8 +75,8 @@ def test_a_correction_that_is_not_finite_is_refused(solved: Solved, prior: Prior
 
 def test_a_correction_towards_the_truth_is_used_and_one_away_from_it_is_not() -> None:
     bend = torch.full((2, 60, 90), 1.0)
-    gain = torch.full((2, 60, 90), 0.8)
-    gain[:, :, :45] = -0.5
+    gain = torch.full((2, 60, 90), 0.9)
+    gain[:, :, :45] = -0.3
     gain[1] = 1.0
     overall, strengths = strengths_of(gain, bend)
     assert 0 < overall[0] < 0.3
@@ -90,6 +90,15 @@ def test_where_no_photons_tell_the_strength_is_that_of_the_whole_image() -> None
     overall, strengths = strengths_of(torch.full((2, 50, 50), 1e-9), torch.full((2, 50, 50), 1e-9))
     assert overall[0] == pytest.approx(1.0, abs=1e-3)
     assert torch.allclose(strengths, torch.ones(2, 50, 50), atol=1e-3)
+
+
+def test_phase_that_the_photons_doubt_is_used_as_far_as_they_allow() -> None:
+    bend = torch.full((2, 60, 60), 15 / 3600)
+    gains = torch.stack([torch.full((60, 60), part * 15 / 3600) for part in (0.9, 0.1)])
+    assert 0.7 < strengths_of(gains, bend)[0][1] < 0.9  # known to 0.18 only
+    assert strengths_of(1000 * gains, 1000 * bend)[0][1] == pytest.approx(0.2, abs=0.03)
+    assert strengths_of(-gains, bend)[0] == (0.0, pytest.approx(0.53, abs=0.01))
+    assert strengths_of(-4 * gains, bend)[1].max() < 1e-6
 
 
 def test_the_parts_of_a_correction_change_amplitude_and_phase_and_sum_up_to_it() -> None:
