@@ -88,6 +88,8 @@ class Strength:
     """(2, Y, X), from 0 to 1: of the amplitude and of the phase."""
     overall: tuple[float, float]
     """The same of the whole image."""
+    asked: tuple[float, float]
+    """The strengths of the whole image that fit the withheld photons best, of any size and sign."""
     withheld: Preference
     """Deviance of the withheld photons without (first) and with (second) the correction of this strength; where more
     than nine times the expected photons were counted it rises like the loss of the solver."""
@@ -126,7 +128,8 @@ def strength_of(
     losses_after = _losses(after, other, dim) if change.any() else losses
     deviances = [4 * found.double().cpu().numpy() for found in (losses, losses_after)]
     withheld = preference(deviances[0], deviances[1], int(other.measured_pixels()), split.withheld_photons())
-    return Strength(canvas, strengths, overall, withheld)
+    asked = (gains.sum((-2, -1)) / bends.sum((-2, -1))).nan_to_num().tolist()
+    return Strength(canvas, strengths, overall, (asked[0], asked[1]), withheld)
 
 
 def parts_of(correction: Canvas, object_: Canvas) -> Tensor:
