@@ -73,6 +73,8 @@ class Method:
     """Why it cannot run here, and the way out."""
     axes: Sequence[str] | None = None
     """Of the curves, where it takes too long for all."""
+    has_settings: bool = True
+    """Whether `Settings` changes its result."""
 
 
 def by_solver(scan: Scan, seed: int, settings: Settings) -> dict[str, Scores]:
@@ -118,5 +120,9 @@ def has_position_errors(scan: Scan) -> bool:
 METHODS: dict[str, Method] = {
     "solver": Method(by_solver),
     "network": Method(by_network, axes=("dose",)),
-    "pty-chi": Method(by_ptychi, lambda: None if has_ptychi() else "pty-chi cannot be imported; pip install ptychi"),
+    "pty-chi": Method(
+        by_ptychi,
+        lambda: None if has_ptychi() else "pty-chi cannot be imported; pip install ptychi",
+        has_settings=False,
+    ),
 }

@@ -102,7 +102,9 @@ def measure_curves(
             if axis not in (METHODS[method].axes or AXES):
                 continue
             path = folder / axis / f"{value:g}" / f"{seed}_{method}.json"
-            stated = {"scan": point.stated(seed), "settings": curves.settings.stated(), "prior": sha256}
+            stated = {"scan": point.stated(seed)}
+            if METHODS[method].has_settings:
+                stated |= {"settings": curves.settings.stated(), "prior": sha256}
             found = read_finished(path, stated)
             if found is None and (ends is None or time.monotonic() < ends):
                 scan = scan or point.scan(seed)
