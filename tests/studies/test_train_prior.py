@@ -25,6 +25,7 @@ TINY = PriorSettings(
     kept_back=1,
     stages=(Stage(until=2, scans=0, noised=2), Stage(until=4, scans=1, noised=1)),
     cycles=(4,),
+    cool_from=None,
     batch=2,
     crop_px=48,
 )
@@ -150,7 +151,8 @@ def test_the_command_makes_a_prior_and_goes_on_in_its_folder(tmp_path: Path) -> 
         ("unknown: 1", "unknown key unknown"),
         ("stages: [{until: 5, scans: 1, noised: 0}, {until: 5, scans: 1, noised: 0}]", "more and more steps"),
         ("{stages: [{until: 5, scans: 0, noised: 0}], cycles: [5]}", "a stage must have examples"),
-        ("cycles: [7, 7000, 4000]", "the cycles must end after more and more steps"),
+        ("cycles: [7, 70000, 40000]", "the cycles must end after more and more steps"),
+        ("cool_from: 10000000", "cool_from must be below the"),
         ("{first_seed: 3, kept_back: 4}", "first_seed must be at least kept_back"),
         ("[1, 2", "cannot be read as YAML"),
     ],

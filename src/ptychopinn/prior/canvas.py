@@ -17,7 +17,7 @@ from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.losses import Poisson
 from ptychopinn.physics import DiffractionModel
 from ptychopinn.physics.gradients import Estimate, gradients
-from ptychopinn.physics.likelihood import SOLVER_PHOTONS
+from ptychopinn.physics.likelihood import Compare
 from ptychopinn.physics.steps import damping_floor
 from ptychopinn.solver import estimate_of
 from ptychopinn.typing import Canvas
@@ -53,7 +53,7 @@ def canvas_of(image: Reconstruction, tensors: ScanTensors, model: DiffractionMod
     """
     frame = Frame.of_positions(image.positions_px, image.probe.shape[-1], margin=2)
     estimate = estimate_of(image, frame, tensors.device)
-    gradient, power, _ = object_gradient(estimate, tensors, model)
+    gradient, power, _ = object_gradient(estimate, tensors, model, Poisson().value_and_slope)
     coverage = image.in_frame(frame.origin_px, frame.shape)[1]
     covered = torch.from_numpy(np.ascontiguousarray(coverage > 0)).to(tensors.device)
     step = -gradient / (power + damping_floor(power, STEP_DAMPING))
@@ -61,20 +61,19 @@ def canvas_of(image: Reconstruction, tensors: ScanTensors, model: DiffractionMod
 
 
 def object_gradient(
-    estimate: Estimate, tensors: ScanTensors, model: DiffractionModel, offset_photons: float = SOLVER_PHOTONS
+    estimate: Estimate, tensors: ScanTensors, model: DiffractionModel, loss: Compare
 ) -> tuple[Canvas, Tensor, Tensor]:
-    """Gradient of the Poisson loss by the conjugate of the object, the placed probe intensity, and the losses.
+    """Gradient of a loss by the conjugate of the object, the placed probe intensity, and the losses.
 
     Args:
         estimate: object, probe and positions.
         tensors: the patterns.
         model: of the patterns.
-        offset_photons: of the loss.
+        loss: from expected and counted photons to the loss of each pixel and its derivative by the expected ones.
 
     Returns:
-        (Y, X), (Y, X) in photons, and (N,): the loss of each pattern, a quarter of its deviance.
+        (Y, X), (Y, X) in photons, and (N,): the loss of each pattern.
     """
-    loss = Poisson(offset_photons).value_and_slope
     gradient = torch.zeros_like(estimate.object_)
     power = torch.zeros_like(gradient.real)
     losses = []

@@ -73,6 +73,9 @@ what gains most in the mean: at the latter, phase gains a tenth more, and six of
 ALLOWED_ERRORS = 1.0
 """Standard errors by which a part of the correction may seem to make the deviance worse; both parts together then do so
 by less than the two that count. Doubled, the mean gain of phase rises by 0.02 dB."""
+EXACT = Poisson(OFFSET_PHOTONS, steepest=None)
+"""A quarter of the deviance. It decides whether anything is changed: the solver's loss, a straight line where more than
+nine times the expected photons were counted, let corrections of -0.7 dB pass that the deviance refuses."""
 WINDOW_PX = 14.0
 """Standard deviation of the Gaussian windows; half as much doubles the error of the strength in each of them."""
 SPREAD = 0.25
@@ -92,8 +95,7 @@ class Strength:
     asked: tuple[float, float]
     """The strengths of the whole image that fit the withheld photons best, of any size and sign."""
     withheld: Preference
-    """Deviance of the withheld photons without (first) and with (second) the correction of this strength; where more
-    than nine times the expected photons were counted it rises like the loss of the solver."""
+    """Deviance of the withheld photons without (first) and with (second) the correction of this strength."""
 
 
 def strength_of(
@@ -117,9 +119,9 @@ def strength_of(
     other = ScanTensors(replace(split.scan, patterns=split.withheld), tensors.device)
     before = _for_withheld(adapted, canvas, tensors.device)
     dim = model.dimmed(WITHHELD)
-    gradient, _, losses = object_gradient(before, other, dim, OFFSET_PHOTONS)
+    gradient, _, losses = object_gradient(before, other, dim, _compared)
     after = replace(before, object_=canvas.object_ + correction)
-    gradient_after, _, _ = object_gradient(after, other, dim, OFFSET_PHOTONS)
+    gradient_after, _, _ = object_gradient(after, other, dim, _compared)
     parts = parts_of(correction, canvas.object_)
     gains = -(parts.conj() * gradient).real
     bends = (parts.conj() * (gradient_after - gradient)).real
@@ -192,12 +194,17 @@ def _for_withheld(adapted: Reconstruction, canvas: PriorCanvas, device: torch.de
     return replace(estimate, probe=estimate.probe * math.sqrt(WITHHELD / (1 - WITHHELD)))
 
 
+def _compared(expected: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
+    """A quarter of the deviance of each pixel, and the slope of the solver's loss, which is bounded at dark pixels."""
+    return EXACT.value(expected, counts), Poisson(OFFSET_PHOTONS).value_and_slope(expected, counts)[1]
+
+
 def _losses(estimate: Estimate, other: ScanTensors, model: DiffractionModel) -> Tensor:
     """(N,): the loss of the withheld photons of each pattern, as `object_gradient` gives it."""
     found = []
     for part in other.slices(BATCH):
         photons = model(estimate.object_, estimate.positions_px[part], estimate.probe)
-        value = Poisson(OFFSET_PHOTONS).value(photons, other.counts_of(part))
+        value = EXACT.value(photons, other.counts_of(part))
         measured = other.measured_of(part)
         found.append((value if measured is None else value * measured).sum((-2, -1)))
     return torch.cat(found)

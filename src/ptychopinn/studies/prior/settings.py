@@ -27,20 +27,20 @@ class Stage(Section):
 class PriorSettings(Section):
     """Settings of `ptychopinn train-prior`."""
 
-    prior: PriorRecipe = Field(default=PriorRecipe())
+    prior: PriorRecipe = Field(default=PriorRecipe(levels=4, local_mean_px=6))
     """Architecture and scales of the prior."""
     first_seed: int = Field(default=5_000_000, ge=0, lt=2**31)
     """Seed of the first scan; the others follow."""
     stages: tuple[Stage, ...] = Field(
         default=(
-            Stage(until=600, scans=0, noised=400),
-            Stage(until=1400, scans=200, noised=400),
-            Stage(until=7000, scans=300, noised=200),
+            Stage(until=4000, scans=0, noised=3000),
+            Stage(until=9000, scans=600, noised=800),
+            Stage(until=25_000, scans=900, noised=2000, balanced=True),
         ),
         min_length=1,
     )
     """Parts of the training, one after the other."""
-    kept_back: int = Field(default=12, ge=1, le=10_000)
+    kept_back: int = Field(default=24, ge=1, le=10_000)
     """Further scans, before the first seed, that training does not see; they score the network."""
     batch: int = Field(default=4, ge=1, le=256)
     """Crops in one step."""
@@ -48,13 +48,16 @@ class PriorSettings(Section):
     """Side of a crop; smaller images are padded."""
     learning_rate: float = Field(default=2e-3, gt=0, le=0.1)
     """Largest learning rate of the first cycle. In each cycle it rises over 200 steps and falls along a cosine."""
-    cycles: tuple[int, ...] = Field(default=(2600, 5000, 7000), min_length=1)
+    cycles: tuple[int, ...] = Field(default=(9000, 36_000), min_length=1)
     """Steps of the optimiser in all at the end of each cycle of the learning rate; each has 0.6 of the rate before."""
-    half_until: int = Field(default=0, ge=0)
+    cool_from: int | None = Field(default=20_700, ge=0)
+    """Step from which the learning rate also falls in proportion to the steps that are left, where a training ends
+    before its last cycle does; null without that."""
+    half_until: int = Field(default=24_200, ge=0)
     """Steps that compute in bfloat16, which takes half the time; the later ones compute in float32."""
-    average: float = Field(default=0.998, ge=0, lt=1)
+    average: float = Field(default=0.999, ge=0, lt=1)
     """Decay of the moving average of the weights, which is the result."""
-    robust_sigma: float = Field(default=2.0, gt=0)
+    robust_sigma: float = Field(default=4.0, gt=0)
     """Errors beyond this, in sigma, count linearly."""
     seed: int = Field(default=0, ge=0, lt=2**32)
     """Of the initial weights and of the crops."""
@@ -69,12 +72,14 @@ class PriorSettings(Section):
         ends = [stage.until for stage in self.stages]
         if ends != sorted(set(ends)):
             raise ValueError(f"the stages must end after more and more steps, got {ends}")
-        if list(self.cycles) != sorted(set(self.cycles)) or self.cycles[-1] != self.steps:
-            raise ValueError(f"the cycles must end after more and more steps, the last after {self.steps}")
+        if list(self.cycles) != sorted(set(self.cycles)) or self.cycles[-1] < self.steps:
+            raise ValueError(f"the cycles must end after more and more steps, the last after {self.steps} or later")
         if any(stage.scans + stage.noised == 0 for stage in self.stages):
             raise ValueError("a stage must have examples; raise its scans or noised")
         if self.first_seed < self.kept_back:
             raise ValueError(f"first_seed must be at least kept_back, {self.kept_back}, got {self.first_seed}")
+        if self.cool_from is not None and self.cool_from >= self.steps:
+            raise ValueError(f"cool_from must be below the {self.steps} steps, or null, got {self.cool_from}")
         return self
 
 

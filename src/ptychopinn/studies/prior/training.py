@@ -70,7 +70,7 @@ class Trainer:
         settings = self.settings
         generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + self.step)
         for group in self.optimizer.param_groups:
-            group["lr"] = settings.learning_rate * rate(self.step, settings.cycles)
+            group["lr"] = settings.learning_rate * rate(self.step, settings.cycles) * cooled(self.step, settings)
         features, target, weight = draw_batch(examples, settings.batch, settings.crop_px, generator)
         features = features.contiguous(memory_format=torch.channels_last)
         half = self.step < settings.half_until
@@ -119,6 +119,18 @@ def rate(step: int, cycles: Sequence[int]) -> float:
     done = (step - start) / (cycles[cycle] - start)
     rise = min(1.0, (step - start + 1) / STEPS_OF_RISE)
     return LATER_CYCLES**cycle * rise * (1 + math.cos(math.pi * min(done, 1))) / 2
+
+
+def cooled(step: int, settings: PriorSettings) -> float:
+    """Further factor on the learning rate: the part of the steps from `cool_from` on that is left.
+
+    >>> settings = PriorSettings()
+    >>> cooled(0, settings), cooled((settings.cool_from + settings.steps) // 2, settings)
+    (1.0, 0.5)
+    """
+    if settings.cool_from is None:
+        return 1.0
+    return min(1.0, (settings.steps - step) / (settings.steps - settings.cool_from))
 
 
 def loss_of(
