@@ -102,7 +102,7 @@ def measure_curves(
             if axis not in (METHODS[method].axes or AXES):
                 continue
             path = folder / axis / f"{value:g}" / f"{seed}_{method}.json"
-            stated = {"scan": point.stated(seed)}
+            stated: dict[str, Any] = {"scan": point.stated(seed)}
             if METHODS[method].has_settings:
                 stated |= {"settings": curves.settings.stated(), "prior": sha256}
             found = read_finished(path, stated)
