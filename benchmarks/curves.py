@@ -1,4 +1,4 @@
-"""Quality against dose, overlap, number of patterns, probe error and position error, as in docs/curves.md.
+"""Quality against dose, overlap, number of patterns, probe error and position error, as in docs/dev/curves.md.
 
     python benchmarks/curves.py -o outputs/curves --prior default --seeds 3 --minutes 20
     python benchmarks/curves.py -o outputs/curves --prior default --seeds 3 --results benchmarks/results/curves.md

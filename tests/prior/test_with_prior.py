@@ -12,7 +12,7 @@ from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.errors import BundleError
 from ptychopinn.prior import Prior, PriorNetwork, PriorRecipe, PriorRecord, with_prior
 from ptychopinn.prior.apply import NO_PHOTONS
-from ptychopinn.prior.strength import AS_ASKED, parts_of, strengths_of
+from ptychopinn.prior.strength import DOUBTED, parts_of, strengths_of
 
 Solved = tuple[Reconstruction, ScanTensors]
 
@@ -98,7 +98,7 @@ def test_phase_that_the_photons_doubt_is_used_as_far_as_they_allow() -> None:
     assert strengths_of(gains, bend)[0][1] == pytest.approx(0.1 + 1.5 * 30**-0.5)
     assert strengths_of(5 * gains, bend)[0][1] == pytest.approx(0.5 + 1.5 * 30**-0.5)
     assert strengths_of(-gains, bend)[0] == (0.0, pytest.approx(-0.1 + 1.5 * 30**-0.5))
-    assert strengths_of(gains, bend, (AS_ASKED, AS_ASKED))[0][1] == pytest.approx((3 + 4) / (30 + 4))
+    assert strengths_of(gains, bend, DOUBTED)[0][1] == pytest.approx((3 + 4) / (30 + 4))
     assert strengths_of(-4 * gains, bend)[1].max() < 1e-6
 
 
