@@ -123,7 +123,7 @@ def strength_of(
     dim = model.dimmed(WITHHELD)
     gradient, _, losses = object_gradient(before, other, dim, _compared)
     after = replace(before, object_=canvas.object_ + correction)
-    gradient_after, _, _ = object_gradient(after, other, dim, _compared)
+    gradient_after, _, _ = object_gradient(after, other, dim, Poisson(OFFSET_PHOTONS).value_and_slope)
     parts = parts_of(correction, canvas.object_)
     gains = -(parts.conj() * gradient).real
     bends = (parts.conj() * (gradient_after - gradient)).real
