@@ -13,7 +13,6 @@ from ptycho.config.config import PyTorchExecutionConfig, update_legacy_dict
 from ptycho.config.config import TrainingConfig as LegacyTrainingConfig
 from ptycho_torch.config_bridge import steps
 from ptycho_torch.config_params import DataConfig, InferenceConfig, ModelConfig, TrainingConfig
-from ptychopinn.data.io.door import open_npz
 from ptychopinn.errors import ScanError
 
 logger = logging.getLogger("ptychopinn-torch")
@@ -205,6 +204,8 @@ def infer_probe_size(data_file: str | Path) -> int:
     """
     if not Path(data_file).exists():
         raise FileNotFoundError(f"{data_file}: no such scan; give train_data_file")
+    from ptychopinn.data.io.door import open_npz
+
     with open_npz(data_file) as archive:
         known = [name for name in ("probeGuess", "diff3d", "diffraction") if name in archive.files]
         if not known:

@@ -73,7 +73,7 @@ class PtychoDataset(Dataset[dict[str, Tensor]]):
             data_config: grouping.
             scaling_constant: not used; the scale follows from the counts.
         """
-        from ptycho_torch.api.data_loader import client_scan
+        from ptycho_torch.api.scans import client_scan
 
         return cls([client_scan(diff_patterns, probe, positions)], data_config)
 
@@ -132,7 +132,7 @@ def scans_of(source: Any) -> list[Scan]:
         ScanError: a file that is no scan, or a container of arrays that came without their scan.
         TypeError: anything else.
     """
-    from ptycho_torch.api.data_loader import scan_files
+    from ptycho_torch.api.scans import scan_files
 
     if isinstance(source, str | Path):
         return [read_scan(path) for path in scan_files(Path(source))]

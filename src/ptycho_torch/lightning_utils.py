@@ -11,6 +11,8 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
+from ptycho_torch.api.checkpoint import MODEL_NAME as MODEL_NAME
+from ptycho_torch.api.checkpoint import find_best_checkpoint as find_best_checkpoint
 from ptycho_torch.api.config_manager import ConfigManager
 from ptycho_torch.api.mlflow_store import files_of
 from ptycho_torch.api.model import PtychoModel, trained_model
@@ -23,25 +25,6 @@ from ptychopinn.training import Fit, History, Prepared, fit_prepared
 from ptychopinn.training.module import TrainingModule
 
 logger = logging.getLogger("ptychopinn-torch.training")
-MODEL_NAME = "model.ckpt"
-"""What the trained model is called inside a run's folder."""
-_ORDER = (MODEL_NAME, "checkpoints/best.ckpt", "checkpoints/last.ckpt")
-
-
-def find_best_checkpoint(run_dir: str | Path) -> Path | None:
-    """The trained model of a run; of a run that did not end, the epoch with the lowest validation loss; else None.
-
-    `run_dir` is the folder of the run, or holds folders `run_<timestamp>`, of which the newest counts.
-
-    Args:
-        run_dir: folder of the run, or one that holds folders `run_<timestamp>`, of which the newest counts.
-    """
-    folder = Path(run_dir)
-    for place in (folder, *sorted(folder.glob("run_*"), reverse=True)):
-        for name in _ORDER:
-            if (place / name).is_file():
-                return place / name
-    return None
 
 
 def fit_client(

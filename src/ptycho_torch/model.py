@@ -252,7 +252,7 @@ class PtychoPINN_Lightning(LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Optimiser and schedule of the settings."""
-        return optimisation(self.trained(), self.recipe.training, self.trainer)
+        return optimisation(self.trained(), self.recipe.training, lambda: self.trainer)
 
     def on_fit_end(self) -> None:
         """Complete the model, so that it can be saved and reconstructs."""

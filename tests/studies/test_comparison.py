@@ -45,15 +45,16 @@ def test_models_and_solver_are_scored_on_one_canvas(tmp_path: Path) -> None:
 
 def test_a_dose_study_goes_from_simulation_to_scores(tmp_path: Path) -> None:
     told: list[int] = []
+    settings = [*SMALL, "reconstruction.refine.iterations=20"]
     done = study_dose(
-        [1e3, 1e5], tmp_path, train=False, overrides=SMALL, on_dose=lambda number, total, dose: told.append(number)
+        [1e3, 1e5], tmp_path, train=False, overrides=settings, on_dose=lambda number, total, dose: told.append(number)
     )
     table = rows(done.table)
     assert [row["photons"] for row in table] == ["1000", "100000"]
     assert float(table[1]["psnr_phase"]) > float(table[0]["psnr_phase"])
     assert told == [1, 2]
     made = (tmp_path / "dose_1000_seed0" / "reconstruction.npz").stat().st_mtime_ns
-    again = study_dose([1e3, 1e5], tmp_path, train=False, overrides=SMALL)
+    again = study_dose([1e3, 1e5], tmp_path, train=False, overrides=settings)
     assert (tmp_path / "dose_1000_seed0" / "reconstruction.npz").stat().st_mtime_ns == made
     assert rows(again.table) == table
     with pytest.raises(ConfigError, match="positive doses"):

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import datetime
 from enum import Enum
 from pathlib import Path
@@ -12,12 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ptycho_torch.api.config_manager import ConfigManager
+from ptycho_torch.api.scans import client_scan, scan_files
 from ptycho_torch.api.task_log import CLIENT, client_log
 from ptycho_torch.config_params import DataConfig, ModelConfig, TrainingConfig
 from ptychopinn.data import Scan, read_scan
 from ptychopinn.data.dose import with_photons
-from ptychopinn.data.io.door import zip_names
-from ptychopinn.data.io.rules import position_offset_px
 from ptychopinn.errors import ScanError
 
 logger = logging.getLogger(f"{CLIENT}.data")
@@ -168,48 +166,3 @@ class PtychoDataLoader:
 def _run_folder(output_dir: str | Path | None, timestamp: str | None) -> Path | None:
     """The folder of a run in a folder, if there is one."""
     return None if output_dir is None else Path(output_dir) / f"run_{timestamp or f'{datetime.now():%Y%m%d_%H%M%S_%f}'}"
-
-
-def scan_files(place: Path) -> list[Path]:
-    """The `*.npz` of a folder by name, or the file itself; results and caches, which hold no patterns, are left out.
-
-    Raises:
-        FileNotFoundError: there is none.
-    """
-    if place.is_file():
-        return [place]
-    files = [file for file in sorted(place.glob("*.npz")) if _may_be_scan(file)]
-    if not files:
-        raise FileNotFoundError(f"{place}: holds no *.npz with patterns; export training data into this folder first")
-    return files
-
-
-def _may_be_scan(file: Path) -> bool:
-    """Whether a file holds patterns, or cannot be opened, which is left to the reader."""
-    names = zip_names(file)
-    found = names is None or bool({"diff3d.npy", "diffraction.npy"} & set(names))
-    if not found:
-        logger.info("%s: holds no patterns and is left out", file)
-    return found
-
-
-def client_scan(
-    patterns: NDArray[Any], probe: NDArray[Any], positions: NDArray[Any], bad_pixels: NDArray[np.bool_] | None = None
-) -> Scan:
-    """A scan of counts whose positions mean the geometric centre, in the frame of the client's object."""
-    reason, source = "given by the client", "the client's patterns"
-    scan = Scan.create(
-        patterns, positions, probe, domain="counts", domain_reason=reason, bad_pixels=bad_pixels, source=source
-    )
-    offset = position_offset_px(scan.pattern_size, "centre", {}, True, scan.source)
-    return replace(scan, positions_px=scan.positions_px + offset, object_guess=_frame(scan.positions_px))
-
-
-def _frame(positions: NDArray[np.float64]) -> NDArray[np.complex64] | None:
-    """A flat object of the shape of the client's own, if the positions lie in it."""
-    low, high = positions.min(axis=0), positions.max(axis=0)
-    shape = np.rint(low + high).astype(int) + 1
-    if (low < 0).any() or (high > shape - 1).any():
-        logger.warning("positions reach from %s to %s px: the image is framed by the patches", low, high)
-        return None
-    return np.ones(shape, np.complex64)

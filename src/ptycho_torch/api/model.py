@@ -139,8 +139,8 @@ class PtychoModel:
             FileNotFoundError: no such file.
             ValueError: it holds no model; the message names the file.
         """
+        from ptycho_torch.api.checkpoint import find_best_checkpoint
         from ptycho_torch.api.mlflow_store import model_of_folder
-        from ptycho_torch.lightning_utils import find_best_checkpoint
 
         place = Path(path or "")
         checkpoint = find_best_checkpoint(place) if place.is_dir() else place
@@ -177,7 +177,7 @@ class PtychoModel:
         Raises:
             FileNotFoundError: the folder holds no checkpoint.
         """
-        from ptycho_torch.lightning_utils import find_best_checkpoint
+        from ptycho_torch.api.checkpoint import find_best_checkpoint
 
         checkpoint = find_best_checkpoint(run_path)
         if checkpoint is None:

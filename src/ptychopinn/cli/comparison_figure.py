@@ -26,7 +26,7 @@ def phase_limits(lowest: float | None, highest: float | None) -> tuple[float, fl
     low = -highest if lowest is None and highest is not None else lowest
     high = -lowest if highest is None and lowest is not None else highest
     if low is None or high is None or not low < high:
-        raise ConfigError(f"--phase_vmin is {low} and --phase_vmax {high}; the first must be the lower one")
+        raise ConfigError(f"the phase range is {low} to {high} rad; the first must be the lower one")
     return low, high
 
 
@@ -34,7 +34,7 @@ def comparison_figure(image: Reconstruction, scan: Path, folder: Path) -> Path |
     """Draw an image, aligned, beside the object of its scan: `comparison.png`; None where it has none in that frame."""
     truth = read_scan(scan).object_guess
     if truth is None or truth.shape != image.object_.shape:
-        logger.warning("--comparison_plot: the scan has no object in the frame of the image; nothing is compared")
+        logger.warning("no comparison is drawn: the scan has no object in the frame of the image")
         return None
     aligned = align(image.object_, truth, mask=image.covered, support=image.covered).object_
     figure = figure_comparison({"reconstruction": aligned}, truth, covered=image.covered)

@@ -176,7 +176,7 @@ def parse_sizes(text: str, option: str = "--sizes", kind: type[Any] = int) -> li
         what = (
             "whole numbers between commas, as in 64,128,256" if kind is int else "numbers between commas, as in 1e3,1e4"
         )
-        raise ConfigError(f"{option} {text!r}: must be {what[0]} between commas, as in {what[1]}") from None
+        raise ConfigError(f"{option} {text!r}: must be {what}") from None
 
 
 def parse_recipes(files: list[Path]) -> dict[str, Path]:

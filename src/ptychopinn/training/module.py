@@ -1,6 +1,7 @@
 """The Lightning module: optimiser, schedule and what is logged."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -73,7 +74,7 @@ class TrainingModule(LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """The optimiser over what is trainable, with the schedule of the recipe."""
-        return optimisation(self.model, self.config, self.trainer)
+        return optimisation(self.model, self.config, lambda: self.trainer)
 
     def on_train_start(self) -> None:
         """Give a cosine schedule the length of this run; a checkpoint brings that of the run before."""
@@ -96,8 +97,14 @@ class TrainingModule(LightningModule):
         self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
 
 
-def optimisation(model: PatchModel, config: TrainingConfig, trainer: Trainer) -> OptimizerLRScheduler:
-    """The optimiser over what is trainable of a model, and the schedule of its learning rate, for a trainer."""
+def optimisation(model: PatchModel, config: TrainingConfig, trainer: Callable[[], Trainer]) -> OptimizerLRScheduler:
+    """The optimiser over what is trainable of a model, and the schedule of its learning rate.
+
+    Args:
+        model: what is trained.
+        config: of the training.
+        trainer: gives the trainer, which is asked only where the schedule needs the number of steps.
+    """
     network = [parameter for parameter in model.generator.parameters() if parameter.requires_grad]
     physics = [value for name, value in model.named_parameters() if _is_fitted_physics(name, value)]
     groups = [{"params": network, "weight_decay": config.weight_decay}]
@@ -117,8 +124,8 @@ def optimisation(model: PatchModel, config: TrainingConfig, trainer: Trainer) ->
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": plateau, "interval": "epoch", "monitor": "train_loss"},
         }
-    steps = int(trainer.estimated_stepping_batches)
-    schedule = make_schedule(optimizer, config, steps, max(1, steps // (trainer.max_epochs or 1)))
+    steps = int(trainer().estimated_stepping_batches)
+    schedule = make_schedule(optimizer, config, steps, max(1, steps // (trainer().max_epochs or 1)))
     return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 

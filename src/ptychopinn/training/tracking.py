@@ -103,9 +103,7 @@ class Tracking:
             raise
         except Exception as error:
             name, self._tracker = self._start.recipe.training.logger, None
-            logger.warning(
-                "nothing more is recorded by training.logger=%s (%s); the training goes on", name, one_line(str(error))
-            )
+            logger.warning("%s records nothing more (%s); the training goes on", name, one_line(str(error)))
 
 
 @contextmanager
