@@ -61,7 +61,7 @@ def options() -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
 
     def visit(command: Any, name: str) -> None:
-        found[name] = {word for one in command.params for word in (*one.opts, *one.secondary_opts)}
+        found[name] = {"--help", *(word for one in command.params for word in (*one.opts, *one.secondary_opts))}
         for below, inner in getattr(command, "commands", {}).items():
             visit(inner, below)
             if name:

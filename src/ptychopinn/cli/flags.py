@@ -124,7 +124,7 @@ class Options:
 
     def _near(self, word: str) -> str:
         close = get_close_matches(_key(word.lstrip("-").partition("=")[0]), self._spelling, n=1)
-        return f"; did you mean {self._spelling[close[0]]}?" if close else "; the help of the command lists them"
+        return f"; did you mean {self._spelling[close[0]]}?" if close else "; --help lists them"
 
 
 class _Parser(argparse.ArgumentParser):
