@@ -35,7 +35,8 @@ class RefineConfig(Section):
     """Iteration in which the position refinement starts."""
     background: Literal["given", "flat"] = "given"
     """Background of the patterns: `given` is that of `model.background`; `flat` also fits one number for all pixels,
-    photons, and begins with that. Use it where the dim pixels of the detector hold a constant part."""
+    photons, and begins with that. Use it where the dim pixels of the detector hold a constant part. At low dose the
+    fitted number is too small; give a known background by `model.background` there."""
     batch_size: int = Field(default=64, ge=1)
     """Largest number of patterns in one step. Small scans use smaller batches: an iteration has at least 8 steps. The
     first 40 % of the iterations use at most half as many."""
