@@ -118,6 +118,7 @@ REFUSED = {
     "training.precision=float16": "training.precision",
     "training.threads=0": "training.threads",
     "reconstruction.resolution=half": "reconstruction.resolution",
+    "reconstruction.uncertainty_replicas=0": "reconstruction.uncertainty_replicas",
     'reconstruction.prior=""': "reconstruction.prior",
     "reconstruction.refine.iterations=-1": "reconstruction.refine.iterations",
     "reconstruction.refine.loss=3": "reconstruction.refine.loss",

@@ -13,7 +13,7 @@ from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.metrics.verdict import Verdict
 from ptychopinn.physics import DiffractionModel
-from ptychopinn.plotting import Added, PatternFit, ReportContent, best_median_worst
+from ptychopinn.plotting import Added, Bars, PatternFit, ReportContent, best_median_worst
 from ptychopinn.solver import photons_in_batches
 
 METHOD, VERDICT = "method", "verdict"
@@ -63,6 +63,7 @@ def content_of_image(image: Reconstruction) -> ReportContent:
         message=str(known.get("message", "")),
         deviance=refined.get("deviance_of_iterations", ()),
         added=_added(image),
+        bars=_bars(image),
     )
 
 
@@ -71,6 +72,13 @@ def _added(image: Reconstruction) -> Added | None:
         return None
     known: dict[str, Any] = image.metadata.get("prior") or {}
     return Added(image.prior_correction, image.coverage, float(known.get("moved_rms_sigma", np.nan)))
+
+
+def _bars(image: Reconstruction) -> Bars | None:
+    if image.amplitude_error is None or image.phase_error is None:
+        return None
+    known: dict[str, Any] = image.metadata.get("uncertainty") or {}
+    return Bars(image.amplitude_error, image.phase_error, bool(known.get("valid", False)))
 
 
 def content_of_fit(

@@ -49,6 +49,7 @@ def reconstruct(
     overrides: Sequence[str] = (),
     probe: ProbeChoice = "auto",
     device: str = "auto",
+    uncertainty: bool = False,
     resume: bool = False,
     on_batch: Progress | None = None,
     on_iteration: IterationHook | None = None,
@@ -70,6 +71,7 @@ def reconstruct(
         probe: `scan` uses the scan's probe, `model` the one that the model was trained with; `auto` is
             `model` if the probe was fitted in training, else `scan`.
         device: `auto`, `cpu`, `cuda`, ...
+        uncertainty: make error bars of the solver's image, as `reconstruction.uncertainty` does.
         resume: go on with a solver that was interrupted (Ctrl-C) in `output`; take its image if it has finished.
         on_batch: called after every batch with the groups done and all groups.
         on_iteration: called after every iteration of the solver with the iterations done, all iterations, numbers.
@@ -80,6 +82,8 @@ def reconstruct(
     """
     if refine is not None:
         overrides = [*overrides, f"reconstruction.refine.iterations={_iterations(refine, model is None)}"]
+    if uncertainty:
+        overrides = [*overrides, "reconstruction.uncertainty=true"]
     request = Request(scan, output, recipe, overrides, probe, device, on_batch, on_iteration, resume)
     with RunLog() as log:
         made = solve(request, log) if model is None else _by_network(request, model, log)

@@ -16,6 +16,8 @@ from ptychopinn.api.figure_content import content_of_fit, is_of_network, title_o
 from ptychopinn.api.fit import FitQuality, announce
 from ptychopinn.api.request import Job
 from ptychopinn.api.resolution import OF_A_NETWORK, Resolution
+from ptychopinn.api.uncertainty import ENTRY as UNCERTAINTY
+from ptychopinn.api.uncertainty import NO_SOLVER
 from ptychopinn.config import Recipe
 from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.data.io.atomic import write_text_atomically
@@ -92,6 +94,14 @@ class Judged:
         metrics = {**self.metrics, "resolution": found.entry, "timings": timings}
         return replace(self, metrics=metrics, resolution=found)
 
+    def with_error_bars(
+        self, image: Reconstruction, entry: Mapping[str, Any], seconds: float | None = None
+    ) -> "Judged":
+        """The same with the image that has error bars, or with the reason why it has none; it took so many seconds."""
+        took = {} if seconds is None else {"uncertainty_s": seconds}
+        metrics = {**self.metrics, UNCERTAINTY: dict(entry), "timings": {**self.metrics["timings"], **took}}
+        return replace(self, made=replace(self.made, image=image), metrics=metrics)
+
 
 def finish(made: Made, job: Job) -> Reconstructed:
     """Judge an image, compare it with the object guess of its scan, and write the files of its job."""
@@ -116,6 +126,9 @@ def judged(made: Made, job: Job) -> Judged:
         "timings": timings,
     }
     image = Judged(made, metrics, collapse, comparison)
+    if made.recipe.reconstruction.uncertainty and is_of_network(made.image):
+        logger.info("%s", NO_SOLVER)
+        image = image.with_error_bars(made.image, {"valid": False, "reason": NO_SOLVER})
     wanted = made.recipe.reconstruction.resolution
     if wanted != "none" and is_of_network(made.image):
         return image.with_resolution(Resolution.missing(wanted, OF_A_NETWORK))

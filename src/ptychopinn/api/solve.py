@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from ptychopinn.api.choice import for_part
-from ptychopinn.api.figure_content import METHOD
+from ptychopinn.api.figure_content import METHOD, is_of_network
 from ptychopinn.api.fit import announce, judge_fit
 from ptychopinn.api.inputs import RunLog, as_recipe, as_scan, log_backend, warn_of_problems
 from ptychopinn.api.prior_use import ENTRY, INTERRUPTED, PriorInterrupted, corrected, not_applied, prior_of
@@ -18,6 +18,7 @@ from ptychopinn.api.reconstructed import RESULT, Made, Reconstructed, checked, j
 from ptychopinn.api.request import Job, Request
 from ptychopinn.api.resolution import measure_resolution
 from ptychopinn.api.solver_work import SolverWork, Task, work_in
+from ptychopinn.api.uncertainty import with_error_bars
 from ptychopinn.config import Recipe
 from ptychopinn.config.backend import DEFAULT
 from ptychopinn.data.dataset import ScanTensors
@@ -84,7 +85,7 @@ def from_nothing(scan: Scan, recipe: Recipe, device: str, prior: Prior | None = 
 def finish_refined(task: Task, job: Job) -> Reconstructed:
     """Refine an image, judge it and write the files of its job; after Ctrl-C the image so far and the state.
 
-    Where the recipe asks for the resolution, the files are written first without it and then again.
+    Where the recipe asks for error bars or the resolution, the files are written first without them and then again.
 
     Raises:
         KeyboardInterrupt: Ctrl-C; what was reached has been written.
@@ -109,6 +110,11 @@ def finish_refined(task: Task, job: Job) -> Reconstructed:
     written = write_result(image, job)
     if work is not None:
         work.state.unlink(missing_ok=True)
+    if task.recipe.reconstruction.uncertainty and not is_of_network(made.image):
+        started = time.perf_counter()
+        known, entry = with_error_bars(image.made.image, image.made.verdict.level, task)
+        image = image.with_error_bars(known, entry, time.perf_counter() - started)
+        written = write_result(image, job)
     if task.recipe.reconstruction.resolution == "none" or image.resolution is not None:
         return written
     started = time.perf_counter()

@@ -40,7 +40,7 @@ from ptychopinn.solver import Gauge
 from ptychopinn.training import EpochHook, Fit, checkpoint_to_resume, prepare
 
 logger = logging.getLogger("ptychopinn")
-_OF_AN_IMAGE = ("gauge", "data", "reference", "collapse", "verdict", "refine", "prior", "resolution")
+_OF_AN_IMAGE = ("gauge", "data", "reference", "collapse", "verdict", "refine", "prior", "resolution", "uncertainty")
 """Metrics that belong to one image."""
 
 

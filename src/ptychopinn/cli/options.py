@@ -77,6 +77,13 @@ Resolution = Annotated[
         show_default=False,
     ),
 ]
+Uncertainty = Annotated[
+    bool,
+    typer.Option(
+        "--uncertainty",
+        help="Error bars of amplitude and phase for every pixel, from 2 more solves with redrawn counts.",
+    ),
+]
 Prior = Annotated[
     str | None,
     typer.Option(
@@ -261,6 +268,15 @@ def resolution_override(resolution: str | None) -> list[str]:
     (['reconstruction.resolution=scan'], [])
     """
     return [] if resolution is None else [f"reconstruction.resolution={resolution}"]
+
+
+def uncertainty_override(uncertainty: bool) -> list[str]:
+    """What `--uncertainty` sets.
+
+    >>> uncertainty_override(True), uncertainty_override(False)
+    (['reconstruction.uncertainty=true'], [])
+    """
+    return ["reconstruction.uncertainty=true"] if uncertainty else []
 
 
 def prior_override(prior: str | None) -> list[str]:

@@ -15,11 +15,13 @@ from ptychopinn.cli.options import (
     Resolution,
     Scan,
     Threads,
+    Uncertainty,
     Verbose,
     collect_overrides,
     prior_override,
     recipe_options,
     resolution_override,
+    uncertainty_override,
     with_parts,
 )
 from ptychopinn.cli.process import keep_freed_memory
@@ -73,6 +75,7 @@ def reconstruct(
     ] = "auto",
     diffraction: Diffraction = None,
     resolution: Resolution = None,
+    uncertainty: Uncertainty = False,
     prior: Prior = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with a solver that was interrupted in the output folder.")
@@ -99,6 +102,7 @@ def reconstruct(
                 *overrides,
                 *collect_overrides(backend=backend, threads=threads),
                 *resolution_override(resolution),
+                *uncertainty_override(uncertainty),
                 *prior_override(prior),
             ],
             probe=choice,

@@ -15,10 +15,12 @@ from ptychopinn.cli.options import (
     Resolution,
     Resume,
     Scan,
+    Uncertainty,
     Verbose,
     prior_override,
     resolution_override,
     training_options,
+    uncertainty_override,
     with_parts,
 )
 from ptychopinn.cli.process import keep_freed_memory
@@ -41,6 +43,7 @@ def run(
         bool, typer.Option("--no-refine", help="The network's image only; no iteration of the solver.")
     ] = False,
     resolution: Resolution = None,
+    uncertainty: Uncertainty = False,
     prior: Prior = None,
     probe: Probe = None,
     diffraction: Diffraction = None,
@@ -61,7 +64,12 @@ def run(
             with_parts(scan, probe, diffraction),
             output,
             config,
-            overrides=[*overrides, *resolution_override(resolution), *prior_override(prior)],
+            overrides=[
+                *overrides,
+                *resolution_override(resolution),
+                *uncertainty_override(uncertainty),
+                *prior_override(prior),
+            ],
             train=not no_train,
             solve=not no_refine,
             resume=resume,

@@ -38,6 +38,7 @@ _TIMINGS = (
     ("stitch_s", "stitching", "{:.2f} s"),
     ("refine_s", "refining", "{:.2f} s"),
     ("prior_s", "applying the prior", "{:.2f} s"),
+    ("uncertainty_s", "error bars", "{:.1f} s"),
     ("resolution_s", "solving the halves", "{:.1f} s"),
     ("write_s", "writing", "{:.1f} s"),
 )
@@ -53,6 +54,7 @@ def show_metrics(metrics: Mapping[str, Any]) -> None:
                 table.add_row(label, _shown(values, key, text))
         if section == "data":
             _add_prior(table, metrics.get("prior"))
+            _add_error_bars(table, metrics.get("uncertainty"))
             _add_resolution(table, metrics.get("resolution") or {})
         table.add_section()
     results.print(table)
@@ -78,6 +80,25 @@ def prior_text(entry: Mapping[str, Any]) -> str:
     parts = ", ".join(f"{value:.2f} ({part})" for part, value in entry["strength_of_parts"].items())
     moved = f"moved by {entry['moved_rms_sigma']:.2f} sigma rms, at most {entry['moved_largest_sigma']:.1f}"
     return f"{name}: strength {parts}, {moved}; {entry['reason']}"
+
+
+def _add_error_bars(table: Table, entry: Mapping[str, Any] | None) -> None:
+    """A line with the median standard deviations, or why there are none."""
+    if entry is not None:
+        table.add_row("error bars", escape(error_bars_text(entry)))
+
+
+def error_bars_text(entry: Mapping[str, Any]) -> str:
+    """The entry `uncertainty` of `metrics.json`, in words.
+
+    >>> error_bars_text({"valid": True, "amplitude_error_median": 0.0123, "phase_error_median_rad": 0.02})
+    'amplitude 0.0123, phase 0.02 rad (medians)'
+    >>> error_bars_text({"valid": False, "reason": "no error bars: the counts are not whole numbers"})
+    'no error bars: the counts are not whole numbers'
+    """
+    if not entry["valid"]:
+        return str(entry["reason"])
+    return f"amplitude {entry['amplitude_error_median']:.3g}, phase {entry['phase_error_median_rad']:.3g} rad (medians)"
 
 
 def _add_resolution(table: Table, found: Mapping[str, Any]) -> None:

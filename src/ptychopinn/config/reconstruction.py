@@ -32,6 +32,12 @@ class ReconstructionConfig(Section):
     """Measure the resolution without a reference: the solver makes images of two halves of the data, whose ring
     correlation is reported. `photons` divides the photons of each pattern at random (costs twice the time of the
     solver), `scan` takes every second position (costs the time of the solver once), `both` does both."""
+    uncertainty: bool = False
+    """Error bars of the solver's image: standard deviations of amplitude and phase for every pixel, from replicas that
+    are solved with redrawn counts. Needs photon counts. See docs/evaluation.md."""
+    uncertainty_replicas: int = Field(default=2, ge=1, le=100)
+    """Number of these replicas; each takes the time of the solver. The error bars themselves are then known to some
+    10 %; more replicas make their maps smoother."""
     prior: str = Field(default="auto", min_length=1, max_length=4096)
     """Trained prior that takes counting noise off the solver's image, as far as withheld photons support it: `none`,
     `default` (the prior of this package), `auto` (the same, where the counting noise of the object is above 1 %), or a

@@ -60,25 +60,29 @@ class Reconstruction:
     """(Y, X): what a trained prior added to the object; None where it added nothing."""
     background: float | None = None
     """Photons per pixel that the solver fitted beside the beam; None where it fitted none."""
+    amplitude_error: NDArray[np.float32] | None = None
+    """(Y, X): standard deviation of the amplitude, NaN where not covered; None without error bars."""
+    phase_error: NDArray[np.float32] | None = None
+    """(Y, X): standard deviation of the phase, rad, NaN where not covered; None without error bars."""
 
     def __post_init__(self) -> None:
         for name, kind in _TYPES.items():
             object.__setattr__(self, name, np.asarray(getattr(self, name), dtype=kind))
-        if self.prior_correction is not None:
-            object.__setattr__(self, "prior_correction", np.asarray(self.prior_correction, dtype=np.complex64))
+        maps = {name: getattr(self, name) for name in _MAPS if getattr(self, name) is not None}
+        for name, values in maps.items():
+            object.__setattr__(self, name, np.asarray(values, dtype=_MAPS[name]))
         shape = self.object_.shape
-        added = self.object_ if self.prior_correction is None else self.prior_correction
         rules = (
             ("object", self.object_, self.object_.ndim == 2, "(Y, X)"),
             ("coverage", self.coverage, self.coverage.shape == shape, f"{shape}, that of the object"),
             ("origin_px", self.origin_px, self.origin_px.shape == (2,), "(2,)"),
             ("positions_px", self.positions_px, self.positions_px.shape[1:] == (2,), "(N, 2)"),
             ("probe", self.probe, self.probe.ndim == 3, "(M, H, W)"),
-            ("prior_correction", added, added.shape == shape, f"{shape}, that of the object"),
+            *((name, one, np.shape(one) == shape, f"{shape}, that of the object") for name, one in maps.items()),
         )
         for name, array, fits, rule in rules:
             if not fits:
-                raise ScanError(f"reconstruction: {name} has shape {array.shape}; must be {rule}")
+                raise ScanError(f"reconstruction: {name} has shape {np.shape(array)}; must be {rule}")
 
     @property
     def amplitude(self) -> NDArray[np.float32]:
@@ -94,6 +98,12 @@ class Reconstruction:
     def covered(self) -> NDArray[np.bool_]:
         """(Y, X): True where the object was measured."""
         return self.coverage > 0
+
+    @property
+    def error_bars(self) -> dict[str, NDArray[np.float32]]:
+        """`amplitude_error` and `phase_error` by name, where there are any."""
+        maps = {"amplitude_error": self.amplitude_error, "phase_error": self.phase_error}
+        return {name: values for name, values in maps.items() if values is not None}
 
     def in_frame(
         self, origin_px: tuple[int, int], shape: tuple[int, int]
@@ -163,6 +173,14 @@ _TYPES: Mapping[str, type] = {
     "positions_px": np.float64,
     "probe": np.complex64,
 }
+
+
+_MAPS: Mapping[str, type] = {
+    "prior_correction": np.complex64,
+    "amplitude_error": np.float32,
+    "phase_error": np.float32,
+}
+"""Further arrays on the canvas, which an image may lack."""
 
 
 def _result_file(path: str | Path) -> Path:

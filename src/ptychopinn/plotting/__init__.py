@@ -1,7 +1,7 @@
 """Pictures. Each `draw_` function takes and returns an Axes; no display and no global state is touched."""
 
 from ptychopinn.plotting.comparison import figure_comparison
-from ptychopinn.plotting.content import Added, PatternFit, ReportContent, best_median_worst
+from ptychopinn.plotting.content import Added, Bars, PatternFit, ReportContent, best_median_worst
 from ptychopinn.plotting.curves import draw_learning_rate, draw_loss
 from ptychopinn.plotting.figures import Drawable, figure_history, figure_map, figure_reconstruction, save_figure
 from ptychopinn.plotting.fit import draw_deviance, draw_misfit
@@ -21,6 +21,7 @@ from ptychopinn.plotting.trend import draw_trend, figure_trend
 
 __all__ = [
     "Added",
+    "Bars",
     "Drawable",
     "PatternFit",
     "ReportContent",

@@ -56,6 +56,18 @@ class Added:
 
 
 @dataclass(frozen=True, eq=False)
+class Bars:
+    """Standard deviations of an object."""
+
+    amplitude: NDArray[Any]
+    """(Y, X)."""
+    phase: NDArray[Any]
+    """(Y, X), rad."""
+    is_valid: bool = True
+    """False where the image does not fit its patterns."""
+
+
+@dataclass(frozen=True, eq=False)
 class ReportContent:
     """Parts of the figure; what is empty is left out, and the layout adapts.
 
@@ -71,6 +83,7 @@ class ReportContent:
         region_label: Stands inside its outline.
         resolution: Ring correlation of two halves of the data, by the name of the halves.
         added: What a prior added to the object.
+        bars: Standard deviations of amplitude and phase.
         reference_note: How the reference was moved for the comparison.
     """
 
@@ -85,6 +98,7 @@ class ReportContent:
     region_label: str = "scored region"
     resolution: Mapping[str, FRCCurve] = field(default_factory=dict)
     added: Added | None = None
+    bars: Bars | None = None
     reference_note: str = ""
 
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ptychopinn.data.io.atomic import atomic_path
-from ptychopinn.plotting.content import ReportContent
+from ptychopinn.plotting.content import Bars, ReportContent
 from ptychopinn.plotting.curves import History, draw_learning_rate, draw_loss
 from ptychopinn.plotting.fit_block import FitBlock
 from ptychopinn.plotting.heading import Heading
@@ -19,6 +19,7 @@ from ptychopinn.plotting.maps import (
     Placement,
     amplitude_limits,
     draw_amplitude,
+    draw_bar,
     draw_coverage,
     draw_error,
     draw_phase,
@@ -114,7 +115,7 @@ def figure_reconstruction(
     """The figure that a person looks at first.
 
     Amplitude, phase, coverage, probe and loss; below them reference and error where there is a reference; below these
-    what `content` holds: three patterns, the misfit over the scan, the refinement curve, the resolution.
+    what `content` holds: three patterns, the misfit over the scan, the refinement curve, the resolution, error bars.
 
     Args:
         reconstruction: What was reconstructed.
@@ -134,7 +135,9 @@ def figure_reconstruction(
     layout = replace(layout, head=heading.height)
     rows, block = (1 if reference is None else 2), FitBlock(content, inner)
     lower = layout.below(rows)
-    page = Page.blank(layout.page_width, lower + (TITLE + block.height + FOOT if block.height else 0.0))
+    fit_height = TITLE + block.height + FOOT if block.height else 0.0
+    bars_height = 0.0 if content.bars is None else TITLE + layout.height + FOOT
+    page = Page.blank(layout.page_width, lower + fit_height + bars_height)
     heading.draw(page, EDGE, inner)
     objects = [reconstruction.object_]
     if reference is not None:
@@ -149,6 +152,8 @@ def figure_reconstruction(
     if block.height:
         corner = EDGE, lower + TITLE
         block.draw(page, corner, reconstruction.positions_px, reconstruction.pixel_size_m)
+    if content.bars is not None:
+        _draw_bars(page, layout, lower + fit_height + TITLE, reconstruction, content.bars)
     return page.figure
 
 
@@ -224,6 +229,16 @@ def _draw_object(
         draw(axes, object_, source.coverage, place=place, limits=limits[column], title=title)
         if content.region is not None:
             draw_region(axes, content.region, content.region_label if row == column == 0 else "")
+
+
+def _draw_bars(page: Page, layout: _Layout, top: float, source: Drawable, bars: Bars) -> None:
+    """Standard deviations below amplitude and phase; the title says so where they are not valid."""
+    place = Placement(source.origin_px, source.pixel_size_m)
+    doubt = "" if bars.is_valid else ", NOT VALID"
+    for column, (values, name, unit) in enumerate(((bars.amplitude, "amplitude", ""), (bars.phase, "phase", "rad"))):
+        axes = page.panel(layout.left(column), top, layout.width, layout.height)
+        title = f"Error bar of the {name} (σ){doubt}"
+        draw_bar(axes, values, source.coverage, title=title, unit=unit, place=place)
 
 
 def _draw_side(page: Page, layout: _Layout, source: Drawable, history: History | None) -> None:

@@ -115,6 +115,29 @@ def draw_added(ax: Axes, added: Added, *, pixel_size_m: float | None = None) -> 
     return draw_map(ax, values, added.coverage, cmap="magma", limits=limits, title=title, place=place)
 
 
+def draw_bar(
+    ax: Axes,
+    values: NDArray[Any],
+    coverage: NDArray[Any],
+    *,
+    title: str,
+    unit: str = "",
+    place: Placement = Placement(),
+) -> Axes:
+    """Standard deviations (Y, X), from 0 to their largest over the well covered area.
+
+    Args:
+        ax: Where to draw.
+        values: Of the amplitude, or of the phase in rad; what is not finite is not shown.
+        coverage: (Y, X), of the object.
+        title: Stands above the panel.
+        unit: Of the values.
+        place: Frame and pixel size.
+    """
+    limits = (0.0, max(robust_limits(values, coverage)[1], LEAST_ADDED))
+    return draw_map(ax, values, coverage, cmap="magma", limits=limits, title=title, unit=unit, place=place)
+
+
 def draw_positions(
     ax: Axes,
     positions_px: NDArray[Any],

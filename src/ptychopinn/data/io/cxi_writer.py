@@ -65,7 +65,9 @@ def write_cxi_object(image: Reconstruction, path: str | Path) -> Path:
         entry["image_2"].create_dataset("mask", data=mask, compression="gzip")
         _write_positions(entry, frame)
         metadata = image.metadata | geometry_entries(image.geometry)
-        write_own(entry, metadata, known, origin_px=image.origin_px, coverage=image.coverage)
+        write_own(
+            entry, metadata, known, origin_px=image.origin_px, arrays={"coverage": image.coverage, **image.error_bars}
+        )
     return Path(path)
 
 

@@ -9,6 +9,7 @@ from ptychopinn.data.frame import nearest_pixel
 from ptychopinn.data.geometry import is_square, plain_pixel
 from ptychopinn.data.io.entries import split_entries
 from ptychopinn.data.io.hdf5_parts import Hdf5Parts
+from ptychopinn.data.io.own import ERROR_BARS
 from ptychopinn.data.io.rules import position_offset_px
 from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.errors import ScanError
@@ -36,10 +37,12 @@ def reconstruction_of(parts: Hdf5Parts) -> Reconstruction:
     if not np.isfinite(positions).all():
         raise ScanError(f"{parts.source}: positions that are not finite; correct the file")
     geometry, metadata = parts.geometry, parts.metadata
+    bars: dict[str, NDArray[Any]] = {}
     if own is None:
         coverage = _lit(probe, positions, parts.object_.shape)
         known, origin = pixel, np.zeros(2)
     else:
+        bars = {name: own.arrays[name] for name in ERROR_BARS if name in own.arrays}
         coverage = own.arrays.get("coverage", _lit(probe, positions, parts.object_.shape))
         known = None if "pixel_size_m" in own.nominal else pixel
         geometry, metadata = split_entries(own.metadata, parts.source)
@@ -58,6 +61,8 @@ def reconstruction_of(parts: Hdf5Parts) -> Reconstruction:
         pixel_size_m=float(known[0]) if known is not None and is_square(known) else None,
         geometry=geometry,
         metadata=metadata,
+        amplitude_error=bars.get("amplitude_error"),
+        phase_error=bars.get("phase_error"),
     )
 
 

@@ -14,7 +14,8 @@ from ptychopinn.data.reconstruction import RESULT_NAME, Reconstruction
 from ptychopinn.errors import ScanError
 
 _NEEDED = ("object", "coverage", "origin_px", "positions_px", "probe")
-_READ = (*_NEEDED, "pixel_size_m", "prior_correction", "background", "_metadata")
+_MAPS = ("prior_correction", "amplitude_error", "phase_error")
+_READ = (*_NEEDED, *_MAPS, "pixel_size_m", "background", "_metadata")
 
 
 def write_npz_reconstruction(image: Reconstruction, path: Path) -> Path:
@@ -33,8 +34,7 @@ def write_npz_reconstruction(image: Reconstruction, path: Path) -> Path:
     }
     if image.pixel_size_m is not None:
         arrays["pixel_size_m"] = np.float64(image.pixel_size_m)
-    if image.prior_correction is not None:
-        arrays["prior_correction"] = image.prior_correction
+    arrays |= {name: getattr(image, name) for name in _MAPS if getattr(image, name) is not None}
     if image.background is not None:
         arrays["background"] = np.float64(image.background)
     with atomic_path(path) as temporary, temporary.open("wb") as stream:
@@ -61,6 +61,8 @@ def read_npz_reconstruction(path: Path) -> Reconstruction:
             geometry=geometry,
             metadata=metadata,
             prior_correction=arrays.get("prior_correction"),
+            amplitude_error=arrays.get("amplitude_error"),
+            phase_error=arrays.get("phase_error"),
             background=float(arrays["background"]) if "background" in arrays else None,
         )
     except ScanError:

@@ -17,7 +17,9 @@ from ptychopinn.data.scan import Scan
 from ptychopinn.errors import OutputError, ScanError
 
 GROUP = "ptychopinn"
-_ARRAYS = ("origin_px", "nominal_positions_px", "scan_index", "truth_patches", "bad_pixels", "coverage")
+ERROR_BARS = ("amplitude_error", "phase_error")
+"""Arrays of a reconstruction, on its canvas."""
+_ARRAYS = ("origin_px", "nominal_positions_px", "scan_index", "truth_patches", "bad_pixels", "coverage", *ERROR_BARS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +47,7 @@ def write_own(
     *,
     origin_px: Any = (0, 0),
     empty_object: bool = False,
-    **arrays: Any,
+    arrays: Mapping[str, Any] | None = None,
 ) -> None:
     """Add the group below `parent`.
 
@@ -65,7 +67,7 @@ def write_own(
             f"{parent.file.filename}: the metadata are no plain JSON values ({error}); convert them"
         ) from None
     group = parent.create_group(GROUP)
-    write_values(group, {"json": told, "origin_px": np.asarray(origin_px, np.float64), **arrays})
+    write_values(group, {"json": told, "origin_px": np.asarray(origin_px, np.float64), **(arrays or {})})
 
 
 def write_scan_extras(
@@ -76,10 +78,12 @@ def write_scan_extras(
         parent,
         scan.metadata | geometry_entries(scan.geometry),
         known,
-        nominal_positions_px=scan.nominal_positions_px,
-        scan_index=scan.scan_index,
-        truth_patches=scan.truth_patches,
-        bad_pixels=bad_pixels,
+        arrays={
+            "nominal_positions_px": scan.nominal_positions_px,
+            "scan_index": scan.scan_index,
+            "truth_patches": scan.truth_patches,
+            "bad_pixels": bad_pixels,
+        },
         **frame,
     )
 

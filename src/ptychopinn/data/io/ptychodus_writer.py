@@ -87,7 +87,9 @@ def write_product(image: Reconstruction, path: str | Path) -> Path:
         object_ = file.create_dataset("object", data=image.object_[None], compression="gzip")
         object_.attrs.update(sides | centre)
         metadata = image.metadata | geometry_entries(image.geometry)
-        write_own(file, metadata, known, origin_px=image.origin_px, coverage=image.coverage)
+        write_own(
+            file, metadata, known, origin_px=image.origin_px, arrays={"coverage": image.coverage, **image.error_bars}
+        )
     return Path(path)
 
 
