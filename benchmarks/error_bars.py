@@ -1,6 +1,6 @@
 """Do the error bars hold? The part of the pixels whose true value lies within one and two of them, on simulated scans.
 
-    python benchmarks/error_bars.py --seeds 7100:7300
+    python benchmarks/error_bars.py --seeds 7106:7306
 
 Each seed draws a scan of 64 px patterns: object, probe, step, contrast, a good or a poor start probe, and 1e3 to 1e6
 photons. Scans of seeds divisible by 4, and the next ones, are solved without a prior, the others with that of the
