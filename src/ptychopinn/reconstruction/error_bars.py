@@ -13,6 +13,8 @@ r"""Standard deviations of amplitude and phase for every pixel, from scans simul
    replicas, each stands for a photon of lost detail. A window of the scan with so many of them, in parts of the beam,
    has lost \(\langle |\delta|^2 \rangle\) of the same size, which is added to \(\sigma_1^2\).
 
+3. Where the counts scatter more about the image than those of a replica about it, its variance is raised a little.
+
 Both are multiplied by a factor close to 1, chosen on simulated scans (benchmarks/error_bars.py).
 """
 
@@ -46,6 +48,9 @@ FACTORS = (0.98, 0.99)
 let 1 % more pixels in."""
 SHARE_POWER = 0.7
 """Lost detail is divided between amplitude and phase by the ratio of their visible detail to this power."""
+MISFIT_POWER = 0.35
+"""The variance of the replicas grows by this power of the misfit. It brings scans above 2e5 photons, where penalties and
+an unfinished fit leave a misfit of up to 1.9, in line with the others; with 1 their bars would be 15 % too large."""
 DETAIL_PX = (2.5, 6.0)
 """Standard deviations of the two Gaussians whose difference is the visible detail. Finer detail is lost in part."""
 LEAST_DETAIL = 0.02
@@ -73,6 +78,8 @@ class ErrorBars:
     """Mean square of the lost detail of the object, in units of its beam's photons: a part of 1."""
     lost_error: float
     """Its standard error from the counts."""
+    misfit: float
+    """Scatter of the counts about the image over that of a replica's counts about the replica, at least 1."""
 
     def entry(self) -> dict[str, Any]:
         """Plain values for `metrics.json` and the metadata of an image."""
@@ -82,6 +89,7 @@ class ErrorBars:
             "phase_error_median_rad": _median(self.phase),
             "lost_detail": self.lost,
             "lost_detail_error": self.lost_error,
+            "misfit": self.misfit,
         }
 
 
@@ -113,7 +121,8 @@ def error_bars(
         others.append(on_image(other, image, region))
     power, place = _placed(image, tensors.device)
     lost = LostDetail.of(measured, simulated, image, model)
-    return _combined(image, others, power, place(lost.by_pattern), lost)
+    misfit = max(1.0, measured.scatter / max(float(np.mean([one.scatter for one in simulated])), 1e-12))
+    return _combined(image, others, power, place(lost.by_pattern), (lost, misfit))
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,6 +133,8 @@ class Rings:
     """(N, K), in the measured pixels of a ring, extrapolated to all of them."""
     expected: Floats
     """(N, K), of the image, in the same pixels."""
+    scatter: float
+    """Summed squares of counted less expected photons over all expected ones: about 1 for a right model."""
 
     @classmethod
     def of(cls, image: Reconstruction, tensors: ScanTensors, model: DiffractionModel) -> "Rings":
@@ -133,16 +144,19 @@ class Rings:
         count = int(ring.max()) + 1
         all_pixels = torch.bincount(ring, minlength=count)
         rows: dict[str, list[Tensor]] = {"counted": [], "expected": []}
+        squares = total = 0.0
         for part, photons in photons_in_batches(image, tensors, model):
             counts = tensors.counts_of(part).to(photons)
             seen = tensors.measured_of(part)
             weight = torch.ones_like(photons) if seen is None else seen.expand(photons.shape).to(photons)
+            squares += float(((counts - photons).square() * weight).sum(dtype=torch.float64))
+            total += float((photons * weight).sum(dtype=torch.float64))
             known = _summed(weight, ring, count)
             scale = torch.where(known > 0, all_pixels / known.clamp_min(1), 0)
             for name, values in (("counted", counts), ("expected", photons)):
                 rows[name].append((_summed(values * weight, ring, count) * scale).cpu())
         counted, expected = (torch.cat(rows[name]).numpy() for name in ("counted", "expected"))
-        return cls(counted, expected)
+        return cls(counted, expected, squares / max(total, 1e-12))
 
     @property
     def excess(self) -> Floats:
@@ -243,20 +257,21 @@ def _combined(
     others: Sequence[NDArray[np.complex64]],
     power: Floats,
     lost_map: Floats,
-    lost: LostDetail,
+    found: tuple[LostDetail, float],
 ) -> ErrorBars:
+    lost, misfit = found
     differences = np.array([parts_of_difference(other, image.object_) for other in others])
     weight = np.where(image.covered, power, 0)
     safe = np.maximum(power, 1e-3 * power.max())
     spread = (_local_mean(np.square(one).mean(0) * weight, image.covered) / safe for one in differences.swapaxes(0, 1))
     shares = _shares(image.object_, others, scanned(image))
     sigmas = [
-        factor * np.sqrt(variance + share * lost_map)
+        factor * np.sqrt(misfit**MISFIT_POWER * variance + share * lost_map)
         for factor, variance, share in zip(FACTORS, spread, shares, strict=True)
     ]
     sigmas[1] = np.minimum(sigmas[1] / np.maximum(image.amplitude, DARKEST), math.pi / math.sqrt(3))
     amplitude, phase = (np.where(image.covered, one, np.nan).astype(np.float32) for one in sigmas)
-    return ErrorBars(amplitude, phase, len(others), lost.mean, lost.error)
+    return ErrorBars(amplitude, phase, len(others), lost.mean, lost.error, misfit)
 
 
 def _shares(
