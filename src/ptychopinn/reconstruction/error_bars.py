@@ -49,8 +49,9 @@ let 1 % more pixels in."""
 SHARE_POWER = 0.7
 """Lost detail is divided between amplitude and phase by the ratio of their visible detail to this power."""
 MISFIT_POWER = 0.35
-"""The variance of the replicas grows by this power of the misfit. It brings scans above 2e5 photons, where penalties and
-an unfinished fit leave a misfit of up to 1.9, in line with the others; with 1 their bars would be 15 % too large."""
+"""The variance of the replicas grows by this power of the misfit. It brings scans above 2e5 photons, where penalties
+and an unfinished fit leave a misfit of up to 1.9, in line with the others; with 1 their bars would be 10 % too large.
+"""
 DETAIL_PX = (2.5, 6.0)
 """Standard deviations of the two Gaussians whose difference is the visible detail. Finer detail is lost in part."""
 LEAST_DETAIL = 0.02
