@@ -54,12 +54,12 @@ class RefineConfig(Section):
     positions_prior_px: float = Field(default=1.0, gt=0)
     """Expected error of the positions, px (standard deviation along each axis). Poorly constrained positions stay close
     to their nominal values; raise it for larger errors."""
-    positions_limit_px: float = Field(default=4.0, gt=0)
-    """Largest total correction of a position along each axis, px."""
+    positions_limit_px: float | None = Field(default=None, gt=0)
+    """Largest total correction of a position along each axis, px. Null means 16 times `positions_prior_px`, at most a
+    quarter of the width of a pattern. A warning says if positions reach it."""
     positions_distortion: bool = False
-    """Also fit a smooth distortion of the whole scan (scale, shear, rotation, drift) together with the object. If
-    false, global scale, shear and rotation are removed from the position corrections. Use it for smooth stage errors,
-    if the model explains the data well."""
+    """Also fit a smooth distortion of the whole scan by polynomials, from the tenth iteration on, in place of the joint
+    steps of positions and object. Scale, shear, rotation and drift are found without it."""
     momentum: float = Field(default=0.9, ge=0, lt=1)
     """Fraction of the previous step of object and probe that is added to the next one."""
     decay: float = Field(default=0.8, ge=0, le=1)

@@ -17,7 +17,6 @@ from typing import final
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.polynomial import legendre
 from numpy.typing import NDArray
 from torch import Tensor
@@ -33,6 +32,9 @@ HIGHEST_DEGREE = 6
 POSITIONS_PER_FUNCTION = 7
 """With fewer positions for each function a distortion cannot be separated from their random errors: the degree is
 lowered, down to none."""
+USUAL_LIMIT = 16.0
+"""Default limit of a correction, in units of the prior: it clips neither errors nor drifts of several pixels. Doubled,
+a canvas of 64 px patterns would be up to 32 px wider."""
 _SMALLEST = 1e-12
 
 
@@ -144,9 +146,30 @@ def prior_weight(config: RefineConfig) -> float:
     return 0.5 / config.positions_prior_px**2
 
 
+def limit_px(config: RefineConfig) -> float:
+    """Largest correction along an axis, px; see `with_limit`."""
+    limit = config.positions_limit_px
+    return USUAL_LIMIT * config.positions_prior_px if limit is None else limit
+
+
+def with_limit(config: RefineConfig, width_px: int) -> RefineConfig:
+    """The settings with a number where the limit of the positions is to be chosen.
+
+    Args:
+        config: null in `positions_limit_px` stands for a choice.
+        width_px: of a pattern. A position that is wrong by more than a quarter of it is not found.
+
+    >>> with_limit(RefineConfig(), 64).positions_limit_px, with_limit(RefineConfig(), 16).positions_limit_px
+    (16.0, 4.0)
+    """
+    if config.positions_limit_px is not None:
+        return config
+    return config.changed(positions_limit_px=min(limit_px(config), width_px / 4))
+
+
 def limited(positions_px: Tensor, start_px: Tensor, config: RefineConfig) -> Tensor:
     """Positions (N, 2) no farther than the recipe's limit from where they started, along each axis."""
-    limit = config.positions_limit_px
+    limit = limit_px(config)
     return start_px + (positions_px - start_px).clamp(-limit, limit)
 
 
@@ -166,13 +189,37 @@ def displaced(images: Canvas, field: Tensor) -> Canvas:
         images: of one shape.
         field: u, (Y, X, 2), px.
     """
-    sides = [images.shape[-2], images.shape[-1]]
-    axes = (torch.arange(side, device=field.device, dtype=field.dtype) for side in sides)
+    axes = (torch.arange(side, device=field.device, dtype=field.dtype) for side in images.shape[-2:])
     source = torch.stack(torch.meshgrid(*axes, indexing="ij"), -1) - field
-    where = (2 * source / (field.new_tensor(sides) - 1) - 1).flip(-1).to(images.real.dtype)
-    parts = torch.view_as_real(images).movedim(-1, 1).flatten(0, 1).unsqueeze(0)
-    moved = F.grid_sample(parts, where.unsqueeze(0), mode="bicubic", padding_mode="border", align_corners=True)
-    return torch.view_as_complex(moved[0].unflatten(0, (-1, 2)).movedim(1, -1).contiguous())
+    first = source.floor()
+    rest = (source - first).to(images.real.dtype)
+    height, width = images.shape[-2:]
+    rows, columns = (
+        [(first[..., axis].long() + k).clamp(0, side - 1) for k in range(-1, 3)]
+        for axis, side in enumerate((height, width))
+    )
+    down, across = _cubic(rest[..., 0]), _cubic(rest[..., 1])
+    flat = images.flatten(1)
+    moved = torch.zeros_like(images)
+    for row, by_row in zip(rows, down, strict=True):
+        for column, by_column in zip(columns, across, strict=True):
+            moved += flat[:, row * width + column] * (by_row * by_column)
+    return moved
+
+
+def _cubic(rest: Tensor) -> list[Tensor]:
+    """Weights of four neighbours from the part t of a pixel beyond the second one (Keys 1981, a = -1/2).
+
+    They keep linear functions, so that a short way moves an image by its length. The weights of torch's `grid_sample`
+    (a = -3/4) do not: they move it by 1.5 times a short way.
+    """
+    square, cube = rest.square(), rest**3
+    return [
+        -0.5 * cube + square - 0.5 * rest,
+        1.5 * cube - 2.5 * square + 1,
+        -1.5 * cube + 2 * square + 0.5 * rest,
+        0.5 * cube - 0.5 * square,
+    ]
 
 
 def _argument(px: NDArray[np.float64], first: float, last: float) -> NDArray[np.float64]:

@@ -28,7 +28,7 @@ from torch.nn import functional
 
 from ptychopinn.config import RefineConfig
 from ptychopinn.physics.gradients import TiltResponse
-from ptychopinn.solver.penalties import ObjectPenalty
+from ptychopinn.solver.penalties import ObjectPenalty, gradient_by_object
 from ptychopinn.solver.state import State
 from ptychopinn.typing import Canvas
 
@@ -92,11 +92,7 @@ class LowFrequencyPhase:
 
     def _gradient(self, state: State) -> Tensor:
         """(Y, X): of data and penalties by the phase."""
-        by_object = state.gathered.object_
-        for penalty in self._penalties:
-            found = penalty.gradient(state)
-            if found is not None:
-                by_object = torch.add(by_object, found, alpha=penalty.weight)
+        by_object = gradient_by_object(state, self._penalties)
         return 2 * (state.estimate.object_.conj() * by_object).imag
 
     def _stiffness(self, vectors: Tensor) -> Tensor:

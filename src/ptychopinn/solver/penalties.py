@@ -1,8 +1,11 @@
 """Penalties in the steps of the object: which ones the recipe asks for, and what each of them is applied to."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, final
+
+import torch
 
 from ptychopinn.config import RefineConfig
 from ptychopinn.losses import Penalty, SingleMaterial, Smoothness, TotalVariation, penalty
@@ -141,3 +144,13 @@ def penalties_of(config: RefineConfig) -> list[ObjectPenalty]:
     if config.single_material:
         chosen.append(EstimatedMaterial(config.single_material))
     return chosen + [ObjectTerm(weight, penalty(name)) for name, weight in config.penalties.items() if weight]
+
+
+def gradient_by_object(state: State, penalties: Sequence[ObjectPenalty]) -> Canvas:
+    """(Y, X): of data and penalties by the conjugate of the object, gathered over an iteration."""
+    total = state.gathered.object_
+    for each in penalties:
+        found = each.gradient(state)
+        if found is not None:
+            total = torch.add(total, found, alpha=each.weight)
+    return total

@@ -24,8 +24,10 @@ from ptychopinn.physics.gradients import Estimate
 from ptychopinn.physics.likelihood import SOLVER_PHOTONS
 from ptychopinn.solver.checkpoint import SolverCheckpoint, SolverInterrupted
 from ptychopinn.solver.constraints import named_constraints
+from ptychopinn.solver.distortion import limit_px, with_limit
 from ptychopinn.solver.gauge import Gauge, log_gauge, with_gauge
 from ptychopinn.solver.penalties import penalties_of
+from ptychopinn.solver.position_report import log_positions, position_report
 from ptychopinn.solver.solver import Solver
 
 logger = logging.getLogger("ptychopinn.reconstruction")
@@ -119,6 +121,7 @@ def refine(
     """
     model = (model or DiffractionModel()).with_other_background(start.background)
     check_one_image(tensors.scan, model.propagator.name)
+    config = with_limit(config, min(start.probe.shape[-2:]))
     frame = _frame(start, config)
     solver = Solver(estimate_of(start, frame, tensors.device), tensors, config, model)
     config = solver.config
@@ -140,6 +143,8 @@ def refine(
         solver.restore(reached.tensors)
     seconds = time.perf_counter() - started
     image = _described(_image(start, frame, solver, min_coverage), start, config, reached.deviance, solver.material)
+    if config.positions:
+        _report_positions(image, start, config, solver.positions_deviation_px)
     if config.object and _is_low_dose(tensors):
         image = _with_counted_photons(image, tensors, model)
     image = with_gauge(
@@ -201,7 +206,7 @@ def photons_of(
 
 def _frame(start: Reconstruction, config: RefineConfig) -> Frame:
     """A canvas that holds every window, wherever its position may move."""
-    room = math.ceil(config.positions_limit_px) if config.positions else 0
+    room = math.ceil(limit_px(config)) if config.positions else 0
     return Frame.of_positions(start.positions_px, start.probe.shape[-1], margin=2 + room)
 
 
@@ -270,6 +275,17 @@ def _with_counted_photons(image: Reconstruction, tensors: ScanTensors, model: Di
         expected += float((photons * seen).sum(dtype=torch.float64))
     factor = math.sqrt(counted / expected) if expected > 0 else 1.0
     return replace(image, object_=np.where(image.covered, factor * image.object_, image.object_))
+
+
+def _report_positions(
+    image: Reconstruction, start: Reconstruction, config: RefineConfig, deviation_px: float | None
+) -> None:
+    """Put what positions did among the metadata of the image, and log it."""
+    entry = position_report(
+        start.positions_px, image.positions_px, limit_px=limit_px(config), deviation_px=deviation_px
+    )
+    image.metadata["refine"]["moved_positions"] = entry
+    log_positions(entry)
 
 
 def _described(

@@ -52,7 +52,7 @@ class Solver:
         self._penalties = penalties_of(config)
         self._distortion = DistortionStep(estimate.positions_px, config)
         self._updates = updates_of(config, self._penalties)
-        self._positions = PositionStep(estimate.positions_px, config, self._distortion)
+        self._positions = PositionStep(estimate.positions_px, config, self._distortion, self._penalties)
         self._generator = torch.Generator().manual_seed(config.seed)
         phase = LowFrequencyPhase(config, self._penalties, self._tilt_response)
         self._constraints = constraints_of(config, phase, self._positions, self._distortion)
@@ -81,6 +81,11 @@ class Solver:
         if not self._fits_background or self.state.background is None:
             return None
         return float(self.state.background)
+
+    @property
+    def positions_deviation_px(self) -> float | None:
+        """Standard deviation of a refined position along an axis by counting noise; None before the first iteration."""
+        return self._positions.deviation_px(self.state)
 
     def snapshot(self) -> dict[str, Tensor]:
         """What the next iterations depend on, by name; steps replace these tensors and do not write into them."""

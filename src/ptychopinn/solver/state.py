@@ -15,6 +15,9 @@ LAST_STEP = 0.02
 """Where the cosine of the step lengths ends."""
 DISTORTION_START = 10
 """Iterations with position corrections alone before the distortion is fitted: a blurred object looks shrunken."""
+COUPLED_FROM = 0.35
+"""Part of the iterations with positions after which the object follows them, and their smooth part is corrected too.
+With 0.2 the scale of a blurred object misleads the smooth part; with 0.5 little time is left."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,8 @@ class Stage:
     """Whether the positions are."""
     distortion: bool
     """Whether a smooth distortion of the scan is fitted."""
+    coupled: bool = False
+    """Whether the object follows the positions."""
 
 
 class State:
@@ -116,13 +121,16 @@ def typical(power: Tensor) -> float:
 
 def stage_of(iteration: int, config: RefineConfig, *, can_distort: bool) -> Stage:
     """What the recipe asks for in an iteration; `can_distort`: the scan is large enough for a distortion."""
-    positions = config.positions and iteration >= config.positions_start
+    since = iteration - config.positions_start
+    positions = config.positions and since >= 0
+    late = since >= COUPLED_FROM * (config.iterations - config.positions_start)
     return Stage(
         iteration=iteration,
         step_length=step_length(iteration, config),
         probe=config.probe and iteration >= config.probe_start,
         positions=positions,
-        distortion=positions and can_distort and iteration >= config.positions_start + DISTORTION_START,
+        distortion=positions and can_distort and since >= DISTORTION_START,
+        coupled=positions and late and config.object and not config.positions_distortion,
     )
 
 
