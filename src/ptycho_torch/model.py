@@ -5,24 +5,21 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
 from ptycho_torch.api.checkpoint import read_checkpoint
-from ptycho_torch.config_params import InferenceConfig, TrainingConfig
-from ptycho_torch.plain_configs import as_dicts, from_dicts
+from ptycho_torch.config_params import DataConfig, InferenceConfig, TrainingConfig
+from ptycho_torch.plain_configs import as_dicts, config_of, from_dicts
 from ptycho_torch.to_recipe import recipe_of
 from ptychopinn.config import ModelConfig as CoreModelConfig
-from ptychopinn.config import Recipe
 from ptychopinn.data.dataset import Batch
 from ptychopinn.errors import ConfigError
 from ptychopinn.generators.outputs import OUTPUTS
 from ptychopinn.generators.registry import resolve
-from ptychopinn.models import PatchModel, build_model
-from ptychopinn.physics import amplitude, exit_wave, support_mask
-from ptychopinn.training.by_hand import batch_of, begin, finished
-from ptychopinn.training.module import optimisation
+from ptychopinn.models import PatchModel, masked_probe
+from ptychopinn.physics import exit_wave
+from ptychopinn.training.by_hand import batch_of, expected_amplitude
+from ptychopinn.training.own_trainer import OwnTrainerModule, untrained
 
 logger = logging.getLogger("ptychopinn-torch.training")
 
@@ -67,13 +64,11 @@ class ProbeIllumination(nn.Module):
 
     def __init__(self, model_config: Any, data_config: Any = None) -> None:
         super().__init__()
-        self.radius = recipe_of(data_config or {}, model_config, {}, {}).model.probe.mask_radius
+        self.config = recipe_of(data_config or {}, model_config, {}, {}).model.probe
 
     def forward(self, x: Tensor, probe: Tensor) -> Tensor:
         """Exit waves (B, C, H, W) of patches (B, C, H, W) and a probe (H, W), or (B, C, M, H, W) of (M, H, W)."""
-        size = probe.shape[-1]
-        mask = 1.0 if self.radius is None else support_mask(size, self.radius * size / 2).to(probe.device)
-        waves = exit_wave(mask * probe.reshape(-1, size, size), x)
+        waves = exit_wave(masked_probe(_modes(probe), self.config), x)
         return waves[..., 0, :, :] if probe.ndim == 2 else waves
 
 
@@ -83,9 +78,8 @@ class PtychoPINN(nn.Module):
     Args:
         model_config: network and losses.
         data_config: `N` and grouping.
-        training_config: not used here.
+        training_config: has no effect here, as `generator_output`.
         generator: refused; register it as an architecture.
-        generator_output: not used; the settings name the output.
 
     Raises:
         ConfigError: settings that contradict each other, or a generator of one's own.
@@ -102,7 +96,7 @@ class PtychoPINN(nn.Module):
         super().__init__()
         _refuse_module(generator)
         recipe = recipe_of(data_config, model_config, training_config or {}, {})
-        self.network = _untrained(recipe, data_config)
+        self.network = untrained(recipe, config_of(DataConfig, data_config).N)
 
     def forward(
         self,
@@ -116,12 +110,9 @@ class PtychoPINN(nn.Module):
         """Expected amplitudes at the detector, and amplitude and phase of the patches, (B, C, H, W) each.
 
         Args:
-            x: (B, C, H, W), measured amplitudes, sqrt(photons).
+            x: (B, C, H, W), measured amplitudes, sqrt(photons); the photons are the scale, no factor has an effect.
             positions: (B, C, 1, 2), [x, y], group centre minus position, px.
             probe: (H, W) or (M, H, W) complex, sqrt(photons).
-            input_scale_factor: not used, as the others: the photons are the scale.
-            output_scale_factor: see above.
-            experiment_ids: see above.
         """
         return _forward(self.network, x, positions, probe)
 
@@ -130,14 +121,11 @@ class PtychoPINN(nn.Module):
         return self.network.patches(batch_of(x, _yx(positions), _modes(probe)))
 
 
-class PtychoPINN_Lightning(LightningModule):
+class PtychoPINN_Lightning(OwnTrainerModule):
     """The network with the configurations that it was made by; `Trainer().fit(module, loader)` trains it.
 
     The network depends on the patterns: it is None until training, or `load_from_checkpoint`, has built it. The loader
     gives the dictionaries of `ptycho_torch.dataloader.PtychoDataset`; the probe is theirs, and is not fitted.
-
-    Raises:
-        ConfigError: settings that contradict each other, or a generator of one's own.
 
     Args:
         model_config: network and losses.
@@ -145,11 +133,10 @@ class PtychoPINN_Lightning(LightningModule):
         training_config: budget, optimiser, hardware.
         inference_config: prediction and stitching.
         generator_module: refused; register it as an architecture.
-        generator_output: not used, as the others; the settings name the output, and counts carry their scale.
-        generator_overrides: see above.
-        parity_scale_mode: see above.
-        parity_fixed_delta: see above.
-        parity_init_scheme: see above.
+        generator_overrides: has no effect, as all that begins with `parity_`: settings and counts say it all.
+
+    Raises:
+        ConfigError: settings that contradict each other, or a generator of one's own.
     """
 
     def __init__(
@@ -165,41 +152,16 @@ class PtychoPINN_Lightning(LightningModule):
         parity_fixed_delta: float = 0.0,
         parity_init_scheme: str = "default",
     ) -> None:
-        super().__init__()
         _refuse_module(generator_module)
         parity = (parity_scale_mode, parity_fixed_delta, parity_init_scheme)
         if generator_overrides or parity != ("off", 0.0, "default"):
             logger.warning("generator_overrides and parity_* have no effect: the settings name network and scale")
-        self.data_config = data_config
-        self.model_config = model_config
-        self.training_config = TrainingConfig() if training_config is None else training_config
-        self.inference_config = InferenceConfig() if inference_config is None else inference_config
-        self.recipe: Recipe = recipe_of(data_config, model_config, self.training_config, self.inference_config)
-        self.loss_name, self.val_loss_name = loss_names(self.recipe.model)
-        self.network: PatchModel | None = None
-        self.bad_pixels: Tensor | None = None
-        self._seen: tuple[Batch, tuple[float, float]] | None = None
-
-    def take(self, network: PatchModel, recipe: Recipe, bad_pixels: Tensor | None = None) -> None:
-        """Hold a trained network, its complete recipe, and the pixels (H, W) that it never saw."""
-        self.network = network
-        self.recipe = recipe
-        self.bad_pixels = bad_pixels
-
-    def trained(self) -> PatchModel:
-        """The network; a `RuntimeError` where it has not been trained or loaded yet.
-
-        Raises:
-            RuntimeError: it has not been trained or loaded yet.
-        """
-        if self.network is None:
-            raise RuntimeError("the network has not been built yet; train it, or load a checkpoint")
-        return self.network
-
-    def configure_model(self) -> None:
-        """Build the network where there is none, for patterns of `data_config.N` px."""
-        if self.network is None:
-            self.network = _untrained(self.recipe, self.data_config)
+        training_config = TrainingConfig() if training_config is None else training_config
+        inference_config = InferenceConfig() if inference_config is None else inference_config
+        recipe = recipe_of(data_config, model_config, training_config, inference_config)
+        super().__init__(recipe, config_of(DataConfig, data_config).N, _by_scan, loss_names(recipe.model))
+        self.data_config, self.model_config = data_config, model_config
+        self.training_config, self.inference_config = training_config, inference_config
 
     def forward(
         self,
@@ -221,52 +183,11 @@ class PtychoPINN_Lightning(LightningModule):
         """Complex patches (B, C, H, W); arguments as for `PtychoPINN.forward`."""
         return self.trained().patches(batch_of(x, _yx(positions), _modes(probe)))
 
-    def compute_loss(self, batch: Mapping[str, Tensor]) -> Tensor:
-        """The weighted loss of a batch, its groups with the probe of their own scan."""
-        parts = list(_by_scan(batch))
-        losses = torch.stack([self._loss(part) for part in parts])
-        weights = losses.new_tensor([len(part.index) for part in parts])
-        return (losses * weights).sum() / weights.sum()
-
-    def _loss(self, batch: Batch) -> Tensor:
-        network = self.trained()
-        if self._seen is None:
-            statistics = (0.0, 1.0)
-            if self.recipe.fitted is None:
-                statistics = begin(network, batch)
-            self._seen = batch, statistics
-        return torch.stack(list(network.losses(batch, batch.mean_count or 1.0).values())).sum()
-
-    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
-        """One step, logged as `train_loss` and under `loss_name`."""
-        return self._logged(batch, "train_loss", self.loss_name)
-
-    def validation_step(self, batch: Any, batch_idx: int) -> Tensor:
-        """The loss of a batch, logged as `val_loss` and under `val_loss_name`."""
-        return self._logged(batch, "val_loss", self.val_loss_name)
-
-    def _logged(self, batch: Any, *names: str) -> Tensor:
-        total = self.compute_loss(batch)
-        self.log_dict(dict.fromkeys(names, total), on_step=False, on_epoch=True, batch_size=len(batch["images"]))
-        return total
-
-    def configure_optimizers(self) -> Any:
-        """Optimiser and schedule of the settings."""
-        return optimisation(self.trained(), self.recipe.training, lambda: self.trainer)
-
-    def on_fit_end(self) -> None:
-        """Complete the model, so that it can be saved and reconstructs."""
-        if self._seen is not None and self.recipe.fitted is None:
-            batch, statistics = self._seen
-            self.take(*finished(self.trained(), self.recipe, batch, *statistics))
-
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep recipe and configurations with the weights, as plain values."""
-        recipe = self.recipe
-        if self._seen is not None and recipe.fitted is None:
-            recipe = finished(self.trained(), recipe, self._seen[0], *self._seen[1])[1]
+        super().on_save_checkpoint(checkpoint)
         configs = as_dicts(self.data_config, self.model_config, self.training_config, self.inference_config)
-        checkpoint["hyper_parameters"] = {"recipe": recipe.model_dump(mode="json"), "configs": configs}
+        checkpoint["hyper_parameters"]["configs"] = configs
 
     @classmethod
     def load_from_checkpoint(  # type: ignore[override]
@@ -277,16 +198,9 @@ class PtychoPINN_Lightning(LightningModule):
         training_config: Any = None,
         inference_config: Any = None,
     ) -> "PtychoPINN_Lightning":
-        """A trained network, on the CPU, whatever device it was trained on; errors are those of `read_checkpoint`.
+        """A trained network, on the CPU, whatever device it was trained on.
 
         A configuration that is given takes the place of the stored one; the network stays as it was.
-
-        Args:
-            checkpoint_path: of the file.
-            model_config: takes the place of the stored one, as do the others; what fixes the network stays as it was.
-            data_config: see above.
-            training_config: see above.
-            inference_config: see above.
 
         Raises:
             FileNotFoundError: no such file.
@@ -304,12 +218,6 @@ class PtychoPINN_Lightning(LightningModule):
         return module
 
 
-def _untrained(recipe: Recipe, data_config: Any) -> PatchModel:
-    """The network of a recipe, for patterns of `data_config.N` px, with an even beam."""
-    size = data_config["N"] if isinstance(data_config, Mapping) else data_config.N
-    return build_model(recipe, torch.ones(1, size, size, dtype=torch.complex64))
-
-
 def _refuse_module(module: nn.Module | None) -> None:
     if module is not None:
         raise ConfigError(
@@ -319,9 +227,7 @@ def _refuse_module(module: nn.Module | None) -> None:
 
 
 def _forward(network: PatchModel, x: Tensor, positions: Tensor, probe: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    batch = batch_of(x, _yx(positions), _modes(probe))
-    patches, probes = network.patches(batch), network.view(batch).probes
-    expected = amplitude(network.physics.propagator(patches[:, :, None] * probes))
+    expected, patches = expected_amplitude(network, batch_of(x, _yx(positions), _modes(probe)))
     return expected, patches.abs(), patches.angle()
 
 

@@ -1,7 +1,7 @@
 """Trainable models: a generator, the probe and the physics."""
 
 from ptychopinn.models.base import PatchModel
-from ptychopinn.models.beam import prepare_probe, scaled_probe, scan_scale
+from ptychopinn.models.beam import masked_probe, prepare_probe, scaled_probe, scan_scale
 from ptychopinn.models.build import build_model, fit_statistics
 from ptychopinn.models.labels import labels_for, needs_labels, with_labels
 from ptychopinn.models.pinn import Prediction, PtychoPINN
@@ -17,6 +17,7 @@ __all__ = [
     "build_model",
     "fit_statistics",
     "labels_for",
+    "masked_probe",
     "needs_labels",
     "prepare_probe",
     "scaled_probe",

@@ -22,10 +22,16 @@ def prepare_probe(probe: NDArray[np.complex64], config: ProbeConfig) -> Tensor:
     if config.modes is not None:
         modes = with_modes(modes, config.modes)
     modes = smooth_probe(modes, config.smoothing_px)
-    if config.mask_radius is not None:
-        size = modes.shape[-1]
-        modes = modes * support_mask(size, config.mask_radius * size / 2, centre=size // 2, edge_px=config.mask_edge_px)
-    return modes * config.scale
+    return masked_probe(modes, config) * config.scale
+
+
+def masked_probe(modes: Tensor, config: ProbeConfig) -> Tensor:
+    """Modes (..., H, W), 0 outside the disk of the settings; as they are where these have none."""
+    if config.mask_radius is None:
+        return modes
+    size = modes.shape[-1]
+    mask = support_mask(size, config.mask_radius * size / 2, centre=size // 2, edge_px=config.mask_edge_px)
+    return modes * mask.to(modes.device)
 
 
 def scan_scale(recipe: Recipe, tensors: ScanTensors, probe: Tensor) -> tuple[float, str]:

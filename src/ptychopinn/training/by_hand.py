@@ -7,7 +7,7 @@ from ptychopinn.config import FittedStatistics, Recipe
 from ptychopinn.data.dataset import Batch
 from ptychopinn.models import PatchModel, build_model
 from ptychopinn.models.beam import parts_of
-from ptychopinn.physics import split_position
+from ptychopinn.physics import exit_wave, split_position
 
 
 def batch_of(amplitude: Tensor, relative_px: Tensor, probe: Tensor, index: Tensor | None = None) -> Batch:
@@ -36,6 +36,15 @@ def batch_of(amplitude: Tensor, relative_px: Tensor, probe: Tensor, index: Tenso
         probe=probe,
         mean_count=float(amplitude.double().square().mean()),
     )
+
+
+def expected_amplitude(model: PatchModel, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Amplitudes at the detector, sqrt(photons), and the complex patches that make them, (B, G, H, W) both.
+
+    Each patch is taken to the detector by itself; patches that overlap are not merged.
+    """
+    patches = model.patches(batch)
+    return model.physics.amplitude(model.physics.propagator(exit_wave(model.view(batch).probes, patches))), patches
 
 
 @torch.no_grad()
