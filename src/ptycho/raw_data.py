@@ -19,7 +19,7 @@ from ptychopinn.data.io.entries import geometry_entries
 from ptychopinn.data.io.npz_scan import write_npz
 from ptychopinn.data.io.rules import decide_domain, position_offset_px
 from ptychopinn.errors import ScanError
-from ptychopinn.simulation import calibrated_probe, record_scan
+from ptychopinn.simulation import record_scan
 
 logger = logging.getLogger("ptychopinn.ptycho")
 
@@ -142,17 +142,12 @@ class RawData:
         Raises:
             PtychoPINNError: a patch leaves the object.
         """
-        probe, object_, positions = (
-            as_modes(probeGuess),
-            np.asarray(objectGuess, np.complex64),
-            _pairs(xcoords, ycoords),
-        )
         photons = float(params.get("nphotons")) if nphotons is None else nphotons
-        if photons:
-            probe = calibrated_probe(object_, probe, positions, photons)
         seed = int(params.get("npseed")) if seed is None else seed
         about = {"simulated": True, "seed": seed, "object_guess": "true object"}
-        scan = record_scan(object_, probe, positions, **{"labels": True, "seed": seed, "metadata": about, **record})
+        how = {"labels": True, "seed": seed, "metadata": about, "mean_photons": photons or None, **record}
+        object_, probe = np.asarray(objectGuess, np.complex64), as_modes(probeGuess)
+        scan = record_scan(object_, probe, _pairs(xcoords, ycoords), **how)
         return cls.of_scan(scan if scan_index is None else replace(scan, scan_index=np.asarray(scan_index, np.int64)))
 
     @classmethod

@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ptychopinn.physics import DiffractionModel, amplitude, bilinear_shift, exit_wave, patch_weight
+from ptychopinn.physics import DiffractionModel, amplitude, bilinear_shift, centred_part, exit_wave, patch_weight
 from ptychopinn.physics.illumination import normalise_probe
 from ptychopinn.physics.legacy import merge_shifted
 from ptychopinn.physics.scaling import rms_scale
@@ -43,8 +43,8 @@ def illuminate_and_diffract(objects: Tensor, probe: Tensor, nphotons: float) -> 
 
 def trim_reconstruction(image: Tensor, N: int) -> Tensor:
     """The central N by N elements of images (..., Y, X)."""
-    row, column = (image.shape[-2] - N) // 2, (image.shape[-1] - N) // 2
-    return image[..., row : row + N, column : column + N]
+    part: Tensor = centred_part(image, (N, N))
+    return part
 
 
 def reassemble_patches_position_real(

@@ -96,17 +96,9 @@ class TorchModel:
         self.trained.to(device)
         return self
 
-    def state_dict(self) -> dict[str, Tensor]:
-        """Weights by name."""
-        return self.trained.state_dict()
-
-    def parameters(self) -> Any:
-        """Trained weights."""
-        return self.trained.parameters()
-
-    def summary(self, print_fn: Any = print) -> None:
-        """Print architecture and weights."""
-        self.trained.summary(print_fn)
+    state_dict = property(lambda self: self.trained.state_dict, doc="Gives the weights by name.")
+    parameters = property(lambda self: self.trained.parameters, doc="Gives the trained weights.")
+    summary = property(lambda self: self.trained.summary, doc="Prints architecture and weights.")
 
 
 def save_torch_bundle(

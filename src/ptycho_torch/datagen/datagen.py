@@ -2,27 +2,28 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ptycho.config.shared import device_of
 from ptycho.probe import as_modes
 from ptycho.raw_data import RawData
 from ptycho_torch.config_params import DataConfig, DatagenConfig
 from ptychopinn import simulation
 from ptychopinn.data.io import check_output_folder
 from ptychopinn.errors import ConfigError
+from ptychopinn.physics import centred_part
 
 logger = logging.getLogger("ptychopinn-torch")
 ArraySource = str | Path | NDArray[Any]
 
 _KINDS = {"grf": "gaussian_field", "gaussian": "gaussian_field", "siemens": "siemens_star", "diagonal": "diagonals"}
 """Legacy names of object classes."""
-_PROBE_ARGUMENTS = ("beamstop_diameter", "poisson_noise", "seed")
-"""What `probe_arg` may say here."""
+_PROBE_ARGUMENTS = {"beamstop_diameter": "beamstop_diameter_px", "poisson_noise": "poisson_noise", "seed": "seed"}
+"""What `probe_arg` may say here, and its name in the core."""
 
 
 def from_simulation(
@@ -42,44 +43,25 @@ def from_simulation(
     labels: bool = True,
     seed: int = 0,
 ) -> RawData:
-    """Record an object with a probe at given positions: counts with the true object, and labels as `Y`.
+    """As `ptycho.raw_data.RawData.from_simulation`; object and probe may be files.
 
     Args:
-        xcoords: (N,), columns of the patches in the object, px: where patch element (N//2, N//2) lies.
-        ycoords: (N,), rows.
-        probeGuess: (H, W), (H, W, 1) or (modes, H, W) complex, or a file that holds it.
-        objectGuess: (Y, X) complex, or a file that holds it.
-        data_config: its `nphotons` are the mean counts of a pattern.
+        data_config: its `nphotons` are the mean counts of a pattern; without it and `nphotons` the probe is in
+            sqrt(photons).
         probe_arg: `beamstop_diameter`, `poisson_noise` and `seed`, as below.
-        scan_index: (N,), which object a pattern belongs to.
         device: `cuda` means the CPU where there is none.
-        batch_size: not used; the simulator chooses what fits.
-        nphotons: mean counts of a pattern; without it and `data_config` the probe is in sqrt(photons).
+        batch_size: has no effect; the simulator chooses what fits.
         beamstop_diameter: px, of a disk about the zero frequency that records nothing; it makes `bad_pixels`.
         poisson_noise: draw counts, which `seed` fixes; else expected counts are recorded.
         labels: add the patch that each pattern saw.
-        seed: of the counts.
 
     Raises:
         PtychoPINNError: a file that cannot be used, or a patch that leaves the object.
     """
-    read = simulation.load_object(Path(objectGuess))[0] if isinstance(objectGuess, str | Path) else objectGuess
     dose = data_config.nphotons if nphotons is None and data_config is not None else nphotons
-    chosen: dict[str, Any] = {"beamstop_diameter": beamstop_diameter, "poisson_noise": poisson_noise, "seed": seed}
-    chosen |= _said(probe_arg)
-    return RawData.from_simulation(
-        xcoords,
-        ycoords,
-        _probe(probeGuess),
-        read,
-        scan_index,
-        nphotons=dose or 0,
-        seed=chosen["seed"],
-        labels=labels,
-        poisson_noise=chosen["poisson_noise"],
-        beamstop_diameter_px=chosen["beamstop_diameter"],
-        device="auto" if device.startswith(("cuda", "gpu")) else device,
-    )
+    told = {"beamstop_diameter": beamstop_diameter, "poisson_noise": poisson_noise, "seed": seed, **(probe_arg or {})}
+    how = {"nphotons": dose or 0, "labels": labels, "device": device_of(device), **_said(told)}
+    return RawData.from_simulation(xcoords, ycoords, _probe(probeGuess), _object(objectGuess), scan_index, **how)
 
 
 def simulate_multiple_experiments(
@@ -113,13 +95,12 @@ def simulate_multiple_experiments(
         raise ConfigError(f"{counts}; give one probe, or one for each object")
     folder = None if save_dir is None or not save_bool else check_output_folder(save_dir)
     probes = list(probe_list) * (len(obj_list) if len(probe_list) == 1 else 1)
-    said, made = _said(probe_arg), []
-    for i, (source, probe) in enumerate(zip(obj_list, probes, strict=True)):
-        read = simulation.load_object(Path(source))[0] if isinstance(source, str | Path) else np.asarray(source)
-        part, beam, seed = _middle(read, img_shape), _probe(probe), said.get("seed", 0) + i
-        bounds = simulation.position_bounds(part.shape, (beam.shape[-2], beam.shape[-1]))
-        y, x = np.random.default_rng(seed).spawn(2)[1].uniform(bounds[0], bounds[1], (images_per_experiment, 2)).T
-        made.append(from_simulation(x, y, beam, part, data_config or DataConfig(), {**said, "seed": seed}))
+    photons, told, made = (data_config or DataConfig()).nphotons, {"seed": 0, **_said(probe_arg)}, []
+    for i, pair in enumerate(zip(obj_list, probes, strict=True)):
+        part = _object(pair[0]) if img_shape is None else centred_part(_object(pair[0]), img_shape)
+        how = {"mean_photons": photons, "labels": True, **told, "seed": told["seed"] + i}
+        scan = simulation.record_at_random(part, _probe(pair[1]), images_per_experiment, **how)
+        made.append(RawData.of_scan(scan))
         if folder is not None:
             made[-1].to_file(folder / f"experiment_{i:03d}.npz")
     return made
@@ -143,7 +124,7 @@ class Datagen:
         data_config: DataConfig | None = None,
     ) -> None:
         self.datagen_config, self.data_config = datagen_config or DatagenConfig(), data_config or DataConfig()
-        self.probe_arg = {"beamstop_diameter": self.datagen_config.beamstop_diameter, **_said(probe_arg)}
+        self.probe_arg = {"beamstop_diameter": self.datagen_config.beamstop_diameter, **(probe_arg or {})}
         given = list(probe_list or self.datagen_config.probe_paths)
         self.probes = [_probe(one) for one in given] or [simulation.make_probe("zone_plate", self.data_config.N)]
 
@@ -197,29 +178,25 @@ def generate_data_from_experiment(
     Raises:
         PtychoPINNError: arrays that make no scan, or a patch that leaves the object.
     """
-    raw = RawData.from_coords(xcoords, ycoords, diff, probeGuess, objectGuess=objectGuess)
-    scan = raw.scan
+    scan = RawData.from_coords(xcoords, ycoords, diff, probeGuess).scan
     if batch_size < len(scan):
         chosen = np.random.default_rng(random_seed or 0).choice(len(scan), batch_size, replace=False)
         scan = scan.select(np.sort(chosen))
-    assert scan.object_guess is not None
-    labels = simulation.object_patches(scan.object_guess, scan.positions_px, scan.pattern_size)
-    return RawData.of_scan(replace(scan, truth_patches=labels))
+    return RawData.of_scan(simulation.with_object(scan, np.asarray(objectGuess, np.complex64), np.zeros(2)))
 
 
 def _said(probe_arg: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The entries of `probe_arg` that mean something here; the others are named in the log."""
-    given = dict(probe_arg or {})
+    """The entries of `probe_arg` that mean something here, as arguments of the core; the log names the others."""
+    given = probe_arg or {}
     others = [name for name in given if name not in _PROBE_ARGUMENTS]
     if others:
         logger.warning("probe_arg: %s not followed; known are %s", ", ".join(others), ", ".join(_PROBE_ARGUMENTS))
-    return {name: value for name, value in given.items() if name in _PROBE_ARGUMENTS}
+    return {_PROBE_ARGUMENTS[name]: value for name, value in given.items() if name in _PROBE_ARGUMENTS}
 
 
-def _middle(object_: NDArray[Any], shape: tuple[int, int] | None) -> NDArray[Any]:
-    rows, columns = object_.shape if shape is None else shape
-    y, x = max(0, (object_.shape[0] - rows) // 2), max(0, (object_.shape[1] - columns) // 2)
-    return object_[y : y + rows, x : x + columns]
+def _object(source: ArraySource) -> NDArray[np.complex64]:
+    """(Y, X)."""
+    return simulation.load_object(Path(source))[0] if isinstance(source, str | Path) else np.asarray(source)
 
 
 def _probe(source: ArraySource) -> NDArray[np.complex64]:

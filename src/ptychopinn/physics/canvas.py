@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from ptychopinn.physics.merge import accumulate, average
+from ptychopinn.physics.patches import centred_part
 
 
 class CanvasSum:
@@ -47,7 +48,7 @@ class CanvasSum:
         Raises:
             PtychoPINNError: a patch leaves the canvas; nothing is dropped in silence.
         """
-        parts = patches if patch_size is None else _middle(patches, int(patch_size))
+        parts = patches if patch_size is None else centred_part(patches, (int(patch_size), int(patch_size)))
         weight = torch.ones(parts.shape[-2:], device=parts.device) if weight is None else weight
         placed, total = accumulate(parts, weight, positions_px.flip(-1), (canvas.shape[0], canvas.shape[1]))
         canvas += placed
@@ -60,9 +61,3 @@ class CanvasSum:
     def get_reconstruction(self, epsilon: float = 1e-9) -> Tensor:
         """(Y, X) complex: sum over weight, 0 where nothing was placed."""
         return average(self.canvas, self.weights, fill=0, epsilon=epsilon)
-
-
-def _middle(patches: Tensor, size: int) -> Tensor:
-    """The central `size` rows and columns of (P, H, W)."""
-    row, column = (patches.shape[-2] - size) // 2, (patches.shape[-1] - size) // 2
-    return patches[..., row : row + size, column : column + size]

@@ -11,6 +11,7 @@ accelerator the check would wait for the device: there the caller runs `check_in
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -77,6 +78,16 @@ def place_patches(
     whole, rest_y, rest_x = _split(positions_px, size, patches.real.dtype)
     window = _spread(_spread(patches, rest_x, -1), rest_y, -2)
     return _scatter(window, _flat_index(whole, _grown(size), shape), shape)
+
+
+def centred_part(images: Any, shape: tuple[int, int]) -> Any:
+    """The central `shape` of images (..., Y, X), an array or a tensor; all of an axis that is no longer than that.
+
+    >>> centred_part(torch.arange(25).reshape(5, 5), (1, 3)).tolist()
+    [[11, 12, 13]]
+    """
+    row, column = (max(0, (have - want) // 2) for have, want in zip(images.shape[-2:], shape, strict=True))
+    return images[..., row : row + shape[0], column : column + shape[1]]
 
 
 def check_inside(positions_px: Real[Tensor, "*batch 2"], size: tuple[int, int], shape: tuple[int, int]) -> None:

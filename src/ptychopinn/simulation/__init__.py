@@ -10,6 +10,7 @@ from ptychopinn.simulation.scans import SCANS, make_positions, position_bounds
 from ptychopinn.simulation.simulate import (
     calibrated_probe,
     illumination,
+    record_at_random,
     record_scan,
     sample,
     simulate,
@@ -35,6 +36,7 @@ __all__ = [
     "make_probe",
     "object_patches",
     "position_bounds",
+    "record_at_random",
     "record_patterns",
     "record_scan",
     "sample",

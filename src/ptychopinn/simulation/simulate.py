@@ -79,6 +79,7 @@ def record_scan(
     probe: NDArray[np.complex64],
     positions_px: NDArray[np.float64],
     *,
+    mean_photons: float | None = None,
     seed: int = 0,
     poisson_noise: bool = True,
     beamstop_diameter_px: float = 0.0,
@@ -97,6 +98,7 @@ def record_scan(
         object_: (Y, X).
         probe: (M, H, W), sqrt(photons): its photons are the dose.
         positions_px: (N, 2), (y, x), in the frame of `object_`.
+        mean_photons: of a pattern, to which the probe is scaled by `calibrated_probe`; None keeps it as it is.
         seed: fixes counts, bad pixels and position errors.
         poisson_noise: draw counts; else the expected counts are recorded.
         beamstop_diameter_px: of a disk about the zero frequency that records nothing.
@@ -113,6 +115,8 @@ def record_scan(
     Raises:
         PtychoPINNError: a patch leaves the object, or no such device.
     """
+    if mean_photons is not None:
+        probe = calibrated_probe(object_, probe, positions_px, mean_photons, device)
     streams = np.random.default_rng(seed).spawn(5)
     size, about = probe.shape[-1], dict(metadata or {})
     rng = streams[COUNTS] if poisson_noise else None
@@ -141,6 +145,26 @@ def record_scan(
         pixel_size_m=pixel_size_m,
         source="simulated",
     )
+
+
+def record_at_random(
+    object_: NDArray[np.complex64], probe: NDArray[np.complex64], count: int, *, seed: int = 0, **record: Any
+) -> Scan:
+    """Record an object with a probe at `count` independent positions, evenly distributed over the object.
+
+    Args:
+        object_: (Y, X).
+        probe: (M, H, W), sqrt(photons).
+        count: number of patterns.
+        seed: fixes the positions, and what it fixes in `record_scan`.
+        record: the other arguments of `record_scan`.
+
+    Raises:
+        ConfigError: the object is too small for one patch.
+    """
+    low, high = position_bounds((object_.shape[0], object_.shape[1]), (probe.shape[-2], probe.shape[-1]))
+    positions = np.random.default_rng(seed).spawn(5)[POSITIONS].uniform(low, high, (count, 2))
+    return record_scan(object_, probe, positions, seed=seed, **record)
 
 
 def sample(config: SimulationConfig) -> tuple[NDArray[np.complex64], NDArray[np.float64]]:
