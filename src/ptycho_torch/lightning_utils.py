@@ -14,14 +14,14 @@ from torch import Tensor
 from ptycho_torch.api.checkpoint import MODEL_NAME as MODEL_NAME
 from ptycho_torch.api.checkpoint import find_best_checkpoint as find_best_checkpoint
 from ptycho_torch.api.config_manager import ConfigManager
-from ptycho_torch.api.mlflow_store import files_of
-from ptycho_torch.api.model import PtychoModel, trained_model
+from ptycho_torch.api.mlflow_store import notes_of
+from ptycho_torch.api.model import PtychoModel
 from ptycho_torch.model import loss_names
 from ptycho_torch.to_recipe import as_dicts, warn_ignored
 from ptychopinn.api.inputs import RunLog
-from ptychopinn.api.train import begin, write_training
+from ptychopinn.api.train import begin, record_model, write_training
 from ptychopinn.data import Scan
-from ptychopinn.training import Fit, History, Prepared, fit_prepared
+from ptychopinn.training import History, Prepared, fit_prepared
 from ptychopinn.training.module import TrainingModule
 
 logger = logging.getLogger("ptychopinn-torch.training")
@@ -47,19 +47,10 @@ def fit_client(
             write_training(result, folder)
             model.save(folder / MODEL_NAME)
             logger.info("%s: the trained model", folder / MODEL_NAME)
-        _record(model, result)
+        recorded = result.tracking is not None and result.tracking.is_open
+        model.run_id = result.tracking.run_id if recorded and result.tracking is not None else None
+        record_model(result, notes=notes_of(model.four))
     return result.history
-
-
-def _record(model: PtychoModel, result: Fit) -> None:
-    """Give the archive and the configurations to what recorded the training."""
-    model.run_id = None
-    if result.tracking is None or not result.tracking.is_open:
-        return
-    model.run_id = result.tracking.run_id
-    with files_of(trained_model(model.module()), model.four) as paths:
-        for path in paths:
-            result.tracking.add_file(path)
 
 
 class ClientTrainingModule(TrainingModule):

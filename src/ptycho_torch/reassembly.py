@@ -59,22 +59,16 @@ def reconstruct_image_barycentric(
 ) -> ReassemblyReturn:
     """Reconstruct the scan of a data set by a trained model, as `InferenceEngine.reconstruct` does.
 
+    What stands behind `inference_config` has no effect: one device predicts, in the precision of the training, and the
+    coverage always comes along.
+
     Args:
         model: a `PtychoModel` or a trained `PtychoPINN_Lightning`.
         ptycho_dset: a `PtychoDataset`, a `PtychoDataLoader`, `RawData`, a container, or a file; of several scans the
             one of `inference_config.experiment_number`.
         training_config: its device; that of the model where a class or None, as for the others.
-        data_config: not used; what fixes the network is the model's.
-        model_config: not used.
+        data_config: has no effect, as `model_config`; what fixes the network is the model's.
         inference_config: prediction and stitching.
-        gpu_ids: not used, as all that follow: one device predicts, in the precision of the training.
-        use_mixed_precision: see above.
-        verbose: see above.
-        swap_detection: see above.
-        return_diagnostics: see above; the coverage always comes along.
-        structured_diagnostics: see above.
-        precision: see above.
-        compute_count_metrics: see above.
 
     Raises:
         ValueError: patterns of another size than those of the training.
@@ -84,9 +78,7 @@ def reconstruct_image_barycentric(
     from ptycho_torch.dataloader import scans_of
 
     if not isinstance(model, PtychoModel):
-        module = model
-        model = PtychoModel(module.model_config, module.data_config, module.training_config, module.inference_config)
-        model.model = module
+        model = PtychoModel.of_module(model)
     manager = ConfigManager.from_loaded_model(model)
     if isinstance(inference_config, InferenceConfig):
         manager.inference_config = inference_config

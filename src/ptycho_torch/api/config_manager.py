@@ -124,6 +124,11 @@ class ConfigManager:
         """All but the simulation's, in the order in which they are always given."""
         return self.data_config, self.model_config, self.training_config, self.inference_config
 
+    @property
+    def named(self) -> dict[str, Any]:
+        """The same by name."""
+        return dict(zip(KINDS, self.four, strict=True))
+
     def update(
         self,
         data_config: Any = None,

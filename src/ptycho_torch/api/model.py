@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ptycho_torch.api.config_manager import ConfigManager
+from ptycho_torch.api.mlflow_store import model_of_folder, notes_of
 from ptycho_torch.api.strategies import Orchestration
 from ptycho_torch.config_params import DataConfig, InferenceConfig, ModelConfig, TrainingConfig
 from ptycho_torch.plain_configs import KINDS, Four
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from ptychopinn.models import TrainedModel
 
 logger = logging.getLogger("ptychopinn-torch")
-_CLIENTS_ORDER = ("model_config", "data_config", "training_config", "inference_config")
 
 
 @dataclass(eq=False, repr=False)
@@ -40,6 +40,13 @@ class PtychoModel:
                 setattr(self, name, kind())
 
     @classmethod
+    def of_module(cls, module: "PtychoPINN_Lightning") -> "PtychoModel":
+        """A network module with the configurations that it holds."""
+        made = cls(**{name: getattr(module, name) for name in KINDS})
+        made.model = module
+        return made
+
+    @classmethod
     def _new_model(
         cls,
         model: "type[PtychoPINN_Lightning] | None" = None,
@@ -57,8 +64,7 @@ class PtychoModel:
         if model is None:
             from ptycho_torch.model import PtychoPINN_Lightning as model
         given = (data_config, model_config, training_config, inference_config)
-        four = zip(KINDS, given, (config_manager or ConfigManager()).four, strict=True)
-        configs: dict[str, Any] = {name: default if value is None else value for name, value, default in four}
+        configs = (config_manager or ConfigManager()).named | _given(given)
         new = cls(**configs)
         new.model = model(**configs)  # type: ignore[misc]
         return new
@@ -74,14 +80,9 @@ class PtychoModel:
         strategy: Orchestration = Orchestration.MLFLOW,
         **kwargs: Any,
     ) -> "PtychoModel":
-        """A saved model; configurations that are given take the place of the stored ones.
+        """A saved model; configurations that are given take the place of the stored ones, and win over the manager.
 
         Args:
-            config_manager: its configurations; those below win over it.
-            model_config: as the next three.
-            data_config: see above.
-            training_config: see above.
-            inference_config: see above.
             strategy: how it was saved, where no `path` is given.
             kwargs: `path` of a file or folder; else those of `load_from_mlflow`, or `run_path`.
 
@@ -97,11 +98,8 @@ class PtychoModel:
             loaded = cls.load_from_mlflow(kwargs.get("run_id"), kwargs.get("mlflow_tracking_uri"))
         else:
             raise ConfigError("no file was named; give PtychoModel._load(path=...)")
-        held = (None,) * 4 if config_manager is None else config_manager.four
-        given = (data_config, model_config, training_config, inference_config)
-        for name, stored, value in zip(KINDS, held, given, strict=True):
-            if (value or stored) is not None:
-                setattr(loaded, name, value or stored)
+        given = _given((data_config, model_config, training_config, inference_config))
+        vars(loaded).update({} if config_manager is None else config_manager.named, **given)
         return loaded
 
     @staticmethod
@@ -114,7 +112,7 @@ class PtychoModel:
 
     @classmethod
     def load(cls, checkpoint_path: str | Path) -> "PtychoModel":
-        """The model of a checkpoint; `FileNotFoundError` for no such file, `ValueError` for one of another kind.
+        """The model of a checkpoint.
 
         Raises:
             FileNotFoundError: no such file.
@@ -122,10 +120,7 @@ class PtychoModel:
         """
         from ptycho_torch.model import PtychoPINN_Lightning
 
-        module = PtychoPINN_Lightning.load_from_checkpoint(checkpoint_path)
-        loaded = cls(module.model_config, module.data_config, module.training_config, module.inference_config)
-        loaded.model = module
-        return loaded
+        return cls.of_module(PtychoPINN_Lightning.load_from_checkpoint(checkpoint_path))
 
     @staticmethod
     def load_from_pytorch(path: str | Path | None = None, config_path: str | Path | None = None) -> "PtychoModel":
@@ -140,20 +135,15 @@ class PtychoModel:
             ValueError: it holds no model; the message names the file.
         """
         from ptycho_torch.api.checkpoint import find_best_checkpoint
-        from ptycho_torch.api.mlflow_store import model_of_folder
 
         place = Path(path or "")
         checkpoint = find_best_checkpoint(place) if place.is_dir() else place
         if checkpoint is not None and checkpoint.suffix != ".zip":
             loaded = PtychoModel.load(checkpoint)
         else:
-            module = model_of_folder(place.parent if place.suffix == ".zip" else place)
-            loaded = PtychoModel(*(getattr(module, name) for name in _CLIENTS_ORDER))
-            loaded.model = module
+            loaded = PtychoModel.of_module(model_of_folder(place.parent if place.suffix == ".zip" else place))
         if config_path is not None:
-            given = ConfigManager._from_json(config_path)
-            for name in KINDS:
-                setattr(loaded, name, getattr(given, name))
+            vars(loaded).update(ConfigManager._from_json(config_path).named)
         return loaded
 
     @staticmethod
@@ -227,21 +217,19 @@ class PtychoModel:
         return write_checkpoint(Path(destination_path), module.trained(), module.recipe, configs, module.bad_pixels)
 
     def save_pytorch(self, destination_path: str | Path, checkpoint_path: str | Path | None = None) -> Path:
-        """Write `wts.h5.zip` and `configs.json` into a folder, which is returned.
+        """Write `wts.h5.zip` and `configs.json` into a folder, which is made if need be and returned.
 
-        Args:
-            destination_path: the folder; it is made if need be.
-            checkpoint_path: of the model to write, in place of this one.
+        `checkpoint_path` names a model to write in place of this one.
 
         Raises:
             RuntimeError: it has not been trained.
             OutputError: the folder cannot be written.
         """
-        from ptycho_torch.api.mlflow_store import files_of
+        from ptychopinn.api.model_files import files_of
 
         model = self if checkpoint_path is None else PtychoModel.load(checkpoint_path)
         folder = check_output_folder(destination_path)
-        with files_of(trained_model(model.module()), model.four) as paths:
+        with files_of(trained_model(model.module()), notes_of(model.four)) as paths:
             for path in paths:
                 shutil.copyfile(path, folder / path.name)
         return folder
@@ -263,7 +251,7 @@ class PtychoModel:
         return self.data_config, self.model_config, self.training_config, self.inference_config
 
     def module(self) -> "PtychoPINN_Lightning":
-        """The network module; a `RuntimeError` where there is none yet.
+        """The network module.
 
         Raises:
             RuntimeError: there is none yet.
@@ -287,13 +275,11 @@ class PtychoModel:
             RuntimeError: the model has not been trained.
             ValueError: a store cannot be used.
         """
-        from ptycho_torch.api.mlflow_store import save_run
-        from ptychopinn.training.mlflow_runs import check_store, open_run
+        from ptychopinn.api.model_runs import save_run
 
-        check_store(destination_path)
-        trained = trained_model(self.module())
-        earlier = None if self.run_id is None else open_run(self.run_id, current_mlflow_tracking_uri)
-        return save_run(trained, self.four, destination_path, earlier)
+        earlier = None if self.run_id is None else (self.run_id, current_mlflow_tracking_uri)
+        name, notes = self.training_config.model_name, notes_of(self.four)
+        return save_run(trained_model(self.module()), destination_path, name=name, notes=notes, recorded_in=earlier)
 
     @staticmethod
     def load_from_mlflow(run_id: str | None = None, mlflow_tracking_uri: str | Path | None = None) -> "PtychoModel":
@@ -307,11 +293,11 @@ class PtychoModel:
             ImportError: MLflow is not installed; the message has the line that installs it.
             ValueError: there is no such store or run, or the run holds no model, or one that was changed.
         """
-        from ptycho_torch.api.mlflow_store import load_run
+        from ptychopinn.training.mlflow_runs import model_files
 
-        module, known = load_run(run_id, mlflow_tracking_uri)
-        loaded = PtychoModel(module.model_config, module.data_config, module.training_config, module.inference_config)
-        loaded.model, loaded.run_id = module, known
+        with model_files(run_id, mlflow_tracking_uri) as folder:
+            loaded = PtychoModel.of_module(model_of_folder(folder))
+        loaded.run_id = run_id
         return loaded
 
 
@@ -321,3 +307,8 @@ def trained_model(module: "PtychoPINN_Lightning") -> "TrainedModel":
 
     unseen = None if module.bad_pixels is None else module.bad_pixels.cpu().numpy()
     return TrainedModel(module.trained(), module.recipe, unseen)
+
+
+def _given(four: tuple[Any, ...]) -> dict[str, Any]:
+    """Those of the four configurations that are there, by name."""
+    return {name: value for name, value in zip(KINDS, four, strict=True) if value is not None}

@@ -1,7 +1,9 @@
 """Trained models to and from bundles."""
 
 import logging
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,16 @@ def save_model(path: Path, trained: TrainedModel, params: Mapping[str, Any] | No
     probe = network.probe.detach().cpu().numpy()
     unseen = {} if trained.unseen is None else {UNSEEN: trained.unseen}
     return save_bundle(path, recipe=trained.recipe, state=state, probe=probe, params={**(params or {}), **unseen})
+
+
+@contextmanager
+def files_of(trained: TrainedModel, notes: Mapping[str, str] | None = None) -> Iterator[list[Path]]:
+    """The bundle of a trained model, and texts by file name, in a folder that is removed after the block."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name, text in (notes or {}).items():
+            (Path(folder) / name).write_text(text, encoding="utf-8")
+        save_model(Path(folder) / BUNDLE_NAME, trained)
+        yield sorted(Path(folder).iterdir())
 
 
 def load_model(path: str | Path, backend: str | None = None) -> TrainedModel:

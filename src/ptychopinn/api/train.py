@@ -1,9 +1,8 @@
 """`train`: fit a network to a scan, without ground truth."""
 
 import json
-import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -11,7 +10,7 @@ from typing import Literal
 from ptychopinn.api.backends import check_backend, fit_prepared
 from ptychopinn.api.figure_content import NETWORK, today
 from ptychopinn.api.inputs import RecipeSource, RunLog, ScanSource, as_recipe, as_scan, log_backend, warn_of_problems
-from ptychopinn.api.model_files import BUNDLE_NAME, save_model
+from ptychopinn.api.model_files import BUNDLE_NAME, files_of, save_model
 from ptychopinn.config import Recipe
 from ptychopinn.data.io.atomic import check_output_folder, write_text_atomically
 from ptychopinn.errors import ConfigError
@@ -97,19 +96,21 @@ def train(
     return Trained(result.trained, result.history, seconds, paths, collapse)
 
 
-def record_model(result: Fit, path: Path | None = None) -> None:
+def record_model(result: Fit, path: Path | None = None, notes: Mapping[str, str] | None = None) -> None:
     """Give the archive of a trained model to what recorded its training, as a plain file; see `training.logger`.
 
     Args:
         result: of the training.
         path: of the archive; it is written for this alone where there is none.
+        notes: texts by file name that are kept with it.
     """
     if result.tracking is None or not result.tracking.is_open:
         return
-    if path is not None:
+    if path is not None and not notes:
         return result.tracking.add_file(path)
-    with tempfile.TemporaryDirectory() as folder:
-        result.tracking.add_file(save_model(Path(folder) / BUNDLE_NAME, result.trained))
+    with files_of(result.trained, notes) as files:
+        for file in files:
+            result.tracking.add_file(file)
 
 
 def judge_training(result: Fit) -> Collapse:
