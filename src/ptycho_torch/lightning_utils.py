@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,8 +20,9 @@ from ptycho_torch.to_recipe import as_dicts, warn_ignored
 from ptychopinn.api.inputs import RunLog
 from ptychopinn.api.train import begin, record_model, write_training
 from ptychopinn.data import Scan
-from ptychopinn.training import History, Prepared, fit_prepared
+from ptychopinn.training import History, fit_prepared
 from ptychopinn.training.module import TrainingModule
+from ptychopinn.training.prepare import with_some_validation
 
 logger = logging.getLogger("ptychopinn-torch.training")
 
@@ -40,7 +40,7 @@ def fit_client(
         recipe = manager.on_usable_device(manager.recipe(min(map(len, scans))))
         start, folder = begin(scans, output_dir, recipe, log)
         module = partial(ClientTrainingModule, configs=as_dicts(*manager.four))
-        result = fit_prepared(_with_validation(start), folder, callbacks=tuple(callbacks), module_type=module)
+        result = fit_prepared(with_some_validation(start), folder, callbacks=tuple(callbacks), module_type=module)
         unseen = None if result.unseen is None else torch.from_numpy(result.unseen)
         model.module().take(result.model, result.recipe, unseen)
         if folder is not None:
@@ -86,15 +86,3 @@ class _LossHistoryCallback(Callback):
         """Add the validation loss."""
         if not trainer.sanity_checking:
             self.on_train_epoch_end(trainer, pl_module, "val_loss")
-
-
-def _with_validation(start: Prepared) -> Prepared:
-    """The same with at least one group for validation: where the region was too small, groups of the training.
-
-    Clients show a validation loss after every epoch and count on it.
-    """
-    if any(len(part.validation_groups) for part in start.parts):
-        return start
-    logger.warning("too few patterns for a validation region: the validation loss is that of training patterns")
-    first, *others = start.parts
-    return replace(start, parts=(replace(first, validation_groups=first.train_groups), *others))

@@ -75,7 +75,7 @@ def reconstruct_image_barycentric(
         RuntimeError: the model has not been trained.
     """
     from ptycho_torch.api.base_api import ConfigManager, InferenceEngine, PtychoModel
-    from ptycho_torch.dataloader import scans_of
+    from ptychopinn.api.client_scans import scans_of
 
     if not isinstance(model, PtychoModel):
         model = PtychoModel.of_module(model)

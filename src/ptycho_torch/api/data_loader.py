@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ptycho_torch.api.config_manager import ConfigManager
-from ptycho_torch.api.scans import client_scan, scan_files
 from ptycho_torch.api.task_log import CLIENT, client_log
 from ptycho_torch.config_params import DataConfig, ModelConfig, TrainingConfig
+from ptychopinn.api.client_scans import client_scan, scan_files
 from ptychopinn.data import Scan, read_scan
 from ptychopinn.data.dose import with_photons
 from ptychopinn.errors import ScanError

@@ -1,11 +1,13 @@
 """For those who write the loop of the training themselves: batches of plain arrays, and a model that is finished."""
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ptychopinn.config import FittedStatistics, Recipe
-from ptychopinn.data.dataset import Batch
-from ptychopinn.models import PatchModel, build_model
+from ptychopinn.data import Scan, make_groups
+from ptychopinn.data.dataset import Batch, ScanTensors
+from ptychopinn.models import PatchModel, build_model, prepare_probe, scan_scale
 from ptychopinn.models.beam import parts_of
 from ptychopinn.physics import exit_wave, split_position
 
@@ -36,6 +38,31 @@ def batch_of(amplitude: Tensor, relative_px: Tensor, probe: Tensor, index: Tenso
         probe=probe,
         mean_count=float(amplitude.double().square().mean()),
     )
+
+
+class ScanGroups:
+    """The groups of one scan by number, each a batch with the probe that explains the counts of the scan.
+
+    Args:
+        scan: what was measured.
+        recipe: grouping, seed, and how the probe is prepared.
+
+    Raises:
+        ScanError: too few positions, or a probe whose scale cannot be determined.
+    """
+
+    def __init__(self, scan: Scan, recipe: Recipe) -> None:
+        self.tensors = ScanTensors(scan)
+        rng = np.random.default_rng(recipe.training.seed)
+        self.groups = make_groups(scan.positions_px, recipe.data, rng)
+        probe = prepare_probe(scan.probe, recipe.model.probe)
+        self.tensors.probe = probe * scan_scale(recipe, self.tensors, probe)[0]
+
+    def __len__(self) -> int:
+        return len(self.groups)
+
+    def __getitem__(self, number: int) -> Batch:
+        return self.tensors.gather(self.groups.index[number : number + 1])
 
 
 def expected_amplitude(model: PatchModel, batch: Batch) -> tuple[Tensor, Tensor]:

@@ -3,7 +3,7 @@
 import logging
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -113,6 +113,18 @@ def _without_statistics(scans: Sequence[Scan], recipe: Recipe) -> Prepared:
     for part in parts[1:]:
         _carry_beam(recipe, part, device)
     return Prepared(model, recipe, parts)
+
+
+def with_some_validation(start: Prepared) -> Prepared:
+    """The same with at least one group for validation: where the region was too small, groups of the training.
+
+    For callers that show a validation loss after every epoch.
+    """
+    if any(len(part.validation_groups) for part in start.parts):
+        return start
+    logger.warning("too few patterns for a validation region: the validation loss is that of training patterns")
+    first, *others = start.parts
+    return replace(start, parts=(replace(first, validation_groups=first.train_groups), *others))
 
 
 def used_patterns(scan: Scan, recipe: Recipe) -> Scan:

@@ -1,6 +1,7 @@
-"""Scans of files in a folder, and of arrays as the client gives them."""
+"""Scans of files in a folder, and of arrays as ptychodus gives them."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,12 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ptycho_torch.api.task_log import CLIENT
-from ptychopinn.data import Scan
+from ptychopinn.data import Scan, read_scan
 from ptychopinn.data.io.door import zip_names
 from ptychopinn.data.io.rules import position_offset_px
 
-logger = logging.getLogger(f"{CLIENT}.data")
+logger = logging.getLogger("ptychopinn.data")
 
 
 def scan_files(place: Path) -> list[Path]:
@@ -28,6 +28,24 @@ def scan_files(place: Path) -> list[Path]:
     if not files:
         raise FileNotFoundError(f"{place}: holds no *.npz with patterns; export training data into this folder first")
     return files
+
+
+def scans_of(source: Any) -> list[Scan]:
+    """The scans of a folder or file, of a `Scan`, of what has one as its `scan`, or of a list of them.
+
+    Raises:
+        ScanError: a file that is no scan, or a container of arrays that came without their scan.
+        TypeError: anything else.
+    """
+    if isinstance(source, str | Path):
+        return [read_scan(path) for path in scan_files(Path(source))]
+    if isinstance(source, Scan):
+        return [source]
+    if isinstance(scan := getattr(source, "scan", None), Scan):
+        return [scan]
+    if isinstance(source, Sequence) and source:
+        return [scan for one in source for scan in scans_of(one)]
+    raise TypeError(f"a {type(source).__name__} is no data; give a folder, a file, RawData or a container")
 
 
 def _may_be_scan(file: Path) -> bool:
