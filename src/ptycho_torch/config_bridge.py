@@ -85,11 +85,6 @@ def to_model_config(data: DataConfig, model: ModelConfig, overrides: Overrides =
     Raises:
         ConfigError: a grid that is not square, or an unknown mode or activation.
         TypeError: an override that is no field.
-
-    Args:
-        data: pattern size and grid.
-        model: network and probe.
-        overrides: fields of the older class.
     """
     return _build(legacy.ModelConfig, (data, model), {}, overrides)
 
@@ -103,17 +98,12 @@ def to_training_config(
 ) -> legacy.TrainingConfig:
     """The older training settings; `loss_function="MAE"` and `nll=False` both give `nll_weight` 0, `mae_weight` 1.
 
+    `n_subsample` of the overrides counts patterns, and not groups.
+
     Raises:
         ConfigError: no training file, or the default of `nphotons`, which differs in the two families, here and not in
             the overrides.
         TypeError: an override that is no field.
-
-    Args:
-        model_config: what `to_model_config` made.
-        data: grouping.
-        pt_model: losses and scale.
-        training: budget and optimiser.
-        overrides: fields of the older class; `n_subsample` among them, which counts patterns there, and not groups.
     """
     given = overrides or {}
     if "nphotons" not in given and data.nphotons == DataConfig.nphotons != legacy.TrainingConfig.nphotons:
@@ -141,12 +131,6 @@ def to_inference_config(
     Raises:
         ConfigError: one of these two is missing.
         TypeError: an override that is no field.
-
-    Args:
-        model_config: what `to_model_config` made.
-        data: grouping.
-        inference: has no field that the older class knows.
-        overrides: fields of the older class; `model_path` and `test_data_file` must be among them.
     """
     missing = [name for name in ("model_path", "test_data_file") if name not in (overrides or {})]
     if missing:

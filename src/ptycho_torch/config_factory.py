@@ -27,10 +27,6 @@ _NO_PLACE = (
 def torch_configs(config: LegacyTrainingConfig, execution: PyTorchExecutionConfig | None = None) -> dict[str, Any]:
     """The four configurations `data_config`, `model_config`, `training_config`, `inference_config`.
 
-    Args:
-        config: model and training run.
-        execution: hardware and bookkeeping; their defaults without it.
-
     >>> configs = torch_configs(LegacyTrainingConfig(LegacyModelConfig(gridsize=3), nepochs=2))
     >>> configs["data_config"].C, configs["training_config"].epochs
     (9, 2)
@@ -136,7 +132,7 @@ def create_training_payload(
         output_dir: folder for the results.
         overrides: fields of any of the configurations by name, such as `gridsize`, `n_groups`, `batch_size`.
         execution_config: hardware and bookkeeping; `accelerator="auto"` becomes what is there.
-        profile: not used; recipes have names in `ptychopinn`.
+        profile: has no effect; recipes have names in `ptychopinn`.
 
     Raises:
         FileNotFoundError: no such scan.
@@ -171,10 +167,7 @@ def create_inference_payload(
 
     Args:
         model_path: folder with `wts.h5.zip`.
-        test_data_file: the scan.
-        output_dir: folder for the results.
-        overrides: as for `create_training_payload`.
-        execution_config: the same.
+        overrides: as for `create_training_payload`, as `execution_config`.
 
     Raises:
         FileNotFoundError: no such scan, or no such model.

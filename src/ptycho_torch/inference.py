@@ -31,11 +31,6 @@ def main(
         output_dir: folder for `reconstruction.npz` and `reconstruction.png`; nothing is written without it.
         device: instead of that of the settings.
 
-    A `FileNotFoundError` for no such model or scan; a `ValueError` where they do not fit or cannot be read.
-
-    Returns:
-        The object (Y, X).
-
     Raises:
         FileNotFoundError: no such model or scan.
         ValueError: the model does not fit the scan, or one of them cannot be read.

@@ -37,9 +37,7 @@ def loss_names(config: CoreModelConfig) -> tuple[str, str]:
 class Autoencoder(nn.Module):
     """The network alone, on amplitudes: (B, C, H, W) to amplitude and phase (rad) of the patches, (B, C, H, W) each.
 
-    Args:
-        model_config: the architecture and its size.
-        data_config: not used; every pattern is encoded alone.
+    Every pattern is encoded alone, whatever `data_config` is.
     """
 
     def __init__(self, model_config: Any, data_config: Any = None) -> None:
@@ -128,10 +126,6 @@ class PtychoPINN_Lightning(OwnTrainerModule):
     gives the dictionaries of `ptycho_torch.dataloader.PtychoDataset`; the probe is theirs, and is not fitted.
 
     Args:
-        model_config: network and losses.
-        data_config: grouping and scaling.
-        training_config: budget, optimiser, hardware.
-        inference_config: prediction and stitching.
         generator_module: refused; register it as an architecture.
         generator_overrides: has no effect, as all that begins with `parity_`: settings and counts say it all.
 

@@ -133,7 +133,6 @@ def load_torch_bundle(
     What was saved with the model replaces the same entries there.
 
     Args:
-        base_path: as for `save_torch_bundle`.
         model_name: only this name.
 
     Raises:
@@ -150,8 +149,6 @@ def create_torch_model_with_gridsize(gridsize: int, N: int, params_dict: Mapping
     """A `PtychoPINN_Lightning` with initial weights, for groups of gridsize^2 patterns of N px.
 
     Args:
-        gridsize: patterns along each axis of a group.
-        N: rows and columns of a pattern.
         params_dict: entries of the legacy dictionary that name fields of `ptycho.config.config.ModelConfig`.
     """
     from ptycho.config.config import KEY_MAPPINGS, ModelConfig, TrainingConfig

@@ -17,12 +17,6 @@ def get_neighbor_indices(
     """(N, K): neighbours of every scan point (x, y), px, best first, by the rule of the settings; short rows end in -1.
 
     `data_config` is a `DataConfig`, or a mapping of its fields; its K holds where none is given.
-
-    Args:
-        xcoords: (N,) px.
-        ycoords: (N,) px.
-        data_config: a `DataConfig`, or a mapping of its fields.
-        K: neighbours wanted; that of the settings without it.
     """
     config, positions = _core(data_config, xcoords, ycoords)
     return find_candidates(positions, config, K or config.neighbors or config.group_size - 1).index
@@ -32,16 +26,6 @@ def group_coords(
     xcoords: NDArray[Any], ycoords: NDArray[Any], data_config: Any
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Indices (n, C) and coordinates (n, C, 1, 2) of groups of C scan points, a seed point first in each.
-
-    A `ValueError` for too few points, or too few neighbours within reach.
-
-    Args:
-        xcoords: (N,) px.
-        ycoords: (N,) px.
-        data_config: a `DataConfig`, or a mapping of its fields.
-
-    Returns:
-        Their indices (n, C), and their coordinates (n, C, 1, 2).
 
     Raises:
         ValueError: too few points, or too few neighbours within reach.

@@ -28,8 +28,6 @@ def configs_from(*four: Any) -> Four:
 def config_of(kind: type[Config], value: Any) -> Config:
     """An object of a dataclass from itself or from a mapping of its fields; lists become tuples where these are meant.
 
-    A `TypeError` for neither, or for a mapping with an unknown name.
-
     >>> config_of(DataConfig, {"x_bounds": [0.0, 0.5]}).x_bounds
     (0.0, 0.5)
 
@@ -50,7 +48,7 @@ def as_dicts(*four: Any) -> dict[str, dict[str, Any]]:
 
 
 def from_dicts(plain: Mapping[str, Mapping[str, Any]]) -> Four:
-    """Undo `as_dicts`; a `ConfigError` where one of the four is missing, a `TypeError` for an unknown name.
+    """Undo `as_dicts`.
 
     Raises:
         ConfigError: one of the four is missing.

@@ -12,17 +12,7 @@ from ptycho.raw_data import RawData
 class RawDataTorch(RawData):
     """`ptycho.raw_data.RawData` with the constructor of the PyTorch workflows.
 
-    The arrays are those of `RawData`, `optional` its other ones; a `config` fills `ptycho.params.cfg`.
-
-    Args:
-        xcoords: (N,), columns of the patches in the object frame, px.
-        ycoords: (N,), rows.
-        diff3d: (N, H, W), amplitudes or counts.
-        probeGuess: (H, W), (H, W, 1) or (modes, H, W) complex.
-        scan_index: (N,), which object a pattern belongs to.
-        objectGuess: (Y, X) complex.
-        config: fills `ptycho.params.cfg`, where given.
-        optional: `xcoords_start`, `ycoords_start`, `Y`, `domain`, `bad_pixels` as for `RawData`.
+    `config` fills `ptycho.params.cfg`; `optional` are `xcoords_start`, `ycoords_start`, `Y`, `domain`, `bad_pixels`.
 
     Raises:
         ScanError: arrays that make no scan.

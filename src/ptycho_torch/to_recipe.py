@@ -31,13 +31,6 @@ def recipe_of(
     >>> recipe = recipe_of({"C": 9}, {}, {"batch_size": 4}, {})
     >>> recipe.data.group_size, recipe.data.neighbors, recipe.training.patterns_per_step
     (9, 8, 36)
-
-    Args:
-        data_config: grouping; a `DataConfig`, or a mapping of its fields.
-        model_config: a `ModelConfig`, or a mapping.
-        training_config: a `TrainingConfig`, or a mapping.
-        inference_config: an `InferenceConfig`, or a mapping.
-        n_patterns: patterns in the scan, where known; then no more groups are asked for than it has.
     """
     four = checked(data_config, model_config, training_config, inference_config)
     data, model, training, _ = four
@@ -72,11 +65,7 @@ def checked(*four: Any) -> Four:
 
 
 def ignored_fields(*configs: Any) -> list[tuple[str, object, str]]:
-    """(field, value, reason) of what differs from its default and has no effect, in any of the five dataclasses.
-
-    Args:
-        configs: any of the five dataclasses.
-    """
+    """(field, value, reason) of what differs from its default and has no effect, in any of the five dataclasses."""
     return [found for config in configs for found in ignored(config)]
 
 

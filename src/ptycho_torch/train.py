@@ -32,18 +32,11 @@ def main(
     Args:
         ptycho_dir: folder with `*.npz`, or one such file; by default `train_data_file` or the first of
             `training_directories` of the settings.
-        config_path: JSON file with any of `data_config`, `model_config`, `training_config`, `inference_config`, each a
-            mapping of fields.
+        config_path: JSON file, see `ConfigManager._from_json`.
         existing_config: the configurations (data, model, training, inference, datagen), of which later ones may lack.
         disable_mlflow: record nothing in MLflow, whatever `orchestrator` of the settings says.
         output_dir: the run makes its folder in it; `output_dir` of the settings, where that was changed, without it.
         execution_config: hardware and optimiser, in place of those of the settings.
-
-    A `ValueError` for settings or scans that cannot be used, or where one of the folders was not named; a
-    `FileNotFoundError` where there are no scans, or no such file of settings.
-
-    Returns:
-        The checkpoint of the trained model.
 
     Raises:
         ValueError: settings or scans that cannot be used, or one of the folders was not named.

@@ -15,9 +15,6 @@ def find_best_checkpoint(run_dir: str | Path) -> Path | None:
     """The trained model of a run; of a run that did not end, the epoch with the lowest validation loss; else None.
 
     `run_dir` is the folder of the run, or holds folders `run_<timestamp>`, of which the newest counts.
-
-    Args:
-        run_dir: folder of the run, or one that holds folders `run_<timestamp>`, of which the newest counts.
     """
     folder = Path(run_dir)
     for place in (folder, *sorted(folder.glob("run_*"), reverse=True)):

@@ -36,12 +36,7 @@ class Configured(Protocol):
 class ConfigManager:
     """Holds the configurations under the names of its arguments; each may be changed at any time.
 
-    Args:
-        data_config: defaults where none is given, as for all.
-        model_config: network and losses.
-        training_config: budget, optimiser, hardware.
-        inference_config: prediction and stitching.
-        datagen_config: simulated data.
+    Each has its defaults where none is given.
     """
 
     def __init__(
@@ -141,8 +136,7 @@ class ConfigManager:
         """Change fields by name, or those of one configuration by a mapping.
 
         `update(N=64)` finds the configuration that has the field; `update(training_config={"batch_size": 8})` names it,
-        which is needed where two have it (`ValueError`); a configuration object takes the place of the old one. A
-        `TypeError` where no configuration has such a field.
+        which is needed where two have it; a configuration object takes the place of the old one.
 
         Raises:
             TypeError: no configuration has such a field.

@@ -53,12 +53,8 @@ class PtychoDataLoader:
         data_dir: a folder with one or more scans as `*.npz`, or one such file.
         config_manager: settings of the run.
         data_config: instead of that of the manager, as the next two.
-        model_config: see above.
-        training_config: see above.
-        data_format: accepted for its name.
-        output_dir: each training makes a folder `run_<timestamp>` in it; nothing is written without it.
+        data_format: has no effect, as `memory_map_dir`; the scans lie in memory.
         timestamp: of that folder; the present time by default.
-        memory_map_dir: not used; the scans lie in memory.
     """
 
     def __init__(
@@ -100,7 +96,7 @@ class PtychoDataLoader:
         bad_pixels: NDArray[np.bool_] | None = None,
         output_dir: str | Path | None = None,
     ) -> "PtychoDataLoader":
-        """One scan from arrays, as a client holds it; `ValueError` for arrays that make no scan.
+        """One scan from arrays, as a client holds it.
 
         The image gets the frame of the client's own object, which is centred on the box of all positions:
         `round(min + max) + 1` pixels on each axis; the frame of the patches where that does not hold the positions.

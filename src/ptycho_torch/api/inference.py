@@ -32,10 +32,8 @@ class InferenceEngine:
         ptycho_model: trained or loaded.
         config_manager: its `inference_config` and the device of its `training_config` are used; those of the model by
             default.
-        model_config: not used, as the next; the network is that of the model.
-        data_config: see above.
-        training_config: instead of that of the manager.
-        inference_config: the same.
+        model_config: has no effect, as `data_config`; the network is that of the model.
+        training_config: instead of that of the manager, as `inference_config`.
     """
 
     def __init__(
@@ -76,8 +74,7 @@ class InferenceEngine:
     def predict_and_stitch(self, ptycho_dataloader: DataLoaderProtocol) -> NDArray[np.complex64]:
         """The object (H, W), complex64, in the frame of the client's object; 1 where no beam went.
 
-        Of several scans the one that `inference_config.experiment_number` names is taken. A `ValueError` names the size
-        of the patterns and that of the training where they differ.
+        Of several scans the one that `inference_config.experiment_number` names is taken.
 
         Raises:
             ValueError: patterns of another size than those of the training; the message has both.
@@ -91,15 +88,13 @@ class InferenceEngine:
 
     def reconstruct_scans(self, scans: Sequence[Scan]) -> "Reconstruction":
         """The same of scans that no loader holds."""
-        with client_log():
-            return self._reconstruct(self._scan(scans), self._recipe())
-
-    def _reconstruct(self, scan: Scan, recipe: Recipe) -> "Reconstruction":
         from ptychopinn.api.inputs import log_backend
 
-        log_backend(recipe)
-        result, self.timing = self._reconstructor(scan, recipe).image()
-        logger.info("predicted in %.2f s, stitched in %.2f s", self.timing.predict_s, self.timing.stitch_s)
+        with client_log():
+            recipe = self._recipe()
+            log_backend(recipe)
+            result, self.timing = self._reconstructor(self._scan(scans), recipe).image()
+            logger.info("predicted in %.2f s, stitched in %.2f s", self.timing.predict_s, self.timing.stitch_s)
         return result
 
     def _reconstructor(self, scan: Scan, recipe: Recipe) -> "Reconstructor":

@@ -27,11 +27,10 @@ class Trainer:
     """Trains a model on the scans of a data loader.
 
     Args:
-        model: to be trained.
         dataloader: its scans and its folder.
         config_manager: settings of the run; those of the data loader by default.
         training_config: in place of that of the manager.
-        strategy: accepted for its name; Lightning trains.
+        strategy: has no effect; Lightning trains.
     """
 
     def __init__(

@@ -165,13 +165,9 @@ def generate_data_from_experiment(
     `ptychopinn.api.simulate.label_scan` does it with files.
 
     Args:
-        diff: (N, H, W), measured.
+        diff: (N, H, W), measured; probe and positions as for `RawData`.
         objectGuess: (Y, X) complex, reconstructed.
-        probeGuess: (H, W) or (modes, H, W) complex.
-        xcoords: (N,), columns of the patches in the object, px.
-        ycoords: (N,), rows.
-        data_config: not used; counts carry their dose.
-        probe_arg: not used.
+        data_config: has no effect, as `probe_arg`; counts carry their dose.
         batch_size: at most so many patterns, drawn at random.
         random_seed: of the draw; 0 by default.
 

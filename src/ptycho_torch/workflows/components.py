@@ -14,13 +14,9 @@ from typing import TYPE_CHECKING, Any
 from ptycho import params
 from ptycho.backend import only_pytorch
 from ptycho_torch.data_container_bridge import PtychoDataContainerTorch
-from ptycho_torch.model_manager import (
-    TorchModel,
-    for_pytorch,
-    import_with_torch,
-    load_torch_bundle,
-    save_torch_bundle,
-)
+from ptycho_torch.model_manager import TorchModel, for_pytorch, import_with_torch
+from ptycho_torch.model_manager import load_torch_bundle as load_torch_bundle
+from ptycho_torch.model_manager import save_torch_bundle as save_torch_bundle
 from ptychopinn.errors import BundleError
 
 if TYPE_CHECKING:
@@ -30,15 +26,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ptycho.config.config import PyTorchExecutionConfig, TrainingConfig
-
-__all__ = [
-    "create_container_from_raw",
-    "load_inference_bundle_torch",
-    "load_torch_bundle",
-    "run_cdi_example_torch",
-    "save_torch_bundle",
-    "train_cdi_model_torch",
-]
 
 logger = logging.getLogger("ptychopinn-torch")
 TORCH_AVAILABLE = any((Path(place) / "torch").is_dir() for place in sys.path)
@@ -61,22 +48,7 @@ def run_cdi_example_torch(
     """As `ptycho.workflows.components.run_cdi_example`, always by PyTorch; an `ImportError` where that is missing.
 
     Where `config.output_dir` differs from its default, `wts.h5.zip`, `recipe.yaml` and `history.csv` go into it. The
-    containers are `PtychoDataContainerTorch`, and `models` holds the model.
-
-    Args:
-        train_data: `RawDataTorch`, `RawData` or a container.
-        test_data: the same, or None; it takes no part in the training.
-        config: settings; the pattern size is that of the data, and the backend is PyTorch.
-        flip_x: the columns of the positions count the other way.
-        flip_y: so do the rows.
-        transpose: rows and columns of the patterns are interchanged.
-        M: side of the central window of each patch that is stitched, px.
-        do_stitching: reconstruct `test_data`.
-        execution_config: how the training is carried out.
-
-    Returns:
-        Amplitude and phase, each (Y, X) or None, and the results: `history` (dict of lists), `train_container`,
-        `test_container` (`PtychoDataContainerTorch`), `models`, `backend`, and with stitching `reconstruction`.
+    containers are `PtychoDataContainerTorch`, and the results have `models` with the model too.
 
     Raises:
         ImportError: PyTorch is not installed.
@@ -134,11 +106,10 @@ def _reassemble_cdi_image_torch(
     shared = import_with_torch(_SHARED)
     if train_results is not None:
         shared.session.hold(train_results["models"][shared.MODEL_NAME].trained, train_results.get("history"))
+    image: tuple[Any, Any, dict[str, Any]]
     with only_pytorch():
-        amplitude, phase, results = shared.reassemble_cdi_image(
-            test_data, for_pytorch(config), flip_x, flip_y, transpose, M
-        )
-    return amplitude, phase, results
+        image = shared.reassemble_cdi_image(test_data, for_pytorch(config), flip_x, flip_y, transpose, M)
+    return image
 
 
 def load_inference_bundle_torch(
@@ -153,8 +124,7 @@ def load_inference_bundle_torch(
     Args:
         bundle_dir: folder with `wts.h5.zip`, or with its unpacked members.
         model_name: `diffraction_to_obj` or `autoencoder`.
-        scale_contract_version: not used; a bundle holds its scale.
-        measurement_domain: not used; a scan says what its patterns are.
+        scale_contract_version: has no effect, as `measurement_domain`: bundle and scan say them.
 
     Returns:
         The model, with `predict`, which is also found as `models["diffraction_to_obj"]`; and a copy of the dictionary.
