@@ -1,5 +1,4 @@
-"""From the PyTorch dataclasses to those of `ptycho.config.config`, field by field, for scripts that fill the legacy
-dictionary: `update_legacy_dict(ptycho.params.cfg, to_training_config(...))`.
+"""From the PyTorch dataclasses to those of `ptycho.config.config`, field by field, such as for `update_legacy_dict`.
 
 What the PyTorch side has no field for comes from `overrides`, which win over everything.
 """

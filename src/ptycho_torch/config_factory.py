@@ -1,7 +1,7 @@
 """From the settings of `ptycho.config.config` to the four PyTorch dataclasses."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,6 @@ from ptycho.config.config import PyTorchExecutionConfig, update_legacy_dict
 from ptycho.config.config import TrainingConfig as LegacyTrainingConfig
 from ptycho_torch.config_bridge import steps
 from ptycho_torch.config_params import DataConfig, InferenceConfig, ModelConfig, TrainingConfig
-from ptychopinn.errors import ScanError
 
 logger = logging.getLogger("ptychopinn-torch")
 
@@ -25,12 +24,7 @@ _NO_PLACE = (
 
 
 def torch_configs(config: LegacyTrainingConfig, execution: PyTorchExecutionConfig | None = None) -> dict[str, Any]:
-    """The four configurations `data_config`, `model_config`, `training_config`, `inference_config`.
-
-    >>> configs = torch_configs(LegacyTrainingConfig(LegacyModelConfig(gridsize=3), nepochs=2))
-    >>> configs["data_config"].C, configs["training_config"].epochs
-    (9, 2)
-    """
+    """The four configurations `data_config`, `model_config`, `training_config`, `inference_config`."""
     lost = [name for name in _NO_PLACE if getattr(config, name) != getattr(LegacyTrainingConfig, name)]
     if {config.nll_weight, config.mae_weight} != {0.0, 1.0}:
         lost.append("the ratio of nll_weight and mae_weight")
@@ -141,19 +135,9 @@ def create_training_payload(
     """
     if profile is not None:
         logger.warning("profile = %r is not followed: no configuration is kept under a name", profile)
-    applied = {"N": infer_probe_size(train_data_file), **(overrides or {})}
     paths = {"train_data_file": Path(train_data_file), "output_dir": Path(output_dir)}
-    older = _filled((LegacyModelConfig, LegacyTrainingConfig), applied)
-    config = LegacyTrainingConfig(model=LegacyModelConfig(**older[0]), **{**older[1], **paths})
-    populate_legacy_params(config)
-    run = _execution(execution_config, applied)
-    four = torch_configs(config, run)
-    own = _filled(tuple(map(type, four.values())), applied)
-    data, model, training, inference = (
-        replace(value, **changes) for value, changes in zip(four.values(), own, strict=True)
-    )
-    known = _all_known(applied, (*older, *own), run)
-    return TrainingPayload(config, data, model, training, inference, run, known)
+    kinds = LegacyTrainingConfig, DataConfig, ModelConfig, TrainingConfig, InferenceConfig
+    return TrainingPayload(*_payload(kinds, train_data_file, paths, overrides, execution_config))
 
 
 def create_inference_payload(
@@ -175,36 +159,16 @@ def create_inference_payload(
     """
     if not Path(model_path).exists():
         raise FileNotFoundError(f"{model_path}: no such model; give the folder of a training")
-    applied = {"N": infer_probe_size(test_data_file), **(overrides or {})}
-    older = _filled((LegacyModelConfig, LegacyInferenceConfig), applied)
     paths = {"model_path": Path(model_path), "test_data_file": Path(test_data_file), "output_dir": Path(output_dir)}
-    config = LegacyInferenceConfig(model=LegacyModelConfig(**older[0]), **{**older[1], **paths})
-    populate_legacy_params(config)
-    run = _execution(execution_config, applied)
-    four = torch_configs(LegacyTrainingConfig(model=config.model, neighbor_count=config.neighbor_count), run)
-    kinds = (DataConfig, InferenceConfig)
-    own = _filled(kinds, applied)
-    data, inference = replace(four["data_config"], **own[0]), replace(four["inference_config"], **own[1])
-    return InferencePayload(config, data, inference, run, _all_known(applied, (*older, *own), run))
+    kinds = LegacyInferenceConfig, DataConfig, InferenceConfig
+    return InferencePayload(*_payload(kinds, test_data_file, paths, overrides, execution_config))
 
 
 def infer_probe_size(data_file: str | Path) -> int:
-    """Rows of the probe of an NPZ scan, or of its patterns where it has none; read from the headers.
+    """Rows of the probe of an NPZ scan; as `ptychopinn.api.client_scans.stored_size`."""
+    from ptychopinn.api.client_scans import stored_size
 
-    Raises:
-        FileNotFoundError: no such file.
-        ScanError: it is no NPZ file, or holds no patterns.
-    """
-    if not Path(data_file).exists():
-        raise FileNotFoundError(f"{data_file}: no such scan; give train_data_file")
-    from ptychopinn.data.io.door import open_npz
-
-    with open_npz(data_file) as archive:
-        known = [name for name in ("probeGuess", "diff3d", "diffraction") if name in archive.files]
-        if not known:
-            raise ScanError(f"{data_file}: holds no patterns (diff3d or diffraction)")
-        shape, _ = archive.header(known[0])
-    return int(shape[1] if len(shape) == 3 else shape[0])
+    return stored_size(data_file)
 
 
 def populate_legacy_params(tf_config: LegacyTrainingConfig | LegacyInferenceConfig, force: bool = False) -> None:
@@ -212,29 +176,36 @@ def populate_legacy_params(tf_config: LegacyTrainingConfig | LegacyInferenceConf
     update_legacy_dict(params.cfg, tf_config)
 
 
-def _execution(given: PyTorchExecutionConfig | None, overrides: Mapping[str, Any]) -> PyTorchExecutionConfig:
-    """The execution settings with the overrides that are theirs, and an accelerator that is there."""
+def _payload(
+    kinds: tuple[Any, ...],
+    file: str | Path,
+    paths: Mapping[str, Path],
+    overrides: Mapping[str, Any] | None,
+    execution: PyTorchExecutionConfig | None,
+) -> tuple[Any, ...]:
+    """A configuration of the older family, those of the other `kinds` that follow from it, the execution, overrides."""
     from ptychopinn.data.device import choose_device
 
-    (own,) = _filled((PyTorchExecutionConfig,), overrides)
-    run = replace(given or PyTorchExecutionConfig(), **own)
-    return replace(run, accelerator=choose_device("auto", "accelerator").type) if run.accelerator == "auto" else run
+    applied = {"N": infer_probe_size(file), **(overrides or {})}
+    model, hardware, own, *changes = filled = _filled((LegacyModelConfig, PyTorchExecutionConfig, *kinds), applied)
+    unknown = [name for name in applied if not any(_OTHER_NAMES.get(name, name) in part for part in filled)]
+    if unknown:
+        raise TypeError(f"no configuration has a field {', '.join(unknown)}; overrides name fields of one of them")
+    config = kinds[0](model=LegacyModelConfig(**model), **{**own, **paths})
+    populate_legacy_params(config)
+    run = replace(execution or PyTorchExecutionConfig(), **hardware)
+    if run.accelerator == "auto":
+        run = replace(run, accelerator=choose_device("auto", "accelerator").type)
+    training = LegacyTrainingConfig(model=config.model, neighbor_count=config.neighbor_count)
+    four = torch_configs(config if isinstance(config, LegacyTrainingConfig) else training, run).values()
+    used = zip([value for value in four if type(value) in kinds], changes, strict=True)
+    return config, *(replace(value, **changed) for value, changed in used), run, applied
 
 
 def _filled(kinds: tuple[Any, ...], overrides: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The overrides that are fields of each class; `max_epochs` is another name of the epochs."""
     named = {_OTHER_NAMES.get(name, name): value for name, value in overrides.items()}
     return [{name: value for name, value in named.items() if name in kind.__dataclass_fields__} for kind in kinds]
-
-
-def _all_known(
-    applied: dict[str, Any], used: Sequence[Mapping[str, Any]], run: PyTorchExecutionConfig
-) -> dict[str, Any]:
-    known = {name for part in used for name in part} | set(run.__dataclass_fields__)
-    unknown = [name for name in applied if _OTHER_NAMES.get(name, name) not in known]
-    if unknown:
-        raise TypeError(f"no configuration has a field {', '.join(unknown)}; overrides name fields of one of them")
-    return applied
 
 
 _OTHER_NAMES = {"max_epochs": "nepochs"}

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from ptycho.config import shared
 from ptycho.config.field_mapping import ANY, jointly, no_effect, not_available, read_by, sets
-from ptycho.config.shared import COSINE, OTHER_NETWORK, OWN_SCALE, WHOLE_CANVAS
+from ptycho.config.shared import COSINE, OWN_SCALE, WHOLE_CANVAS
 
 _RULES = {"Nearest": "nearest", "Min_dist": "min_distance", "4_quadrant": "four_quadrants"}
 _MERGES = {"central_mask": "central", "probe": "probe", "uniform": "uniform"}
@@ -33,7 +33,6 @@ _DOMAIN = sets(
     "`normalized_amplitude` is `amplitude`; the default becomes `auto`, which recognises counts",
     {"normalized_amplitude": "amplitude", "count_intensity": "auto"}.__getitem__,
 )
-_SIZE = read_by("`ptycho_torch.api`", "the size of a model is that of the patterns it is trained on")
 _GROUP = jointly(
     "data.group_size",
     "training.patterns_per_step",
@@ -53,7 +52,6 @@ _ANY_SCAN = no_effect("neighbours are found by their distance on any scan")
 _KIND = sets("model.kind", "`Unsupervised` is `pinn`", {"Unsupervised": "pinn", "Supervised": "supervised"}.__getitem__)
 _BOTH_PARTS = no_effect("every generator gives real and imaginary part", "real_imag")
 _ONLY_DISK = not_available("only a disk is known: probe_mask=True and probe_mask_diameter")
-_LIGHTNING = no_effect("training always runs on Lightning")
 _ORCHESTRATOR = sets(
     "training.logger",
     "`Mlflow` is `mlflow`; `Lightning` leaves the logger of the recipe",
@@ -102,7 +100,7 @@ class DataConfig:
     nphotons: Annotated[float, shared.PHOTONS] = 1e5
     scale_contract_version: Annotated[Literal["ci_intensity_v2", "legacy_v1"], OWN_SCALE] = "ci_intensity_v2"
     measurement_domain: Annotated[Literal["count_intensity", "normalized_amplitude"], _DOMAIN] = "count_intensity"
-    N: Annotated[int, _SIZE] = 128
+    N: Annotated[int, read_by("`ptycho_torch.api`", "the size of a model is that of its training patterns")] = 128
     C: Annotated[int, _GROUP] = 4
     K: Annotated[int, shared.NEIGHBORS] = 6
     K_quadrant: Annotated[int, no_effect("neighbours in the four quadrants are chosen among eight times K")] = 30
@@ -126,15 +124,10 @@ class DataConfig:
 
 
 @dataclass
-class ModelConfig(shared.NetworkSettings):
+class ModelConfig(shared.NetworkSettings, shared.BottleneckSettings):
     """What the network is, what it is compared with, and how."""
 
     mode: Annotated[Literal["Supervised", "Unsupervised"], _KIND] = "Unsupervised"
-    spectral_bottleneck_blocks: Annotated[int, OTHER_NETWORK] = 6
-    spectral_bottleneck_modes: Annotated[int, OTHER_NETWORK] = 12
-    spectral_bottleneck_share_weights: Annotated[bool, OTHER_NETWORK] = True
-    spectral_bottleneck_gate_init: Annotated[float, OTHER_NETWORK] = 0.1
-    spectral_bottleneck_gate_mode: Annotated[Literal["shared", "per_block"], OTHER_NETWORK] = "shared"
     cnn_output_mode: Annotated[Literal["amp_phase", "real_imag"], _BOTH_PARTS] = "amp_phase"
     use_shared_decoder: Annotated[bool, no_effect("one decoder gives both parts of the patch")] = False
     intensity_scale_trainable: Annotated[bool, shared.SCALE_TRAINABLE] = False
@@ -185,7 +178,7 @@ class TrainingConfig(shared.OptimizerSettings):
     device: Annotated[str, shared.DEVICE] = "cuda"
     strategy: Annotated[str | None, shared.STRATEGY] = "ddp_spawn"
     n_devices: Annotated[int | str, shared.DEVICES] = 1
-    framework: Annotated[Literal["Default", "Lightning"], _LIGHTNING] = "Lightning"
+    framework: Annotated[Literal["Default", "Lightning"], no_effect("Lightning always trains")] = "Lightning"
     orchestrator: Annotated[Literal["Mlflow", "Lightning"], _ORCHESTRATOR] = "Lightning"
     learning_rate: Annotated[float, sets("training.learning_rate")] = 1e-3
     epochs: Annotated[int, jointly("training.epochs", how="with `epochs_fine_tune` on top")] = 50

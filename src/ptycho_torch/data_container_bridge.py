@@ -33,7 +33,7 @@ class PtychoDataContainerTorch:
 
     Args:
         grouped_data: the dictionary of `RawData.generate_grouped_data`, or a container of `ptycho.loader`.
-        probe: (H, W) or (modes, H, W) complex; a container brings its own, a dictionary needs one.
+        probe: (H, W) or (modes, H, W) complex, for a dictionary; a container brings its own.
 
     Raises:
         ValueError: a dictionary without a probe.

@@ -38,7 +38,8 @@ class PtychoDataset(Dataset[dict[str, Tensor]]):
     def __init__(self, scans: Any, data_config: Any = None) -> None:
         self.data_config = DataConfig() if data_config is None else data_config
         self.scans = scans_of(scans)
-        self._parts, self._scales = [], []
+        self._parts: list[ScanGroups] = []
+        self._scales: list[tuple[float, float]] = []
         for scan in self.scans:
             part = ScanGroups(scan, recipe_of(self.data_config, {}, {}, {}, n_patterns=len(scan)))
             amplitude = part.tensors.amplitude
@@ -92,7 +93,7 @@ class PtychoDataset(Dataset[dict[str, Tensor]]):
             "experiment_id": torch.tensor(number),
             "rms_scaling_constant": rms,
             "physics_scaling_constant": physics,
-            "probe": part.tensors.probe,
+            "probe": part.probe,
         }
 
 

@@ -32,10 +32,7 @@ def pad_and_diffract(wave: Tensor) -> Tensor:
 
 
 def illuminate_and_diffract(objects: Tensor, probe: Tensor, nphotons: float) -> tuple[Tensor, Tensor]:
-    """Expected photons (B, H, W) of objects (B, H, W) under a probe (M, H, W) or (H, W), `nphotons` in the mean.
-
-    The second result is the probe scaled for them.
-    """
+    """Expected photons of objects (B, H, W) under a probe (M, H, W) or (H, W), `nphotons` in the mean; the probe so."""
     modes = probe if probe.ndim == 3 else probe[None]
     scaled = modes * rms_scale(amplitude(exit_wave(modes, objects)), nphotons)
     return DiffractionModel().photons(objects, scaled), scaled
@@ -98,10 +95,10 @@ def derive_intensity_scale_from_amplitudes(amplitudes: Tensor, nphotons: float) 
 
 def _weight(patches: Tensor, weighting: str, probe: Tensor | None) -> Tensor:
     if weighting != "probe":
-        return patch_weight("central", torch.ones(1, *patches.shape[-2:], dtype=torch.complex64, device=patches.device))
+        return patch_weight("central", torch.ones_like(patches[0, :1]))
     if probe is None:
         raise ValueError("the weighting 'probe' needs a probe; give it, or choose 'central_mask' or 'uniform'")
-    return probe.abs().square().reshape(-1, *probe.shape[-2:]).sum(0)
+    return patch_weight("probe", probe.reshape(-1, *probe.shape[-2:]))
 
 
 def _pairs(offsets: Tensor) -> Tensor:

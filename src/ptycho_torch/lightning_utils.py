@@ -6,7 +6,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
@@ -20,6 +19,7 @@ from ptycho_torch.to_recipe import as_dicts, warn_ignored
 from ptychopinn.api.inputs import RunLog
 from ptychopinn.api.train import begin, record_model, write_training
 from ptychopinn.data import Scan
+from ptychopinn.data.device import on_usable_device
 from ptychopinn.training import History, fit_prepared
 from ptychopinn.training.module import TrainingModule
 from ptychopinn.training.prepare import with_some_validation
@@ -37,12 +37,11 @@ def fit_client(
     """Train a client's model on scans, and write all that a run leaves into the folder, if there is one."""
     warn_ignored(*manager.four)
     with RunLog() as log:
-        recipe = manager.on_usable_device(manager.recipe(min(map(len, scans))))
+        recipe = on_usable_device(manager.recipe(min(map(len, scans))), manager.training_config.device)
         start, folder = begin(scans, output_dir, recipe, log)
         module = partial(ClientTrainingModule, configs=as_dicts(*manager.four))
         result = fit_prepared(with_some_validation(start), folder, callbacks=tuple(callbacks), module_type=module)
-        unseen = None if result.unseen is None else torch.from_numpy(result.unseen)
-        model.module().take(result.model, result.recipe, unseen)
+        model.module().take(result.model, result.recipe, result.unseen)
         if folder is not None:
             write_training(result, folder)
             model.save(folder / MODEL_NAME)

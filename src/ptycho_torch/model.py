@@ -25,11 +25,7 @@ logger = logging.getLogger("ptychopinn-torch.training")
 
 
 def loss_names(config: CoreModelConfig) -> tuple[str, str]:
-    """Names of the training and of the validation loss, by the leading term of the loss.
-
-    >>> loss_names(CoreModelConfig())
-    ('poisson_train_loss', 'poisson_val_loss')
-    """
+    """Names of the training and of the validation loss, such as `poisson_train_loss`, by its leading term."""
     leading = "poisson" if config.kind == "pinn" and config.loss.poisson_weight > 0 else "mae"
     return f"{leading}_train_loss", f"{leading}_val_loss"
 
@@ -55,9 +51,7 @@ class Autoencoder(nn.Module):
 class ProbeIllumination(nn.Module):
     """Exit waves of patches under a probe, masked where the settings say so.
 
-    Args:
-        model_config: `probe_mask` and its diameter.
-        data_config: `N`, which the diameter refers to.
+    `probe_mask` and its diameter stand in `model_config`; `N` of `data_config` is what the diameter refers to.
     """
 
     def __init__(self, model_config: Any, data_config: Any = None) -> None:
@@ -73,11 +67,7 @@ class ProbeIllumination(nn.Module):
 class PtychoPINN(nn.Module):
     """Network and physics: patterns to patches and to expected amplitudes.
 
-    Args:
-        model_config: network and losses.
-        data_config: `N` and grouping.
-        training_config: has no effect here, as `generator_output`.
-        generator: refused; register it as an architecture.
+    `training_config` and `generator_output` have no effect here.
 
     Raises:
         ConfigError: settings that contradict each other, or a generator of one's own.

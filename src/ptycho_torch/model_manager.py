@@ -40,8 +40,7 @@ def import_with_torch(name: str) -> ModuleType:
 class TorchModel:
     """`ptycho.model.TrainedModel` with tensors in the layout of the PyTorch workflows.
 
-    Args:
-        trained: the same model in the layout of the TensorFlow contract.
+    `trained` is the same model in the layout of the TensorFlow contract.
     """
 
     def __init__(self, trained: TrainedModel) -> None:
@@ -51,15 +50,12 @@ class TorchModel:
     recipe = property(lambda self: self.trained.recipe, doc="What it was trained with, complete.")
 
     def predict(self, inputs: Sequence[Any], batch_size: int | None = None) -> Tensor:
-        """Object patches, complex64 on the CPU, of groups of patterns, with the model's own probe.
+        """Object patches, complex64 on the CPU, in the layout of the patterns, with the model's own probe.
 
         Args:
             inputs: `X * intensity_scale`, sqrt(photons), and the local offsets; tensors or arrays, (B, H, W, C) and
                 (B, 1, 2, C) as in the containers, or (B, C, H, W) and (B, C, 1, 2) as in batches.
             batch_size: patterns predicted at once; the recipe's by default.
-
-        Returns:
-            (B, H, W, C) or (B, C, H, W), as given.
 
         Raises:
             ValueError: another pattern size than in training, or shapes that do not fit.
@@ -107,8 +103,7 @@ def save_torch_bundle(
     """Write a trained model by `ptycho.model_manager.ModelManager.save_multiple_models`, and return the path.
 
     Args:
-        models_dict: name -> the model, as the workflows, `load_torch_bundle` or a trained `PtychoPINN_Lightning` give
-            it.
+        models_dict: name -> model of a workflow or of `load_torch_bundle`, or a trained `PtychoPINN_Lightning`.
         base_path: such as `outputs/wts.h5`, or a folder, which gets `wts.h5.zip`.
         config: is copied into `ptycho.params.cfg`, which travels with the model.
         intensity_scale: of the saved dictionary; by default that of `ptycho.params.cfg`.
@@ -130,10 +125,7 @@ def load_torch_bundle(
 ) -> tuple[dict[str, TorchModel], dict[str, Any]]:
     """The model of `base_path` + ".zip" under each of its names, and a copy of `ptycho.params.cfg`.
 
-    What was saved with the model replaces the same entries there.
-
-    Args:
-        model_name: only this name.
+    What was saved with the model replaces the same entries there; `model_name` asks for one name only.
 
     Raises:
         FileNotFoundError: no such file.
@@ -148,8 +140,7 @@ def load_torch_bundle(
 def create_torch_model_with_gridsize(gridsize: int, N: int, params_dict: Mapping[str, Any] | None = None) -> Any:
     """A `PtychoPINN_Lightning` with initial weights, for groups of gridsize^2 patterns of N px.
 
-    Args:
-        params_dict: entries of the legacy dictionary that name fields of `ptycho.config.config.ModelConfig`.
+    `params_dict` holds entries of the legacy dictionary that name fields of `ptycho.config.config.ModelConfig`.
     """
     from ptycho.config.config import KEY_MAPPINGS, ModelConfig, TrainingConfig
     from ptycho_torch.config_factory import torch_configs
@@ -171,13 +162,12 @@ def for_pytorch(config: TrainingConfig) -> TrainingConfig:
 def _trained(model: Any) -> TrainedModel:
     """A model of any of these classes in the layout of the TensorFlow contract."""
     from ptycho.model import TrainedModel
-    from ptycho_torch.api.model import trained_model
     from ptycho_torch.model import PtychoPINN_Lightning
 
     if isinstance(model, TorchModel):
         return model.trained
     if isinstance(model, PtychoPINN_Lightning):
-        return TrainedModel(trained_model(model))
+        return TrainedModel(model.as_trained())
     if not isinstance(model, TrainedModel):
         raise TypeError(f"a {type(model).__name__} is no trained model; give one that a workflow or a bundle returned")
     return model

@@ -17,14 +17,11 @@ __all__ = [
 
 
 class ReassemblyReturn(NamedTuple):
-    """What `reconstruct_image_barycentric` returns."""
+    """Image (Y, X) complex64 on the CPU, 1 where no beam went; weight of each pixel (Y, X); time of it all, s."""
 
     image: Tensor
-    """(Y, X) complex64, on the CPU; 1 where no beam went."""
     coverage: Tensor
-    """(Y, X) float32: weight of each pixel."""
     seconds: float
-    """Of prediction and stitching."""
 
 
 def reconstruct_image(

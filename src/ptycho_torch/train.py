@@ -1,6 +1,5 @@
 """Training in one call, for legacy scripts."""
 
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,11 +26,10 @@ def main(
     output_dir: str | Path | None = None,
     execution_config: PyTorchExecutionConfig | None = None,
 ) -> Path:
-    """Train on the scans of a folder; returns the checkpoint of the trained model.
+    """Train on the `*.npz` of a folder; returns the checkpoint of the trained model.
 
     Args:
-        ptycho_dir: folder with `*.npz`, or one such file; by default `train_data_file` or the first of
-            `training_directories` of the settings.
+        ptycho_dir: folder or file; by default `train_data_file` or the first of `training_directories` of the settings.
         config_path: JSON file, see `ConfigManager._from_json`.
         existing_config: the configurations (data, model, training, inference, datagen), of which later ones may lack.
         disable_mlflow: record nothing in MLflow, whatever `orchestrator` of the settings says.
@@ -44,7 +42,7 @@ def main(
     """
     manager = ConfigManager(*(existing_config or ()))
     if config_path is not None:
-        manager.update(**json.loads(Path(config_path).read_text(encoding="utf-8")))
+        manager.read(config_path)
     if execution_config is not None:
         manager.update(training_config=of_execution(execution_config))
     training = manager.training_config
@@ -87,9 +85,7 @@ _FOLDER = Options(
     {
         "run": [
             Flag("ptycho_dir", "ptycho_dir", Path, "Folder with *.npz."),
-            Flag(
-                "config", "config", Path, "JSON file with data_config, model_config, training_config, inference_config."
-            ),
+            Flag("config", "config", Path, "JSON file with data_config, model_config, training_config and so on."),
             Flag("output_dir", "output_dir", Path, "The run makes its folder in it."),
             Flag("disable_mlflow", "disable_mlflow", bool, "Record nothing in MLflow."),
         ]
@@ -104,8 +100,7 @@ def _output(training: TrainingConfig) -> str:
 
 
 def _place(training: TrainingConfig) -> str:
-    places = [training.train_data_file, *training.training_directories]
-    given = [place for place in places if place]
+    given = [place for place in (training.train_data_file, *training.training_directories) if place]
     if not given:
         raise ValueError("no scans were named; give ptycho_dir, or train_data_file in the training settings")
     return str(given[0])

@@ -50,7 +50,7 @@ _COUNT = Check("a positive integer or 'auto'", lambda count: count == "auto" or 
 
 
 @dataclass
-class PyTorchExecutionConfig:
+class PyTorchExecutionConfig(shared.BottleneckSettings):
     """Hardware, arithmetic, optimiser and bookkeeping of a PyTorch run; values are checked at construction.
 
     Raises:
@@ -91,11 +91,6 @@ class PyTorchExecutionConfig:
     ffno_encoder_gate_init: Annotated[float, OTHER_NETWORK] = 0.1
     ffno_encoder_norm: Annotated[str, OTHER_NETWORK] = "instance"
     ffno_encoder_mlp_ratio: Annotated[float, OTHER_NETWORK] = 2.0
-    spectral_bottleneck_blocks: Annotated[int, OTHER_NETWORK] = 6
-    spectral_bottleneck_modes: Annotated[int, OTHER_NETWORK] = 12
-    spectral_bottleneck_share_weights: Annotated[bool, OTHER_NETWORK] = True
-    spectral_bottleneck_gate_init: Annotated[float, OTHER_NETWORK] = 0.1
-    spectral_bottleneck_gate_mode: Annotated[Literal["shared", "per_block"], OTHER_NETWORK] = "shared"
     inference_batch_size: Annotated[int | None, sets("reconstruction.batch_size", leaves=(None,)), POSITIVE] = None
     middle_trim: Annotated[int, sets("reconstruction.window_px", "0 leaves the central 20 px", leaves=(0,))] = 0
     pad_eval: Annotated[bool, shared.WHOLE_CANVAS] = False

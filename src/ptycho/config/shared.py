@@ -133,6 +133,17 @@ class NetworkSettings:
 
 
 @dataclass(kw_only=True)
+class BottleneckSettings:
+    """Spectral bottleneck, which `ptycho_torch.config_params.ModelConfig` and the execution settings have."""
+
+    spectral_bottleneck_blocks: Annotated[int, OTHER_NETWORK] = 6
+    spectral_bottleneck_modes: Annotated[int, OTHER_NETWORK] = 12
+    spectral_bottleneck_share_weights: Annotated[bool, OTHER_NETWORK] = True
+    spectral_bottleneck_gate_init: Annotated[float, OTHER_NETWORK] = 0.1
+    spectral_bottleneck_gate_mode: Annotated[Literal["shared", "per_block"], OTHER_NETWORK] = "shared"
+
+
+@dataclass(kw_only=True)
 class OptimizerSettings:
     """The part of `TrainingConfig` that both families have."""
 

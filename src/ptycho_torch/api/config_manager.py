@@ -5,7 +5,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from ptycho_torch.api.task_log import CLIENT
 from ptycho_torch.config_params import DataConfig, DatagenConfig, InferenceConfig, ModelConfig, TrainingConfig
@@ -17,20 +17,12 @@ from ptychopinn.errors import ConfigError
 logger = logging.getLogger(CLIENT)
 SECTIONS = (*KINDS, "datagen_config")
 """Attributes of a manager."""
-ARCHITECTURE = {
-    "data_config": ("N", "C", "grid_size"),
-    "model_config": ("architecture", "n_filters_scale", "fno_modes", "fno_width", "fno_blocks", "fno_cnn_blocks"),
-}
+ARCHITECTURE = (
+    *(f"data_config.{name}" for name in ("N", "C", "grid_size")),
+    *(f"model_config.{name}" for name in ("architecture", "n_filters_scale")),
+    *(f"model_config.fno_{name}" for name in ("modes", "width", "blocks", "cnn_blocks")),
+)
 """Fields that decide whether weights fit a network."""
-
-
-class Configured(Protocol):
-    """What holds the configurations that it was made with, such as a `PtychoModel`."""
-
-    data_config: DataConfig
-    model_config: ModelConfig
-    training_config: TrainingConfig
-    inference_config: InferenceConfig
 
 
 class ConfigManager:
@@ -62,15 +54,19 @@ class ConfigManager:
             ConfigError: it is no JSON object.
             TypeError: an unknown name.
         """
+        manager = cls()
+        manager.read(json_path)
+        return manager
+
+    def read(self, json_path: str | Path) -> None:
+        """Change what a JSON file names; errors are those of `_from_json`."""
         try:
             stored = json.loads(Path(json_path).read_text(encoding="utf-8"))
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
             raise ConfigError(f"{json_path}: is no JSON file ({error}); correct it") from None
         if not isinstance(stored, Mapping):
             raise ConfigError(f"{json_path}: must be an object with {', '.join(SECTIONS)}")
-        manager = cls()
-        manager.update(**stored)
-        return manager
+        self.update(**stored)
 
     @classmethod
     def from_configs(
@@ -89,7 +85,7 @@ class ConfigManager:
         return (*self.four, self.datagen_config)
 
     @classmethod
-    def from_loaded_model(cls, ptycho_model: Configured) -> "ConfigManager":
+    def from_loaded_model(cls, ptycho_model: Any) -> "ConfigManager":
         """The configurations that a model was saved with."""
         return cls(**{name: getattr(ptycho_model, name) for name in KINDS})
 
@@ -100,19 +96,6 @@ class ConfigManager:
             ValueError: values that contradict each other, or that no setting may have.
         """
         return recipe_of(*self.four, n_patterns=n_patterns)
-
-    def on_usable_device(self, recipe: Recipe) -> Recipe:
-        """A recipe on the CPU, with a warning, where the settings want CUDA and it is not there."""
-        import torch
-
-        wanted = self.training_config.device
-        if not wanted.casefold().startswith(("cuda", "gpu")) or torch.cuda.is_available():
-            return recipe
-        logger.warning(
-            "device %s is not available: running on the CPU; set training_config.device='cpu' to avoid this warning",
-            wanted,
-        )
-        return recipe.changed(training=recipe.training.changed(device="cpu", devices=1))
 
     @property
     def four(self) -> Four:
@@ -161,19 +144,15 @@ class ConfigManager:
             f"{section}.{name}": value for section in SECTIONS for name, value in asdict(getattr(self, section)).items()
         }
 
-    def validate_arch_compatibility(self, ptycho_model: Configured) -> None:
-        """A `ValueError` lists the fields by which these configurations describe another network than the model's.
+    def validate_arch_compatibility(self, ptycho_model: Any) -> None:
+        """Refuse a model whose network these configurations do not describe.
 
         Raises:
             ValueError: which fields differ, with both values.
         """
-        differing = [
-            f"{section}.{name} (here {ours!r}, model {theirs!r})"
-            for section, names in ARCHITECTURE.items()
-            for name in names
-            if (ours := getattr(getattr(self, section), name))
-            != (theirs := getattr(getattr(ptycho_model, section), name))
-        ]
+        theirs = ConfigManager.from_loaded_model(ptycho_model).flat()
+        pairs = {name: (self.flat()[name], theirs[name]) for name in ARCHITECTURE}
+        differing = [f"{name} (here {a!r}, model {b!r})" for name, (a, b) in pairs.items() if a != b]
         if differing:
             raise ValueError(
                 f"the configuration does not describe the loaded network: {', '.join(differing)}; "

@@ -14,9 +14,8 @@ from ptycho_torch.api.config_manager import ConfigManager
 from ptycho_torch.api.task_log import CLIENT, client_log
 from ptycho_torch.config_params import DataConfig, ModelConfig, TrainingConfig
 from ptychopinn.api.client_scans import client_scan, scan_files
-from ptychopinn.data import Scan, read_scan
+from ptychopinn.data import Scan, check_sizes, read_scan
 from ptychopinn.data.dose import with_photons
-from ptychopinn.errors import ScanError
 
 logger = logging.getLogger(f"{CLIENT}.data")
 VALIDATION_STEP = 10
@@ -42,8 +41,7 @@ class DataLoaderProtocol(Protocol):
 class PtychoDataLoader:
     """The scans of a folder, in the order of their names, or of one file; they may have different probes and objects.
 
-    `config_manager.data_config.N` takes the size of the patterns. Each training makes a folder `run_<timestamp>` in
-    `output_dir`; nothing is written without it.
+    `data_config.N` takes the size of the patterns. Each training makes a folder `run_<timestamp>` in `output_dir`.
 
     Raises:
         FileNotFoundError: no `*.npz` there.
@@ -75,12 +73,9 @@ class PtychoDataLoader:
         self.data_format = DataloaderFormats(data_format)
         self.output_dir = _run_folder(output_dir, timestamp)
         with client_log():
-            photons, files = config_manager.data_config.nphotons, scan_files(Path(data_dir))
-            self.scans = [with_photons(read_scan(path, config_manager.recipe().data), photons) for path in files]
-        sizes = {scan.pattern_size: scan.source for scan in self.scans}
-        if len(sizes) > 1:
-            named = ", ".join(f"{source} has {size} px" for size, source in sizes.items())
-            raise ScanError(f"the files hold patterns of different sizes ({named}); put one size in a folder")
+            settings, photons = config_manager.recipe().data, config_manager.data_config.nphotons
+            self.scans = [with_photons(read_scan(path, settings), photons) for path in scan_files(Path(data_dir))]
+        check_sizes(self.scans)
         size, given = self.pattern_size, config_manager.data_config.N
         if given != size:
             logger.warning("N is %d, but the patterns have %d px: N is taken from them", given, size)
@@ -98,15 +93,13 @@ class PtychoDataLoader:
     ) -> "PtychoDataLoader":
         """One scan from arrays, as a client holds it.
 
-        The image gets the frame of the client's own object, which is centred on the box of all positions:
-        `round(min + max) + 1` pixels on each axis; the frame of the patches where that does not hold the positions.
+        The image gets the frame of the client's own object, see `ptychopinn.api.client_scans.client_scan`.
 
         Args:
             diff_patterns: (N, H, W) counts, in any real type.
             probe: (H, W) or (M, H, W) complex.
             positions: (N, 2), (y, x), object pixels, of the geometric centre of each patch.
             bad_pixels: (H, W) or (N, H, W), True where nothing was measured.
-            output_dir: as for the constructor.
 
         Raises:
             ValueError: arrays that make no scan.
@@ -142,14 +135,8 @@ class PtychoDataLoader:
         training = self.config_manager.training_config
         data = PtychoDataset(self.scans, self.config_manager.data_config)
         rows = [row for row in range(len(data)) if (row % VALIDATION_STEP == 0) == validation]
-        workers = training.num_workers
-        return TensorDictDataLoader(
-            Subset(data, rows),
-            training.batch_size,
-            shuffle=not validation,
-            num_workers=workers,
-            persistent_workers=workers > 0,
-        )
+        workers: dict[str, Any] = {"num_workers": training.num_workers, "persistent_workers": training.num_workers > 0}
+        return TensorDictDataLoader(Subset(data, rows), training.batch_size, shuffle=not validation, **workers)
 
     def batches(self) -> Iterator[dict[str, Any]]:
         """Batches of groups as dictionaries, see `ptycho_torch.dataloader.PtychoDataset`."""

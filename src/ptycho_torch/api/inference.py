@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ptycho_torch.api.config_manager import ConfigManager
 from ptycho_torch.api.data_loader import DataLoaderProtocol
-from ptycho_torch.api.model import PtychoModel, trained_model
+from ptycho_torch.api.model import PtychoModel
 from ptycho_torch.api.task_log import CLIENT, client_log
 from ptycho_torch.config_params import DataConfig, InferenceConfig, ModelConfig, TrainingConfig
 from ptychopinn.config import Recipe
@@ -54,13 +54,7 @@ class InferenceEngine:
     def predict(self, ptycho_dataloader: DataLoaderProtocol, device: str = "cuda") -> "Tensor":
         """Patches (n, C, H, W), complex64 on the CPU, of the groups of a scan, in the order of its patterns.
 
-        Args:
-            ptycho_dataloader: as for `predict_and_stitch`.
-            device: `cuda` means the CPU where there is none.
-
-        Raises:
-            ValueError: patterns of another size than those of the training.
-            RuntimeError: the model has not been trained.
+        The device `cuda` means the CPU where there is none. Errors are those of `predict_and_stitch`.
         """
         import torch
 
@@ -100,21 +94,21 @@ class InferenceEngine:
     def _reconstructor(self, scan: Scan, recipe: Recipe) -> "Reconstructor":
         from ptychopinn.reconstruction import Reconstructor
 
-        trained = replace(trained_model(self.ptycho_model.module()), recipe=recipe)
+        trained = replace(self.ptycho_model.module().as_trained(), recipe=recipe)
         return Reconstructor.for_scan(trained, scan, device=recipe.training.device)
 
     def _recipe(self) -> Recipe:
         """That of the training, with the present settings of prediction and the present device."""
+        from ptychopinn.data.device import on_usable_device
+
         wanted = self.config_manager.recipe()
         trained = self.ptycho_model.module().recipe
         training = trained.training.changed(device=wanted.training.device)
         recipe = trained.changed(reconstruction=wanted.reconstruction, training=training)
-        return self.config_manager.on_usable_device(recipe)
+        return on_usable_device(recipe, self.config_manager.training_config.device)
 
     def _scan(self, scans: Sequence[Scan]) -> Scan:
         number = self.config_manager.inference_config.experiment_number
-        if len(scans) == 1:
-            return scans[0]
-        if not 0 <= number < len(scans):
+        if len(scans) > 1 and not 0 <= number < len(scans):
             raise ValueError(f"experiment_number is {number}, but there are {len(scans)} scans; count from 0")
-        return scans[number]
+        return scans[number if len(scans) > 1 else 0]

@@ -28,8 +28,6 @@ def model_of_folder(folder: Path) -> "PtychoPINN_Lightning":
         FileNotFoundError: there is no archive.
         BundleError: it is damaged or has been changed.
     """
-    import torch
-
     from ptycho_torch.model import PtychoPINN_Lightning
     from ptychopinn.api.model_files import BUNDLE_NAME, load_model
 
@@ -44,6 +42,5 @@ def model_of_folder(folder: Path) -> "PtychoPINN_Lightning":
         recipe = trained.recipe
         manager.update(C=recipe.data.group_size, architecture=recipe.model.generator.architecture)
     module = PtychoPINN_Lightning(**manager.named)
-    unseen = None if trained.unseen is None else torch.from_numpy(trained.unseen)
-    module.take(trained.network, trained.recipe, unseen)
+    module.take(trained.network, trained.recipe, trained.unseen)
     return module

@@ -11,13 +11,12 @@ from ptycho_torch.api.config_manager import ConfigManager
 from ptycho_torch.api.mlflow_store import model_of_folder, notes_of
 from ptycho_torch.api.strategies import Orchestration
 from ptycho_torch.config_params import DataConfig, InferenceConfig, ModelConfig, TrainingConfig
-from ptycho_torch.plain_configs import KINDS, Four
+from ptycho_torch.plain_configs import KINDS, Four, as_dicts, from_dicts
 from ptychopinn.data.io.atomic import check_output_folder
 from ptychopinn.errors import ConfigError
 
 if TYPE_CHECKING:
     from ptycho_torch.model import PtychoPINN_Lightning
-    from ptychopinn.models import TrainedModel
 
 logger = logging.getLogger("ptychopinn-torch")
 
@@ -106,7 +105,6 @@ class PtychoModel:
     def _extract_configs_from_checkpoint(checkpoint_path: str | Path) -> Four:
         """The configurations of a checkpoint: data, model, training, inference; errors are those of `load`."""
         from ptycho_torch.api.checkpoint import read_checkpoint
-        from ptycho_torch.to_recipe import from_dicts
 
         return from_dicts(read_checkpoint(checkpoint_path).configs)
 
@@ -126,9 +124,7 @@ class PtychoModel:
     def load_from_pytorch(path: str | Path | None = None, config_path: str | Path | None = None) -> "PtychoModel":
         """The model of a checkpoint, of an archive `wts.h5.zip`, or of a folder that holds one of them.
 
-        Args:
-            path: of the file or folder.
-            config_path: JSON file of configurations in place of the stored ones.
+        The configurations of the JSON file `config_path` take the place of the stored ones.
 
         Raises:
             FileNotFoundError: no such file.
@@ -177,15 +173,14 @@ class PtychoModel:
         )
 
     def save(self, path: str | Path, strategy: Orchestration = Orchestration.MLFLOW, **kwargs: Any) -> "str | Path":
-        """Write the trained model; a path that ends in `.ckpt` is always one checkpoint file.
+        """Write the trained model; returns the file, or the number of the run.
+
+        A path that ends in `.ckpt` is always one checkpoint file.
 
         Args:
             path: of that file; or the folder of a store of MLflow, or of plain files.
             strategy: what a folder is; MLflow means plain files, with a line in the log, where it is not installed.
             kwargs: those of `save_mlflow`, or `source_run_path` for `LIGHTNING`.
-
-        Returns:
-            The file, or the number of the run.
 
         Raises:
             RuntimeError: it has not been trained.
@@ -208,7 +203,6 @@ class PtychoModel:
             RuntimeError: it has not been trained.
         """
         from ptycho_torch.api.checkpoint import write_checkpoint
-        from ptycho_torch.to_recipe import as_dicts
 
         if destination_path is str:
             raise ValueError("no file was named; give save_checkpoint(path), such as model.ckpt")
@@ -229,7 +223,7 @@ class PtychoModel:
 
         model = self if checkpoint_path is None else PtychoModel.load(checkpoint_path)
         folder = check_output_folder(destination_path)
-        with files_of(trained_model(model.module()), notes_of(model.four)) as paths:
+        with files_of(model.module().as_trained(), notes_of(model.four)) as paths:
             for path in paths:
                 shutil.copyfile(path, folder / path.name)
         return folder
@@ -261,14 +255,11 @@ class PtychoModel:
         return self.model
 
     def save_mlflow(self, destination_path: str | Path, current_mlflow_tracking_uri: str | None = None) -> str:
-        """Write the trained model as a run of MLflow: parameters, metrics, and the archive as a plain file.
+        """Write the trained model as a run of MLflow, whose number is returned; the archive is a plain file of it.
 
         Args:
             destination_path: folder of the store, whose database is `mlflow.db`, or the address of a server.
             current_mlflow_tracking_uri: store in which the training was recorded; that of the process by default.
-
-        Returns:
-            The number of the run.
 
         Raises:
             ImportError: MLflow is not installed; the message has the line that installs it.
@@ -276,10 +267,12 @@ class PtychoModel:
             ValueError: a store cannot be used.
         """
         from ptychopinn.api.model_runs import save_run
+        from ptychopinn.training.mlflow_runs import check_store
 
+        check_store(destination_path)
         earlier = None if self.run_id is None else (self.run_id, current_mlflow_tracking_uri)
         name, notes = self.training_config.model_name, notes_of(self.four)
-        return save_run(trained_model(self.module()), destination_path, name=name, notes=notes, recorded_in=earlier)
+        return save_run(self.module().as_trained(), destination_path, name=name, notes=notes, recorded_in=earlier)
 
     @staticmethod
     def load_from_mlflow(run_id: str | None = None, mlflow_tracking_uri: str | Path | None = None) -> "PtychoModel":
@@ -299,14 +292,6 @@ class PtychoModel:
             loaded = PtychoModel.of_module(model_of_folder(folder))
         loaded.run_id = run_id
         return loaded
-
-
-def trained_model(module: "PtychoPINN_Lightning") -> "TrainedModel":
-    """The trained network of a module, with its recipe and the pixels that training never saw."""
-    from ptychopinn.models import TrainedModel
-
-    unseen = None if module.bad_pixels is None else module.bad_pixels.cpu().numpy()
-    return TrainedModel(module.trained(), module.recipe, unseen)
 
 
 def _given(four: tuple[Any, ...]) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Training as the high-level API calls it."""
 
 import logging
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 from ptycho_torch.api.config_manager import ConfigManager
@@ -13,14 +14,6 @@ from ptycho_torch.config_params import TrainingConfig
 from ptychopinn.errors import ConfigError
 
 logger = logging.getLogger(f"{CLIENT}.training")
-
-
-@dataclass
-class LightningHandle:
-    """What a client may change of Lightning before training starts."""
-
-    callbacks: list[Any] = field(default_factory=list)
-    """Lightning callbacks, read when training starts. They are called in this process, picklable or not."""
 
 
 class Trainer:
@@ -45,7 +38,8 @@ class Trainer:
         self.dataloader = dataloader
         self.config_manager = config_manager or dataloader.config_manager
         self.config_manager.update(training_config=training_config)
-        self._trainer = LightningHandle()
+        self._trainer = SimpleNamespace(callbacks=[])
+        """Takes callbacks of Lightning, read when training starts and called in this process, picklable or not."""
         self.history: dict[str, list[float]] = {}
         """Column -> one number per epoch, once trained."""
 
@@ -85,10 +79,13 @@ class Trainer:
         from ptycho_torch.lightning_utils import fit_client
 
         with client_log():
+            changes: dict[str, Any] = {"orchestrator": "Mlflow"} if records else {}
             if experiment_name:
                 logger.info("experiment %s", experiment_name)
+                changes["experiment_name"] = experiment_name
+            manager = ConfigManager(*self.config_manager.four)
+            manager.training_config = replace(manager.training_config, **changes)
             place, callbacks = self.dataloader.output_dir, tuple(self._trainer.callbacks)
-            manager = _recording(self.config_manager, records, experiment_name)
             self.history = fit_client(self.model, manager, self.dataloader.scans, place, callbacks)
 
 
@@ -102,14 +99,3 @@ def _records_in_mlflow(orchestration: str | Orchestration) -> bool:
     if name.casefold() not in ("lightning", "pytorch"):
         raise ConfigError(f"orchestration must be 'lightning' or 'mlflow', got {name!r}")
     return False
-
-
-def _recording(manager: ConfigManager, in_mlflow: bool, experiment: str) -> ConfigManager:
-    """The configurations with what the call says of the record; those of the client stay as they are."""
-    changes: dict[str, Any] = {"orchestrator": "Mlflow"} if in_mlflow else {}
-    if experiment:
-        changes["experiment_name"] = experiment
-    training = replace(manager.training_config, **changes)
-    return ConfigManager(
-        manager.data_config, manager.model_config, training, manager.inference_config, manager.datagen_config
-    )

@@ -110,10 +110,9 @@ class Datagen:
     """Simulates `objects_per_probe` objects of one class with each probe.
 
     Args:
-        probe_list: probes or their files; those of `datagen_config`, else a zone plate, where there are none.
-        probe_arg: as for `from_simulation`.
+        probe_list: probes or their files; those of `datagen_config`, else a zone plate of `N` px.
+        probe_arg: as for `from_simulation`, as `data_config`.
         datagen_config: class, size and number of the objects, and patterns of each.
-        data_config: `nphotons`, the mean counts of a pattern, and `N`, the size of a drawn probe.
     """
 
     def __init__(
@@ -137,16 +136,10 @@ class Datagen:
         settings = self.datagen_config
         kind = settings.object_class.casefold()
         probes = [probe for probe in self.probes for _ in range(settings.objects_per_probe)]
-        objects = [
-            simulation.make_object(
-                _KINDS.get(kind, kind), settings.image_size, np.random.default_rng(seed + i).spawn(1)[0]
-            )
-            for i in range(len(probes))
-        ]
-        argument = {**self.probe_arg, "seed": seed}
-        return simulate_multiple_experiments(
-            objects, probes, settings.diff_per_object, None, self.data_config, argument, save_dir
-        )
+        streams = [np.random.default_rng(seed + i).spawn(1)[0] for i in range(len(probes))]
+        objects = [simulation.make_object(_KINDS.get(kind, kind), settings.image_size, rng) for rng in streams]
+        how = self.data_config, {**self.probe_arg, "seed": seed}, save_dir
+        return simulate_multiple_experiments(objects, probes, settings.diff_per_object, None, *how)
 
 
 def generate_data_from_experiment(
@@ -161,8 +154,6 @@ def generate_data_from_experiment(
     random_seed: int | None = None,
 ) -> RawData:
     """Labels for supervised training: measured patterns with the patches of what was reconstructed from them.
-
-    `ptychopinn.api.simulate.label_scan` does it with files.
 
     Args:
         diff: (N, H, W), measured; probe and positions as for `RawData`.

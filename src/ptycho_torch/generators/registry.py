@@ -24,12 +24,8 @@ class RegisteredGenerator:
     def build_model(self, pt_configs: Mapping[str, Any]) -> PtychoPINN_Lightning:
         """A module with initial weights, for patterns of `data_config.N` px; the beam is even until it is set.
 
-        `Trainer().fit(module, loader)` trains it on batches of `ptycho_torch.dataloader`; `module.network` is the model
-        of the core, whose `losses(batch, mean_count)` can be used without Lightning.
-
-        Args:
-            pt_configs: `data_config`, `model_config`, `training_config`, `inference_config` of
-                `ptycho_torch.config_params`; the architecture is this one, whatever that of `model_config` is.
+        `Trainer().fit(module, loader)` trains it on batches of `ptycho_torch.dataloader`. `pt_configs` holds
+        `data_config`, `model_config`, `training_config`, `inference_config`; the architecture is this one.
         """
         configs = {name: pt_configs[name] for name in KINDS}
         configs["model_config"] = replace(configs["model_config"], architecture=self.name)
@@ -38,30 +34,18 @@ class RegisteredGenerator:
         return module
 
 
-class CnnGenerator(RegisteredGenerator):
-    """The U-Net of `ptychopinn.generators.cnn`."""
-
-    name = "cnn"
-
-
-class FnoGenerator(RegisteredGenerator):
-    """The architecture `fno` of the core."""
-
-    name = "fno"
-
-
-class HybridGenerator(RegisteredGenerator):
-    """The architecture `hybrid` of the core."""
-
-    name = "hybrid"
+NAMED = {
+    name: type(f"{name.title()}Generator", (RegisteredGenerator,), {"name": name, "__doc__": f"The network `{name}`."})
+    for name in ("cnn", "fno", "hybrid")
+}
+CnnGenerator, FnoGenerator, HybridGenerator = NAMED.values()
 
 
 def resolve_generator(config: TrainingConfig) -> RegisteredGenerator:
-    """The generator of `config.model.architecture`; a `ConfigError` lists those of the core where it is none.
+    """The generator of `config.model.architecture`.
 
     Raises:
         ConfigError: the core has no such architecture; those that it has are listed.
     """
     resolve(config.model.architecture)
-    named = {kind.name: kind for kind in (CnnGenerator, FnoGenerator, HybridGenerator)}
-    return named.get(config.model.architecture, RegisteredGenerator)(config)
+    return NAMED.get(config.model.architecture, RegisteredGenerator)(config)

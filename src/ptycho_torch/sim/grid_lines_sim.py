@@ -28,8 +28,7 @@ def grid_lines_sim(
         `coords_nominal`, `coords_true` [x, y] and `coords_offsets` [y, x], (B, 1, 2, C) float32; `YY_full`
         (n, Y, X, 1) complex64. `coords_nominal`, `coords_true` and `YY_full` without a suffix are those of the test
         part. Once: `YY_ground_truth` complex64 and `norm_Y_I` of the test part, `probeGuess`,
-        `probe_simulated` (N, N) complex64, `intensity_scale`, `metadata`, and `train_npz`, `test_npz` where files
-        were written. A `ValueError` for settings that break a rule, or a probe that cannot be used.
+        `probe_simulated` (N, N) complex64, `intensity_scale`, `metadata`, and `train_npz`, `test_npz` of files.
 
     Raises:
         ValueError: settings that break a rule, or a probe that cannot be used.

@@ -68,8 +68,7 @@ def train_cdi_model_torch(train_data: Any, test_data: Any, config: TrainingConfi
 
 def create_container_from_raw(data: Any, config: TrainingConfig) -> PtychoDataContainerTorch:
     """`RawData` as a container with the groups of the settings; a container stays what it is."""
-    shared = import_with_torch(_SHARED)
-    return _as_tensors(shared.create_ptycho_data_container(data, for_pytorch(config)))
+    return _as_tensors(import_with_torch(_SHARED).create_ptycho_data_container(data, for_pytorch(config)))
 
 
 def _as_tensors(container: Any) -> Any:
@@ -121,13 +120,12 @@ def load_inference_bundle_torch(
 ) -> tuple[TorchModel, dict[str, Any]]:
     """Load a model by PyTorch; what was saved with it replaces the same entries of `ptycho.params.cfg`.
 
+    The model is also found as `models["diffraction_to_obj"]`; a copy of the dictionary comes with it. The two keywords
+    have no effect: bundle and scan say them.
+
     Args:
         bundle_dir: folder with `wts.h5.zip`, or with its unpacked members.
         model_name: `diffraction_to_obj` or `autoencoder`.
-        scale_contract_version: has no effect, as `measurement_domain`: bundle and scan say them.
-
-    Returns:
-        The model, with `predict`, which is also found as `models["diffraction_to_obj"]`; and a copy of the dictionary.
 
     Raises:
         ImportError: PyTorch is not installed.

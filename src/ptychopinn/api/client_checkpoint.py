@@ -17,6 +17,9 @@ from ptychopinn.data.io.atomic import atomic_path
 from ptychopinn.errors import BundleError
 from ptychopinn.models import PatchModel
 
+MODEL_NAME = "model.ckpt"
+"""What the trained model is called inside a run's folder."""
+_ORDER = (MODEL_NAME, "checkpoints/best.ckpt", "checkpoints/last.ckpt")
 PREFIX = "model."
 """What the weights of the network begin with, as in the checkpoints that training writes for itself."""
 BY_HAND = "network."
@@ -81,3 +84,17 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
         raise BundleError(
             f"{path}: is a checkpoint, but not one of a model of this version ({reason_of(error)}); train again"
         ) from None
+
+
+def find_best_checkpoint(run_dir: str | Path) -> Path | None:
+    """The trained model of a run; of a run that did not end, the epoch with the lowest validation loss; else None.
+
+    Args:
+        run_dir: folder of the run, or one that holds folders `run_<timestamp>`, of which the newest counts.
+    """
+    folder = Path(run_dir)
+    for place in (folder, *sorted(folder.glob("run_*"), reverse=True)):
+        for name in _ORDER:
+            if (place / name).is_file():
+                return place / name
+    return None

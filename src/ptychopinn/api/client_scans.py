@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ptychopinn.data import Scan, read_scan
-from ptychopinn.data.io.door import zip_names
+from ptychopinn.data.io.door import open_npz, zip_names
 from ptychopinn.data.io.rules import position_offset_px
+from ptychopinn.errors import ScanError
 
 logger = logging.getLogger("ptychopinn.data")
 
@@ -57,10 +58,40 @@ def _may_be_scan(file: Path) -> bool:
     return found
 
 
+def stored_size(data_file: str | Path) -> int:
+    """Rows of the probe of an NPZ scan, or of its patterns where it has none; read from the headers.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ScanError: it is no NPZ file, or holds no patterns.
+    """
+    if not Path(data_file).exists():
+        raise FileNotFoundError(f"{data_file}: no such scan; give the path of an NPZ file")
+    with open_npz(data_file) as archive:
+        known = [name for name in ("probeGuess", "diff3d", "diffraction") if name in archive.files]
+        if not known:
+            raise ScanError(f"{data_file}: holds no patterns (diff3d or diffraction)")
+        shape, _ = archive.header(known[0])
+    return int(shape[1] if len(shape) == 3 else shape[0])
+
+
 def client_scan(
     patterns: NDArray[Any], probe: NDArray[Any], positions: NDArray[Any], bad_pixels: NDArray[np.bool_] | None = None
 ) -> Scan:
-    """A scan of counts whose positions mean the geometric centre, in the frame of the client's object."""
+    """A scan of counts whose positions mean the geometric centre, in the frame of the client's object.
+
+    That object is centred on the box of all positions: `round(min + max) + 1` pixels on each axis. Where it does not
+    hold the positions, the image gets the frame of the patches.
+
+    Args:
+        patterns: (N, H, W) counts, in any real type.
+        probe: (H, W) or (M, H, W) complex.
+        positions: (N, 2), (y, x), object pixels, of the geometric centre of each patch.
+        bad_pixels: (H, W) or (N, H, W), True where nothing was measured.
+
+    Raises:
+        ScanError: arrays that make no scan.
+    """
     reason, source = "given by the client", "the client's patterns"
     scan = Scan.create(
         patterns, positions, probe, domain="counts", domain_reason=reason, bad_pixels=bad_pixels, source=source

@@ -3,7 +3,7 @@
 from ptychopinn.data.cache import cached_groups
 from ptychopinn.data.grouping import Groups, legacy_groups, make_groups
 from ptychopinn.data.io import check_output_folder, read_scan, write_scan
-from ptychopinn.data.scan import Domain, Scan, checked_scan
+from ptychopinn.data.scan import Domain, Scan, check_sizes, checked_scan
 from ptychopinn.data.split import inside_bounds, split_by_place, subsample
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "Scan",
     "cached_groups",
     "check_output_folder",
+    "check_sizes",
     "checked_scan",
     "inside_bounds",
     "legacy_groups",

@@ -1,5 +1,6 @@
 """A scan: what was measured, where, with which beam. Immutable."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -219,3 +220,15 @@ def checked_scan(scan: Scan) -> Scan:
 
 
 __all__ = ["Domain", "Scan", "ScanError", "checked_scan"]
+
+
+def check_sizes(scans: Sequence[Scan]) -> None:
+    """Refuse scans that one model cannot see: those with patterns of different sizes.
+
+    Raises:
+        ScanError: which file has which size.
+    """
+    sizes = {scan.pattern_size: scan.source for scan in scans}
+    if len(sizes) > 1:
+        named = ", ".join(f"{source} has {size} px" for size, source in sizes.items())
+        raise ScanError(f"the scans have patterns of different sizes ({named}); train one model for each size")

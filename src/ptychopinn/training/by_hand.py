@@ -56,7 +56,8 @@ class ScanGroups:
         rng = np.random.default_rng(recipe.training.seed)
         self.groups = make_groups(scan.positions_px, recipe.data, rng)
         probe = prepare_probe(scan.probe, recipe.model.probe)
-        self.tensors.probe = probe * scan_scale(recipe, self.tensors, probe)[0]
+        self.probe = probe * scan_scale(recipe, self.tensors, probe)[0]
+        self.tensors.probe = self.probe
 
     def __len__(self) -> int:
         return len(self.groups)

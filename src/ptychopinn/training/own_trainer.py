@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ptychopinn.config import Recipe
 from ptychopinn.data.dataset import Batch
-from ptychopinn.models import PatchModel, build_model
+from ptychopinn.models import PatchModel, TrainedModel, build_model
 from ptychopinn.training.by_hand import begin, finished
 from ptychopinn.training.module import optimisation
 
@@ -23,7 +23,9 @@ class OwnTrainerModule(LightningModule):
     Args:
         recipe: what is trained, and how.
         pattern_size: rows (and columns) of the patterns.
-        parts: the batches, one for each beam, of what the loader gives; see `ptychopinn.training.by_hand.batch_of`.
+        parts: makes the batches, one for each beam, of what the loader gives: plain tensors, such as the numbers of
+            groups of `ptychopinn.training.by_hand.ScanGroups`, or arrays for `batch_of` there. Lightning cannot move
+            a `Batch` to a device itself.
         names: under which the loss of training and that of validation are logged besides `train_loss` and `val_loss`.
     """
 
@@ -42,9 +44,20 @@ class OwnTrainerModule(LightningModule):
         self._size, self._parts = pattern_size, parts
         self._seen: tuple[Batch, tuple[float, float]] | None = None
 
-    def take(self, network: PatchModel, recipe: Recipe, bad_pixels: Tensor | None = None) -> None:
-        """Hold a trained network, its complete recipe, and the pixels (H, W) that it never saw."""
-        self.network, self.recipe, self.bad_pixels = network, recipe, bad_pixels
+    def take(self, network: PatchModel, recipe: Recipe, bad_pixels: Any = None) -> None:
+        """Hold a trained network, its complete recipe, and the pixels (H, W), tensor or array, that it never saw."""
+        self.network, self.recipe = network, recipe
+        self.bad_pixels = None if bad_pixels is None else torch.as_tensor(bad_pixels)
+
+    def as_trained(self) -> TrainedModel:
+        """The trained network as a value, with its recipe and the pixels that training never saw.
+
+        Raises:
+            RuntimeError: it has not been built or loaded yet.
+            BundleError: it has not been trained.
+        """
+        unseen = None if self.bad_pixels is None else self.bad_pixels.cpu().numpy()
+        return TrainedModel(self.trained(), self.recipe, unseen)
 
     def trained(self) -> PatchModel:
         """The network.

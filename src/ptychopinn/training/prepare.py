@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from ptychopinn.config import DataConfig, Recipe
-from ptychopinn.data import cached_groups, inside_bounds, make_groups, split_by_place, subsample
+from ptychopinn.data import cached_groups, check_sizes, inside_bounds, make_groups, split_by_place, subsample
 from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.data.device import choose_device
 from ptychopinn.data.frame import check_one_image
@@ -151,10 +151,7 @@ def _check_together(scans: Sequence[Scan], recipe: Recipe) -> None:
     """
     if not scans:
         raise ScanError("no scan was given; training needs one at least")
-    sizes = {scan.pattern_size: scan.source for scan in scans}
-    if len(sizes) > 1:
-        named = ", ".join(f"{source} has {size} px" for size, source in sizes.items())
-        raise ScanError(f"the scans have patterns of different sizes ({named}); train one model for each size")
+    check_sizes(scans)
     positions = recipe.model.positions.trainable
     if positions and (len(scans) > 1 or recipe.training.mirror):
         raise ConfigError(
