@@ -18,7 +18,9 @@ def test_positions_fill_the_object_and_the_seed_fixes_them() -> None:
     assert (np.ptp(scan.positions_px, axis=0) > 0.95 * (high - low)).all()
     again = record_at_random(OBJECT, PROBE, 300, seed=3, mean_photons=1e4)
     assert scan.patterns.tobytes() == again.patterns.tobytes()
-    assert not np.array_equal(scan.positions_px, record_at_random(OBJECT, PROBE, 300, seed=4).positions_px)
+    assert not np.array_equal(
+        scan.positions_px, record_at_random(OBJECT, PROBE, 300, seed=4, mean_photons=1e4).positions_px
+    )
 
 
 def test_the_mean_count_is_that_asked_for_and_else_that_of_the_probe() -> None:
