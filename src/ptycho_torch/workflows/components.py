@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
     from ptycho.config.config import PyTorchExecutionConfig, TrainingConfig
 
+__all__ = ["create_container_from_raw", "load_inference_bundle_torch", "load_torch_bundle"]
+__all__ += ["run_cdi_example_torch", "save_torch_bundle", "train_cdi_model_torch"]
+
 logger = logging.getLogger("ptychopinn-torch")
 TORCH_AVAILABLE = any((Path(place) / "torch").is_dir() for place in sys.path)
 """Whether PyTorch is installed, which the functions of this module need."""
