@@ -108,6 +108,35 @@ def test_bars_of_an_image_that_does_not_fit_are_marked(scan: Scan, tmp_path: Pat
     assert "Error bar of the phase (σ), NOT VALID" in titles
 
 
+def test_a_resumed_run_keeps_no_bars_of_other_settings(scan: Scan, tmp_path: Path) -> None:
+    whole = ptychopinn.reconstruct(scan, None, tmp_path, overrides=QUICK, uncertainty=True)
+    calls: list[int] = []
+    more = [*QUICK, "reconstruction.uncertainty=true", "reconstruction.uncertainty_replicas=1"]
+    again = ptychopinn.reconstruct(
+        scan, None, tmp_path, overrides=more, resume=True, on_iteration=lambda done, *_: calls.append(done)
+    )
+    assert calls == [], "the image itself is taken from the folder"
+    np.testing.assert_array_equal(again.reconstruction.object_, whole.reconstruction.object_)
+    assert again.metrics["uncertainty"]["replicas"] == 1
+    plain = ptychopinn.reconstruct(scan, None, tmp_path, overrides=QUICK, resume=True)
+    assert plain.reconstruction.amplitude_error is None
+    assert "uncertainty" not in plain.reconstruction.metadata
+
+
+def test_ctrl_c_while_replicas_are_solved_leaves_the_image(
+    scan: Scan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*given: object, **named: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ptychopinn.api.uncertainty.refine", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        ptychopinn.reconstruct(scan, None, tmp_path, overrides=QUICK, uncertainty=True)
+    saved = ptychopinn.Reconstruction.load(tmp_path)
+    assert saved.amplitude_error is None
+    assert "interrupted" not in saved.metadata
+
+
 def test_values_that_are_no_counts_have_none(scan: Scan) -> None:
     scaled = replace(scan, patterns=scan.patterns.astype(np.float32) * np.float32(0.37))
     made = ptychopinn.reconstruct(scaled, overrides=QUICK, uncertainty=True)

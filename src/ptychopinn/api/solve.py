@@ -18,7 +18,7 @@ from ptychopinn.api.reconstructed import RESULT, Made, Reconstructed, checked, j
 from ptychopinn.api.request import Job, Request
 from ptychopinn.api.resolution import measure_resolution
 from ptychopinn.api.solver_work import SolverWork, Task, work_in
-from ptychopinn.api.uncertainty import with_error_bars
+from ptychopinn.api.uncertainty import with_error_bars, without_error_bars
 from ptychopinn.config import Recipe
 from ptychopinn.config.backend import DEFAULT
 from ptychopinn.data.dataset import ScanTensors
@@ -167,7 +167,7 @@ def refined(task: Task, job: Job, work: SolverWork | None = None) -> Made:
     tensors, settings = task.tensors, task.recipe.reconstruction
     finished = work.finished() if work and job.resume else None
     if finished is not None:
-        return _corrected(finished, task)
+        return _corrected(without_error_bars(finished), task)
     try:
         result = refine(
             task.start,

@@ -79,6 +79,12 @@ def with_error_bars(image: Reconstruction, level: Level, task: Task) -> tuple[Re
     return _with_entry(image, entry), entry
 
 
+def without_error_bars(image: Reconstruction) -> Reconstruction:
+    """The image as the solver made it; a resumed run makes its error bars anew, with its own settings."""
+    metadata = {name: value for name, value in image.metadata.items() if name != ENTRY}
+    return replace(image, amplitude_error=None, phase_error=None, metadata=metadata)
+
+
 def described(entry: dict[str, Any]) -> str:
     """The medians of the entry in words.
 
