@@ -10,10 +10,11 @@ r"""Standard deviations of amplitude and phase for every pixel, from scans simul
 
 2. The image is smoother than the sample, and what it lacks cannot be lost again by a replica. Detail that was lost
    scatters light to large angles: of the photons counted there, more than the image predicts and more than in the
-   replicas, each stands for a photon of lost detail. A window of the scan with so many of them, in parts of the beam,
-   has lost \(\langle |\delta|^2 \rangle\) of the same size, which is added to \(\sigma_1^2\).
+   replicas, each stands for a photon of lost detail. Their number over the photons of the beam is the mean square of
+   the lost part of the object, which is added to \(\sigma_1^2\), divided between amplitude and phase.
 
-3. Where the counts scatter more about the image than those of a replica about it, its variance is raised a little.
+3. Where the counts scatter more about the image than redrawn counts about their replica, the variance of the replicas
+   is raised.
 
 Both are multiplied by a factor close to 1, chosen on simulated scans (benchmarks/error_bars.py).
 """
@@ -76,7 +77,7 @@ class ErrorBars:
     """(Y, X), rad."""
     replicas: int
     lost: float
-    """Mean square of the lost detail of the object, in units of its beam's photons: a part of 1."""
+    """Mean square of the lost part of the object: photons scattered by it over all photons of the beam."""
     lost_error: float
     """Its standard error from the counts."""
     misfit: float
@@ -117,8 +118,9 @@ def error_bars(
     others, simulated = [], []
     for number in range(replicas):
         counts = redrawn(image, tensors, model, np.random.default_rng((seed, number)))
-        other = remake(replace(tensors.scan, patterns=counts, domain="counts", truth_patches=None), number)
-        simulated.append(Rings.of(other, ScanTensors(_with(tensors.scan, counts), tensors.device), model))
+        scan = replace(tensors.scan, patterns=counts, domain="counts", truth_patches=None)
+        other = remake(scan, number)
+        simulated.append(Rings.of(other, ScanTensors(scan, tensors.device), model))
         others.append(on_image(other, image, region))
     power, place = _placed(image, tensors.device)
     lost = LostDetail.of(measured, simulated, image, model)
@@ -340,10 +342,6 @@ def _summed(values: Tensor, ring: Tensor, count: int) -> Tensor:
     """(B, K), double: sums of values (B, H, W) over rings."""
     flat = values.flatten(1).double()
     return flat.new_zeros(len(flat), count).index_add_(1, ring, flat)
-
-
-def _with(scan: Scan, counts: NDArray[np.float32]) -> Scan:
-    return replace(scan, patterns=counts, domain="counts", truth_patches=None)
 
 
 def _median(values: NDArray[np.float32]) -> float | None:
