@@ -35,7 +35,12 @@ DOES_NOT_FIT = (
     "the error bars are not valid: the image does not fit the patterns, and they hold the errors of a right model "
     "only; correct what the verdict names first"
 )
-"""What stands in the entry where the verdict says so."""
+FITS_IN_PART = (
+    "the error bars are not valid: the image fits the patterns only in part, and they hold the errors of a right model "
+    "only; see what the verdict names"
+)
+"""What stands in the entry by these verdicts. With wrong positions or a wrong probe the verdict is often `fits in part`,
+and 7 to 60 % of the pixels lie in the 68 % band (docs/dev/error_bars.md)."""
 
 
 def refusal(task: Task) -> str | None:
@@ -69,11 +74,10 @@ def with_error_bars(image: Reconstruction, level: Level, task: Task) -> tuple[Re
 
     model = DiffractionModel.of(task.recipe.model)
     bars = error_bars(image, task.tensors, remake, model, replicas=count, seed=SEED)
-    is_valid = level != "does not fit"
-    entry = {"valid": is_valid, "verdict": level, **bars.entry()}
-    if not is_valid:
-        entry["reason"] = DOES_NOT_FIT
-        logger.warning("%s", DOES_NOT_FIT)
+    entry = {"valid": level == "fits", "verdict": level, **bars.entry()}
+    if level != "fits":
+        entry["reason"] = DOES_NOT_FIT if level == "does not fit" else FITS_IN_PART
+        logger.warning("%s", entry["reason"])
     logger.info("error bars: %s, in %.1f s", described(entry), time.perf_counter() - started)
     image = replace(image, amplitude_error=bars.amplitude, phase_error=bars.phase)
     return _with_entry(image, entry), entry

@@ -64,7 +64,7 @@ class Bars:
     phase: NDArray[Any]
     """(Y, X), rad."""
     is_valid: bool = True
-    """False where the image does not fit its patterns."""
+    """False where the image does not fit its patterns, or only in part."""
 
 
 @dataclass(frozen=True, eq=False)
