@@ -39,8 +39,8 @@ FITS_IN_PART = (
     "the error bars are not valid: the image fits the patterns only in part, and they hold the errors of a right model "
     "only; see what the verdict names"
 )
-"""What stands in the entry by these verdicts. With wrong positions or a wrong probe the verdict is often `fits in part`,
-and 7 to 60 % of the pixels lie in the 68 % band (docs/dev/error_bars.md)."""
+"""What stands in the entry by these verdicts. With wrong positions or a wrong probe the verdict is often `fits in
+part`, and mostly 7 to 60 % of the pixels lie in the 68 % band (docs/dev/error_bars.md)."""
 
 
 def refusal(task: Task) -> str | None:
