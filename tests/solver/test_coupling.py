@@ -18,6 +18,7 @@ from ptychopinn.solver import State, flat_start, refine
 from ptychopinn.solver.coupling import Coupling
 from ptychopinn.solver.distortion import displaced, with_limit
 from ptychopinn.solver.position_report import position_report
+from ptychopinn.solver.position_search import PositionSearch
 
 
 @pytest.fixture(scope="module")
@@ -149,3 +150,36 @@ def test_the_limit_follows_prior_and_pattern() -> None:
     ]
     assert limits == pytest.approx([16, 1.6, 16, 16])
     assert with_limit(RefineConfig(positions_limit_px=3), 64).positions_limit_px == 3
+
+
+def test_a_search_finds_positions_that_are_wrong_by_several_pixels(scan: Scan) -> None:
+    """Five patterns, where the object is known; a mask hides nothing that decides."""
+    object_ = torch.nn.functional.pad(torch.from_numpy(scan.object_guess), (12, 12, 12, 12), value=1)
+    probe, right = torch.from_numpy(scan.probe), torch.from_numpy(scan.positions_px) + 12
+    wrong = right.clone()
+    wrong[40:45] += torch.tensor([[4.0, -2], [-4, 2], [2, 4], [0, 4], [-4, -2]], dtype=right.dtype)
+    counts = torch.from_numpy(scan.counts())
+    model, measured = DiffractionModel(), torch.ones(scan.pattern_size, scan.pattern_size, dtype=torch.bool)
+    measured[::7] = False
+    config = RefineConfig(iterations=40, positions=True, positions_prior_px=2.5, positions_limit_px=6)
+    search = PositionSearch(
+        wrong, config, lambda there: model(object_, there, probe), lambda index: (counts[index], measured)
+    )
+    moved = search.found(wrong)
+    left = moved - right - (moved - right).median(0).values
+    assert left[40:45].abs().max() < 0.2
+    assert left.abs().max() < 1.5
+
+
+def test_positions_are_searched_only_with_a_wide_prior() -> None:
+    start = torch.zeros(4, 2, dtype=torch.float64)
+
+    def due(config: RefineConfig) -> list[int]:
+        search = PositionSearch(start, config, lambda there: there, lambda index: (index, None))
+        return [iteration for iteration in range(config.iterations) if search.is_due(iteration)]
+
+    wide = RefineConfig(iterations=40, positions=True, positions_prior_px=4)
+    assert due(wide) == [4, 7, 10, 12, 20]
+    assert due(wide.changed(positions_start=20)) == [22, 23, 25, 26, 30]
+    for other in ({"positions_prior_px": 1.0}, {"positions": False}, {"object": False}, {"positions_distortion": True}):
+        assert due(wide.changed(**other)) == []

@@ -53,7 +53,8 @@ class RefineConfig(Section):
     """Largest new correction of a position in one iteration, px. Momentum can double it."""
     positions_prior_px: float = Field(default=1.0, gt=0)
     """Expected error of the positions, px (standard deviation along each axis). Poorly constrained positions stay close
-    to their nominal values; raise it for larger errors."""
+    to their nominal values; raise it for larger errors. From 2 px on, each position is also searched on a grid, five
+    times in a run."""
     positions_limit_px: float | None = Field(default=None, gt=0)
     """Largest total correction of a position along each axis, px. Null means 16 times `positions_prior_px`, at most a
     quarter of the width of a pattern. A warning says if positions reach it."""

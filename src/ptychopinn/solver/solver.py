@@ -15,6 +15,7 @@ from ptychopinn.solver.constraints import constraints_of
 from ptychopinn.solver.distortion import DistortionStep
 from ptychopinn.solver.low_frequencies import LowFrequencyPhase
 from ptychopinn.solver.penalties import EstimatedMaterial, ObjectPenalty, penalties_of, with_penalties
+from ptychopinn.solver.position_search import PositionSearch
 from ptychopinn.solver.positions import PositionStep
 from ptychopinn.solver.state import State, stage_of
 from ptychopinn.solver.steps import ObjectStep, ProbeStep, Update
@@ -53,6 +54,7 @@ class Solver:
         self._distortion = DistortionStep(estimate.positions_px, config)
         self._updates = updates_of(config, self._penalties)
         self._positions = PositionStep(estimate.positions_px, config, self._distortion, self._penalties)
+        self._search = PositionSearch(estimate.positions_px, config, self._photons_at, self._counted)
         self._generator = torch.Generator().manual_seed(config.seed)
         phase = LowFrequencyPhase(config, self._penalties, self._tilt_response)
         self._constraints = constraints_of(config, phase, self._positions, self._distortion)
@@ -118,6 +120,9 @@ class Solver:
     def iterate(self, iteration: int) -> Tensor:
         """Go once through all patterns; the deviance per measured pixel (4 times the loss), a scalar on the device."""
         state = self.state
+        if self._search.is_due(iteration):
+            state.estimate.positions_px = self._search.found(state.estimate.positions_px)
+            self._positions.velocity_px = torch.zeros_like(self._positions.velocity_px)
         state.begin(stage_of(iteration, self._config, can_distort=self._distortion.possible))
         loss = torch.zeros((), device=state.power.device)
         power = torch.zeros_like(state.power)
@@ -156,6 +161,13 @@ class Solver:
             strain=state.stage.distortion,
             background=self._fits_background,
         )
+
+    def _photons_at(self, positions_px: Tensor) -> Tensor:
+        return self._model_now()(self.state.estimate.object_, positions_px, self.state.estimate.probe)
+
+    def _counted(self, index: Tensor) -> tuple[Tensor, Tensor | None]:
+        amplitude = self._tensors.amplitude_of(index).to(self.state.power.dtype)
+        return amplitude.square(), self._tensors.measured_of(index)
 
     def _model_now(self) -> DiffractionModel:
         """The model with the present background."""
