@@ -104,7 +104,7 @@ def _patterns(
         return ()
     index = np.array([number for _, number in chosen])
     few = ScanTensors(tensors.scan.select(index), tensors.device)
-    part = replace(image, positions_px=image.positions_px[index])
+    part = image.at_positions(index)
     photons = [one for _, batch in photons_in_batches(part, few, model) for one in batch.cpu().numpy()]
     measured = few.counts_of(slice(None)).cpu().numpy()
     seen = few.measured_of(slice(None))

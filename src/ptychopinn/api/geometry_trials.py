@@ -108,7 +108,10 @@ class Part:
         scale, _ = scan_scale(recipe, fitted, probe)
         start = flat_start(fitted.scan, probe * scale)
         with unlogged():
-            image = refine(start, fitted, recipe.reconstruction.refine, model=model).reconstruction
+            config = recipe.reconstruction.refine.changed(intensities="given")
+            if config.background == "auto":
+                config = config.changed(background="given")  # a wrong reading must not be explained by a background
+            image = refine(start, fitted, config, model=model).reconstruction
         return photons_of(replace(image, positions_px=part.positions_px), ScanTensors(part), model)
 
 

@@ -1,8 +1,8 @@
 """How an image is refined: iterations of the forward model on the whole scan."""
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
-from pydantic import Field, NonNegativeFloat, field_validator
+from pydantic import Field, NonNegativeFloat, field_validator, model_validator
 
 from ptychopinn.config.base import Section
 
@@ -33,10 +33,15 @@ class RefineConfig(Section):
     """Refine the scan positions. Use it for random position errors of up to a few pixels."""
     positions_start: int = Field(default=0, ge=0)
     """Iteration in which the position refinement starts."""
-    background: Literal["given", "flat"] = "given"
+    background: Literal["auto", "given", "flat"] = "auto"
     """Background of the patterns: `given` is that of `model.background`; `flat` also fits one number for all pixels,
-    photons, and begins with that. Use it where the dim pixels of the detector hold a constant part. At low dose the
-    fitted number is too small; give a known background by `model.background` there."""
+    photons, and begins with that. `auto` is `given` where `model.background` is above 0 and in the near field; else it
+    fits the number and sets it to 0 if it holds less than 1e-4 of the photons. At low dose the fitted number is too
+    small; give a known background by `model.background` there."""
+    intensities: Literal["auto", "given", "fitted"] = "auto"
+    """Intensity of the beam in each pattern, relative to the mean: `given` is 1 in all, `fitted` fits it together with
+    the object, for a beam that flickers. `auto` fits it if the photons of the patterns differ from the fitted model by
+    far more than counting noise, after 30 % or 50 % of at least 10 iterations."""
     batch_size: int = Field(default=64, ge=1)
     """Largest number of patterns in one step. Small scans use smaller batches: an iteration has at least 8 steps. The
     first 40 % of the iterations use at most half as many."""
@@ -87,6 +92,12 @@ class RefineConfig(Section):
     """Further constraints by name, of installed packages. They are applied in this order after each iteration."""
     seed: int = Field(default=0, ge=0, lt=2**32)
     """Seed of the order of the patterns."""
+
+    @model_validator(mode="after")
+    def _intensities_with_the_object(self) -> Self:
+        if self.intensities == "fitted" and not self.object:
+            raise ValueError("intensities must not be fitted where object is false; use intensities=given")
+        return self
 
     @field_validator("penalties")
     @classmethod

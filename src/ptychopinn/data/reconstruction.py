@@ -64,6 +64,8 @@ class Reconstruction:
     """(Y, X): standard deviation of the amplitude, NaN where not covered; None without error bars."""
     phase_error: NDArray[np.float32] | None = None
     """(Y, X): standard deviation of the phase, rad, NaN where not covered; None without error bars."""
+    intensities: NDArray[np.float64] | None = None
+    """(N,): photons of the beam in each pattern, in units of the probe's; None where the solver fitted none."""
 
     def __post_init__(self) -> None:
         for name, kind in _TYPES.items():
@@ -71,18 +73,27 @@ class Reconstruction:
         maps = {name: getattr(self, name) for name in _MAPS if getattr(self, name) is not None}
         for name, values in maps.items():
             object.__setattr__(self, name, np.asarray(values, dtype=_MAPS[name]))
+        if self.intensities is not None:
+            object.__setattr__(self, "intensities", np.asarray(self.intensities, dtype=np.float64))
         shape = self.object_.shape
+        factors = np.ones(len(self.positions_px)) if self.intensities is None else self.intensities
         rules = (
             ("object", self.object_, self.object_.ndim == 2, "(Y, X)"),
             ("coverage", self.coverage, self.coverage.shape == shape, f"{shape}, that of the object"),
             ("origin_px", self.origin_px, self.origin_px.shape == (2,), "(2,)"),
             ("positions_px", self.positions_px, self.positions_px.shape[1:] == (2,), "(N, 2)"),
             ("probe", self.probe, self.probe.ndim == 3, "(M, H, W)"),
+            ("intensities", factors, factors.shape == self.positions_px.shape[:1], "(N,), one for each position"),
             *((name, one, np.shape(one) == shape, f"{shape}, that of the object") for name, one in maps.items()),
         )
         for name, array, fits, rule in rules:
             if not fits:
                 raise ScanError(f"reconstruction: {name} has shape {np.shape(array)}; must be {rule}")
+
+    def at_positions(self, index: NDArray[np.int64]) -> "Reconstruction":
+        """The same object and probe, with some of the positions."""
+        factors = None if self.intensities is None else self.intensities[index]
+        return replace(self, positions_px=self.positions_px[index], intensities=factors)
 
     @property
     def amplitude(self) -> NDArray[np.float32]:

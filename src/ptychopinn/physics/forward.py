@@ -34,11 +34,11 @@ def detect_patches(
 class DiffractionModel(nn.Module):
     r"""Expected photons of an object scanned by a probe.
 
-    \[ \lambda_n = \sum_m \left| \mathcal{D}\left[ P_m(r - \delta_n)\, O(r + y_n) \right] \right|^2 + b \]
+    \[ \lambda_n = c_n \sum_m \left| \mathcal{D}\left[ P_m(r - \delta_n)\, O(r + y_n) \right] \right|^2 + b \]
 
-    with the propagator \(\mathcal{D}\), the background b, and the position split into whole pixels \(y_n\) and a
-    remainder \(\delta_n\). Differentiable in the object, in the probe, and in the positions as far as they do not cross
-    to the next whole pixel.
+    with the propagator \(\mathcal{D}\), the intensity \(c_n\) of the beam (1 by default), the background b, and the
+    position split into whole pixels \(y_n\) and a remainder \(\delta_n\). Differentiable in the object, in the probe,
+    and in the positions as far as they do not cross to the next whole pixel.
 
     Args:
         subpixel: `probe` shifts the probe by the remainder (Fourier); `bilinear` samples the patch between pixels.
@@ -150,6 +150,7 @@ class DiffractionModel(nn.Module):
         object_: Complex[Tensor, "*batch Y X"],
         positions_px: Real[Tensor, "*batch P 2"],
         probe: Complex[Tensor, "M H W"],
+        intensities: Float[Tensor, "*batch P"] | None = None,
     ) -> Float[Tensor, "*batch P H W"]:
         """Expected photons of every position.
 
@@ -157,6 +158,7 @@ class DiffractionModel(nn.Module):
             object_: transmission.
             positions_px: (y, x) on the canvas of `object_`.
             probe: sqrt(photons).
+            intensities: photons of the beam at each position, in units of the probe's; all 1 by default.
 
         Raises:
             PtychoPINNError: a patch leaves the object.
@@ -164,6 +166,8 @@ class DiffractionModel(nn.Module):
         size = (probe.shape[-2], probe.shape[-1])
         where, shift = self.split(positions_px)
         probes = probe if self.subpixel == "bilinear" else self.probes(probe, shift)
+        if intensities is not None:
+            probes = probes * intensities.sqrt().to(probe.real.dtype)[..., None, None, None]
         return self.photons(extract_patches(object_, where, size), probes)
 
 

@@ -54,16 +54,24 @@ class Estimate:
     """(M, H, W), sqrt(photons)."""
     positions_px: Tensor
     """(N, 2), on the canvas."""
+    intensities: Tensor | None = None
+    """(N,), photons of the beam in each pattern in units of the probe's; None where all are 1."""
+
+    def roots(self, index: Tensor) -> Tensor | None:
+        """(B, 1, 1, 1), what the probe is multiplied by in some patterns; None where it is 1."""
+        if self.intensities is None:
+            return None
+        return self.intensities[index].sqrt().to(self.probe.real.dtype)[:, None, None, None]
 
 
 @dataclass(frozen=True)
-class BackgroundGradient:
-    """Of the loss by one background for all pixels, summed over patterns."""
+class Derivatives:
+    """Of the loss by one number, or by one for each pattern."""
 
     slope: Tensor
-    """Scalar, per photon."""
+    """First derivative: scalar or (B,)."""
     curvature: Tensor
-    """Scalar, per square photon: the expected second derivative."""
+    """Expected second derivative: scalar or (B,)."""
 
 
 @dataclass(frozen=True)
@@ -98,8 +106,10 @@ class Gradients:
     """(B, 4), where asked for: by the elements yy, yx, xy, xx of the strain of each patch about its centre."""
     strain_curvature: Tensor | None
     """(B, 4, 4), where asked for: the expected second derivative by these."""
-    background: BackgroundGradient | None = None
-    """Where asked for."""
+    background: Derivatives | None = None
+    """Where asked for: by one background for all pixels, photons; scalars."""
+    intensities: Derivatives | None = None
+    """Where asked for: by the logarithm of the intensity of each pattern; (B,)."""
 
     @property
     def loss(self) -> Tensor:
@@ -120,6 +130,7 @@ def gradients(
     positions_curvature: bool = False,
     strain: bool = False,
     background: bool = False,
+    intensities: bool = False,
 ) -> Gradients:
     """Loss of some patterns, its gradients, and the powers that precondition them.
 
@@ -138,12 +149,16 @@ def gradients(
         positions_curvature: also find the curvature of the positions, which takes four transforms more.
         strain: also find gradient and curvature by the strain of each patch, which takes five transforms more.
         background: also find slope and curvature by a background that is the same in all pixels.
+        intensities: also find slope and curvature by the logarithm of the intensity of each pattern.
     """
     size = (now.probe.shape[-2], now.probe.shape[-1])
     shape = (now.object_.shape[-2], now.object_.shape[-1])
     where, rest = model.split(now.positions_px[index])
     patches = extract_patches(now.object_, where, size)
     phase = shift_phase(rest.to(now.probe.real.dtype), size, centred=False).unsqueeze(1)
+    roots = now.roots(index)
+    if roots is not None:
+        phase = phase * roots
     spectra = _spectrum(now.probe) * phase
     probes = _of_spectrum(spectra)
     seen = _Detector(model, exit_wave(probes, patches), amplitude, measured)
@@ -170,6 +185,7 @@ def gradients(
         strain=by_strain,
         strain_curvature=by_strain_twice,
         background=seen.by_background(slope) if background else None,
+        intensities=seen.by_intensities(slope) if intensities else None,
     )
 
 
@@ -197,7 +213,8 @@ def tilt_response(
     """
     size = (now.probe.shape[-2], now.probe.shape[-1])
     where, rest = model.split(now.positions_px[index])
-    waves = exit_wave(model.probes(now.probe, rest), extract_patches(now.object_, where, size))
+    probes, roots = model.probes(now.probe, rest), now.roots(index)
+    waves = exit_wave(probes if roots is None else probes * roots, extract_patches(now.object_, where, size))
     seen = _Detector(model, waves, amplitude, measured)
     photons = intensity(waves)
     rows, columns = (torch.arange(side, device=photons.device, dtype=photons.dtype) - side // 2 for side in size)
@@ -268,10 +285,16 @@ class _Detector:
         """(B, H, W): derivative of the photons, from that of the exit waves (B, M, H, W)."""
         return 2 * (self.waves.conj() * self._to_detector(change)).real.sum(1)
 
-    def by_background(self, slope: Tensor) -> BackgroundGradient:
+    def by_background(self, slope: Tensor) -> Derivatives:
         """From the derivative (B, H, W) of the loss by the expected photons."""
         weight = self.masked((self.expected + SOLVER_PHOTONS).reciprocal())
-        return BackgroundGradient(slope.sum(), weight.sum() / 2)
+        return Derivatives(slope.sum(), weight.sum() / 2)
+
+    def by_intensities(self, slope: Tensor) -> Derivatives:
+        """From the derivative (B, H, W) of the loss by the expected photons."""
+        photons = intensity(self.waves)
+        twice = self.masked(photons.square() / (self.expected + SOLVER_PHOTONS))
+        return Derivatives((slope * photons).sum((-2, -1)), twice.sum((-2, -1)) / 2)
 
     def curvature(self, slopes: list[Tensor], variance: Tensor | float) -> Tensor:
         """(B, K, K): half of the Fisher information, from K derivatives (B, H, W) of the photons."""

@@ -187,7 +187,9 @@ def _posterior(gain: Tensor, bend: Tensor, expected: Tensor | float, spread: flo
 
 def _adapted(image: Reconstruction, kept: ScanTensors, model: DiffractionModel, config: RefineConfig) -> Reconstruction:
     dimmer = replace(image, probe=image.probe * np.float32(math.sqrt(1 - WITHHELD)), background=None)
-    held = config.changed(object=True, probe=False, positions=False, background="given", **ADAPTING)
+    held = config.changed(
+        object=True, probe=False, positions=False, background="given", intensities="given", **ADAPTING
+    )
     with unlogged():
         return refine(dimmer, kept, held, model=model).reconstruction
 
@@ -206,7 +208,8 @@ def _losses(estimate: Estimate, other: ScanTensors, model: DiffractionModel) -> 
     """(N,): the loss of the withheld photons of each pattern, as `object_gradient` gives it."""
     found = []
     for part in other.slices(BATCH):
-        photons = model(estimate.object_, estimate.positions_px[part], estimate.probe)
+        factors = None if estimate.intensities is None else estimate.intensities[part]
+        photons = model(estimate.object_, estimate.positions_px[part], estimate.probe, factors)
         value = EXACT.value(photons, other.counts_of(part))
         measured = other.measured_of(part)
         found.append((value if measured is None else value * measured).sum((-2, -1)))

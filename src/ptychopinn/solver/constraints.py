@@ -1,11 +1,10 @@
 """Constraints: changes to the estimate after each iteration, the solver's own and those of installed packages."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol, runtime_checkable
 
 from ptychopinn.config import RefineConfig
 from ptychopinn.plugins import Registry
-from ptychopinn.solver.background import FlatBackground
 from ptychopinn.solver.distortion import DistortionStep
 from ptychopinn.solver.gauge import HeldPhotons
 from ptychopinn.solver.low_frequencies import LowFrequencyPhase
@@ -36,9 +35,20 @@ CONSTRAINTS: Registry[Callable[[], Constraint]] = Registry(
 
 
 def constraints_of(
-    config: RefineConfig, phase: LowFrequencyPhase, positions: PositionStep, distortion: DistortionStep
+    config: RefineConfig,
+    fitted: Sequence[Constraint],
+    phase: LowFrequencyPhase,
+    positions: PositionStep,
+    distortion: DistortionStep,
 ) -> list[Constraint]:
     """What is done after each iteration, in this order.
+
+    Args:
+        config: what the recipe asks for.
+        fitted: of the background and of the intensities of the patterns.
+        phase: the step of the slowly varying phase.
+        positions: the steps of the positions.
+        distortion: the step of a distortion of the scan.
 
     Phase and positions come first, since the gradients are those of the present object; the distortion then moves it.
     A fitted distortion moves the object in the frequencies of the phase step, which is left out with it: positions
@@ -51,8 +61,7 @@ def constraints_of(
     chosen: list[Constraint] = []
     if config.object and config.low_frequency_step and not (config.positions and config.positions_distortion):
         chosen.append(phase)
-    if config.background == "flat":
-        chosen.append(FlatBackground())
+    chosen += fitted
     if config.positions:
         chosen += [positions, distortion]
     if config.probe and config.orthogonal_modes:

@@ -24,10 +24,10 @@ from typing import final
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from ptychopinn.config import RefineConfig
 from ptychopinn.physics.gradients import TiltResponse
+from ptychopinn.solver.bins import binned, on_pixels, side_of
 from ptychopinn.solver.penalties import ObjectPenalty, gradient_by_object
 from ptychopinn.solver.state import State
 from ptychopinn.typing import Canvas
@@ -36,11 +36,9 @@ FOURTH_POWER = 0.1
 r"""Weight \(\kappa\) of the fourth power of the frequency; chosen on drawn scans."""
 LEAST_RESPONSE = 0.01
 """Smallest curvature by a phase gradient, as a part of the spread: no step becomes longer by an uncertain estimate."""
-BINS = 1.5
-"""Bins in the standard deviation of the illuminated intensity."""
 LARGEST_CHANGE = 0.5
 """Largest step, rad in the standard deviation of the illuminated intensity: the curvature is that of small changes."""
-_SQUARED_DIFFERENCE = 4.0
+SQUARED_DIFFERENCE = 4.0
 """Curvature of the squared differences of neighbouring pixels, as penalties count it."""
 
 
@@ -68,7 +66,7 @@ class LowFrequencyPhase:
         response, object_ = self._response(), state.estimate.object_
         width = math.sqrt(max(float(response.spread.trace()) / 2, 0.0))
         weight = state.power / state.power.sum()
-        change = self._change(state, response, weight, max(1, int(width / BINS)))
+        change = self._change(state, response, weight, side_of(width))
         change = change - (change * weight).sum()
         turn = torch.polar(torch.ones_like(change), change * (self._length * _limited(change, weight, width)))
         state.estimate.object_ = object_ * turn
@@ -77,7 +75,7 @@ class LowFrequencyPhase:
     def _change(self, state: State, response: TiltResponse, weight: Tensor, side: int) -> Tensor:
         """(Y, X), rad: the Newton step, in bins of `side` px."""
         object_ = state.estimate.object_
-        gradient = _binned(self._gradient(state), side)
+        gradient = binned(self._gradient(state), side)
         rows, columns = gradient.shape
         squared = object_.abs().square()
         power = float((state.power * squared * weight).sum())
@@ -87,8 +85,7 @@ class LowFrequencyPhase:
         curvature = power * _data_curvature(vectors, response) + mean_square * self._stiffness(vectors)
         curvature[0, 0] = math.inf
         step = torch.fft.irfft2(-torch.fft.rfft2(mirrored) / curvature, s=mirrored.shape)[:rows, :columns]
-        full = functional.interpolate(step[None, None], scale_factor=side, mode="bicubic")[0, 0]
-        return full[: object_.shape[0], : object_.shape[1]]
+        return on_pixels(step, side, object_.shape)
 
     def _gradient(self, state: State) -> Tensor:
         """(Y, X): of data and penalties by the phase."""
@@ -100,7 +97,7 @@ class LowFrequencyPhase:
         squared = vectors.square().sum(-1)
         total = torch.zeros_like(squared)
         for penalty in self._penalties:
-            total += 2 * penalty.curvature * (squared / _SQUARED_DIFFERENCE if penalty.of_differences else 1)
+            total += 2 * penalty.curvature * (squared / SQUARED_DIFFERENCE if penalty.of_differences else 1)
         return total
 
 
@@ -119,13 +116,6 @@ def _limited(change: Canvas, weight: Canvas, width: float) -> float:
     )
     across = width * math.sqrt(float(slope))
     return min(1.0, LARGEST_CHANGE / across) if across > 0 else 1.0
-
-
-def _binned(image: Tensor, side: int) -> Tensor:
-    """Means over squares of `side` pixels; the last ones are filled with zeros."""
-    height, width = image.shape
-    full = functional.pad(image, (0, -width % side, 0, -height % side))
-    return full.unfold(0, side, side).unfold(1, side, side).mean((-2, -1))
 
 
 def _mirrored(image: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ import torch
 from ptychopinn.config import RefineConfig
 from ptychopinn.losses import Penalty, SingleMaterial, Smoothness, TotalVariation, penalty
 from ptychopinn.losses.single_material import material_direction
+from ptychopinn.solver.bins import binned, on_pixels
 from ptychopinn.solver.state import State
 from ptychopinn.typing import Canvas
 
@@ -19,6 +20,7 @@ DIRECTION_START = 5
 
 EDGE = 0.03
 """Chosen value of `edge_preserving`."""
+_SMALLEST = 1e-12
 USUAL_DOSE = 1e3
 """Photons per pixel, where no scan is at hand."""
 
@@ -65,6 +67,22 @@ class ObjectPenalty(Protocol):
 
     def gradient(self, state: State) -> Canvas | None:
         """Derivative of the unweighted penalty by the conjugate of the object, (Y, X); None if it does not act yet."""
+
+
+def penalty_gradient(penalty: ObjectPenalty, state: State) -> Canvas | None:
+    """Derivative of an unweighted penalty, which leaves the slow part of the modulus alone where intensities are fitted.
+
+    A penalty on differences is smaller for an object of smaller modulus. Where the intensity of each pattern is free,
+    the photons hardly resist: an object lost 2 % of its modulus here and there, and the intensities gained them.
+    """
+    found = penalty.gradient(state)
+    if found is None or state.estimate.intensities is None:
+        return found
+    object_ = state.estimate.object_
+    radial = torch.stack(((object_.conj() * found).real, object_.abs().square()))
+    parts = binned(radial, state.slow_px)
+    slow = on_pixels(parts[0] / parts[1].clamp_min(_SMALLEST), state.slow_px, object_.shape)
+    return found - slow * object_
 
 
 @final
@@ -150,7 +168,7 @@ def gradient_by_object(state: State, penalties: Sequence[ObjectPenalty]) -> Canv
     """(Y, X): of data and penalties by the conjugate of the object, gathered over an iteration."""
     total = state.gathered.object_
     for each in penalties:
-        found = each.gradient(state)
+        found = penalty_gradient(each, state)
         if found is not None:
             total = torch.add(total, found, alpha=each.weight)
     return total

@@ -194,7 +194,8 @@ def photons_in_batches(
     estimate = estimate_of(image, frame, tensors.device)
     model = (model or DiffractionModel()).with_other_background(image.background)
     for part in tensors.slices(batch_size):
-        yield part, model(estimate.object_, estimate.positions_px[part], estimate.probe)
+        factors = None if estimate.intensities is None else estimate.intensities[part]
+        yield part, model(estimate.object_, estimate.positions_px[part], estimate.probe, factors)
 
 
 def photons_of(
@@ -217,7 +218,8 @@ def estimate_of(start: Reconstruction, frame: Frame, device: torch.device) -> Es
     exact = torch.float32 if device.type == "mps" else torch.float64
     positions = torch.from_numpy(start.positions_px - np.asarray(frame.origin_px)).to(device, exact)
     check_inside(positions, (probe.shape[-2], probe.shape[-1]), frame.shape)
-    return Estimate(object_, probe, positions)
+    factors = None if start.intensities is None else torch.from_numpy(start.intensities).to(device, exact)
+    return Estimate(object_, probe, positions, factors)
 
 
 def _check_bounded(deviance: Sequence[float]) -> None:
@@ -257,6 +259,7 @@ def _image(start: Reconstruction, frame: Frame, solver: Solver, min_coverage: fl
         positions_px=estimate.positions_px.cpu().double().numpy() + np.asarray(frame.origin_px),
         probe=estimate.probe.cpu().numpy(),
         background=start.background if solver.fitted_background is None else solver.fitted_background,
+        intensities=None if estimate.intensities is None else estimate.intensities.cpu().double().numpy(),
     )
 
 
@@ -312,6 +315,9 @@ def _described(
     if image.background is not None:
         entry["background_photons"] = image.background
         logger.info("background: %.4g photons per pixel", image.background)
+    if image.intensities is not None:
+        entry["intensities_rms"] = float(image.intensities.std())
+        logger.info("intensities of the patterns: %.3g %% rms", 100 * entry["intensities_rms"])
     if material is not None:
         direction, correlation = material
         entry["material_angle_rad"] = math.atan2(direction.imag, direction.real)

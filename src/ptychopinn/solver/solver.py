@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -11,8 +12,10 @@ from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.losses import data_loss
 from ptychopinn.physics import DiffractionModel, intensity, place_patches, split_position
 from ptychopinn.physics.gradients import Estimate, Gradients, TiltResponse, gradients, tilt_response
-from ptychopinn.solver.constraints import constraints_of
+from ptychopinn.solver.background import LEAST_SHARE, FlatBackground
+from ptychopinn.solver.constraints import Constraint, constraints_of
 from ptychopinn.solver.distortion import DistortionStep
+from ptychopinn.solver.intensities import intensities_of
 from ptychopinn.solver.low_frequencies import LowFrequencyPhase
 from ptychopinn.solver.penalties import EstimatedMaterial, ObjectPenalty, penalties_of, with_penalties
 from ptychopinn.solver.position_search import PositionSearch
@@ -57,9 +60,15 @@ class Solver:
         self._search = PositionSearch(estimate.positions_px, config, self._photons_at, self._counted)
         self._generator = torch.Generator().manual_seed(config.seed)
         phase = LowFrequencyPhase(config, self._penalties, self._tilt_response)
-        self._constraints = constraints_of(config, phase, self._positions, self._distortion)
-        self._fits_background = config.background == "flat"
         known = model.background
+        self._fits_background = config.background == "flat" or (
+            config.background == "auto" and known is None and model.propagator.is_fourier
+        )
+        self._intensities = intensities_of(config, self._penalties, estimate.probe)
+        fitted: list[Constraint] = [] if self._intensities is None else [self._intensities]
+        if self._fits_background:
+            fitted.insert(0, self._background_step(config))
+        self._constraints = constraints_of(config, fitted, phase, self._positions, self._distortion)
         if self._fits_background:
             known = power.new_zeros(1, 1) if known is None else known.to(power).mean().view(1, 1)
         self.state = State(estimate, power, config, known)
@@ -82,7 +91,8 @@ class Solver:
         """Photons per pixel, where a background is fitted."""
         if not self._fits_background or self.state.background is None:
             return None
-        return float(self.state.background)
+        found = float(self.state.background)
+        return found if found > 0 or self._config.background == "flat" else None
 
     @property
     def positions_deviation_px(self) -> float | None:
@@ -99,6 +109,7 @@ class Solver:
             "object_velocity": state.object_velocity,
             "probe_velocity": state.probe_velocity,
             "power": state.power,
+            **({} if estimate.intensities is None else {"intensities": estimate.intensities}),
             **({"background": state.background} if self._fits_background and state.background is not None else {}),
             "positions_velocity_px": self._positions.velocity_px,
             "positions_reference_px": self._distortion.reference_px,
@@ -109,7 +120,7 @@ class Solver:
         """Take the state of a snapshot, of this solver or of another one with the same input."""
         state, device = self.state, self.state.power.device
         known = {name: value.to(device) for name, value in snapshot.items() if name != "generator"}
-        state.estimate = Estimate(known["object"], known["probe"], known["positions_px"])
+        state.estimate = Estimate(known["object"], known["probe"], known["positions_px"], known.get("intensities"))
         state.object_velocity, state.probe_velocity = known["object_velocity"], known["probe_velocity"]
         state.power = known["power"]
         state.background = known.get("background", state.background)
@@ -123,7 +134,9 @@ class Solver:
         if self._search.is_due(iteration):
             state.estimate.positions_px = self._search.found(state.estimate.positions_px)
             self._positions.velocity_px = torch.zeros_like(self._positions.velocity_px)
-        state.begin(stage_of(iteration, self._config, can_distort=self._distortion.possible))
+        stage = stage_of(iteration, self._config, can_distort=self._distortion.possible)
+        wanted = self._intensities is not None and self._intensities.acts(state, iteration)
+        state.begin(replace(stage, intensities=wanted))
         loss = torch.zeros((), device=state.power.device)
         power = torch.zeros_like(state.power)
         for index in self._batches():
@@ -134,9 +147,19 @@ class Solver:
             loss += found.loss
             power += found.probe_power
         state.power = power
+        deviance = 4 * loss / self._tensors.measured_pixels()
+        if state.stage.intensities:
+            state.deviance = float(deviance)
         for constraint in self._constraints:
             constraint.apply(state)
-        return 4 * loss / self._tensors.measured_pixels()
+        return deviance
+
+    def _background_step(self, config: RefineConfig) -> FlatBackground:
+        if config.background == "flat":
+            return FlatBackground()
+        pixels = float(self._tensors.measured_pixels()) / len(self._tensors)
+        least = LEAST_SHARE * self._tensors.mean_counts_per_pattern() / pixels
+        return FlatBackground(config.iterations // 2, least)
 
     def _batches(self) -> Iterator[Tensor]:
         count = len(self._tensors)
@@ -160,6 +183,7 @@ class Solver:
             positions_curvature=state.stage.positions,
             strain=state.stage.distortion,
             background=self._fits_background,
+            intensities=state.stage.intensities,
         )
 
     def _photons_at(self, positions_px: Tensor) -> Tensor:

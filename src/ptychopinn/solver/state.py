@@ -9,6 +9,7 @@ from torch import Tensor
 from ptychopinn.config import RefineConfig
 from ptychopinn.physics import intensity
 from ptychopinn.physics.gradients import Estimate, Gradients
+from ptychopinn.solver.bins import bin_side
 from ptychopinn.typing import Canvas
 
 LAST_STEP = 0.02
@@ -36,6 +37,8 @@ class Stage:
     """Whether a smooth distortion of the scan is fitted."""
     coupled: bool = False
     """Whether the object follows the positions."""
+    intensities: bool = False
+    """Whether gradients by the intensities of the patterns are wanted."""
 
 
 class State:
@@ -50,6 +53,8 @@ class State:
         overlap: how many patterns lie on a pixel of the object, on the mean over the illumination.
         stage: what is done in this iteration.
         background: (1, 1) or (H, W), photons, of the model; None where it has none and none is fitted.
+        slow_px: side of the bins for what varies slowly, where intensities are fitted.
+        deviance: per measured pixel, of this iteration, from when its batches are done.
         gathered: gradients and curvatures by positions and strains of this iteration.
     """
 
@@ -63,6 +68,8 @@ class State:
         self.power = power
         self.overlap = 1.0
         self.background = background
+        self.deviance = 1.0
+        self.slow_px = 1
         self.gathered = Gathered(estimate)
         self.stage = stage_of(0, config, can_distort=False)
 
@@ -70,6 +77,8 @@ class State:
         """Start an iteration."""
         self.stage = stage
         self.overlap = typical(self.power) / typical(intensity(self.estimate.probe))
+        if self.estimate.intensities is not None:
+            self.slow_px = bin_side(intensity(self.estimate.probe))
         self.gathered = Gathered(self.estimate)
 
 
@@ -84,6 +93,8 @@ class Gathered:
         strain_curvature: (N, 4, 4).
         background: scalar, slope by the background, 1/photon.
         background_curvature: scalar, 1/photon^2.
+        intensities: (N,), slope by the logarithm of the intensity of each pattern.
+        intensities_curvature: (N,).
     """
 
     def __init__(self, estimate: Estimate) -> None:
@@ -96,6 +107,8 @@ class Gathered:
         self.strain_curvature = positions_px.new_zeros(count, 4, 4)
         self.background = estimate.probe.real.new_zeros(())
         self.background_curvature = estimate.probe.real.new_zeros(())
+        self.intensities = positions_px.new_zeros(count)
+        self.intensities_curvature = positions_px.new_zeros(count)
 
     def add(self, index: Tensor, found: Gradients) -> None:
         """Add those of one batch of patterns."""
@@ -112,6 +125,9 @@ class Gathered:
         if found.background is not None:
             self.background += found.background.slope
             self.background_curvature += found.background.curvature
+        if found.intensities is not None:
+            self.intensities[index] = found.intensities.slope.to(self.intensities)
+            self.intensities_curvature[index] = found.intensities.curvature.to(self.intensities)
 
 
 def typical(power: Tensor) -> float:

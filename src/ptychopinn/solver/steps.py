@@ -15,7 +15,7 @@ import torch
 from ptychopinn.config import RefineConfig
 from ptychopinn.physics.gradients import Gradients
 from ptychopinn.physics.steps import damping_floor, heavy_ball, preconditioned
-from ptychopinn.solver.penalties import ObjectPenalty
+from ptychopinn.solver.penalties import ObjectPenalty, penalty_gradient
 from ptychopinn.solver.state import State
 
 LARGEST_MOVE = 0.5
@@ -54,7 +54,7 @@ class ObjectStep:
         floor = damping_floor(state.power, config.damping)
         for penalty in self.penalties:
             floor = floor + penalty.curvature
-            by_object = penalty.gradient(state)
+            by_object = penalty_gradient(penalty, state)
             if by_object is not None:
                 gradient = torch.add(gradient, by_object, alpha=share * penalty.weight)
         curvature = torch.maximum(found.probe_power, share * state.power).add_(share * floor)

@@ -15,7 +15,7 @@ from ptychopinn.errors import ScanError
 
 _NEEDED = ("object", "coverage", "origin_px", "positions_px", "probe")
 _MAPS = ("prior_correction", "amplitude_error", "phase_error")
-_READ = (*_NEEDED, *_MAPS, "pixel_size_m", "background", "_metadata")
+_READ = (*_NEEDED, *_MAPS, "pixel_size_m", "background", "intensities", "_metadata")
 
 
 def write_npz_reconstruction(image: Reconstruction, path: Path) -> Path:
@@ -37,6 +37,8 @@ def write_npz_reconstruction(image: Reconstruction, path: Path) -> Path:
     arrays |= {name: getattr(image, name) for name in _MAPS if getattr(image, name) is not None}
     if image.background is not None:
         arrays["background"] = np.float64(image.background)
+    if image.intensities is not None:
+        arrays["intensities"] = image.intensities
     with atomic_path(path) as temporary, temporary.open("wb") as stream:
         np.savez(stream, **arrays)
     return path
@@ -64,6 +66,7 @@ def read_npz_reconstruction(path: Path) -> Reconstruction:
             amplitude_error=arrays.get("amplitude_error"),
             phase_error=arrays.get("phase_error"),
             background=float(arrays["background"]) if "background" in arrays else None,
+            intensities=arrays.get("intensities"),
         )
     except ScanError:
         raise
