@@ -11,6 +11,7 @@ from ptychopinn.data import Scan
 from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.errors import ConfigError
 from ptychopinn.solver import CONSTRAINTS, State, flat_start, refine
+from ptychopinn.solver.background import FlatBackground
 from ptychopinn.solver.constraints import constraints_of
 from ptychopinn.solver.distortion import DistortionStep
 from ptychopinn.solver.low_frequencies import LowFrequencyPhase
@@ -26,7 +27,7 @@ def named(config: RefineConfig) -> list[str]:
     chosen = [
         *updates_of(config, []),
         *penalties_of(config),
-        *constraints_of(config, phase, PositionStep(start, config, distortion), distortion),
+        *constraints_of(config, [FlatBackground()], phase, PositionStep(start, config, distortion), distortion),
     ]
     return [type(item).__name__ for item in chosen]
 
@@ -37,15 +38,16 @@ def test_the_order_is_object_probe_positions_distortion_modes_photons() -> None:
         "ProbeStep",
         "ObjectTerm",
         "LowFrequencyPhase",
+        "FlatBackground",
         "PositionStep",
         "DistortionStep",
         "OrthogonalModes",
         "HeldPhotons",
     ]
     off = RefineConfig(object=False, probe=False, smoothness=0)
-    assert named(off) == []
+    assert named(off) == ["FlatBackground"]
     further = RefineConfig(probe=False, smoothness=0, single_material=1, penalties={"total_variation": 2, "x": 0})
-    assert named(further) == ["ObjectStep", "EstimatedMaterial", "ObjectTerm", "LowFrequencyPhase"]
+    assert named(further) == ["ObjectStep", "EstimatedMaterial", "ObjectTerm", "LowFrequencyPhase", "FlatBackground"]
     bent = RefineConfig(positions=True, positions_distortion=True)
     assert "LowFrequencyPhase" not in named(bent)
 

@@ -67,9 +67,10 @@ class DataConfig(Section):
     `none`."""
     invert_mask: bool = False
     """The mask of the file is true where pixels were measured. Set it if nearly all pixels are reported as bad."""
-    mask_pixels: tuple[MaskedKind, ...] = ()
-    """Kinds of pixels to mark as bad: `dead` (zero in every pattern between pixels with thousands of photons, as in a
-    module gap), `saturated` (at the largest value of the scan in most patterns). Also `all` or `none`."""
+    mask_pixels: tuple[MaskedKind, ...] = ("dead",)
+    """Kinds of pixels to mark as bad, each listed in the log: `dead` (zero in every pattern between pixels with
+    thousands of photons, as in a module gap), `saturated` (at the largest value of the scan in most patterns). Also
+    `all` or `none`."""
     flip_patterns: Literal["none", "rows", "columns", "both"] = "none"
     """Reverse the order of rows or columns of every pattern and mask, for a detector that is read from another
     corner."""

@@ -156,7 +156,7 @@ def pattern_fit(sums: FitSums) -> tuple[PatternFit, Cause | None, Cause | None]:
         "flicker",
         share,
         f"the intensity of the beam varies from pattern to pattern by {flicker:.1%} rms",
-        "divide the patterns by the readings of an ion chamber",
+        "fit it (reconstruction.refine.intensities=fitted), or divide the patterns by the readings of an ion chamber",
     )
     return (
         fit,

@@ -70,7 +70,7 @@ class ObjectPenalty(Protocol):
 
 
 def penalty_gradient(penalty: ObjectPenalty, state: State) -> Canvas | None:
-    """Derivative of an unweighted penalty, which leaves the slow part of the modulus alone where intensities are fitted.
+    """Derivative of an unweighted penalty, without its slow part along the modulus where intensities are fitted.
 
     A penalty on differences is smaller for an object of smaller modulus. Where the intensity of each pattern is free,
     the photons hardly resist: an object lost 2 % of its modulus here and there, and the intensities gained them.

@@ -1,0 +1,134 @@
+"""What a background, a flickering beam and a gap of the detector cost: ignored, given, and with the default settings.
+
+    python benchmarks/experiment_faults.py [--seeds 2000,2001,2002] [--results benchmarks/results/experiment_faults.md]
+
+Simulated scans of 64 px patterns and 1e6 photons (`drawn_scans.drawn`, probe exact), 40 iterations, scored against the
+truth. `given`: the solver is told the true background, intensities or bad pixels. `default`: it is told nothing.
+"""
+
+import argparse
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from drawn_scans import Drawn, drawn
+from numpy.typing import NDArray
+from record import add_results_option, record
+
+from ptychopinn.config import RefineConfig
+from ptychopinn.data import Scan
+from ptychopinn.data.dataset import ScanTensors
+from ptychopinn.data.pixel_faults import with_masked_pixels
+from ptychopinn.physics import DiffractionModel
+from ptychopinn.solver import photons_of, refine
+
+PHOTONS = 1e6
+SIZE_PX = 150
+GAP = (slice(20, 35), slice(8, 33))
+"""375 pixels."""
+HEAD = "| seed | fault | settings | amplitude, dB | phase, dB | found | CPU s |\n|" + " --- |" * 7
+IGNORED = RefineConfig(iterations=40, background="given", intensities="given")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What was wrong in an experiment."""
+
+    name: str
+    background: float = 0.0
+    flicker: float = 0.0
+    gap: bool = False
+
+
+FAULTS = (
+    Fault("none"),
+    Fault("background 1", background=1.0),
+    Fault("background 5", background=5.0),
+    Fault("background 20", background=20.0),
+    Fault("flicker 10 %", flicker=0.1),
+    Fault("gap of 375 px", gap=True),
+    Fault("background 5, flicker 10 %", background=5.0, flicker=0.1),
+)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", default="2000,2001,2002", help="separated by commas")
+    add_results_option(parser)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    lines = [HEAD]
+    print(HEAD, flush=True)
+    for seed in map(int, arguments.seeds.split(",")):
+        for line in rows_of(seed):
+            print(line, flush=True)
+            lines.append(line)
+    if arguments.results:
+        record(arguments.results, "\n".join(lines), "No setting was chosen on these scans.")
+
+
+def rows_of(seed: int) -> Iterator[str]:
+    """Lines of the table for one scan under every fault."""
+    sample = drawn(seed, PHOTONS, SIZE_PX, poor=False)
+    for fault in FAULTS:
+        factors = intensities(fault, seed, len(sample.scan))
+        scan = faulty(sample, fault, factors, seed)
+        start = sample.start()
+        known = replace(start, intensities=factors if fault.flicker else None)
+        model = DiffractionModel(background=fault.background or None)
+        masked = replace(scan, bad_pixels=gap(scan)) if fault.gap else scan
+        tried = {
+            "ignored": (scan, start, DiffractionModel(), IGNORED),
+            "given": (masked, known, model, IGNORED),
+            "default": (with_masked_pixels(scan, ("dead",)), start, DiffractionModel(), RefineConfig(iterations=40)),
+        }
+        for name, (counted, begin, by, config) in tried.items():
+            before = time.process_time()
+            image = refine(begin, ScanTensors(counted), config, model=by).reconstruction
+            seconds = time.process_time() - before
+            scores = sample.scores(image)
+            found = [] if image.background is None or name != "default" else [f"background {image.background:.2f}"]
+            if image.intensities is not None and name == "default":
+                found.append(f"intensities {image.intensities.std():.1%} rms")
+            if counted.bad_pixels is not None and name == "default":
+                found.append(f"{counted.bad_pixels.sum()} bad pixels")
+            values = [f"{scores['psnr_amplitude']:.2f}", f"{scores['psnr_phase']:.2f}", ", ".join(found)]
+            yield f"| {' | '.join([str(seed), fault.name, name, *values, f'{seconds:.1f}'])} |"
+
+
+def intensities(fault: Fault, seed: int, count: int) -> NDArray[np.float64]:
+    """(N,), with a mean of 1."""
+    factors = (1 + fault.flicker * np.random.default_rng(seed).standard_normal(count)).clip(0.2)
+    return np.asarray(factors / factors.mean())
+
+
+def faulty(sample: Drawn, fault: Fault, factors: NDArray[np.float64], seed: int) -> Scan:
+    """The scan as such an experiment records it."""
+    truth = sample.scan.object_guess
+    assert truth is not None
+    whole = replace(
+        sample.start(),
+        object_=truth,
+        coverage=np.ones(truth.shape, np.float32),
+        origin_px=np.zeros(2, np.int64),
+        intensities=factors,
+    )
+    model = DiffractionModel(background=fault.background or None)
+    counts = np.random.default_rng(seed).poisson(photons_of(whole, ScanTensors(sample.scan), model).double().numpy())
+    if fault.gap:
+        counts[:, *GAP] = 0
+    return replace(sample.scan, patterns=counts.astype(np.uint32), domain="counts", bad_pixels=None)
+
+
+def gap(scan: Scan) -> NDArray[np.bool_]:
+    """(H, W), True in the gap."""
+    bad = np.zeros(scan.patterns.shape[1:], dtype=bool)
+    bad[GAP] = True
+    return bad
+
+
+if __name__ == "__main__":
+    main()
