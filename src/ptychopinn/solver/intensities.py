@@ -21,8 +21,10 @@ three moduli changes no pattern,
 
 \[ P \to P\, e^{a \cdot r}, \qquad O \to O\, e^{-a \cdot R}, \qquad c_n \to c_n\, e^{2 a \cdot y_n} , \]
 
-and is fixed by the start probe: the change of the probe's modulus since then has no part along \(r |P|\), beside its
-shift.
+and is fixed by what is known beforehand, each with its weight: the modulus of the start probe, whose change has a part
+t along \(r |P|\) beside those of a shift and a factor, with a variance v from what they leave of the change; and a beam
+that varies at random, whose slope b has the variance w of a slope of independent numbers. The slope taken off is
+\((t / v + 2 b / w) / (1 / v + 4 / w)\). So a probe that was poor at the start does not tilt the object.
 """
 
 import logging
@@ -58,8 +60,11 @@ LENGTH = 0.7
 """Part of the step that is taken, since the gradients are those of the iteration as a whole."""
 LARGEST_CHANGE = 0.2
 """Largest change of a logarithm in one step."""
-SHIFT_COST = 0.03
-"""Ridge that takes a change of the probe for a slope where that cannot be told from a shift."""
+SHIFT_COST = 1e-3
+"""Ridge of the fit of a slope and a shift of the probe, which are the same where it is a Gaussian."""
+ALIKE = 20.0
+"""Pixels of the probe whose errors are alike."""
+_SMALLEST = 1e-12
 LEAST_SPREAD = 1e-3
 """Of the logarithms of the intensities."""
 ROUNDS = 30
@@ -179,7 +184,11 @@ class PatternIntensities:
         estimate = state.estimate
         assert estimate.intensities is not None
         rows, columns = (torch.arange(n, device=self._start.device) - n // 2 for n in self._start.shape)
-        slope = _slope(self._start, intensity(estimate.probe).sqrt(), rows[:, None], columns)
+        of_probe, doubt = _slope(self._start, intensity(estimate.probe).sqrt(), rows[:, None], columns)
+        of_beam, doubt_of_beam = _slope_of_beam(estimate.intensities.log(), estimate.positions_px)
+        weight, weight_of_beam = 1 / doubt, 1 / doubt_of_beam
+        both = weight * of_probe + 2 * weight_of_beam * of_beam
+        slope = (both / (weight + 4 * weight_of_beam)).to(self._start)
         beam = (-(slope[0] * rows[:, None] + slope[1] * columns)).exp()
         middle = estimate.positions_px.mean(0)
         along = [
@@ -263,14 +272,32 @@ def _present(state: State) -> Tensor:
     return torch.ones_like(state.gathered.intensities) if known is None else known
 
 
-def _slope(start: Tensor, now: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """(2,), 1/px: the slope of the logarithm of a modulus (H, W) against the start, beside a factor and a shift."""
+def _slope_of_beam(logarithm: Tensor, positions_px: Tensor) -> tuple[Tensor, Tensor]:
+    """(2,), 1/px: slope of logarithms (N,) over the scan, and its variance where they are independent."""
+    places = positions_px - positions_px.mean(0)
+    square = places.T @ places
+    eye = torch.eye(2, dtype=square.dtype, device=square.device)
+    inverse = torch.linalg.inv(square + _SMALLEST * (1 + square.trace()) * eye)
+    slope = inverse @ (places.T @ logarithm.to(places))
+    rest = (logarithm - places @ slope).var(unbiased=False).clamp_min(LEAST_SPREAD**2)
+    return slope, rest * inverse.diagonal()
+
+
+def _slope(start: Tensor, now: Tensor, rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
+    """(2,), 1/px: slope of the logarithm of a modulus (H, W) against the start, and its variance.
+
+    A factor and a shift are told from it as far as they differ; what all leave of the change makes the variance.
+    """
+    exact = torch.float32 if start.device.type == "mps" else torch.float64
     shifts = torch.gradient(start, dim=(-2, -1))
     parts = [rows * start, columns * start, start, *shifts]
-    basis = torch.stack([part.flatten() for part in parts], 1).double()
+    basis = torch.stack([part.flatten() for part in parts], 1).to(exact)
     square = basis.T @ basis
-    square[3:, 3:] += SHIFT_COST * torch.diag(square.diagonal()[3:])
-    return torch.linalg.solve(square, basis.T @ (now - start).flatten().double())[:2].to(start)
+    inverse = torch.linalg.inv(square + SHIFT_COST * torch.diag(square.diagonal()))
+    change = (now - start).flatten().to(basis)
+    found = inverse @ (basis.T @ change)
+    rest = (change - basis @ found).square().mean().clamp_min(_SMALLEST * float(start.square().mean()))
+    return found[:2], ALIKE * rest * inverse.diagonal()[:2]
 
 
 def _moved(power: Tensor, oy: int, ox: int, side: int, sizes: list[int]) -> Tensor:
