@@ -52,7 +52,12 @@ def test_the_simulator_adds_it_to_the_expected_counts(scan: Scan) -> None:
 def test_the_solver_finds_a_better_object_with_it(scan: Scan, probe: str, least_gain: float) -> None:
     """A fitted probe takes up a part of a background that the model does not know, but not all of it."""
     given, none = (
-        ptychopinn.reconstruct(scan, None, refine=15, overrides=[value, f"reconstruction.refine.probe={probe}"])
+        ptychopinn.reconstruct(
+            scan,
+            None,
+            refine=15,
+            overrides=[value, "reconstruction.refine.background=given", f"reconstruction.refine.probe={probe}"],
+        )
         for value in (GIVEN, NONE)
     )
     assert given.metrics["reference"]["psnr_phase"] > none.metrics["reference"]["psnr_phase"] + least_gain
@@ -74,6 +79,11 @@ def test_the_solver_finds_the_background_itself(scan: Scan, tmp_path: Path) -> N
     expected = photons_of(image, ScanTensors(scan))
     assert float(expected.min()) >= image.background
     assert float(expected.mean()) == pytest.approx(scan.patterns.mean(), rel=0.01)
+
+
+def test_it_is_found_without_being_asked_for(scan: Scan) -> None:
+    found = ptychopinn.reconstruct(scan, None, refine=15)
+    assert found.metrics["refine"]["background_photons"] == pytest.approx(PHOTONS, rel=0.03)
 
 
 def test_without_a_background_the_fit_of_one_changes_nothing() -> None:

@@ -26,6 +26,10 @@ _REFERENCE = (
     ("region", "scored rows and columns", "{}"),
 )
 _GAUGE = (("scale", "scale of the object", "{}"),)
+_REFINE = (
+    ("background_photons", "background, fitted", "{:.3g} photons per pixel"),
+    ("intensities_rms", "variation of the beam, fitted", "{:.1%} rms"),
+)
 _DATA = (
     ("amplitude_misfit", "amplitude misfit to the data", "{:.4f}"),
     ("poisson_deviance_per_pixel", "Poisson deviance per pixel", "{:.4f}"),
@@ -47,7 +51,13 @@ _TIMINGS = (
 def show_metrics(metrics: Mapping[str, Any]) -> None:
     """A table of the sections `gauge`, `reference`, `data`, `resolution` and `timings`, as far as they are there."""
     table = new_table()
-    for section, lines in (("gauge", _GAUGE), ("reference", _REFERENCE), ("data", _DATA), ("timings", _TIMINGS)):
+    for section, lines in (
+        ("gauge", _GAUGE),
+        ("refine", _REFINE),
+        ("reference", _REFERENCE),
+        ("data", _DATA),
+        ("timings", _TIMINGS),
+    ):
         values = metrics.get(section) or {}
         for key, label, text in lines:
             if values.get(key) is not None:

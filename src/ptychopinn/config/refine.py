@@ -41,7 +41,7 @@ class RefineConfig(Section):
     intensities: Literal["auto", "given", "fitted"] = "auto"
     """Intensity of the beam in each pattern, relative to the mean: `given` is 1 in all, `fitted` fits it together with
     the object, for a beam that flickers. `auto` fits it if the photons of the patterns differ from the fitted model by
-    far more than counting noise, after 30 % or 50 % of at least 10 iterations."""
+    far more than counting noise, after 30 % of the iterations (at least 12) or 50 % (at least 18)."""
     batch_size: int = Field(default=64, ge=1)
     """Largest number of patterns in one step. Small scans use smaller batches: an iteration has at least 8 steps. The
     first 40 % of the iterations use at most half as many."""

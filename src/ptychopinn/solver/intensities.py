@@ -48,14 +48,15 @@ logger = logging.getLogger("ptychopinn.reconstruction")
 
 START = 3
 """Iterations before: a start object of 1 would leave the absorption of the sample to the beam."""
-CHECKS = ((0.3, 0.03), (0.5, 0.0))
-"""Parts of the iterations after which it is decided whether the intensities are needed, and the spread that is needed
-then. A steady beam seemed to vary by up to 1.2 % where its photons were many, and by its counting noise elsewhere."""
+CHECKS = ((0.3, 12, 0.03), (0.5, 18, 0.0))
+"""When it is decided whether the intensities are needed: after a part of the iterations, and at least so many, with the
+spread that is needed then. A steady beam seemed to vary by 3 to 4.5 % after 6 iterations, by 2 % after 9, by 1.2 %
+after 12 where its photons were many; elsewhere by its counting noise."""
 LEAST_EXCESS = 20.0
 """Chosen on drawn scans: up to 7 with a steady beam (1e3 to 1e7 photons, good and poor probes) after half of the
 iterations; 78 or more with 10 % rms from 1e4 photons on, 36 or more with 2 % from 1e5 on."""
-FEWEST_ITERATIONS = 10
-"""With fewer the object is not yet fitted where it would be decided."""
+FEWEST_AFTER = 8
+"""Iterations that must follow."""
 LENGTH = 0.7
 """Part of the step that is taken, since the gradients are those of the iteration as a whole."""
 LARGEST_CHANGE = 0.2
@@ -106,10 +107,9 @@ def intensities_of(
         return None
     if config.intensities == "fitted":
         return PatternIntensities(penalties, probe)
-    if config.iterations < FEWEST_ITERATIONS:
-        return None
-    checks = [Check(int(part * config.iterations), spread) for part, spread in CHECKS]
-    return PatternIntensities(penalties, probe, checks)
+    times = ((max(int(part * config.iterations), least), spread) for part, least, spread in CHECKS)
+    checks = [Check(at, spread) for at, spread in times if at + FEWEST_AFTER < config.iterations]
+    return PatternIntensities(penalties, probe, checks) if checks else None
 
 
 @final
