@@ -31,7 +31,10 @@ def test_the_variable_governs_the_reconstructors_of_the_older_contract(
     for algorithm in (*FOLLOWS, *ALWAYS_PYTORCH):
         wanted = backend if algorithm in FOLLOWS else "pytorch"
         losses = done.value(algorithm, "train")[-1]["training_loss"]
-        assert losses[-1][1] < losses[0][1]
+        if algorithm in FOLLOWS:  # whose adapter has no place for them
+            assert losses == []
+        else:
+            assert losses[-1][1] < losses[0][1]
         for step in ("train", "reconstruct", "load_and_reconstruct"):
             said = [message for _, _, message in done.log(algorithm, step) if "backend" in message]
             assert any(f"backend {wanted}" in message for message in said), (algorithm, step, said)
