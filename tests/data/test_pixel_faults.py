@@ -57,3 +57,36 @@ def test_pixels_that_are_always_saturated_are_marked(scan) -> None:
     counts[:, 5, 7] = 2**32 - 1
     masked = with_masked_pixels(replace(scan, patterns=counts), ("dead", "saturated"))
     assert np.argwhere(masked.bad_pixels).tolist() == [[5, 7]]
+
+
+def test_a_sample_of_a_long_scan_is_summed_first(scan, gap, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it shows that no pixel is dead, the other frames are not read; where one may be, all are."""
+    long = replace(
+        scan,
+        patterns=np.concatenate([scan.patterns] * 3),
+        positions_px=np.concatenate([scan.positions_px] * 3),
+    )
+    assert len(long) > 4 * 64
+    lost = replace(long, patterns=np.where(gap, 0, long.patterns))
+    wanted = dead_pixels(total_photons(lost), None)
+    np.testing.assert_array_equal(with_masked_pixels(lost, ("dead",)).bad_pixels, wanted)
+
+    def refused(_: Scan) -> None:
+        raise AssertionError("all frames were summed")
+
+    monkeypatch.setattr("ptychopinn.data.pixel_faults.total_photons", refused)
+    assert with_masked_pixels(long, ("dead",)) is long
+    with pytest.raises(AssertionError, match="all frames were summed"):
+        with_masked_pixels(lost, ("dead",))
+
+
+@pytest.mark.parametrize("values", [b"text", 1j, "text"], ids=["bytes", "complex", "text"])
+def test_what_is_no_number_is_left_to_the_check_of_the_scan(scan, values: object) -> None:
+    """A changed file ended in a traceback of NumPy here."""
+    shape = scan.patterns.shape
+    for name in ("patterns", "bad_pixels"):
+        wrong = Scan.__new__(Scan)
+        for field, value in vars(scan).items():
+            object.__setattr__(wrong, field, value)
+        object.__setattr__(wrong, name, np.full(shape, values))
+        assert with_masked_pixels(wrong, ("dead", "saturated")) is wrong

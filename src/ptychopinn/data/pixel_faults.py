@@ -23,6 +23,12 @@ EXPECTED_PHOTONS = 1000.0
 1000 its probability is exp(-1000). Half or twice as many change nothing but for the dimmest gaps."""
 NEIGHBOUR_PHOTONS = 20.0
 """The same for pixels that touch a gap already found."""
+SAMPLED_FRAMES = 64
+"""Frames that are summed first: where none of their zeros could be a dead pixel, the others need not be summed."""
+FEWEST_BETWEEN = 4
+"""Only every fourth frame or fewer are a sample."""
+SAMPLED_MARGIN = 4.0
+"""What the sums of these are multiplied by, beside their number, so that counting noise does not hide a dead pixel."""
 
 
 def dead_pixels(total: NDArray[np.float64], bad: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
@@ -86,6 +92,28 @@ def total_photons(scan: "Scan") -> NDArray[np.float64]:
     return total
 
 
+def _dead_pixels_of(scan: "Scan", always: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
+    """The dead pixels of a scan, from a sample of its frames where these show that there are none."""
+    step = len(scan.patterns) // SAMPLED_FRAMES
+    if step >= FEWEST_BETWEEN and isinstance(scan.patterns, np.ndarray):
+        values = scan.patterns[::step].astype(np.float64)
+        if scan.bad_pixels is not None:
+            bad = scan.bad_pixels if scan.bad_pixels.ndim == 2 else scan.bad_pixels[::step]
+            values = np.where(bad, 0, values)
+        total = (values if scan.domain == "counts" else np.square(values)).sum(axis=0)
+        if not dead_pixels(SAMPLED_MARGIN * step * total, always).any():
+            return np.zeros(total.shape, dtype=bool)
+    return dead_pixels(total_photons(scan), always)
+
+
+def _holds_numbers(scan: "Scan") -> bool:
+    """Whether patterns and mask are numbers in shapes that fit; what they are not, the check of the scan names."""
+    patterns, bad = scan.patterns, scan.bad_pixels
+    if patterns.ndim != 3 or patterns.dtype.kind not in "uif":
+        return False
+    return bad is None or (bad.dtype.kind in "buif" and bad.shape in (patterns.shape, patterns.shape[1:]))
+
+
 def times_at_ceiling(scan: "Scan") -> tuple[NDArray[np.int64], float]:
     """(H, W) in how many patterns each pixel holds the largest value of the scan, and that value.
 
@@ -109,11 +137,11 @@ def with_masked_pixels(scan: "Scan", kinds: Sequence[MaskedKind]) -> "Scan":
         kinds: `dead`: see `dead_pixels`. `saturated`: at the largest value of the scan in most patterns.
     """
     bad = scan.bad_pixels
-    if not kinds or (bad is not None and bad.shape not in (scan.patterns.shape, scan.patterns.shape[1:])):
+    if not kinds or not _holds_numbers(scan):
         return scan
     always = scan.always_bad
     found = {
-        "dead": lambda: dead_pixels(total_photons(scan), always),
+        "dead": lambda: _dead_pixels_of(scan, always),
         "saturated": lambda: times_at_ceiling(scan)[0] > len(scan) / 2,
     }
     masks = {kind: found[kind]() for kind in kinds}
