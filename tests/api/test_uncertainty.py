@@ -129,7 +129,7 @@ def test_ctrl_c_while_replicas_are_solved_leaves_the_image(
     def interrupted(*given: object, **named: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("ptychopinn.api.uncertainty.refine", interrupted)
+    monkeypatch.setattr("ptychopinn.api.uncertainty.iterated", interrupted)
     with pytest.raises(KeyboardInterrupt):
         ptychopinn.reconstruct(scan, None, tmp_path, overrides=QUICK, uncertainty=True)
     saved = ptychopinn.Reconstruction.load(tmp_path)

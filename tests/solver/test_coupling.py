@@ -163,7 +163,7 @@ def test_a_search_finds_positions_that_are_wrong_by_several_pixels(scan: Scan) -
     measured[::7] = False
     config = RefineConfig(iterations=40, positions=True, positions_prior_px=2.5, positions_limit_px=6)
     search = PositionSearch(
-        wrong, config, lambda there: model(object_, there, probe), lambda index: (counts[index], measured)
+        wrong, config, lambda _, there: model(object_, there, probe), lambda index: (counts[index], measured)
     )
     moved = search.found(wrong)
     left = moved - right - (moved - right).median(0).values
@@ -175,7 +175,7 @@ def test_positions_are_searched_only_with_a_wide_prior() -> None:
     start = torch.zeros(4, 2, dtype=torch.float64)
 
     def due(config: RefineConfig) -> list[int]:
-        search = PositionSearch(start, config, lambda there: there, lambda index: (index, None))
+        search = PositionSearch(start, config, lambda _, there: there, lambda index: (index, None))
         return [iteration for iteration in range(config.iterations) if search.is_due(iteration)]
 
     wide = RefineConfig(iterations=40, positions=True, positions_prior_px=4)

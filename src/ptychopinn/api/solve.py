@@ -17,7 +17,7 @@ from ptychopinn.api.prior_use import ENTRY, INTERRUPTED, PriorInterrupted, corre
 from ptychopinn.api.reconstructed import RESULT, Made, Reconstructed, checked, judged, write_result
 from ptychopinn.api.request import Job, Request
 from ptychopinn.api.resolution import measure_resolution
-from ptychopinn.api.solver_work import SolverWork, Task, work_in
+from ptychopinn.api.solver_work import SolverWork, Task, iterated, work_in
 from ptychopinn.api.uncertainty import with_error_bars, without_error_bars
 from ptychopinn.config import Recipe
 from ptychopinn.config.backend import DEFAULT
@@ -32,7 +32,7 @@ from ptychopinn.errors import ConfigError
 from ptychopinn.models import prepare_probe, scan_scale
 from ptychopinn.physics import DiffractionModel
 from ptychopinn.prior import Prior
-from ptychopinn.solver import Gauge, Refined, SolverInterrupted, check_names, flat_start, photons_in_batches, refine
+from ptychopinn.solver import Gauge, Refined, SolverInterrupted, check_names, flat_start, photons_in_batches
 from ptychopinn.training import CHECKPOINTS
 
 logger = logging.getLogger("ptychopinn")
@@ -169,16 +169,8 @@ def refined(task: Task, job: Job, work: SolverWork | None = None) -> Made:
     if finished is not None:
         return _corrected(without_error_bars(finished), task)
     try:
-        result = refine(
-            task.start,
-            tensors,
-            settings.refine,
-            model=DiffractionModel.of(task.recipe.model),
-            gauge=task.gauge,
-            min_coverage=settings.min_coverage,
-            checkpoint=work.reached() if work and job.resume else None,
-            on_iteration=job.on_iteration,
-        )
+        reached = work.reached() if work and job.resume else None
+        result = iterated(task, tensors, reached, job.on_iteration)
     except SolverInterrupted as stopped:
         if work:
             work.save(stopped)

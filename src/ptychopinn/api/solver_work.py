@@ -9,8 +9,17 @@ from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.data.identity import digest_of
 from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.errors import PtychoPINNError
+from ptychopinn.physics import DiffractionModel
 from ptychopinn.prior import Prior
-from ptychopinn.solver import Gauge, SolverCheckpoint, SolverInterrupted, load_checkpoint
+from ptychopinn.solver import (
+    Gauge,
+    IterationHook,
+    Refined,
+    SolverCheckpoint,
+    SolverInterrupted,
+    load_checkpoint,
+    refine,
+)
 from ptychopinn.training import CHECKPOINTS
 
 logger = logging.getLogger("ptychopinn")
@@ -31,6 +40,30 @@ class Task:
     """What is known of the probe of the start."""
     prior: Prior | None = None
     """Applied to the image of the solver; None for none."""
+
+
+def iterated(
+    task: Task,
+    tensors: ScanTensors,
+    checkpoint: SolverCheckpoint | None = None,
+    on_iteration: IterationHook | None = None,
+) -> Refined:
+    """Run the solver as a task says, on its scan or on one with other counts.
+
+    Raises:
+        SolverInterrupted: Ctrl-C in the iterations.
+    """
+    settings = task.recipe.reconstruction
+    return refine(
+        task.start,
+        tensors,
+        settings.refine,
+        model=DiffractionModel.of(task.recipe.model),
+        gauge=task.gauge,
+        min_coverage=settings.min_coverage,
+        checkpoint=checkpoint,
+        on_iteration=on_iteration,
+    )
 
 
 @dataclass(frozen=True)

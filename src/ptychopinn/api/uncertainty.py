@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from ptychopinn.api.prior_use import corrected
-from ptychopinn.api.solver_work import Task
+from ptychopinn.api.solver_work import Task, iterated
 from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.data.scan import Scan
@@ -15,7 +15,7 @@ from ptychopinn.metrics.verdict import Level
 from ptychopinn.physics import DiffractionModel
 from ptychopinn.prior import Prior
 from ptychopinn.reconstruction.error_bars import error_bars
-from ptychopinn.solver import refine, unlogged
+from ptychopinn.solver import unlogged
 
 logger = logging.getLogger("ptychopinn")
 ENTRY = "uncertainty"
@@ -110,14 +110,6 @@ def _with_entry(image: Reconstruction, entry: dict[str, Any]) -> Reconstruction:
 def _replica(scan: Scan, task: Task, prior: Prior | None) -> Reconstruction:
     """The image of redrawn counts, made as that of the task."""
     tensors = ScanTensors(scan, task.tensors.device)
-    settings = task.recipe.reconstruction
     with unlogged():
-        image = refine(
-            task.start,
-            tensors,
-            settings.refine,
-            model=DiffractionModel.of(task.recipe.model),
-            gauge=task.gauge,
-            min_coverage=settings.min_coverage,
-        ).reconstruction
+        image = iterated(task, tensors).reconstruction
         return corrected(image, tensors, task.recipe, prior)[0]

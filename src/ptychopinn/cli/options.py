@@ -171,7 +171,9 @@ _READING_OPTIONS: dict[str, tuple[Any, Any]] = {
         None,
     ),
     "mask_pixels": (
-        _reading(str | None, "--mask-pixels", "Mark pixels as bad: dead, saturated, all or none.", "KIND,..."),
+        _reading(
+            str | None, "--mask-pixels", "Mark pixels as bad: dead (default), saturated, all or none.", "KIND,..."
+        ),
         None,
     ),
     "invert_mask": (_reading(bool, "--invert-mask", "The mask is true where pixels were measured."), False),

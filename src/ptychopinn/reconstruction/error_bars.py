@@ -235,7 +235,7 @@ def scanned(image: Reconstruction) -> NDArray[np.bool_]:
 
 
 def on_image(other: Reconstruction, image: Reconstruction, region: NDArray[np.bool_]) -> NDArray[np.complex64]:
-    """The object of a replica on the canvas of the image, without shift, phase ramp and phase that no count tells.
+    """The object of a replica on the canvas of the image, without shift, ramp and phase, which no count determines.
 
     Where the scale of the object is relative, it is fitted too.
     """

@@ -7,7 +7,7 @@ After each iteration it takes the step of Newton's method, with the expected sec
 
 One number stands against all measured pixels, so that it cannot take up noise: without a background it ends near 0.
 Where it was not asked for, it is set to 0 in the second half of the iterations if it holds less than `LEAST_SHARE` of
-the photons: at 1e7 photons per pattern a trace of it took up errors of the object and cost 0.6 dB.
+the photons: at 1e7 photons per pattern a trace of it took up errors of the object and cost 0.5 dB.
 """
 
 from typing import final

@@ -15,7 +15,7 @@ and the intensities are eliminated exactly,
    = -g + \sum_n 2 q_n\, w_n\, g_n , \qquad q_n = \frac{h_n}{h_n + 1 / 2 \sigma^2} , \]
 
 with the gradients g by m and \(g_n\) by \(\ln c_n\), the curvature R of the penalties, and the spread \(\sigma\) of the
-logarithms of the intensities, which is estimated from them: what the patterns do not determine stays even.
+logarithms of the intensities, which is estimated from them: what the patterns do not determine stays at the mean.
 The mean intensity is 1; the object takes up the rest. Where the probe is refined, a slope a of the logarithms of all
 three moduli changes no pattern,
 

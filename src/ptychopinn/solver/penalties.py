@@ -72,8 +72,8 @@ class ObjectPenalty(Protocol):
 def penalty_gradient(penalty: ObjectPenalty, state: State) -> Canvas | None:
     """Derivative of an unweighted penalty, without its slow part along the modulus where intensities are fitted.
 
-    A penalty on differences is smaller for an object of smaller modulus. Where the intensity of each pattern is free,
-    the photons hardly resist: an object lost 2 % of its modulus here and there, and the intensities gained them.
+    A penalty on differences is smaller for an object of smaller modulus. Where the intensity of each pattern is fitted,
+    it compensates a slow change of the modulus: an object lost 2 % of its modulus in places, and the intensities rose.
     """
     found = penalty.gradient(state)
     if found is None or state.estimate.intensities is None:

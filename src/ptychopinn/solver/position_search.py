@@ -41,7 +41,7 @@ class PositionSearch:
     Args:
         start_px: (N, 2), the positions at the start.
         config: prior, limit, and iterations.
-        predict: photons (B, H, W) at positions (B, 2), by the present object and probe.
+        predict: photons (B, H, W) of patterns (B,) at positions (B, 2), by the present object, probe and intensities.
         counted: counts (B, H, W) of patterns (B,), and where they were measured.
     """
 
@@ -49,7 +49,7 @@ class PositionSearch:
         self,
         start_px: Tensor,
         config: RefineConfig,
-        predict: Callable[[Tensor], Tensor],
+        predict: Callable[[Tensor, Tensor], Tensor],
         counted: Callable[[Tensor], tuple[Tensor, Tensor | None]],
     ) -> None:
         self._start = start_px
@@ -79,7 +79,7 @@ class PositionSearch:
         start = self._start[index]
         best, least = positions_px, torch.full_like(positions_px[:, 0], torch.inf)
         for there in [positions_px, *(limited(start + offset, start, self._config) for offset in self._grid(start))]:
-            cost = self._cost(self._predict(there), counts, measured)
+            cost = self._cost(self._predict(index, there), counts, measured)
             cost = cost + (there - start).square().sum(-1) / (4 * self._config.positions_prior_px**2)
             better = cost < least
             best, least = torch.where(better.unsqueeze(-1), there, best), torch.where(better, cost, least)

@@ -186,8 +186,10 @@ class Solver:
             intensities=state.stage.intensities,
         )
 
-    def _photons_at(self, positions_px: Tensor) -> Tensor:
-        return self._model_now()(self.state.estimate.object_, positions_px, self.state.estimate.probe)
+    def _photons_at(self, index: Tensor, positions_px: Tensor) -> Tensor:
+        now = self.state.estimate
+        factors = None if now.intensities is None else now.intensities[index]
+        return self._model_now()(now.object_, positions_px, now.probe, factors)
 
     def _counted(self, index: Tensor) -> tuple[Tensor, Tensor | None]:
         amplitude = self._tensors.amplitude_of(index).to(self.state.power.dtype)
