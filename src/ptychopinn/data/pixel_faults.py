@@ -10,6 +10,7 @@ from scipy import ndimage
 
 from ptychopinn.config.data import MaskedKind
 from ptychopinn.data.chunks import frame_chunks
+from ptychopinn.data.masks import masks_of
 
 if TYPE_CHECKING:
     from ptychopinn.data.scan import Scan
@@ -83,10 +84,11 @@ def _last(values: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
     return np.where(last >= 0, found, 0)
 
 
-def total_photons(scan: "Scan") -> NDArray[np.float64]:
-    """(H, W): sum over the patterns, zero at bad pixels."""
+def total_photons(scan: "Scan", step: int = 1) -> NDArray[np.float64]:
+    """(H, W): sum over the patterns, or over one in `step`, zero at bad pixels."""
     total = np.zeros(scan.patterns.shape[1:])
-    for _, frames in frame_chunks(scan.patterns, scan.bad_pixels):
+    chosen = slice(None, None, step)
+    for _, frames in frame_chunks(scan.patterns[chosen], masks_of(scan.bad_pixels, chosen)):
         values = frames.astype(np.float64)
         total += (values if scan.domain == "counts" else np.square(values)).sum(axis=0)
     return total
@@ -96,12 +98,8 @@ def _dead_pixels_of(scan: "Scan", always: NDArray[np.bool_] | None) -> NDArray[n
     """The dead pixels of a scan, from a sample of its frames where these show that there are none."""
     step = len(scan.patterns) // SAMPLED_FRAMES
     if step >= FEWEST_BETWEEN and isinstance(scan.patterns, np.ndarray):
-        values = scan.patterns[::step].astype(np.float64)
-        if scan.bad_pixels is not None:
-            bad = scan.bad_pixels if scan.bad_pixels.ndim == 2 else scan.bad_pixels[::step]
-            values = np.where(bad, 0, values)
-        total = (values if scan.domain == "counts" else np.square(values)).sum(axis=0)
-        if not dead_pixels(SAMPLED_MARGIN * step * total, always).any():
+        total = SAMPLED_MARGIN * step * total_photons(scan, step)
+        if not dead_pixels(total, always).any():
             return np.zeros(total.shape, dtype=bool)
     return dead_pixels(total_photons(scan), always)
 
