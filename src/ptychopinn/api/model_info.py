@@ -45,6 +45,8 @@ class ModelInfo:
     """Photons of all modes."""
     probe_stored: bool
     """Whether the file holds the probe of the training."""
+    started_from: str | None
+    """Trained model whose weights its training began with."""
     mean_count: float
     """Mean photons per pixel of the training patterns."""
     settings: int
@@ -78,6 +80,7 @@ def model_info(path: str | Path) -> ModelInfo:
         probe_modes=len(bundle.probe),
         probe_photons=float(np.square(np.abs(bundle.probe), dtype=np.float64).sum()),
         probe_stored=not fitted.probe_estimated,
+        started_from=fitted.started_from,
         mean_count=fitted.mean_count,
         settings=len(bundle.params),
         version=bundle.manifest.package_version,
@@ -97,6 +100,7 @@ def rows(facts: ModelInfo) -> list[tuple[str, str]]:
         ("network", f"{facts.architecture}, {facts.weights} weights"),
         ("patterns", f"{facts.pattern_size_px} x {facts.pattern_size_px} px, {facts.mean_count:.4g} photons per pixel"),
         ("group size", str(facts.group_size)),
+        *([("training began with", facts.started_from)] if facts.started_from else []),
         ("probe", probe if facts.probe_stored else f"not stored; a stand-in ({probe})"),
         ("settings", f"{facts.settings} entries"),
     ]

@@ -27,6 +27,7 @@ from ptychopinn.training import (
     checkpoint_to_resume,
     judge,
     prepare,
+    recipe_of_start,
 )
 
 
@@ -59,18 +60,22 @@ def train(
     recipe: RecipeSource = None,
     *,
     overrides: Sequence[str] = (),
+    start_from: str | Path | None = None,
     resume: bool = False,
     overwrite: bool = False,
     on_epoch: EpochHook | None = None,
 ) -> Trained:
-    """Train the network of a recipe on a scan, or on several.
+    """Train the network of a recipe on a scan, or on several; or train a finished model further.
 
     Args:
         scan: a file, or a `Scan`; a list of them trains one model on all, each with its own beam and sample.
         output: folder for `wts.h5.zip`, `recipe.yaml`, `history.csv`, `history.png`, `checkpoints/` and
-            `metrics.json` (its entries `collapse` and `scan_problems`) and `run.log`; nothing is written without it.
+            `metrics.json` (its entries `started_from`, `collapse` and `scan_problems`) and `run.log`; nothing is
+            written without it.
         recipe: name, YAML file, mapping or `Recipe`; the default recipe without it.
         overrides: `section.key=value` texts.
+        start_from: a trained model, whose weights training begins with and whose recipe takes the place of `recipe`
+            (fine-tuning). Its number of epochs is chosen anew, see `training.epochs`.
         resume: go on from the last checkpoint in `output`, to as many epochs as then or more.
         overwrite: replace an earlier training in `output`, which is refused otherwise.
         on_epoch: called after every epoch with epochs done, epochs in all and the numbers of the epoch.
@@ -80,7 +85,8 @@ def train(
     """
     with RunLog() as log:
         earlier = choose_earlier(resume, overwrite)
-        start, folder = begin(scan, output, as_recipe(recipe, overrides), log, earlier)
+        base = recipe if start_from is None else _recipe_of_model(start_from, recipe)
+        start, folder = begin(scan, output, as_recipe(base, overrides), log, earlier)
         started = time.perf_counter()
         result = fit_prepared(start, folder, resume=resume, on_epoch=on_epoch)
         seconds = time.perf_counter() - started
@@ -89,11 +95,27 @@ def train(
         collapse = judge_training(result)
         if folder is not None:
             notes = [note for part in start.parts for note in part.tensors.scan.notes]
-            text = json.dumps({"collapse": collapse.entry(), "scan_problems": notes}, indent=2)
+            entries = {"started_from": result.trained.fitted.started_from, "collapse": collapse.entry()}
+            text = json.dumps({**entries, "scan_problems": notes}, indent=2)
             paths["metrics"] = write_text_atomically(folder / "metrics.json", text)
     if log.path is not None:
         paths["log"] = log.path
     return Trained(result.trained, result.history, seconds, paths, collapse)
+
+
+def _recipe_of_model(path: str | Path, recipe: RecipeSource) -> Recipe:
+    """The recipe of a trained model, for training it further.
+
+    Raises:
+        ConfigError: another recipe was given, too.
+        BundleError: the model cannot be used.
+    """
+    if recipe is not None:
+        raise ConfigError(
+            f"{path}: a model that is trained further brings its own recipe, and another one was given; leave out "
+            "--config, and change settings by --set"
+        )
+    return recipe_of_start(str(path))
 
 
 def record_model(result: Fit, path: Path | None = None, notes: Mapping[str, str] | None = None) -> None:
@@ -183,7 +205,9 @@ def check_unused(folder: Path) -> None:
 def write_training(result: Fit, folder: Path) -> dict[str, Path]:
     """The files of a training run."""
     heading = "Training" + (f" on {Path(source).name}" if (source := result.tensors.scan.source) != "memory" else "")
-    facts = f"{NETWORK} {result.recipe.model.generator.architecture}   ·   {today()}"
+    began = result.trained.fitted.started_from
+    parts = (f"{NETWORK} {result.recipe.model.generator.architecture}", began and f"started from {began}", today())
+    facts = "   ·   ".join(part for part in parts if part)
     figure = save_figure(figure_history(result.history, heading, facts), folder / "history.png")
     written = {
         "model": save_model(folder / BUNDLE_NAME, result.trained),

@@ -39,6 +39,15 @@ Set = Annotated[
         show_default=False,
     ),
 ]
+From = Annotated[
+    Path | None,
+    typer.Option(
+        "--from",
+        metavar="MODEL",
+        help="A trained model to train further (fine-tune): its weights and its recipe are the start.",
+        show_default=False,
+    ),
+]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in the output folder.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an earlier training in the output folder.")]
 Device = Annotated[

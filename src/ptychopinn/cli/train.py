@@ -4,6 +4,7 @@ from ptychopinn.cli.console import results
 from ptychopinn.cli.options import (
     Config,
     Diffraction,
+    From,
     Output,
     Overrides,
     Overwrite,
@@ -23,6 +24,7 @@ def train(
     scan: Scans,
     output: Output,
     config: Config = None,
+    start_from: From = None,
     resume: Resume = False,
     overwrite: Overwrite = False,
     probe: Probe = None,
@@ -30,7 +32,10 @@ def train(
     overrides: Overrides = (),
     verbose: Verbose = False,
 ) -> None:
-    """Train a network on a scan, or on several together, to reconstruct these or others with it."""
+    """Train a network on a scan, or on several together, to reconstruct these or others with it.
+
+    With --from a finished model is trained further, by default for a tenth of the epochs.
+    """
     from ptychopinn.api.train import train as train_on
 
     with ProgressDisplay() as shown:
@@ -39,6 +44,7 @@ def train(
             output,
             config,
             overrides=overrides,
+            start_from=start_from,
             resume=resume,
             overwrite=overwrite,
             on_epoch=shown.on_epoch,

@@ -39,6 +39,8 @@ class FittedStatistics(Section):
     """Intensity scale at the end of training relative to its start."""
     probe_estimated: bool = False
     """Whether the training scan had no probe, so that an estimate from the mean pattern stood in."""
+    started_from: str | None = None
+    """Trained model whose weights training began with: its file and a digest of these weights."""
 
 
 class Recipe(Section):

@@ -12,7 +12,11 @@ class TrainingConfig(Section):
 
     epochs: int | None = Field(default=None, ge=1, le=1_000_000)
     """Number of passes over the training patterns. Null uses 60, or more for small scans, so that there are at least
-    900 steps."""
+    900 steps; with `start_from` a tenth of that."""
+    start_from: str | None = Field(default=None, min_length=1)
+    """Trained model (file or folder) whose weights training begins with (fine-tuning); `train --from` sets it. Network
+    and pattern size must be those of the model. Probe, scale and optimiser start anew. Null starts from random
+    weights."""
     patterns_per_step: int = Field(default=32, ge=1)
     """Number of patterns in one optimiser step, which holds patterns_per_step / group_size groups (at least one). Lower
     it if memory runs out."""

@@ -26,19 +26,28 @@ def build_model(recipe: Recipe, probe: Tensor, scale: float = 1.0) -> PatchModel
 
 
 @torch.no_grad()
-def fit_statistics(model: PatchModel, parts: Sequence[tuple[ScanTensors, NDArray[np.int64]]]) -> FittedStatistics:
+def fit_statistics(
+    model: PatchModel,
+    parts: Sequence[tuple[ScanTensors, NDArray[np.int64]]],
+    normalised_by: tuple[float, float] | None = None,
+) -> FittedStatistics:
     """Measure, on the training groups of each scan, what the input is normalised by, and freeze it in the generator.
 
     The mean is not subtracted from the back-projected input, which is zero where the object is 1. Counts and scale
     are those of the first scan.
+
+    Args:
+        model: with the beam of the first scan.
+        parts: each scan with its group table (n_groups, G).
+        normalised_by: mean and deviation that trained weights expect; they are used in place of measured ones.
     """
-    mean, deviation = _input_statistics(model, parts)
+    mean, deviation = normalised_by or _input_statistics(model, parts)
     tensors, groups = parts[0]
     if not deviation > 0:
         raise ScanError(
             f"{tensors.scan.source}: every input of the network is the same number; check patterns and probe"
         )
-    if model.config.generator.input == "back_projected":
+    if model.config.generator.input == "back_projected" and normalised_by is None:
         mean = 0.0
     model.generator.normalise_by(mean, deviation)
     return FittedStatistics(

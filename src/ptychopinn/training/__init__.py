@@ -5,6 +5,7 @@ from ptychopinn.training.fit import Fit, fit, fit_prepared
 from ptychopinn.training.history import CHECKPOINTS, EpochHook, History
 from ptychopinn.training.prepare import Part, Prepared, check_trainable, prepare, split_groups, used_patterns
 from ptychopinn.training.resume import checkpoint_to_resume
+from ptychopinn.training.start import recipe_of_start
 
 __all__ = [
     "CHECKPOINTS",
@@ -19,6 +20,7 @@ __all__ = [
     "fit_prepared",
     "judge",
     "prepare",
+    "recipe_of_start",
     "split_groups",
     "used_patterns",
 ]

@@ -30,6 +30,7 @@ from ptychopinn.models import (
 )
 from ptychopinn.training.loader import steps_in_epoch
 from ptychopinn.training.loggers import check_logger
+from ptychopinn.training.start import TrainedStart
 
 logger = logging.getLogger("ptychopinn.training")
 
@@ -37,6 +38,8 @@ USUAL_EPOCHS = 60
 """Passes over a scan of some hundred patterns and more."""
 FEWEST_STEPS = 900
 """Optimiser steps below which images of a small scan stay unfinished (docs/dev/laboratory_notes.md)."""
+FINE_TUNING = 0.1
+"""Part of the epochs of a training from random weights that a training from trained weights takes."""
 
 
 @dataclass(frozen=True)
@@ -77,11 +80,13 @@ def prepare(scan: Scan | Sequence[Scan], recipe: Recipe) -> Prepared:
 
     Raises:
         PtychoPINNError: no such device, architecture, loss or penalty, too few positions for the groups, patterns of
-            several objects, no labels where they are needed, a probe whose scale cannot be determined, or scans that
-            cannot be trained on together.
+            several objects, no labels where they are needed, a probe whose scale cannot be determined, scans that
+            cannot be trained on together, or a trained model to start from that does not fit.
     """
-    start = _without_statistics([scan] if isinstance(scan, Scan) else list(scan), recipe)
-    fitted = fit_statistics(start.model, [(part.tensors, part.train_groups) for part in start.parts])
+    start, earlier = _without_statistics([scan] if isinstance(scan, Scan) else list(scan), recipe)
+    normalised_by = None if earlier is None else earlier.into(start.model)
+    fitted = fit_statistics(start.model, [(part.tensors, part.train_groups) for part in start.parts], normalised_by)
+    fitted = fitted.changed(started_from=None if earlier is None else earlier.label)
     return Prepared(start.model, start.recipe.changed(fitted=fitted), start.parts)
 
 
@@ -94,7 +99,7 @@ def check_trainable(scan: Scan, recipe: Recipe) -> None:
     _without_statistics([scan], recipe)
 
 
-def _without_statistics(scans: Sequence[Scan], recipe: Recipe) -> Prepared:
+def _without_statistics(scans: Sequence[Scan], recipe: Recipe) -> tuple[Prepared, TrainedStart | None]:
     config = recipe.training
     if config.threads is not None:
         torch.set_num_threads(config.threads)
@@ -104,6 +109,9 @@ def _without_statistics(scans: Sequence[Scan], recipe: Recipe) -> Prepared:
     data_terms(recipe.model.loss)
     penalty_terms(recipe.model.loss)
     _check_together(scans, recipe)
+    earlier = None if config.start_from is None else TrainedStart.of(config.start_from)
+    if earlier is not None:
+        earlier.check(recipe, scans)
     for one in scans:
         recipe = with_geometry(recipe, one)
     rng = np.random.default_rng(config.seed)
@@ -112,7 +120,7 @@ def _without_statistics(scans: Sequence[Scan], recipe: Recipe) -> Prepared:
     model = _untrained(recipe, parts[0].tensors)
     for part in parts[1:]:
         _carry_beam(recipe, part, device)
-    return Prepared(model, recipe, parts)
+    return Prepared(model, recipe, parts), earlier
 
 
 def with_some_validation(start: Prepared) -> Prepared:
@@ -196,6 +204,8 @@ def _with_epochs(recipe: Recipe, tables: Sequence[NDArray[np.int64]]) -> Recipe:
         return recipe
     steps = sum(steps_in_epoch(groups, max(1, config.patterns_per_step // groups.shape[1])) for groups in tables)
     epochs = max(USUAL_EPOCHS, math.ceil(FEWEST_STEPS / steps))
+    if config.start_from is not None:
+        epochs = math.ceil(FINE_TUNING * epochs)
     logger.info("training %d epochs of %d steps", epochs, steps)
     return recipe.changed(training=config.changed(epochs=epochs))
 
