@@ -91,6 +91,7 @@ REFUSED = {
     "model.intensity_scale=none": "model.intensity_scale",
     "training.epochs=0": "training.epochs",
     "training.epochs=1.5": "training.epochs",
+    'training.start_from=""': "training.start_from",
     "training.patterns_per_step=0": "training.patterns_per_step",
     "training.thinning=1": "training.thinning",
     "training.accumulate_steps=0": "training.accumulate_steps",
