@@ -93,7 +93,27 @@ def weaken_one(counts: np.ndarray) -> np.ndarray:
 
 
 def add_background(counts: np.ndarray) -> np.ndarray:
-    return counts + 200
+    return counts + np.random.default_rng(0).poisson(200, counts.shape)
+
+
+def fill_the_edge(counts: np.ndarray) -> np.ndarray:
+    """Photons that vary like the pattern, at the edge of the detector."""
+    return counts + np.roll(counts, (16, 16), (1, 2))
+
+
+def flicker(counts: np.ndarray) -> np.ndarray:
+    factors = 1 + 0.2 * np.random.default_rng(0).standard_normal(len(counts))
+    return np.rint(counts * factors[:, None, None])
+
+
+def heat(counts: np.ndarray) -> np.ndarray:
+    counts[:, [3, 20], [4, 28]] += np.random.default_rng(0).poisson(5000, (len(counts), 2))
+    return counts
+
+
+def lose_rows(counts: np.ndarray) -> np.ndarray:
+    counts[:, 12:14] = 0
+    return counts
 
 
 FAULTS: dict[str, tuple[Callable[[Scan], Scan], str]] = {
@@ -108,7 +128,11 @@ FAULTS: dict[str, tuple[Callable[[Scan], Scan], str]] = {
     "low dose": (lambda s: with_counts(s, lambda c: c * 1e-3), "dose is very low"),
     "weak pattern": (lambda s: with_counts(s, weaken_one), "weakest pattern"),
     "saturation": (lambda s: with_counts(s, saturate), "saturated"),
-    "background": (lambda s: with_counts(s, add_background), "outermost pixels of the detector"),
+    "background": (lambda s: with_counts(s, add_background), "--set model.background=200"),
+    "cut patterns": (lambda s: with_counts(s, fill_the_edge), "outermost pixels of the detector"),
+    "beam": (lambda s: with_counts(s, flicker), "refine.intensities=fitted"),
+    "hot pixels": (lambda s: with_counts(s, heat), "pixels (row, column) (3, 4), (20, 28)): hot pixels"),
+    "dead rows": (lambda s: with_counts(s, lose_rows), "(rows 12, 13)"),
     "cut probe": (lambda s: replace(s, probe=s.probe + np.abs(s.probe).max()), "touches the edge"),
     "bad pixels": (
         lambda s: replace(s, bad_pixels=np.arange(1024).reshape(32, 32) % 3 == 0),
@@ -147,6 +171,27 @@ def test_scans_of_several_objects_do_not_count_as_duplicates(scan: Scan) -> None
     about = info(twice)
     assert about.objects == 2
     assert about.duplicate_positions == 0
+
+
+@pytest.mark.parametrize("photons", ["3e3", "1e5", "1e7"])
+@pytest.mark.parametrize("probe", ["zone_plate", "ideal_disk", "gaussian", "zernike"])
+def test_good_scans_of_other_beams_and_doses_have_no_problems(probe: str, photons: str) -> None:
+    kinds = {"zone_plate": "siemens_star", "ideal_disk": "points", "gaussian": "dead_leaves", "zernike": "lines"}
+    settings = [f"simulation.probe_kind={probe}", f"simulation.photons_per_pattern={photons}"]
+    settings += [f"simulation.object_kind={kinds[probe]}", "simulation.probe_diameter_px=14", "simulation.seed=7"]
+
+    assert info(ptychopinn.simulate(overrides=[*SMALL, *settings]).scan).problems == ()
+
+
+@pytest.mark.shared_data
+@pytest.mark.parametrize(
+    "name", ["siemens64.npz", "siemens128.npz", "siemens128.cxi", "synth_dev_1e4.npz", "synth_dev_1e6.npz"]
+)
+def test_the_scans_of_the_project_have_no_problems(shared_dir: Path, name: str) -> None:
+    about = info(shared_dir / "data" / name)
+
+    assert about.problems == ()
+    assert (about.hot_pixels, about.background_photons, about.beam_variation) == (0, 0.0, 0.0)
 
 
 @pytest.mark.shared_data

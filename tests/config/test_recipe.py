@@ -28,7 +28,7 @@ CHANGED = [
 
 REFUSED = {
     "data.drop_frames=dim": "data.drop_frames",
-    "data.mask_pixels=hot": "data.mask_pixels",
+    "data.mask_pixels=cold": "data.mask_pixels",
     "data.flip_patterns=z": "data.flip_patterns",
     "data.flip_positions=z": "data.flip_positions",
     "data.position_unit=inch": "data.position_unit",

@@ -7,7 +7,7 @@ import pytest
 
 from ptychopinn import info, simulate
 from ptychopinn.data import Scan
-from ptychopinn.data.pixel_faults import dead_pixels, total_photons, with_masked_pixels
+from ptychopinn.data.pixel_faults import dead_pixels, hot_pixels_of, total_photons, with_masked_pixels
 
 N = 64
 
@@ -35,7 +35,8 @@ def test_a_module_gap_is_found_marked_and_named(scan, gap) -> None:
     assert missed < 0.01, "photons of gap pixels that were not found"
     masked = with_masked_pixels(lost, ("dead",))
     np.testing.assert_array_equal(masked.bad_pixels, found)
-    assert masked.notes == (f"{found.sum()} dead pixels are marked bad.",)
+    (note,) = masked.notes
+    assert note.startswith(f"{found.sum()} dead pixels are marked bad: ")
     assert any("--mask-pixels dead" in sentence for sentence in info(lost).problems)
     assert not any("zero in every pattern" in sentence for sentence in info(masked).problems)
 
@@ -50,6 +51,44 @@ def test_marked_pixels_are_not_listed_again(scan, gap) -> None:
     counts = scan.patterns.copy()
     counts[:, gap] = 0
     assert not any("dead" in sentence for sentence in info(replace(scan, patterns=counts, bad_pixels=gap)).problems)
+
+
+@pytest.mark.parametrize("excess", [300.0, 1e5])
+def test_hot_pixels_are_found_marked_and_named(scan, excess) -> None:
+    """Single ones and two side by side, in the dim part of the detector; a file is read without them."""
+    hot = np.zeros((N, N), bool)
+    hot[[5, 58, 58, 40], [60, 3, 4, 2]] = True
+    counts = scan.patterns.astype(np.int64)
+    counts[:, hot] += np.random.default_rng(0).poisson(excess, (len(counts), hot.sum()))
+    spoilt = replace(scan, patterns=counts)
+    masked = with_masked_pixels(spoilt, ("dead", "hot"))
+    np.testing.assert_array_equal(masked.bad_pixels, hot)
+    assert masked.notes == ("4 hot pixels are marked bad: pixels (row, column) (5, 60), (40, 2), (58, 3), (58, 4).",)
+    assert any("--mask-pixels hot" in sentence for sentence in info(spoilt).problems)
+    assert not any("--mask-pixels" in sentence for sentence in info(masked).problems)
+    as_amplitudes = replace(spoilt, patterns=np.sqrt(counts), domain="amplitude")
+    np.testing.assert_array_equal(hot_pixels_of(as_amplitudes), hot)
+
+
+def test_a_bright_pixel_of_a_few_patterns_is_not_hot(scan) -> None:
+    counts = scan.patterns.astype(np.int64)
+    counts[: len(scan) // 2, 5, 60] += 10**5
+    assert not hot_pixels_of(replace(scan, patterns=counts)).any()
+
+
+@pytest.mark.parametrize("probe", ["zone_plate", "ideal_disk", "disk", "gaussian", "zernike"])
+@pytest.mark.parametrize("kind", ["siemens_star", "gaussian_field", "points"])
+def test_no_pixel_of_a_good_scan_is_hot(probe, kind) -> None:
+    """Sharp speckles, direct beams of weak objects, wide and narrow beams, few and many photons."""
+    rng = np.random.default_rng(len(probe) + 31 * len(kind))
+    settings = [f"simulation.probe_kind={probe}", f"simulation.object_kind={kind}", "simulation.object_size_px=120"]
+    for width in (9, 32):
+        photons = 10 ** rng.uniform(3, 7)
+        drawn = [f"simulation.probe_diameter_px={width}", f"simulation.photons_per_pattern={photons}"]
+        drawn += [f"simulation.amplitude_min={rng.uniform(0.4, 0.95)}", f"simulation.seed={rng.integers(1000)}"]
+        made = simulate(overrides=[*settings, *drawn]).scan
+        assert not hot_pixels_of(made).any()
+        assert not hot_pixels_of(replace(made, probe=None)).any()
 
 
 def test_pixels_that_are_always_saturated_are_marked(scan) -> None:

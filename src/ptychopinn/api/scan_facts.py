@@ -10,8 +10,10 @@ from ptychopinn.api.scan_info import ScanInfo
 from ptychopinn.data import Scan
 from ptychopinn.data.chunks import frame_chunks
 from ptychopinn.data.leave_out import outlying_frames
-from ptychopinn.data.pixel_faults import CEILING_COUNTS, CEILING_TIMES, dead_pixels
+from ptychopinn.data.pixel_faults import CEILING_COUNTS, CEILING_TIMES, dead_pixels, hot_pixels_of, places_of
+from ptychopinn.data.scan import PROBE_ESTIMATED
 from ptychopinn.data.start_probe import median_step_px
+from ptychopinn.data.steady import CornerCounts, beam_variation
 from ptychopinn.physics.scaling import photon_ratio
 
 
@@ -42,6 +44,8 @@ def _counts(scan: Scan) -> dict[str, Any]:
     photons, values, edge = np.empty(len(scan)), np.empty(len(scan)), 0.0
     largest, at_largest = 0.0, 0
     frame, total = _border(scan.pattern_size), np.zeros(scan.patterns.shape[1:])
+    bad = None if scan.bad_pixels is None else np.logical_or.reduce(scan.bad_pixels.reshape(-1, *total.shape))
+    corners = CornerCounts(scan.pattern_size, bad)
     for run, frames in frame_chunks(scan.patterns, scan.bad_pixels):
         frames = frames.astype(np.float64)
         counts = frames if scan.domain == "counts" else np.square(frames)
@@ -49,18 +53,28 @@ def _counts(scan: Scan) -> dict[str, Any]:
         values[run] = (np.square(frames) if scan.domain == "counts" else frames).sum(axis=(1, 2))
         edge += float(counts[:, frame].sum())
         total += counts.sum(axis=0)
+        corners.add(counts)
         top = float(frames.max())
         if top > largest:
             largest, at_largest = top, 0
         at_largest += int(np.count_nonzero(frames == largest))
     brightest = largest if scan.domain == "counts" else largest**2
     probe = torch.from_numpy(scan.probe)
+    dead, hot = dead_pixels(total, scan.always_bad), hot_pixels_of(scan, total, scan.always_bad)
+    alike = slice(None) if scan.scan_index is None else scan.scan_index == scan.scan_index[0]
     return {
         "mean_photons_per_pattern": float(photons.mean()),
         "weakest_pattern_photons": float(photons.min()),
         "brightest_pixel_photons": brightest,
         "saturated_pixels": at_largest if _is_ceiling(brightest, at_largest) else 0,
-        "dead_pixels": int(dead_pixels(total, scan.always_bad).sum()),
+        "dead_pixels": int(dead.sum()),
+        "dead_places": places_of(dead),
+        "hot_pixels": int(hot.sum()),
+        "hot_places": places_of(hot),
+        "background_photons": 0.0 if scan.geometry.is_near_field else corners.background_photons,
+        "beam_variation": 0.0
+        if scan.metadata.get(PROBE_ESTIMATED) is True
+        else beam_variation(photons[alike], scan.positions_px[alike], scan.probe),
         "edge_photon_fraction": edge / float(photons.sum()),
         "photon_ratio": photon_ratio(float(photons.mean()), probe),
         "other_photon_ratio": photon_ratio(float(values.mean()), probe),

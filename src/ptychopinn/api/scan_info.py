@@ -31,8 +31,20 @@ class ScanInfo:
     """Pixel values that all equal the largest one, where that looks like a ceiling; else 0."""
     dead_pixels: int
     """Pixels that are zero in every pattern between pixels that hold thousands of photons."""
+    dead_places: str
+    """Their rows, columns or pixels, in words."""
+    hot_pixels: int
+    """Pixels that hold far more photons in nearly every pattern than the pixels around them, more than diffraction
+    allows."""
+    hot_places: str
+    """Their rows, columns or pixels, in words."""
     edge_photon_fraction: float
     """Part of all photons in the outermost pixels of the detector."""
+    background_photons: float
+    """Photons per pixel and pattern in the corners of the detector, where they hardly vary; else 0."""
+    beam_variation: float
+    """Rms of the intensity of the beam from pattern to pattern, relative to its mean; 0 where it seems steady, or the
+    probe is an estimate."""
     bad_pixel_fraction: float
     positions_low_px: tuple[float, float]
     """(y, x), smallest on each axis."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from ptychopinn.data.steady import LEAST_PART
 from ptychopinn.physics.scaling import CALIBRATED_RATIO
 
 if TYPE_CHECKING:
@@ -133,8 +134,18 @@ def _dead(facts: "ScanInfo", group_size: int) -> str | None:
     if facts.dead_pixels == 0:
         return None
     return (
-        f"{facts.dead_pixels} pixels are zero in every pattern, between pixels that hold thousands of photons: a gap "
-        "of the detector or dead pixels, which count as measured; give --mask-pixels dead (data.mask_pixels=dead)."
+        f"{facts.dead_pixels} pixels are zero in every pattern, between pixels that hold thousands of photons "
+        f"({facts.dead_places}): a gap of the detector or dead pixels, which count as measured; give --mask-pixels "
+        "dead (data.mask_pixels=dead)."
+    )
+
+
+def _hot(facts: "ScanInfo", group_size: int) -> str | None:
+    if facts.hot_pixels == 0:
+        return None
+    return (
+        f"{facts.hot_pixels} pixels hold far more photons than the pixels around them in nearly every pattern "
+        f"({facts.hot_places}): hot pixels, which count as measured; give --mask-pixels hot (data.mask_pixels=hot)."
     )
 
 
@@ -148,12 +159,35 @@ def _probe_edge(facts: "ScanInfo", group_size: int) -> str | None:
 
 
 def _pattern_edge(facts: "ScanInfo", group_size: int) -> str | None:
-    if facts.edge_photon_fraction <= PATTERN_EDGE:
+    if facts.edge_photon_fraction <= PATTERN_EDGE or _background(facts, group_size) is not None:
         return None
     return (
         f"{facts.edge_photon_fraction:.1%} of the photons lie in the outermost pixels of the detector: the "
         "patterns are cut off, or there is a background; fit it (reconstruction.refine.background=flat), or "
         "give its photons per pixel (model.background)."
+    )
+
+
+def _background(facts: "ScanInfo", group_size: int) -> str | None:
+    floor = facts.background_photons
+    part = floor * facts.pattern_size_px**2 / facts.mean_photons_per_pattern
+    if part <= LEAST_PART:
+        return None
+    return (
+        f"The pixels in the corners of the detector hold {floor:.3g} photons in every pattern, with counting noise "
+        f"alone; in all pixels this is {min(part, 1):.2g} of the photons: a background; the solver fits it by default "
+        f"(--set reconstruction.refine.background=flat), or give it (--set model.background={floor:.3g})."
+    )
+
+
+def _unsteady_beam(facts: "ScanInfo", group_size: int) -> str | None:
+    if facts.beam_variation == 0:
+        return None
+    noise = facts.mean_photons_per_pattern**-0.5
+    return (
+        f"The photons of a pattern differ by {facts.beam_variation:.1%} rms from those of its neighbours, beyond what "
+        f"the sample and counting noise ({noise:.1%}) explain: the intensity of the beam varies; the solver fits it by "
+        "default where it is sure (--set reconstruction.refine.intensities=fitted)."
     )
 
 
@@ -188,8 +222,11 @@ _CHECKS: tuple[Callable[["ScanInfo", int], str | None], ...] = (
     _weak_patterns,
     _saturation,
     _dead,
+    _hot,
     _probe_edge,
+    _background,
     _pattern_edge,
+    _unsteady_beam,
     _bad_pixels,
     _object_guess,
 )

@@ -181,7 +181,10 @@ _READING_OPTIONS: dict[str, tuple[Any, Any]] = {
     ),
     "mask_pixels": (
         _reading(
-            str | None, "--mask-pixels", "Mark pixels as bad: dead (default), saturated, all or none.", "KIND,..."
+            str | None,
+            "--mask-pixels",
+            "Mark pixels as bad: dead, hot (both by default), saturated, all or none.",
+            "KIND,...",
         ),
         None,
     ),

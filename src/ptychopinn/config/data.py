@@ -9,7 +9,7 @@ from ptychopinn.config.base import Section
 DroppedKind = Literal["dark", "saturated", "duplicated", "outlying", "unpaired"]
 """Kinds of frames that `data.drop_frames` can leave out."""
 
-MaskedKind = Literal["dead", "saturated"]
+MaskedKind = Literal["dead", "hot", "saturated"]
 """Kinds of pixels that `data.mask_pixels` can mark as bad."""
 
 
@@ -67,10 +67,10 @@ class DataConfig(Section):
     `none`."""
     invert_mask: bool = False
     """The mask of the file is true where pixels were measured. Set it if nearly all pixels are reported as bad."""
-    mask_pixels: tuple[MaskedKind, ...] = ("dead",)
+    mask_pixels: tuple[MaskedKind, ...] = ("dead", "hot")
     """Kinds of pixels to mark as bad, each listed in the log: `dead` (zero in every pattern between pixels with
-    thousands of photons, as in a module gap), `saturated` (at the largest value of the scan in most patterns). Also
-    `all` or `none`."""
+    thousands of photons, as in a module gap), `hot` (in nearly every pattern far more than the pixels around it, more
+    than diffraction allows), `saturated` (at the largest value of the scan in most patterns). Also `all` or `none`."""
     flip_patterns: Literal["none", "rows", "columns", "both"] = "none"
     """Reverse the order of rows or columns of every pattern and mask, for a detector that is read from another
     corner."""

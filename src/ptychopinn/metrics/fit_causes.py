@@ -203,7 +203,8 @@ def pixel_fit(sums: FitSums, explained: float | None) -> tuple[PixelFit, Cause |
         of_pixels,
         f"{_number(int(far.sum()), 'detector pixel')} {'fits' if far.sum() == 1 else 'fit'} far worse than the "
         f"neighbours: {', '.join(named)}",
-        "mark dead, hot and hidden pixels in the mask (bad_pixels), or give --mask-pixels dead (data.mask_pixels=dead)",
+        "mark dead, hot and hidden pixels in the mask (bad_pixels), "
+        "or give --mask-pixels dead,hot (data.mask_pixels=[dead,hot])",
     )
     constant = Cause(
         "background",
