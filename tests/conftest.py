@@ -19,7 +19,7 @@ install_import_hook("ptychopinn.physics", "beartype.beartype(conf=beartype.Beart
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = Path(os.environ.get("PTYCHOPINN_TEST_DATA", ROOT.parent / "shared"))
 
-OPTIONAL = ("ptychi", "neuralop", "cdtools", "tensorflow", "mlflow", "sqlalchemy", "tensorboard", "wandb")
+OPTIONAL = ("ptychi", "neuralop", "cdtools", "tensorflow", "mlflow", "sqlalchemy", "tensorboard", "wandb", "prefect")
 """Packages that some tests need and the test environment does not have."""
 
 OF_PTYCHODUS = ("tests/client", "tests/data/io/test_ptychodus_files.py", "tests/property/test_conversions.py")

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from ptychopinn.cli.campaign import campaign
 from ptychopinn.cli.check import check
 from ptychopinn.cli.console import set_verbosity
 from ptychopinn.cli.convert import convert
@@ -55,7 +56,7 @@ def _interrupted(command: str | None) -> str:
         return "Interrupted: give the same command with --resume to go on from the last finished epoch."
     if command in ("run", "reconstruct"):
         return "Interrupted: give the same command with --resume to go on from the last finished iteration or epoch."
-    if command in ("study", "train-prior"):
+    if command in ("study", "train-prior", "campaign"):
         return "Interrupted: give the same command again; what has finished is not run again."
     return "Interrupted."
 
@@ -97,6 +98,7 @@ for _verb, _example in (
     (run, "ptychopinn run scan.npz -o out/"),
     (train, "ptychopinn train scan.npz -o out/ --set training.epochs=40"),
     (reconstruct, "ptychopinn reconstruct scan.npz --model out/wts.h5.zip -o recon/"),
+    (campaign, "ptychopinn campaign scans/ -o campaign/ --workers 2"),
     (evaluate, "ptychopinn evaluate recon/reconstruction.npz --reference scan.npz"),
     (convert, "ptychopinn convert scan.cxi scan.npz"),
     (simulate, "ptychopinn simulate -o scan.npz --set simulation.photons_per_pattern=1e6"),

@@ -61,6 +61,10 @@ class ProgressDisplay:
         """An iteration of the solver has ended."""
         self._show("refining", done, total, f"deviance {numbers['deviance']:.5g}")
 
+    def on_scan(self, done: int, total: int, failed: int) -> None:
+        """The number of scans of a campaign that are done, or of all, has changed."""
+        self._show("scans", done, total, f"{failed} failed" if failed else "")
+
     def on_image(self, image: "Reconstructed") -> None:
         """The solver's image has been written, and training follows."""
         self._console.print(f"image: {image.paths['reconstruction']} (solver)", highlight=False, soft_wrap=True)
