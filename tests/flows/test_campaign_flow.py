@@ -48,14 +48,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def kill_workers(output: Path, stop: threading.Event, kills: Counter[str]) -> None:
-    """SIGKILL to the process of a running scan, at random times."""
+    """SIGKILL to the process of a running scan, at random times, each after a random number of scans is done."""
     rng = np.random.default_rng(0)
-    while kills.total() < KILLS and not stop.wait(rng.uniform(0.5, 3)):
+    due = sorted(rng.integers(0, SCANS - 4, KILLS))
+    while kills.total() < KILLS and not stop.wait(rng.uniform(0.1, 1)):
         if not (output / "campaign.sqlite").exists():
             continue
         with Ledger(output) as ledger:
+            states = Counter(one.state for one in ledger.entries())
             rows = ledger._base.execute("SELECT process FROM scans WHERE state = 'running'").fetchall()
-        if rows:
+        if rows and states["done"] >= due[kills.total()]:
             try:
                 os.kill(int(rows[rng.integers(len(rows))][0]), signal.SIGKILL)
                 kills["killed"] += 1

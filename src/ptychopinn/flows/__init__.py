@@ -9,7 +9,7 @@ try:
     import prefect  # noqa: F401
 except ImportError:
     raise MissingExtraError(
-        "ptychopinn.flows needs Prefect 3, which is not installed; run: pip install 'ptychopinn[flows]'"
+        "flows need the package prefect, version 3, which is not installed; run: pip install 'ptychopinn[flows]'"
     ) from None
 
 from ptychopinn.flows.campaign import campaign_flow, reconstruct_scan
