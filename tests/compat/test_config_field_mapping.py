@@ -69,6 +69,7 @@ GIVEN: dict[str, Any] = {
     "phase_loss": "Mean_Deviation",
     "n_groups": 150,
     "N": 64,
+    "recon_log_every_n_epochs": 2,
 }
 """Values that stand for `ANY` in the conditions of a field."""
 

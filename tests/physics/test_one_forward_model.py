@@ -12,6 +12,8 @@ from ptychopinn.data.frame import nearest_pixel
 from ptychopinn.physics import split_position
 
 SOURCE = Path(ptychopinn.__file__).resolve().parents[1]
+PACKAGES = ("ptycho", "ptycho_torch", "ptychopinn")
+"""Ours: an installed package lies beside all others."""
 PHYSICS = "ptychopinn/physics/"
 SECOND_BACKEND = "ptychopinn/tensorflow/"
 """Writes generator and physics a second time; tests/tensorflow/test_parity.py compares the two."""
@@ -34,7 +36,8 @@ def places(pattern: str, sources: dict[str, str]) -> set[str]:
 
 @pytest.fixture(scope="module")
 def sources() -> dict[str, str]:
-    found = {path.relative_to(SOURCE).as_posix(): path.read_text(encoding="utf-8") for path in SOURCE.rglob("*.py")}
+    files = (path for package in PACKAGES for path in (SOURCE / package).rglob("*.py"))
+    found = {path.relative_to(SOURCE).as_posix(): path.read_text(encoding="utf-8") for path in files}
     return {name: text for name, text in found.items() if not name.startswith(SECOND_BACKEND)}
 
 

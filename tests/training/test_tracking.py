@@ -10,13 +10,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from ptychopinn.api.model_files import load_model
 from ptychopinn.api.train import train
 from ptychopinn.config import Recipe
 from ptychopinn.data import Scan
 from ptychopinn.errors import ConfigError
-from ptychopinn.training import fit, fit_prepared, loggers, mlflow_runs, prepare
+from ptychopinn.plotting import PredictedPatch
+from ptychopinn.training import figures, fit, fit_prepared, loggers, mlflow_runs, prepare
 from ptychopinn.training.tracking import Tracking
 
 MakeRecipe = Callable[..., Recipe]
@@ -143,6 +145,45 @@ def test_figures_change_nothing_of_a_training(scan: Scan, make_recipe: MakeRecip
     drawn = fit(scan, make_recipe("training.epochs=3", "training.figure_epochs=2"), tmp_path)
     assert plain.history["train_loss"] == drawn.history["train_loss"]
     assert sorted(path.name for path in (tmp_path / "figures").iterdir()) == ["epoch_0002.png", "epoch_0003.png"]
+
+
+@pytest.mark.parametrize("architecture", ["cnn", "unrolled"])
+def test_patches_of_chosen_patterns_are_drawn(
+    architecture: str, scan: Scan, make_recipe: MakeRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside the image or instead of it; each patch is that of its pattern."""
+    drawn: list[PredictedPatch] = []
+    original = figures.figure_patches
+
+    def noted(patches: list[PredictedPatch], title: str) -> Figure:
+        drawn.extend(patches)
+        return original(patches, title)
+
+    monkeypatch.setattr(figures, "figure_patches", noted)
+    recipe = make_recipe(
+        f"model.generator.architecture={architecture}", "training.epochs=1", "training.figure_epochs=1"
+    )
+    folders = [tmp_path / "even", tmp_path / "named"]
+    for folder in folders:
+        folder.mkdir()
+    fit(scan, recipe.with_overrides(["training.figure_patches=3", "training.figure_patterns=5"]), folders[0])
+    names = sorted(path.name for path in (folders[0] / "figures").iterdir())
+    assert names == ["epoch_0001.png", "epoch_0001_patches.png"]
+    assert [one.number for one in drawn] == [0, len(scan) // 2, len(scan) - 1]
+    drawn.clear()
+    fit(scan, recipe.with_overrides(["training.figure_indices=[7,2]", "training.figure_patterns=0"]), folders[1])
+    assert [path.name for path in (folders[1] / "figures").iterdir()] == ["epoch_0001_patches.png"]
+    for one, number in zip(drawn, (7, 2), strict=True):
+        assert one.number == number
+        np.testing.assert_allclose(one.measured, scan.patterns[number], rtol=1e-6)
+        assert one.patch.shape == one.power.shape == scan.patterns.shape[1:]
+    assert not np.array_equal(drawn[0].patch, drawn[1].patch)
+
+
+def test_a_pattern_that_the_scan_does_not_have_is_refused(scan: Scan, make_recipe: MakeRecipe) -> None:
+    recipe = make_recipe("training.figure_epochs=1", "training.figure_indices=[0,100000]")
+    with pytest.raises(ConfigError, match=rf"100000, but the scan has {len(scan)} patterns"):
+        prepare(scan, recipe)
 
 
 def test_figures_need_one_device(scan: Scan, make_recipe: MakeRecipe) -> None:

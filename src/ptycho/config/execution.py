@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from ptycho.config import shared
 from ptycho.config.checks import NON_NEGATIVE, POSITIVE, Check, among, check, one_of
-from ptycho.config.field_mapping import jointly, no_effect, read_by, sets
+from ptycho.config.field_mapping import ANY, jointly, no_effect, read_by, sets
 from ptycho.config.shared import OTHER_NETWORK
 from ptychopinn.errors import ConfigError
 
@@ -43,8 +43,12 @@ _MONITOR = sets(
 _MODE = no_effect("losses are minimised")
 _BAR = read_by("`ptycho.workflows.components`", "progress on stderr; the commands always show it")
 _LOADING = read_by("`ptycho_torch.dataloader.loading`", "for batches as dictionaries; else the scan lies in memory")
-_FIGURES = sets("training.figure_epochs", "the figures show the whole image")
-_NO_FIGURES = no_effect("the figures of `recon_log_every_n_epochs` show the whole image")
+_LOGGED = {"recon_log_every_n_epochs": (ANY,)}
+_FIGURES = sets("training.figure_epochs", also=("training.figure_patches", "training.figure_patterns"))
+_PATCHES = sets("training.figure_patches", given=_LOGGED)
+_INDICES = sets("training.figure_indices", leaves=(None,), given=_LOGGED)
+_STITCH = sets("training.figure_patterns", "false is 0: patches only", lambda on: None if on else 0, given=_LOGGED)
+_STITCHED = sets("training.figure_patterns", leaves=(None,), given=_LOGGED | {"recon_log_stitch": (True,)})
 _ACCELERATOR = among("auto", "cpu", "cuda", "gpu", "mps")
 _COUNT = Check("a positive integer or 'auto'", lambda count: count == "auto" or (type(count) is int and count > 0))
 
@@ -81,10 +85,10 @@ class PyTorchExecutionConfig(shared.BottleneckSettings):
     early_stop_patience: Annotated[int, _PATIENCE, POSITIVE] = 100
     logger_backend: Annotated[str | None, _LOGGER] = "csv"
     recon_log_every_n_epochs: Annotated[int | None, _FIGURES] = None
-    recon_log_num_patches: Annotated[int, _NO_FIGURES] = 4
-    recon_log_fixed_indices: Annotated[list[int] | None, _NO_FIGURES] = None
-    recon_log_stitch: Annotated[bool, _NO_FIGURES] = False
-    recon_log_max_stitch_samples: Annotated[int | None, _NO_FIGURES] = None
+    recon_log_num_patches: Annotated[int, _PATCHES, NON_NEGATIVE] = 4
+    recon_log_fixed_indices: Annotated[list[int] | None, _INDICES] = None
+    recon_log_stitch: Annotated[bool, _STITCH] = False
+    recon_log_max_stitch_samples: Annotated[int | None, _STITCHED] = None
     ffno_encoder_blocks: Annotated[int, OTHER_NETWORK] = 24
     ffno_encoder_modes: Annotated[int, OTHER_NETWORK] = 12
     ffno_encoder_share_weights: Annotated[bool, OTHER_NETWORK] = True

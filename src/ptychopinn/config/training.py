@@ -1,6 +1,6 @@
 """How the network is fitted."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
@@ -78,6 +78,13 @@ class TrainingConfig(Section):
     figure_epochs: int | None = Field(default=None, ge=1, le=1_000_000)
     """Draw the image after every so many epochs and after the last: into the logger, or into the folder `figures` with
     `csv`. Null draws none."""
+    figure_patterns: int | None = Field(default=None, ge=0)
+    """Stitch the image of `figure_epochs` from at most so many patterns, spread evenly over the scan. Null uses all, 0
+    draws no image."""
+    figure_patches: int = Field(default=0, ge=0, le=64)
+    """Number of patterns, spread evenly over the scan, whose patches are drawn beside the image of `figure_epochs`."""
+    figure_indices: tuple[Annotated[int, Field(ge=0)], ...] = Field(default=(), max_length=64)
+    """Numbers of the patterns, from 0, whose patches are drawn instead of evenly spread ones."""
     checkpoints: int = Field(default=1, ge=0, le=1000)
     """Number of best epochs whose checkpoints are kept, beside that of the last epoch. 0 writes none, so that an
     interrupted training cannot be resumed."""

@@ -15,6 +15,7 @@ from ptychopinn.plotting.maps import (
     draw_positions,
     draw_region,
 )
+from ptychopinn.plotting.patches import PredictedPatch, figure_patches
 from ptychopinn.plotting.patterns import draw_patterns
 from ptychopinn.plotting.probe import draw_probe
 from ptychopinn.plotting.trend import draw_trend, figure_trend
@@ -24,6 +25,7 @@ __all__ = [
     "Bars",
     "Drawable",
     "PatternFit",
+    "PredictedPatch",
     "ReportContent",
     "best_median_worst",
     "draw_added",
@@ -47,6 +49,7 @@ __all__ = [
     "figure_frc",
     "figure_history",
     "figure_map",
+    "figure_patches",
     "figure_reconstruction",
     "figure_trend",
     "save_figure",

@@ -93,6 +93,10 @@ class Reconstructor:
         groups = prediction_groups(known, trained.recipe) if groups is None else groups
         return cls(trained, network, tensors, groups, gauge, of_model and fits)
 
+    def with_groups(self, groups: NDArray[np.int64]) -> "Reconstructor":
+        """The same for other groups (n_groups, G)."""
+        return replace(self, groups=groups)
+
     def image(self, progress: Progress | None = None) -> tuple[Reconstruction, Timing]:
         """The image of the scan, stitched of the patches of all groups, and the time that it took.
 

@@ -10,14 +10,13 @@ from typing import Any, Protocol
 from ptychopinn.config import Recipe, TrainingConfig
 from ptychopinn.errors import ConfigError, MissingExtraError
 from ptychopinn.plotting import save_figure
+from ptychopinn.training.figure_names import FIGURES, IMAGE, figure_name
 from ptychopinn.training.mlflow_runs import MlflowRun, check_store
 
 logger = logging.getLogger("ptychopinn.training")
 
 PACKAGES = {"mlflow": "mlflow", "tensorboard": "tensorboard", "wandb": "wandb"}
 """Logger -> the package that it needs; the extra has the name of the logger."""
-FIGURES = "figures"
-"""Folder of the figures by epoch, inside that of a run."""
 
 
 class Tracker(Protocol):
@@ -29,8 +28,8 @@ class Tracker(Protocol):
     def log_numbers(self, epoch: int, numbers: Mapping[str, float]) -> None:
         """Keep the numbers after `epoch` epochs; all are finite."""
 
-    def log_figure(self, epoch: int, figure: Any) -> None:
-        """Keep a figure of matplotlib with the image after `epoch` epochs."""
+    def log_figure(self, epoch: int, figure: Any, name: str = IMAGE) -> None:
+        """Keep a figure of matplotlib, such as the image after `epoch` epochs."""
 
     def add_file(self, path: Path) -> None:
         """Keep a file as it is, after the end of the training."""
@@ -39,8 +38,12 @@ class Tracker(Protocol):
         """Close the record; the outcome is `finished`, `failed` or `interrupted`."""
 
 
-def check_logger(config: TrainingConfig) -> None:
+def check_logger(config: TrainingConfig, patterns: int) -> None:
     """Refuse a logger whose package is missing, or figures that cannot be drawn, before any work.
+
+    Args:
+        config: of the training.
+        patterns: of the (first) scan.
 
     Raises:
         ConfigError: with the line that installs the package.
@@ -60,6 +63,12 @@ def check_logger(config: TrainingConfig) -> None:
         raise ConfigError(
             f"training.figure_epochs draws figures with the model of one device, but training.devices is "
             f"{config.devices}; set training.figure_epochs=null or training.devices=1"
+        )
+    beyond = [one for one in config.figure_indices if one >= patterns]
+    if config.figure_epochs is not None and beyond:
+        raise ConfigError(
+            f"training.figure_indices has {beyond[0]}, but the scan has {patterns} patterns; use numbers from 0 to "
+            f"{patterns - 1}"
         )
 
 
@@ -108,10 +117,10 @@ class FigureFolder:
     def log_numbers(self, epoch: int, numbers: Mapping[str, float]) -> None:
         """They stand in `history.csv`."""
 
-    def log_figure(self, epoch: int, figure: Any) -> None:
+    def log_figure(self, epoch: int, figure: Any, name: str = IMAGE) -> None:
         """Write it."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        save_figure(figure, self._folder / f"epoch_{epoch:04d}.png")
+        save_figure(figure, self._folder / figure_name(epoch, name))
 
     def add_file(self, path: Path) -> None:
         """The model stands beside."""
@@ -136,9 +145,9 @@ class TensorBoardTracker:
         """Keep them as scalars, with the epoch as their step."""
         self._logger.log_metrics(dict(numbers), step=epoch)
 
-    def log_figure(self, epoch: int, figure: Any) -> None:
+    def log_figure(self, epoch: int, figure: Any, name: str = IMAGE) -> None:
         """Keep it as an image."""
-        self._logger.experiment.add_figure("reconstruction", figure, epoch, close=False)
+        self._logger.experiment.add_figure(name, figure, epoch, close=False)
 
     def add_file(self, path: Path) -> None:
         """TensorBoard holds no files; the model stands beside."""
@@ -171,11 +180,11 @@ class WandbTracker:
         """Keep them, with the epoch as their step."""
         self._logger.log_metrics({**numbers, "epoch": epoch})
 
-    def log_figure(self, epoch: int, figure: Any) -> None:
+    def log_figure(self, epoch: int, figure: Any, name: str = IMAGE) -> None:
         """Keep it as an image."""
         with tempfile.TemporaryDirectory() as folder:
-            path = save_figure(figure, Path(folder) / f"epoch_{epoch:04d}.png")
-            self._logger.log_image("reconstruction", [str(path)], caption=[f"after {epoch} epochs"])
+            path = save_figure(figure, Path(folder) / figure_name(epoch, name))
+            self._logger.log_image(name, [str(path)], caption=[f"after {epoch} epochs"])
 
     def add_file(self, path: Path) -> None:
         """The run is closed; the model stands beside."""

@@ -20,14 +20,15 @@ from typing import Any
 from ptychopinn.data.io.atomic import write_text_atomically
 from ptychopinn.errors import ConfigError, MissingExtraError, one_line
 from ptychopinn.plotting import save_figure
+from ptychopinn.training.figure_names import FIGURES, IMAGE, figure_name
 
 logger = logging.getLogger("ptychopinn.training")
 
 PIP_LINE = "pip install 'ptychopinn[mlflow]'"
 RUN_FILE = "mlflow_run.json"
 """In the folder of a training: the store and the number of its run, so that a resumed training goes on with it."""
-FIGURES, MODEL = "figures", "model"
-"""Folders of a run's artifacts."""
+MODEL = "model"
+"""Folder of the model among a run's artifacts."""
 MODEL_TAG = "ptychopinn.model"
 """Tag of a run that holds a model: the name of its file."""
 BATCH = 100
@@ -134,10 +135,10 @@ class MlflowRun:
         now, kinds = int(time.time() * 1000), _mlflow().entities
         self._client.log_batch(self.run_id, metrics=[kinds.Metric(key, v, now, epoch) for key, v in numbers.items()])
 
-    def log_figure(self, epoch: int, figure: Any) -> None:
+    def log_figure(self, epoch: int, figure: Any, name: str = IMAGE) -> None:
         """Keep it as `figures/epoch_0010.png`."""
         with tempfile.TemporaryDirectory() as folder:
-            path = save_figure(figure, Path(folder) / f"epoch_{epoch:04d}.png")
+            path = save_figure(figure, Path(folder) / figure_name(epoch, name))
             self._client.log_artifact(self.run_id, str(path), FIGURES)
 
     def add_file(self, path: Path) -> None:

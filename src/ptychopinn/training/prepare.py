@@ -105,7 +105,6 @@ def _without_statistics(scans: Sequence[Scan], recipe: Recipe) -> tuple[Prepared
         torch.set_num_threads(config.threads)
     device = choose_device(config.device)
     _check_devices(device, config.devices)
-    check_logger(config)
     data_terms(recipe.model.loss)
     penalty_terms(recipe.model.loss)
     _check_together(scans, recipe)
@@ -116,6 +115,7 @@ def _without_statistics(scans: Sequence[Scan], recipe: Recipe) -> tuple[Prepared
         recipe = with_geometry(recipe, one)
     rng = np.random.default_rng(config.seed)
     parts = tuple(_part(one, recipe, rng, device) for one in scans)
+    check_logger(config, len(parts[0].tensors))
     recipe = _with_epochs(recipe, [part.train_groups for part in parts])
     model = _untrained(recipe, parts[0].tensors)
     for part in parts[1:]:

@@ -12,9 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ptychopinn.errors import PtychoPINNError, one_line
-from ptychopinn.models import TrainedModel
-from ptychopinn.plotting import figure_reconstruction
-from ptychopinn.reconstruction import Reconstructor
+from ptychopinn.training.figures import figures_so_far
 from ptychopinn.training.history import EpochHook, History
 from ptychopinn.training.loggers import Tracker
 from ptychopinn.training.prepare import Prepared
@@ -70,7 +68,12 @@ class Tracking:
 
     def _draw(self, done: int) -> None:
         self._drawn = done
-        self._ask(lambda tracker: tracker.log_figure(done, figure_so_far(self._start, done)))
+
+        def log(tracker: Tracker) -> None:
+            for name, figure in figures_so_far(self._start, done):
+                tracker.log_figure(done, figure, name)
+
+        self._ask(log)
 
     def complete(self, history: History) -> None:
         """Record what the last epoch still lacks: its figure, and numbers that came late since training was stopped."""
@@ -120,17 +123,6 @@ def recorded(start: Prepared, tracker: Tracker | None) -> Iterator[Tracking]:
         tracking.end("failed")
         raise
     tracking.end("finished")
-
-
-def figure_so_far(start: Prepared, done: int) -> Any:
-    """The image of the (first) training scan by the model as it is, after `done` epochs, as a figure."""
-    model, training = start.model, start.model.training
-    recipe = start.recipe.with_overrides(["reconstruction.physics_steps=null"])
-    try:
-        image, _ = Reconstructor.for_scan(TrainedModel(model, recipe), start.tensors, probe="model").image()
-    finally:
-        model.train(training)
-    return figure_reconstruction(image, title=f"After {done} epochs")
 
 
 def finite(numbers: Mapping[str, float]) -> dict[str, float]:
