@@ -17,8 +17,12 @@ _MERGES = {"central_mask": "central", "probe": "probe", "uniform": "uniform"}
 
 _OWN_NETWORK = no_effect("the network is a plain U-Net; `n_filters_scale` sets its width")
 _ATTENTION = no_effect(_OWN_NETWORK.how, False)
-_STAGES = no_effect("training in stages is not available yet")
-_NO_STAGES = not_available(_STAGES.how)
+_ON = {"enable_staged_finetuning": (True,)}
+_TOP, _ALL = "training.fine_tune.encoder_top", "training.fine_tune.whole"
+_WHOLE = sets(f"{_ALL}.epochs", given={**_ON, "finetune_skip_stage3": (False,)})
+_EPOCHS = sets("training.epochs", given={f"stage_{number}_epochs": (0,) for number in (1, 2, 3)})
+_RISE = sets("training.stages.physics_weight")
+_LAST_RATE = sets("training.stages.physics_learning_rate", given={"scheduler": ("MultiStage", "Adaptive")})
 _API = read_by("`ptycho_torch.api`")
 _WORKERS = read_by("`ptycho_torch.api`", "for batches as dictionaries; else the scan lies in memory")
 _NAME = read_by("`ptycho_torch.api`", "kept with the model")
@@ -181,19 +185,19 @@ class TrainingConfig(shared.OptimizerSettings):
     framework: Annotated[Literal["Default", "Lightning"], no_effect("Lightning always trains")] = "Lightning"
     orchestrator: Annotated[Literal["Mlflow", "Lightning"], _ORCHESTRATOR] = "Lightning"
     learning_rate: Annotated[float, sets("training.learning_rate")] = 1e-3
-    epochs: Annotated[int, jointly("training.epochs", how="with `epochs_fine_tune` on top")] = 50
+    epochs: Annotated[int, _EPOCHS] = 50
     batch_size: Annotated[int, shared.BATCH] = 16
-    epochs_fine_tune: Annotated[int, jointly("training.epochs", how="on top of `epochs`, with one schedule")] = 0
-    fine_tune_gamma: Annotated[float, no_effect("the schedule lowers the learning rate over the whole run")] = 0.1
+    epochs_fine_tune: Annotated[int, sets("training.fine_tune.epochs", "on top of `epochs`")] = 0
+    fine_tune_gamma: Annotated[float, sets("training.fine_tune.learning_rate")] = 0.1
     num_workers: Annotated[int, _WORKERS] = 4
     accum_steps: Annotated[int, sets("training.accumulate_steps")] = 1
     log_grad_norm: Annotated[bool, _NO_GRADIENT_LOG] = False
     grad_norm_log_freq: Annotated[int, _NO_GRADIENT_LOG] = 1
-    stage_1_epochs: Annotated[int, _NO_STAGES] = 0
-    stage_2_epochs: Annotated[int, _NO_STAGES] = 0
-    stage_3_epochs: Annotated[int, _NO_STAGES] = 0
-    physics_weight_schedule: Annotated[Literal["linear", "cosine", "exponential"], _STAGES] = "cosine"
-    stage_3_lr_factor: Annotated[float, _STAGES] = 0.1
+    stage_1_epochs: Annotated[int, sets("training.stages.data_epochs")] = 0
+    stage_2_epochs: Annotated[int, sets("training.stages.transition_epochs")] = 0
+    stage_3_epochs: Annotated[int, sets("training.stages.physics_epochs")] = 0
+    physics_weight_schedule: Annotated[Literal["linear", "cosine", "exponential"], _RISE] = "cosine"
+    stage_3_lr_factor: Annotated[float, _LAST_RATE] = 0.1
     torch_loss_mode: Annotated[shared.LossMode, _LOSS] = "poisson"
     experiment_name: Annotated[str, _EXPERIMENT] = "Synthetic_Runs"
     notes: Annotated[str, _NAME] = ""
@@ -205,21 +209,21 @@ class TrainingConfig(shared.OptimizerSettings):
     neighbor_count: Annotated[int | None, _NEIGHBORS] = None
     warmup_epochs: Annotated[int, _WARMUP] = 0
     min_lr_ratio: Annotated[float, _END] = 0.1
-    enable_staged_finetuning: Annotated[bool, _NO_STAGES] = False
-    finetune_stage1_epochs: Annotated[int, _STAGES] = 7
-    finetune_stage2_epochs: Annotated[int, _STAGES] = 7
-    finetune_stage3_epochs: Annotated[int, _STAGES] = 5
-    finetune_stage1_lr_decoder: Annotated[float, _STAGES] = 0.1
-    finetune_stage2_lr_encoder_top: Annotated[float, _STAGES] = 0.01
-    finetune_stage2_lr_decoder: Annotated[float, _STAGES] = 0.05
-    finetune_stage2_lr_phase_head: Annotated[float, _STAGES] = 0.1
-    finetune_stage3_lr_encoder_bottom: Annotated[float, _STAGES] = 0.005
-    finetune_stage3_lr_encoder_top: Annotated[float, _STAGES] = 0.01
-    finetune_stage3_lr_decoder: Annotated[float, _STAGES] = 0.02
-    finetune_stage3_lr_phase_head: Annotated[float, _STAGES] = 0.05
-    finetune_skip_stage3: Annotated[bool, _STAGES] = True
-    finetune_early_stop_patience: Annotated[int, _STAGES] = 3
-    finetune_val_split: Annotated[float, _STAGES] = 0.05
+    enable_staged_finetuning: Annotated[bool, sets("training.fine_tune.staged")] = False
+    finetune_stage1_epochs: Annotated[int, sets("training.fine_tune.decoder.epochs", given=_ON)] = 7
+    finetune_stage2_epochs: Annotated[int, sets(f"{_TOP}.epochs", given=_ON)] = 7
+    finetune_stage3_epochs: Annotated[int, _WHOLE] = 5
+    finetune_stage1_lr_decoder: Annotated[float, sets("training.fine_tune.decoder.decoder", given=_ON)] = 0.1
+    finetune_stage2_lr_encoder_top: Annotated[float, sets(f"{_TOP}.encoder_top", given=_ON)] = 0.01
+    finetune_stage2_lr_decoder: Annotated[float, sets(f"{_TOP}.decoder", given=_ON)] = 0.05
+    finetune_stage2_lr_phase_head: Annotated[float, sets(f"{_TOP}.head", given=_ON)] = 0.1
+    finetune_stage3_lr_encoder_bottom: Annotated[float, sets(f"{_ALL}.encoder_bottom", given=_ON)] = 0.005
+    finetune_stage3_lr_encoder_top: Annotated[float, sets(f"{_ALL}.encoder_top", given=_ON)] = 0.01
+    finetune_stage3_lr_decoder: Annotated[float, sets(f"{_ALL}.decoder", given=_ON)] = 0.02
+    finetune_stage3_lr_phase_head: Annotated[float, sets(f"{_ALL}.head", given=_ON)] = 0.05
+    finetune_skip_stage3: Annotated[bool, jointly(f"{_ALL}.epochs", how="True: 0 epochs", given=_ON)] = True
+    finetune_early_stop_patience: Annotated[int, sets("training.fine_tune.patience", given=_ON)] = 3
+    finetune_val_split: Annotated[float, sets("data.validation_fraction", "of the whole run", given=_ON)] = 0.05
 
 
 @dataclass

@@ -40,7 +40,6 @@ def recipe_of(
         **mask_radius(bool(model.probe_mask), model.probe_mask_diameter, data.N),
         **_losses(model, training),
         **training.betas(),
-        "training.epochs": training.epochs + training.epochs_fine_tune,
         "training.patterns_per_step": training.batch_size * data.C,
     }
     return Recipe.from_dotted(values, "ptycho_torch.config_params")

@@ -54,7 +54,8 @@ def test_bounds_are_named_by_axis() -> None:
 
 
 def test_fine_tuning_epochs_come_on_top() -> None:
-    assert recipe(training={"epochs": 4, "epochs_fine_tune": 3}).training.epochs == 7
+    made = recipe(training={"epochs": 4, "epochs_fine_tune": 3, "fine_tune_gamma": 0.2}).training
+    assert (made.epochs, made.fine_tune.epochs, made.fine_tune.learning_rate) == (4, 3, 0.2)
 
 
 @pytest.mark.parametrize("asked", [{"nll": False}, {"torch_loss_mode": "mae"}])
@@ -109,8 +110,8 @@ def test_words_may_be_written_in_any_case() -> None:
         (0, "normalize", "Row"),
         (1, "mode", "PINN"),
         (1, "amp_loss", "L7"),
-        (2, "scheduler", "MultiStage"),
-        (2, "scheduler", "Adaptive"),
+        (2, "scheduler", "Stepwise"),
+        (2, "physics_weight_schedule", "square"),
         (3, "patch_weighting", "gauss"),
     ],
 )
@@ -121,10 +122,39 @@ def test_an_unknown_word_is_refused_with_the_known_ones(part: int, field: str, v
         recipe(*four)
 
 
-@pytest.mark.parametrize("asked", [{"enable_staged_finetuning": True}, {"stage_1_epochs": 2}, {"stage_3_epochs": 2}])
-def test_training_in_stages_is_refused_by_its_field(asked: dict[str, Any]) -> None:
-    with pytest.raises(ConfigError, match=f"{next(iter(asked))} is .* leave it at"):
-        recipe(training=asked)
+@pytest.mark.parametrize(("name", "ours"), [("MultiStage", "multi_stage"), ("adaptive", "adaptive")])
+def test_training_in_stages_arrives_in_the_recipe(name: str, ours: str) -> None:
+    asked = {"stage_1_epochs": 2, "stage_2_epochs": 3, "stage_3_epochs": 4, "physics_weight_schedule": "linear"}
+    made = recipe(training={**asked, "scheduler": name, "stage_3_lr_factor": 0.3, "epochs": 50}).training
+    stages = made.stages
+    assert (made.epochs, made.scheduler) == (None, ours)
+    assert (stages.data_epochs, stages.transition_epochs, stages.physics_epochs) == (2, 3, 4)
+    assert (stages.physics_weight, stages.physics_learning_rate) == ("linear", 0.3)
+    with pytest.raises(ConfigError, match="which have no epochs"):
+        recipe(training={"scheduler": name})
+    with pytest.raises(ConfigError, match="supervised leaves out"):
+        recipe(model={"mode": "Supervised"}, training=asked)
+
+
+def test_staged_fine_tuning_arrives_in_the_recipe() -> None:
+    made = recipe(training={"enable_staged_finetuning": True, "finetune_stage2_epochs": 4, "finetune_val_split": 0.2})
+    tune = made.training.fine_tune
+    assert tune.staged
+    assert (tune.decoder.epochs, tune.encoder_top.epochs, tune.whole.epochs, tune.patience) == (7, 4, 0, 3)
+    assert (tune.encoder_top.encoder_top, tune.encoder_top.decoder, tune.encoder_top.head) == (0.01, 0.05, 0.1)
+    assert made.data.validation_fraction == 0.2
+    all_layers = {"enable_staged_finetuning": True, "finetune_skip_stage3": False, "finetune_stage3_lr_decoder": 0.03}
+    whole = recipe(training=all_layers).training.fine_tune.whole
+    assert (whole.epochs, whole.encoder_bottom, whole.encoder_top, whole.decoder) == (5, 0.005, 0.01, 0.03)
+
+
+def test_settings_of_fine_tuning_without_it_are_named(caplog: pytest.LogCaptureFixture) -> None:
+    asked = {"finetune_stage1_epochs": 3, "stage_3_lr_factor": 0.5, "stage_1_epochs": 2, "epochs": 9}
+    assert recipe(training=asked).training.fine_tune == Recipe().training.fine_tune
+    warn_ignored({}, {}, asked, {})
+    assert "finetune_stage1_epochs = 3 is not followed: it acts only with enable_staged_finetuning" in caplog.text
+    assert "stage_3_lr_factor = 0.5 is not followed" in caplog.text
+    assert "epochs = 9 is not followed: it acts only with stage_1_epochs = 0" in caplog.text
 
 
 @pytest.mark.parametrize("name", ["probe_mask", "probe_mask_tensor"])

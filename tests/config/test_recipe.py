@@ -92,6 +92,29 @@ REFUSED = {
     "training.epochs=0": "training.epochs",
     "training.epochs=1.5": "training.epochs",
     'training.start_from=""': "training.start_from",
+    "training.stages.data_epochs=-1": "training.stages.data_epochs",
+    "training.stages.transition_epochs=-1": "training.stages.transition_epochs",
+    "training.stages.physics_epochs=-1": "training.stages.physics_epochs",
+    "training.stages.data_loss=mse": "training.stages.data_loss",
+    "training.stages.physics_weight=step": "training.stages.physics_weight",
+    "training.stages.data_learning_rate=0": "training.stages.data_learning_rate",
+    "training.stages.transition_learning_rate=0": "training.stages.transition_learning_rate",
+    "training.stages.physics_learning_rate=0": "training.stages.physics_learning_rate",
+    "training.fine_tune.epochs=-1": "training.fine_tune.epochs",
+    "training.fine_tune.learning_rate=0": "training.fine_tune.learning_rate",
+    "training.fine_tune.patience=0": "training.fine_tune.patience",
+    "training.fine_tune.decoder.epochs=-1": "training.fine_tune.decoder.epochs",
+    "training.fine_tune.decoder.decoder=-1": "training.fine_tune.decoder.decoder",
+    "training.fine_tune.encoder_top.epochs=-1": "training.fine_tune.encoder_top.epochs",
+    "training.fine_tune.encoder_top.encoder_top=-1": "training.fine_tune.encoder_top.encoder_top",
+    "training.fine_tune.encoder_top.decoder=-1": "training.fine_tune.encoder_top.decoder",
+    "training.fine_tune.encoder_top.head=-1": "training.fine_tune.encoder_top.head",
+    "training.fine_tune.whole.epochs=-1": "training.fine_tune.whole.epochs",
+    "training.fine_tune.whole.encoder_bottom=-1": "training.fine_tune.whole.encoder_bottom",
+    "training.fine_tune.whole.encoder_top=-1": "training.fine_tune.whole.encoder_top",
+    "training.fine_tune.whole.decoder=-1": "training.fine_tune.whole.decoder",
+    "training.fine_tune.whole.head=-1": "training.fine_tune.whole.head",
+    "training.scheduler=adaptive": "scheduler adaptive follows the stages of training, which have no epochs",
     "training.patterns_per_step=0": "training.patterns_per_step",
     "training.thinning=1": "training.thinning",
     "training.accumulate_steps=0": "training.accumulate_steps",
@@ -310,3 +333,25 @@ def test_ambiguous_and_endless_values_are_refused(text: str, reason: str) -> Non
 def test_many_faults_are_counted_after_the_first_ones() -> None:
     with pytest.raises(ConfigError, match="and 95 more"):
         Recipe.from_mapping({f"k{number}": 1 for number in range(100)})
+
+
+@pytest.mark.parametrize(
+    ("overrides", "part"),
+    [
+        (["training.stages.data_epochs=3", "training.epochs=4"], "epochs is 4 but the stages have 3 together"),
+        (["training.stages.data_epochs=3", "training.scheduler=plateau"], "scheduler plateau compares losses"),
+        (["training.fine_tune.staged=true", "training.scheduler=plateau"], "scheduler plateau compares losses"),
+        (
+            [f"training.fine_tune.{key}" for key in ("staged=true", "decoder.epochs=0", "encoder_top.epochs=0")],
+            "fine_tune.staged has no epochs",
+        ),
+        (
+            ["training.fine_tune.staged=true", "training.start_from=model.zip", "training.epochs=3"],
+            "replaces the training of a model",
+        ),
+        (["training.stages.data_epochs=3", "model.kind=supervised"], "which model.kind=supervised leaves out"),
+    ],
+)
+def test_stages_that_contradict_other_settings_are_refused(overrides: list[str], part: str) -> None:
+    with pytest.raises(ConfigError, match=part):
+        Recipe().with_overrides(overrides)

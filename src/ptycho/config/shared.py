@@ -14,6 +14,8 @@ SCHEDULES = {
     "Cosine": "cosine",
     "WarmupCosine": "cosine",
     "ReduceLROnPlateau": "plateau",
+    "MultiStage": "multi_stage",
+    "Adaptive": "adaptive",
 }
 """Scheduler of the older settings -> that of the recipe."""
 
@@ -95,7 +97,7 @@ _OUTPUT = sets(
 )
 _SCHEDULE = sets(
     "training.scheduler",
-    "`Default` is the default of the recipe, a cosine; `MultiStage` and `Adaptive` are refused",
+    "`Default` is the default of the recipe, a cosine; `MultiStage` and `Adaptive` need stages",
     SCHEDULES.__getitem__,
     leaves=("Default",),
 )
@@ -107,7 +109,9 @@ Architecture = Literal["cnn", "ffno", "fno", "fno_vanilla", "hybrid", "hybrid_re
 Clipping = Literal["norm", "value", "agc"]
 LossMode = Literal["poisson", "mae"]
 Output = Literal["real_imag", "amp_phase_logits", "amp_phase"]
-Scheduler = Literal["Default", "Exponential", "WarmupCosine", "ReduceLROnPlateau", "Cosine", "Constant"]
+Scheduler = Literal[
+    "Default", "Exponential", "WarmupCosine", "ReduceLROnPlateau", "Cosine", "Constant", "MultiStage", "Adaptive"
+]
 Transform = Literal["none", "sqrt", "log1p", "instancenorm"]
 
 

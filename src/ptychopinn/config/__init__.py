@@ -7,10 +7,12 @@ from ptychopinn.config.recipe import FittedStatistics, Recipe, recipe_names
 from ptychopinn.config.reconstruction import ReconstructionConfig
 from ptychopinn.config.refine import RefineConfig
 from ptychopinn.config.simulation import SimulationConfig
+from ptychopinn.config.stages import FineTuneConfig, StagesConfig
 from ptychopinn.config.training import TrainingConfig
 
 __all__ = [
     "DataConfig",
+    "FineTuneConfig",
     "FittedStatistics",
     "GeneratorConfig",
     "LossConfig",
@@ -23,6 +25,7 @@ __all__ = [
     "RefineConfig",
     "Section",
     "SimulationConfig",
+    "StagesConfig",
     "TrainingConfig",
     "recipe_names",
 ]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from ptychopinn.config.backend import Backend
 from ptychopinn.config.base import Section, explain, is_section
@@ -62,6 +62,15 @@ class Recipe(Section):
     simulation: SimulationConfig = SimulationConfig()
     fitted: FittedStatistics | None = None
     """Values measured by training. A recipe that has them belongs to a trained model."""
+
+    @model_validator(mode="after")
+    def _stages_have_physics(self) -> "Recipe":
+        if self.model.kind == "supervised" and self.training.stages.epochs:
+            raise ValueError(
+                "training.stages go from data to physics, which model.kind=supervised leaves out; set model.kind=pinn "
+                "(and training.stages.data_loss=labels), or the epochs of the stages to 0"
+            )
+        return self
 
     @classmethod
     def from_mapping(cls, tree: Mapping[str, Any], where: str = "recipe") -> "Recipe":

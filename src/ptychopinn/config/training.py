@@ -2,9 +2,10 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from ptychopinn.config.base import Section
+from ptychopinn.config.stages import FineTuneConfig, StagesConfig
 
 
 class TrainingConfig(Section):
@@ -38,8 +39,9 @@ class TrainingConfig(Section):
     """Decay rates of the two running averages of Adam and AdamW."""
     momentum: float = Field(default=0.9, ge=0, lt=1)
     """Momentum of SGD; no effect on Adam and AdamW."""
-    scheduler: Literal["cosine", "constant", "exponential", "plateau"] = "cosine"
-    """How the learning rate changes during training."""
+    scheduler: Literal["cosine", "constant", "exponential", "plateau", "multi_stage", "adaptive"] = "cosine"
+    """How the learning rate changes during training. Two schedules follow `stages`: `multi_stage` is constant in the
+    first and third stage and falls along a cosine in between; `adaptive` falls as the weight of the physics rises."""
     warmup_epochs: float = Field(default=1.0, ge=0)
     """Number of epochs over which the learning rate rises linearly at the start."""
     min_lr_ratio: float = Field(default=0.0, ge=0, le=1)
@@ -96,6 +98,8 @@ class TrainingConfig(Section):
     """Compile the network with torch.compile."""
     threads: int | None = Field(default=None, ge=1, le=1024)
     """Number of CPU threads. Null uses the default of torch."""
+    stages: StagesConfig = StagesConfig()
+    fine_tune: FineTuneConfig = FineTuneConfig()
 
     @field_validator("betas")
     @classmethod
@@ -103,3 +107,29 @@ class TrainingConfig(Section):
         if not all(0 <= beta < 1 for beta in betas):
             raise ValueError(f"betas are {list(betas)}; must be 0 <= beta < 1 for both")
         return betas
+
+    @model_validator(mode="after")
+    def _check_stages(self) -> "TrainingConfig":
+        stages, tune = self.stages, self.fine_tune
+        if self.scheduler in ("multi_stage", "adaptive") and not stages.epochs:
+            raise ValueError(
+                f"scheduler {self.scheduler} follows the stages of training, which have no epochs; set "
+                "stages.data_epochs, stages.transition_epochs and stages.physics_epochs, or another scheduler"
+            )
+        if self.scheduler == "plateau" and (stages.epochs or tune.epochs or tune.staged):
+            raise ValueError(
+                "scheduler plateau compares losses of all epochs, and stages or fine_tune change what the loss is or "
+                "the learning rate; set scheduler to cosine, constant or exponential"
+            )
+        if stages.epochs and self.epochs not in (None, stages.epochs):
+            raise ValueError(
+                f"epochs is {self.epochs} but the stages have {stages.epochs} together; set epochs to null"
+            )
+        if tune.staged and not tune.decoder.epochs + tune.encoder_top.epochs + tune.whole.epochs:
+            raise ValueError("fine_tune.staged has no epochs; raise fine_tune.decoder.epochs or set staged to false")
+        if tune.staged and self.start_from is not None and not stages.epochs and self.epochs is not None:
+            raise ValueError(
+                f"epochs is {self.epochs} but fine_tune.staged replaces the training of a model that is given by "
+                "start_from; set epochs to null, and the epochs of each stage in fine_tune"
+            )
+        return self

@@ -3,6 +3,7 @@
 from ptychopinn.generators.base import Generator, GroupView, Scene, SceneSolver
 from ptychopinn.generators.build import build_generator
 from ptychopinn.generators.inputs import INPUTS, Input
+from ptychopinn.generators.network_parts import PartName, weights_of_parts
 from ptychopinn.generators.outputs import OUTPUTS, Output
 from ptychopinn.generators.registry import architectures, compose, parts, register, register_part, resolve
 from ptychopinn.generators.single_pass import SinglePass
@@ -16,6 +17,7 @@ __all__ = [
     "GroupView",
     "Input",
     "Output",
+    "PartName",
     "Scene",
     "SceneSolver",
     "SinglePass",
@@ -29,4 +31,5 @@ __all__ = [
     "register_part",
     "resolve",
     "stages_of",
+    "weights_of_parts",
 ]

@@ -9,7 +9,7 @@ from ptychopinn.losses.data import (
     mean_loss,
     slope_by_autograd,
 )
-from ptychopinn.losses.means import masked_mean, phase_of, realspace_mae
+from ptychopinn.losses.means import masked_mean, phase_of, realspace_mae, shape_of_amplitudes, weighted_mae
 from ptychopinn.losses.penalties import (
     MeanDeviation,
     Penalty,
@@ -42,5 +42,7 @@ __all__ = [
     "penalty_terms",
     "phase_of",
     "realspace_mae",
+    "shape_of_amplitudes",
     "slope_by_autograd",
+    "weighted_mae",
 ]

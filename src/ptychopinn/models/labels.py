@@ -12,6 +12,8 @@ from ptychopinn.errors import PtychoPINNError, ScanError
 from ptychopinn.physics import DiffractionModel, extract_patches
 from ptychopinn.physics.forward import Subpixel
 
+_WITHOUT = "train without labels (model.kind=pinn, model.loss.realspace_weight=0)"
+
 
 def needs_labels(config: ModelConfig) -> bool:
     """Whether training needs labels: always if supervised, else where a term of the loss does."""
@@ -32,12 +34,12 @@ def labels_for(scan: Scan, subpixel: Subpixel = "probe") -> NDArray[np.complex64
     if scan.object_guess is None:
         raise ScanError(
             f"{scan.source}: training with labels needs a reconstructed object, and the scan has neither Y nor "
-            "objectGuess; reconstruct it first and export it again with that object, or set model.kind=pinn"
+            f"objectGuess; reconstruct it first and export it again with that object, or {_WITHOUT}"
         )
     if float(np.std(scan.object_guess)) < 1e-6 * float(np.abs(scan.object_guess).max()):
         raise ScanError(
             f"{scan.source}: training with labels needs a reconstructed object, and objectGuess is flat; "
-            "reconstruct the scan first and export it again with that object, or set model.kind=pinn"
+            f"reconstruct the scan first and export it again with that object, or {_WITHOUT}"
         )
     positions, _ = DiffractionModel(subpixel).split(torch.from_numpy(scan.positions_px))
     size = (scan.pattern_size, scan.pattern_size)

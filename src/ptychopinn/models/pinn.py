@@ -1,14 +1,24 @@
 """Generator + merge + physics: learning from the patterns alone."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import final
+from typing import Literal, final
 
 from torch import Tensor
 
 from ptychopinn.data.dataset import Batch
 from ptychopinn.generators import GroupScene, GroupView
-from ptychopinn.losses import DataLoss, Penalty, data_terms, mean_loss, penalty_terms, realspace_mae
+from ptychopinn.losses import (
+    DataLoss,
+    Penalty,
+    data_terms,
+    mean_loss,
+    penalty_terms,
+    realspace_mae,
+    shape_of_amplitudes,
+    weighted_mae,
+)
 from ptychopinn.models.base import PatchModel
 from ptychopinn.physics import extract_patches, merge_group, power_weight
 from ptychopinn.physics.legacy import merge_halves
@@ -40,9 +50,14 @@ class PtychoPINN(PatchModel):
         """Patches, merged object and expected photons; of an unrolled generator those of its last stage."""
         return self.stages(batch)[-1]
 
-    def stages(self, batch: Batch) -> list[Prediction]:
-        """What each stage of an unrolled generator makes of a batch; one prediction of any other generator."""
-        view = self.view(batch)
+    def stages(self, batch: Batch, view: GroupView | None = None) -> list[Prediction]:
+        """What each stage of an unrolled generator makes of a batch; one prediction of any other generator.
+
+        Args:
+            batch: groups of patterns.
+            view: of the batch, where it is known.
+        """
+        view = self.view(batch) if view is None else view
         seen = self.seen(batch, view)
         solver = self.generator.scene_solver
         if solver is None:
@@ -76,7 +91,35 @@ class PtychoPINN(PatchModel):
 
         Where the counts were thinned, those that the generator did not see are compared.
         """
-        *early, last = self.stages(batch)
+        return self._physics(self.stages(batch), batch, mean_count)
+
+    def data_and_physics(
+        self, batch: Batch, mean_count: float, data_loss: Literal["labels", "amplitude"]
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss of the first stage of a training in stages, and the terms of the third, `losses`.
+
+        Args:
+            batch: groups of patterns, with labels if these are compared.
+            mean_count: mean count of a pixel.
+            data_loss: see `ptychopinn.config.StagesConfig`.
+        """
+        view = self.view(batch)
+        predictions = self.stages(batch, view)
+        power = power_weight("probe", view.power.detach())
+
+        def of(prediction: Prediction) -> Tensor:
+            if data_loss == "amplitude":
+                return shape_of_amplitudes(prediction.expected, batch.hidden_counts, batch.measured)
+            assert batch.labels is not None
+            return weighted_mae(prediction.patches, batch.labels, power)
+
+        *early, last = map(of, predictions)
+        data = sum((self.config.loss.stage_weight * value for value in early), start=last)
+        return data, self._physics(predictions, batch, mean_count)
+
+    def _physics(self, predictions: Sequence[Prediction], batch: Batch, mean_count: float) -> dict[str, Tensor]:
+        """The terms of `losses`, of predictions that are known."""
+        *early, last = predictions
         terms = self._terms(last, batch, mean_count)
         weight = self.config.loss.stage_weight
         for prediction in early if weight else ():

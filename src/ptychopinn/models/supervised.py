@@ -6,15 +6,14 @@ from torch import Tensor
 
 from ptychopinn.data.dataset import Batch
 from ptychopinn.errors import ScanError
+from ptychopinn.losses import weighted_mae
 from ptychopinn.models.base import PatchModel
 from ptychopinn.physics import power_weight
 
 
 @final
 class Supervised(PatchModel):
-    r"""Mean absolute error of complex patches against labels, weighted by the probe's intensity.
-
-    \[ \ell = \frac{\sum |P|^2\, |O - Y|}{\sum |P|^2} \]
+    """Mean absolute error of complex patches against labels, weighted by the probe's intensity; see `weighted_mae`.
 
     Where the probe has no light a pattern says nothing of the object, so that no label is asked for there.
     """
@@ -27,7 +26,6 @@ class Supervised(PatchModel):
                 "add one of them, or set model.kind=pinn"
             )
         view = self.view(batch)
-        weight = power_weight("probe", view.power.detach())
-        weight = weight / weight.sum()
-        *early, last = [(weight * (patches - batch.labels).abs()).sum() for patches in self.stage_patches(batch, view)]
+        power = power_weight("probe", view.power.detach())
+        *early, last = [weighted_mae(patches, batch.labels, power) for patches in self.stage_patches(batch, view)]
         return {"realspace_mae": sum((self.config.loss.stage_weight * value for value in early), start=last)}

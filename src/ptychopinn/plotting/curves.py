@@ -26,12 +26,16 @@ def draw_loss(ax: Axes, history: History, *, title: str = "Loss") -> Axes:
 
     Args:
         ax: Where to draw.
-        history: Columns `epoch`, `train_loss`, `val_loss`; any of them may be missing.
+        history: Columns `epoch`, `train_loss`, `val_loss`, `stage`; any of them may be missing. A dotted line stands
+            where a new stage begins, since its loss may be another quantity.
         title: Stands above the panel.
     """
     style_curves(ax, title, "epoch")
     ax.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
     training, validation = _finite(history, "train_loss"), _finite(history, "val_loss")
+    stages = np.asarray(history.get("stage", ()), dtype=float)
+    for done in 1 + np.flatnonzero(np.diff(stages)):
+        ax.axvline(done + 0.5, color=MUTED, linewidth=0.8, linestyle=":")
     _draw_curve(ax, training, TRAINING, "training")
     if validation[1].size:
         best = int(np.argmin(validation[1]))

@@ -50,3 +50,7 @@ def _of_training(training: TrainingConfig) -> Iterator[tuple[str, object, str]]:
         value = getattr(training, name)
         if value not in allowed:
             yield f"training.{name}", value, " and ".join(str(one).lower() for one in allowed)
+    for section, key in (("stages", "epochs"), ("fine_tune", "epochs"), ("fine_tune", "staged")):
+        value = getattr(getattr(training, section), key)
+        if value:
+            yield f"training.{section}.{key}", value, "trainings without stages"

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ptychopinn.training.history import CHECKPOINTS, HistoryTable
 from ptychopinn.training.resume import write_checkpoint
+from ptychopinn.training.stages import StageProgress
 
 logger = logging.getLogger("ptychopinn.training")
 
@@ -44,9 +45,13 @@ class Checkpoints(Checkpoint):
         monitor: logged loss whose lowest epoch is the best.
         scans: identity of the data, see `ptychopinn.training.resume.identity_of`.
         count: best epochs that are kept.
+        progress: of the stages; epochs whose loss cannot be compared with that of the last stage are not the best.
     """
 
-    def __init__(self, folder: Path, monitor: str, scans: str, count: int = 1) -> None:
+    def __init__(
+        self, folder: Path, monitor: str, scans: str, count: int = 1, progress: StageProgress | None = None
+    ) -> None:
+        self._progress = progress
         self._folder = folder / CHECKPOINTS
         self._monitor = monitor
         self._scans = scans
@@ -66,7 +71,7 @@ class Checkpoints(Checkpoint):
         """Write both; Lightning calls checkpoint callbacks last."""
         loss = float(trainer.callback_metrics[self._monitor])
         rank = sum(value <= loss for value in self._best)
-        if rank < self._count:
+        if rank < self._count and (self._progress is None or self._progress.ended_comparable):
             self._best = [*self._best[:rank], loss, *self._best[rank:]][: self._count]
             for place in range(len(self._best) - 1, rank, -1):
                 if (before := self._file(place - 1)).exists():
@@ -78,11 +83,47 @@ class Checkpoints(Checkpoint):
         return self._folder / ("best.ckpt" if rank == 0 else f"best_{rank + 1}.ckpt")
 
 
-class BestWeights(Callback):
-    """Keeps the weights of the epoch with the lowest loss, and carries them through checkpoints."""
+class StageKeeper(Callback):
+    """Counts the epochs of each stage, goes on to the next one, and ends the training after the last one.
 
-    def __init__(self, monitor: str) -> None:
+    Args:
+        progress: of the module that is trained.
+        monitor: name of the loss that decides whether a stage ends early.
+    """
+
+    def __init__(self, progress: StageProgress, monitor: str) -> None:
+        self._progress = progress
         self._monitor = monitor
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the training is in its plan, plain numbers."""
+        return self._progress.state_dict()
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take that of the run that is resumed."""
+        self._progress.load_state_dict(state_dict)
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Take no further epoch where all stages have ended already."""
+        trainer.should_stop = self._progress.is_over
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Count; must be called before what asks whether the epoch is comparable."""
+        self._progress.end_epoch(trainer.current_epoch, float(trainer.callback_metrics[self._monitor]))
+        trainer.should_stop = trainer.should_stop or self._progress.is_over
+
+
+class BestWeights(Callback):
+    """Keeps the weights of the epoch with the lowest loss, and carries them through checkpoints.
+
+    Args:
+        monitor: name of the loss.
+        progress: of the stages; epochs whose loss cannot be compared with that of the last stage do not count.
+    """
+
+    def __init__(self, monitor: str, progress: StageProgress | None = None) -> None:
+        self._monitor = monitor
+        self._progress = progress
         self._loss = math.inf
         self._weights: dict[str, Tensor] = {}
 
@@ -97,7 +138,7 @@ class BestWeights(Callback):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Compare, and copy the weights if they are better."""
         loss = float(trainer.callback_metrics[self._monitor])
-        if loss < self._loss:
+        if loss < self._loss and (self._progress is None or self._progress.ended_comparable):
             self._loss = loss
             self._weights = {name: value.detach().clone() for name, value in pl_module.state_dict().items()}
 

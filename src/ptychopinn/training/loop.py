@@ -21,6 +21,7 @@ from ptychopinn.training.callbacks import (
     BestWeights,
     Checkpoints,
     HistoryRecorder,
+    StageKeeper,
 )
 from ptychopinn.training.contrast_monitor import ContrastMonitor
 from ptychopinn.training.history import EpochHook, History, HistoryTable
@@ -55,27 +56,34 @@ def train_here(
     path = folder / "history.csv" if folder and config.logger != "none" and share.index == 0 else None
     table = HistoryTable(path, on_epoch, ContrastMonitor(start).measure if share.index == 0 else None)
     monitor = "train_loss" if validation is None or config.monitor == "train_loss" else "val_loss"
-    best = BestWeights(monitor)
+    progress = module.progress
+    best = BestWeights(monitor, progress)
     ours: list[Callback] = [HistoryRecorder(table)]
-    if config.early_stop_patience is not None:
-        ours += [best, EarlyStopping(monitor, patience=config.early_stop_patience)]
+    if progress.is_divided:
+        ours += [StageKeeper(progress, monitor)]
+    if any(stage.patience is not None for stage in progress.plan):
+        ours += [best]
+    if config.early_stop_patience is not None and not progress.is_divided:
+        ours += [EarlyStopping(monitor, patience=config.early_stop_patience)]
     with _quiet_lightning(), _process_settings_kept():
         if folder is not None and config.checkpoints:
-            ours.append(Checkpoints(folder, monitor, identity_of(start), config.checkpoints))
-        trainer = _trainer(recipe, folder, start.tensors.device, [*ours, *callbacks])
+            ours.append(Checkpoints(folder, monitor, identity_of(start), config.checkpoints, progress))
+        trainer = _trainer(recipe, folder, start.tensors.device, [*ours, *callbacks], progress.epochs)
         with _interrupts_pass():
             trainer.fit(module, train, validation, ckpt_path=checkpoint, weights_only=True)
     best.restore(module)
     return table.history()
 
 
-def _trainer(recipe: Recipe, folder: Path | None, device: torch.device, callbacks: list[Callback]) -> Trainer:
+def _trainer(
+    recipe: Recipe, folder: Path | None, device: torch.device, callbacks: list[Callback], epochs: int
+) -> Trainer:
     config = recipe.training
     adaptive = config.gradient_clip_algorithm == "agc"
     return Trainer(
         accelerator="gpu" if device.type == "cuda" else device.type,
         **_processes(recipe, device),
-        max_epochs=config.epochs,
+        max_epochs=epochs,
         accumulate_grad_batches=config.accumulate_steps,
         gradient_clip_val=None if adaptive else config.gradient_clip,
         gradient_clip_algorithm=None if adaptive else config.gradient_clip_algorithm,
@@ -97,7 +105,7 @@ def _processes(recipe: Recipe, device: torch.device) -> dict[str, Any]:
     if count == 1:
         alone = [device.index or 0] if device.type == "cuda" else 1
         return {"devices": alone, "plugins": [AtomicCheckpointIO()]}
-    unused = recipe.model.kind == "supervised"  # labels say nothing of a trainable probe
+    unused = recipe.model.kind == "supervised" or recipe.training.stages.epochs > 0  # labels do not fit a probe
     strategy = DDPStrategy(broadcast_buffers=False, find_unused_parameters=unused)
     return {"devices": count, "strategy": strategy, "plugins": [AtomicCheckpointIO(), LightningEnvironment()]}
 

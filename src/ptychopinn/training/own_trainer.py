@@ -9,9 +9,11 @@ from torch import Tensor
 
 from ptychopinn.config import Recipe
 from ptychopinn.data.dataset import Batch
+from ptychopinn.errors import ConfigError
 from ptychopinn.models import PatchModel, TrainedModel, build_model
 from ptychopinn.training.by_hand import begin, finished
 from ptychopinn.training.module import optimisation
+from ptychopinn.training.stages import StageProgress
 
 
 class OwnTrainerModule(LightningModule):
@@ -104,7 +106,16 @@ class OwnTrainerModule(LightningModule):
         return total
 
     def configure_optimizers(self) -> Any:
-        """Optimiser and schedule of the recipe."""
+        """Optimiser and schedule of the recipe.
+
+        Raises:
+            ConfigError: the recipe trains in stages, which a trainer of one's own does not follow.
+        """
+        if StageProgress(self.recipe.training).is_divided:
+            raise ConfigError(
+                "training.stages and training.fine_tune are followed by ptychopinn.train and the clients' own "
+                "training, not by a trainer of your own; set their epochs to 0"
+            )
         return optimisation(self.trained(), self.recipe.training, lambda: self.trainer)
 
     def complete(self) -> tuple[PatchModel, Recipe]:

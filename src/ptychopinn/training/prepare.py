@@ -18,11 +18,13 @@ from ptychopinn.data.frame import check_one_image
 from ptychopinn.data.propagation import with_geometry
 from ptychopinn.data.scan import Scan
 from ptychopinn.errors import ConfigError, ScanError
+from ptychopinn.generators import weights_of_parts
 from ptychopinn.losses import data_terms, penalty_terms
 from ptychopinn.models import (
     PatchModel,
     build_model,
     fit_statistics,
+    labels_for,
     needs_labels,
     prepare_probe,
     scan_scale,
@@ -30,6 +32,7 @@ from ptychopinn.models import (
 )
 from ptychopinn.training.loader import steps_in_epoch
 from ptychopinn.training.loggers import check_logger
+from ptychopinn.training.stages import StageProgress
 from ptychopinn.training.start import TrainedStart
 
 logger = logging.getLogger("ptychopinn.training")
@@ -113,11 +116,14 @@ def _without_statistics(scans: Sequence[Scan], recipe: Recipe) -> tuple[Prepared
         earlier.check(recipe, scans)
     for one in scans:
         recipe = with_geometry(recipe, one)
+    recipe = _with_data_loss(recipe, scans)
     rng = np.random.default_rng(config.seed)
     parts = tuple(_part(one, recipe, rng, device) for one in scans)
     check_logger(config, len(parts[0].tensors))
     recipe = _with_epochs(recipe, [part.train_groups for part in parts])
     model = _untrained(recipe, parts[0].tensors)
+    if StageProgress(recipe.training).has_parts:
+        weights_of_parts(model.generator)
     for part in parts[1:]:
         _carry_beam(recipe, part, device)
     return Prepared(model, recipe, parts), earlier
@@ -145,9 +151,31 @@ def _part(scan: Scan, recipe: Recipe, rng: np.random.Generator, device: torch.de
     check_one_image(scan, recipe.model.propagation)
     scan = subsample(scan, recipe.data.n_patterns, recipe.data.subsampling, rng)
     train_groups, validation_groups = split_groups(scan, recipe)
-    if needs_labels(recipe.model):
+    stages = recipe.training.stages
+    if needs_labels(recipe.model) or (_compares_data(recipe) and stages.data_loss == "labels"):
         scan = with_labels(scan, recipe.model.subpixel)
     return Part(ScanTensors(scan, device), train_groups, validation_groups)
+
+
+def _compares_data(recipe: Recipe) -> bool:
+    """Whether a stage of the training minimises the data loss."""
+    stages = recipe.training.stages
+    return stages.data_epochs + stages.transition_epochs > 0
+
+
+def _with_data_loss(recipe: Recipe, scans: Sequence[Scan]) -> Recipe:
+    """The recipe with the loss of the first stage written out: labels where every scan has them."""
+    training = recipe.training
+    if not _compares_data(recipe) or training.stages.data_loss != "auto":
+        return recipe
+    try:
+        for scan in scans:
+            labels_for(scan, recipe.model.subpixel)
+        chosen, reason = "labels", "every scan has them"
+    except ScanError as error:
+        chosen, reason = "amplitude", str(error).partition(";")[0]
+    logger.info("loss of the first stage: %s (%s)", chosen, reason)
+    return recipe.changed(training=training.changed(stages=training.stages.changed(data_loss=chosen)))
 
 
 def _check_together(scans: Sequence[Scan], recipe: Recipe) -> None:
@@ -200,7 +228,9 @@ def _check_devices(device: torch.device, count: int) -> None:
 def _with_epochs(recipe: Recipe, tables: Sequence[NDArray[np.int64]]) -> Recipe:
     """The recipe with its number of epochs written out."""
     config = recipe.training
-    if config.epochs is not None:
+    if config.stages.epochs:
+        return recipe.changed(training=config.changed(epochs=config.stages.epochs))
+    if config.epochs is not None or (config.fine_tune.staged and config.start_from is not None):
         return recipe
     steps = sum(steps_in_epoch(groups, max(1, config.patterns_per_step // groups.shape[1])) for groups in tables)
     epochs = max(USUAL_EPOCHS, math.ceil(FEWEST_STEPS / steps))

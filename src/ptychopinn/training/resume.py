@@ -14,6 +14,7 @@ from ptychopinn.data.io.atomic import atomic_path
 from ptychopinn.errors import BundleError, ConfigError, OutputError
 from ptychopinn.training.history import CHECKPOINTS
 from ptychopinn.training.prepare import Prepared
+from ptychopinn.training.stages import StageProgress
 
 logger = logging.getLogger("ptychopinn.training")
 
@@ -66,7 +67,7 @@ def write_checkpoint(checkpoint: dict[str, Any], path: Path) -> None:
 def checkpoint_to_resume(folder: Path | None, start: Prepared) -> str | None:
     """The last checkpoint in a run's folder, if it belongs to this recipe and these scans; None before the first.
 
-    The number of epochs may be larger than before.
+    The number of epochs may be larger than before, if the training has no stages.
 
     Args:
         folder: of the run.
@@ -99,7 +100,8 @@ def checkpoint_to_resume(folder: Path | None, start: Prepared) -> str | None:
         for key in _differences(getattr(before, section).model_dump(), getattr(start.recipe, section).model_dump())
         if f"{section}.{key}" not in _BOOKKEEPING
     ]
-    if (start.recipe.training.epochs or 0) >= (before.training.epochs or 0):
+    longer = (start.recipe.training.epochs or 0) >= (before.training.epochs or 0)
+    if longer and not StageProgress(before.training).is_divided:
         changed = [key for key in changed if key != "training.epochs"]
     if changed:
         raise ConfigError(

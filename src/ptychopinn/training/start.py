@@ -9,7 +9,7 @@ from typing import final
 import torch
 
 from ptychopinn.bundle import BUNDLE_NAME, Bundle, bundle_file, load_bundle, load_state_strictly
-from ptychopinn.config import GeneratorConfig, Recipe
+from ptychopinn.config import FineTuneConfig, GeneratorConfig, Recipe, StagesConfig
 from ptychopinn.data.identity import digest_of
 from ptychopinn.data.scan import Scan
 from ptychopinn.errors import BundleError, ConfigError
@@ -96,13 +96,16 @@ class TrainedStart:
 
 
 def recipe_of_start(path: str) -> Recipe:
-    """The recipe for training a finished model further: its own, with the length and the device chosen anew.
+    """The recipe for training a finished model further: its own, with stages, length and device chosen anew.
 
     Raises:
         BundleError: the file is missing or damaged, or holds no statistics of a training.
     """
     recipe = TrainedStart.of(path).recipe
-    training = recipe.training.changed(start_from=str(path), epochs=None, device="auto", devices=1, threads=None)
+    training = recipe.training
+    schedule = "cosine" if training.scheduler in ("multi_stage", "adaptive") else training.scheduler
+    lengths = {"epochs": None, "scheduler": schedule, "stages": StagesConfig(), "fine_tune": FineTuneConfig()}
+    training = training.changed(start_from=str(path), **lengths, device="auto", devices=1, threads=None)
     return recipe.changed(training=training, fitted=None)
 
 

@@ -184,3 +184,15 @@ def test_numbers_of_a_batch_of_history_are_finite(finished) -> None:
             values = values[-1:]
         assert np.isfinite(values).all(), column
     assert set(LOOKS) <= set(finished.trainer.history)
+
+
+def test_stages_and_staged_fine_tuning_of_the_client_act(finished, settings, train, tmp_path: Path) -> None:
+    """As many epochs as all stages have, and the client is told of each."""
+    stages = {"stage_1_epochs": 1, "stage_2_epochs": 1, "stage_3_epochs": 1, "scheduler": "MultiStage"}
+    layers = {"enable_staged_finetuning": True, "finetune_stage1_epochs": 1, "finetune_stage2_epochs": 1}
+    run = train(finished.folder.parents[1] / "in", tmp_path, settings(epochs_fine_tune=1, **stages, **layers))
+    assert [call[1] for call in run.losses if call[0] == "train"] == list(range(6))
+    with (run.folder / "history.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["stage"]) for row in rows] == [1, 2, 3, 4, 5, 6]
+    assert [float(row["learning_rate_encoder_top"]) > 0 for row in rows] == [True, True, True, True, False, True]
