@@ -115,7 +115,7 @@ def main() -> None:
     """Train, score, print and record."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--size", type=int, default=84, help="side of the samples, px")
+    parser.add_argument("--size", type=int, default=68, help="side of the samples, px")
     parser.add_argument("--photons", type=float, default=1e5, help="per pattern")
     add_results_option(parser)
     args = parser.parse_args()

@@ -224,7 +224,8 @@ def test_a_seed_gives_the_same_result_again(scan: Scan, make_recipe: MakeRecipe)
 
 @pytest.mark.slow
 def test_two_processes_take_the_stages_of_one(scan: Scan, make_recipe: MakeRecipe) -> None:
-    recipe = make_recipe(*STAGES, *TUNED[1:], "model.probe.trainable=true", "training.fine_tune.patience=1")
+    settings = ("model.probe.trainable=true", "training.fine_tune.patience=1", "training.stages.data_loss=amplitude")
+    recipe = make_recipe(*STAGES, *TUNED[1:], *settings)
     alone, both = fit(scan, recipe), fit(scan, recipe.with_overrides(["training.devices=2"]))
     for column in ("stage", "physics_weight", "train_loss", "val_loss", "train_data", "learning_rate_encoder_top"):
         np.testing.assert_allclose(both.history[column], alone.history[column], rtol=1e-3, err_msg=column)

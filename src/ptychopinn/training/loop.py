@@ -105,7 +105,9 @@ def _processes(recipe: Recipe, device: torch.device) -> dict[str, Any]:
     if count == 1:
         alone = [device.index or 0] if device.type == "cuda" else 1
         return {"devices": alone, "plugins": [AtomicCheckpointIO()]}
-    unused = recipe.model.kind == "supervised" or recipe.training.stages.epochs > 0  # labels do not fit a probe
+    stages = recipe.training.stages
+    labels_alone = stages.data_epochs > 0 and stages.data_loss == "labels"
+    unused = recipe.model.kind == "supervised" or labels_alone  # labels say nothing of a trainable probe
     strategy = DDPStrategy(broadcast_buffers=False, find_unused_parameters=unused)
     return {"devices": count, "strategy": strategy, "plugins": [AtomicCheckpointIO(), LightningEnvironment()]}
 
