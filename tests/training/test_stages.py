@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import nn
 
+from ptychopinn.api.open_settings import with_open_settings
 from ptychopinn.config import Recipe, TrainingConfig
 from ptychopinn.data import Scan
 from ptychopinn.errors import ConfigError, ScanError
@@ -115,6 +116,14 @@ def test_the_data_loss_is_that_of_labels_where_there_are_any(scan: Scan, make_re
         assert prepare(one, make_recipe(*STAGES)).recipe.training.stages.data_loss == expected
     with pytest.raises(ScanError, match="training with labels"):
         prepare(flat, make_recipe(*STAGES, "training.stages.data_loss=labels"))
+
+
+def test_a_recipe_that_leaves_the_data_loss_open_fits_its_model(scan: Scan, make_recipe: MakeRecipe) -> None:
+    recipe = make_recipe(*STAGES)
+    trained = prepare(scan, recipe).recipe
+    assert with_open_settings(trained, recipe, []).training.stages.data_loss == "labels"
+    with pytest.raises(ConfigError, match=r"training\.stages\.data_loss is 'amplitude' here but 'labels'"):
+        with_open_settings(trained, recipe.with_overrides(["training.stages.data_loss=amplitude"]), [])
 
 
 def test_stages_work_with_a_fitted_probe_and_an_unrolled_network(scan: Scan, make_recipe: MakeRecipe) -> None:

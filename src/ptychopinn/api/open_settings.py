@@ -39,8 +39,8 @@ _READING = [
 OPEN = (*(f"data.{name}" for name in _READING), "training.threads")
 """How the scan is read, and the number of threads; all of `reconstruction` is open too."""
 OPEN_SECTION = "reconstruction."
-_FILLED_BY_TRAINING = ("fitted", "training.epochs")
-"""Null in a recipe until training writes a value."""
+_FILLED_BY_TRAINING = ("fitted", "training.epochs", "training.stages.data_loss")
+"""Null or `auto` in a recipe until training writes a value."""
 _NAMED = 5
 """Settings that an error names."""
 
@@ -72,7 +72,9 @@ def _refuse_fixed(asked: Mapping[str, Any], trained: Recipe, where: str) -> None
     wrong = [
         f"{key} is {value!r} here but {fixed.get(key)!r} in the model"
         for key, value in asked.items()
-        if not _is_open(key) and value != fixed.get(key) and not (value is None and key in _FILLED_BY_TRAINING)
+        if not _is_open(key)
+        and value != fixed.get(key)
+        and not (value in (None, "auto") and key in _FILLED_BY_TRAINING)
     ]
     if wrong:
         more = f", and {len(wrong) - _NAMED} more" if len(wrong) > _NAMED else ""
