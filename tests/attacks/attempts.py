@@ -66,23 +66,28 @@ def _in_one_fork(works: Sequence[Callable[[], object]], seconds: float) -> list[
         os.kill(child, signal.SIGKILL)
     os.close(read)
     _, status = os.waitpid(child, 0)
-    if hangs or os.WIFSIGNALED(status):
-        last = Outcome("hang", "", 0) if hangs else Outcome("killed", signal.Signals(os.WTERMSIG(status)).name, 0)
-        outcomes.append(last)
+    if hangs:
+        outcomes.append(Outcome("hang", "", 0))
+    elif status:
+        code = os.waitstatus_to_exitcode(status)
+        outcomes.append(Outcome("killed", f"exit code {code}" if code > 0 else signal.Signals(-code).name, 0))
     return outcomes
 
 
 def _run(works: Sequence[Callable[[], object]], pipe: int) -> None:
-    """In the child: write one line for each outcome, and end."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    reserved = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGESIZE")
-    resource.setrlimit(resource.RLIMIT_AS, (reserved + 8 * MEMORY,) * 2)
-    for work in works:
-        before = _resident()
-        kind, message = _ending(work)
-        peak = max(0, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before)
-        os.write(pipe, json.dumps([kind, message[:4000], peak]).encode() + b"\n")
-    os._exit(0)
+    """In the child: write one line for each outcome, and end, whatever happens: it must not go on with the tests."""
+    try:
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        reserved = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGESIZE")
+        resource.setrlimit(resource.RLIMIT_AS, (reserved + 8 * MEMORY,) * 2)
+        for work in works:
+            before = _resident()
+            kind, message = _ending(work)
+            peak = max(0, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before)
+            os.write(pipe, json.dumps([kind, message[:4000], peak]).encode() + b"\n")
+        os._exit(0)
+    finally:
+        os._exit(1)
 
 
 def _resident() -> int:

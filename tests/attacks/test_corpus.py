@@ -84,6 +84,7 @@ def test_limits_and_canary_can_fail(tmp_path: Path) -> None:
     assert attempt(lambda: time.sleep(9), seconds=1).kind == "hang"
     assert attempt(lambda: os.kill(os.getpid(), signal.SIGKILL)).message == "SIGKILL"
     assert attempt(lambda: 1 / 0).message == "ZeroDivisionError: division by zero"
+    assert attempt(lambda: os._exit(3)).message == "exit code 3"
 
 
 def test_scans_in_npz(tmp_path: Path, canary: object, failures: Failures) -> None:
