@@ -8,7 +8,7 @@ import pytest
 
 import ptychopinn
 
-VERBS = ["info", "run", "train", "reconstruct", "evaluate", "simulate", "convert", "campaign", "train-prior"]
+VERBS = ["info", "run", "train", "reconstruct", "evaluate", "simulate", "convert", "campaign", "watch", "train-prior"]
 
 
 def test_the_command_alone_names_every_verb(ptycho: Callable) -> None:

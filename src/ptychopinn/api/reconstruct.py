@@ -93,6 +93,17 @@ def reconstruct(
 def reconstruct_prepared(reconstructor: Reconstructor, job: Job, prior: Prior | None = None) -> Reconstructed:
     """Predict, stitch, refine if the recipe asks for it (then with the prior), measure and write."""
     image, timings = _predicted(reconstructor, job)
+    return reconstruct_stitched(reconstructor, image, timings, job, prior)
+
+
+def reconstruct_stitched(
+    reconstructor: Reconstructor,
+    image: Reconstruction,
+    timings: Mapping[str, float],
+    job: Job,
+    prior: Prior | None = None,
+) -> Reconstructed:
+    """The same of an image that was predicted and stitched already, in the times given, s."""
     tensors, recipe = reconstructor.tensors, reconstructor.trained.recipe
     if recipe.reconstruction.refine.iterations == 0:
         return finish(_as_predicted(reconstructor, image, timings, prior), job)
@@ -126,14 +137,19 @@ def _as_predicted(
 def _predicted(reconstructor: Reconstructor, job: Job) -> tuple[Reconstruction, dict[str, float]]:
     """The stitched image of a network, and the times that it took, s."""
     image, timing = reconstructor.image(job.on_batch)
-    name = reconstructor.trained.recipe.model.generator.architecture
-    image = replace(image, metadata={**image.metadata, METHOD: f"{NETWORK} {name}"})
+    image = with_method(image, reconstructor)
     logger.info("reconstructed %d patterns in %.2f s", timing.patterns, timing.predict_s + timing.stitch_s)
     return image, {
         "predict_s": timing.predict_s,
         "stitch_s": timing.stitch_s,
         "patterns_per_s": timing.patterns_per_s,
     }
+
+
+def with_method(image: Reconstruction, reconstructor: Reconstructor) -> Reconstruction:
+    """The image with the name of the network that made it."""
+    name = reconstructor.trained.recipe.model.generator.architecture
+    return replace(image, metadata={**image.metadata, METHOD: f"{NETWORK} {name}"})
 
 
 def _by_network(request: Request, model: str | Path | Trained | TrainedModel, log: RunLog) -> Reconstructed:

@@ -19,6 +19,7 @@ from ptychopinn.cli.simulate import simulate
 from ptychopinn.cli.study import study
 from ptychopinn.cli.train import train
 from ptychopinn.cli.train_prior import train_prior
+from ptychopinn.cli.watch import watch
 from ptychopinn.config.backend import requested_backend
 
 HELP = """Reconstruct ptychographic scans by an iterative solver and by physics-informed networks.
@@ -99,6 +100,7 @@ for _verb, _example in (
     (train, "ptychopinn train scan.npz -o out/ --set training.epochs=40"),
     (reconstruct, "ptychopinn reconstruct scan.npz --model out/wts.h5.zip -o recon/"),
     (campaign, "ptychopinn campaign scans/ -o campaign/ --workers 2"),
+    (watch, "ptychopinn watch pieces/ --model out/wts.h5.zip -o live/"),
     (evaluate, "ptychopinn evaluate recon/reconstruction.npz --reference scan.npz"),
     (convert, "ptychopinn convert scan.cxi scan.npz"),
     (simulate, "ptychopinn simulate -o scan.npz --set simulation.photons_per_pattern=1e6"),

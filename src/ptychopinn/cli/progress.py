@@ -65,6 +65,10 @@ class ProgressDisplay:
         """The number of scans of a campaign that are done, or of all, has changed."""
         self._show("scans", done, total, f"{failed} failed" if failed else "")
 
+    def on_frames(self, done: int, total: int | None) -> None:
+        """Frames of a scan that is being measured were placed."""
+        self._show("frames", done, max(done, total or 0), "")
+
     def on_image(self, image: "Reconstructed") -> None:
         """The solver's image has been written, and training follows."""
         self._console.print(f"image: {image.paths['reconstruction']} (solver)", highlight=False, soft_wrap=True)

@@ -55,6 +55,17 @@ class Frame:
         moved[tuple(target for target, _ in spans)] = image[tuple(source for _, source in spans)]
         return moved
 
+    def union(self, other: "Frame") -> "Frame":
+        """The smallest frame that holds both.
+
+        >>> Frame((0, 2), (4, 4)).union(Frame((-1, 3), (2, 9)))
+        Frame(origin_px=(-1, 2), shape=(5, 10))
+        """
+        axes = list(zip(self.origin_px, self.shape, other.origin_px, other.shape, strict=True))
+        low = [min(start, start2) for start, _, start2, _ in axes]
+        high = [max(start + length, start2 + length2) for start, length, start2, length2 in axes]
+        return Frame((low[0], low[1]), (high[0] - low[0], high[1] - low[1]))
+
     def overlaps(self, other: "Frame") -> bool:
         """Whether the two rectangles have a pixel in common."""
         axes = zip(self.origin_px, self.shape, other.origin_px, other.shape, strict=True)

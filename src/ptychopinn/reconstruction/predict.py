@@ -67,8 +67,7 @@ def predict_and_stitch(
     check_one_image(tensors.scan, model.config.propagation)
     model.eval()
     stitcher = ScanStitcher(tensors.scan, config, tensors.device)
-    predict_s = stitch_s = 0.0
-    per_batch = max(1, config.batch_size // groups.shape[1])
+    predict_s = 0.0
     start, report = time.perf_counter(), _rising(progress)
     patches_of = _patch_source(
         model,
@@ -78,6 +77,37 @@ def predict_and_stitch(
         lambda part: report(int(part * (len(groups) - 1)), len(groups)),
     )
     predict_s += time.perf_counter() - start
+    timing = add_predicted(model, tensors, groups, config, stitcher, patches_of, report)
+    start = time.perf_counter()
+    result = stitched_image(model, tensors, stitcher)
+    stitch_s = timing.stitch_s + time.perf_counter() - start
+    return result, Timing(predict_s + timing.predict_s, stitch_s, len(tensors))
+
+
+@torch.inference_mode()
+def add_predicted(
+    model: PatchModel,
+    tensors: ScanTensors,
+    groups: NDArray[np.int64],
+    config: ReconstructionConfig,
+    stitcher: ScanStitcher,
+    patches_of: Callable[[Batch, GroupView], Tensor] | None = None,
+    report: Progress | None = None,
+) -> Timing:
+    """Predict the patches of every group in batches, and add them to a canvas.
+
+    Args:
+        model: trained, on the device of the tensors.
+        tensors: the scan.
+        groups: (n_groups, G).
+        config: batch size.
+        stitcher: its canvas holds every window.
+        patches_of: patches (B, G, H, W) of a batch; by default those of the network.
+        report: called after every batch.
+    """
+    patches_of = patches_of or (lambda batch, view: model.generator(view))
+    predict_s = stitch_s = 0.0
+    per_batch = max(1, config.batch_size // groups.shape[1])
     for number, batch in enumerate(tensors.batches(groups, per_batch)):
         start = time.perf_counter()
         view = model.view(batch)
@@ -89,11 +119,9 @@ def predict_and_stitch(
         _wait(tensors.device)
         predict_s += middle - start
         stitch_s += time.perf_counter() - middle
-        report(min((number + 1) * per_batch, len(groups)), len(groups))
-    start = time.perf_counter()
-    result = stitched_image(model, tensors, stitcher)
-    stitch_s += time.perf_counter() - start
-    return result, Timing(predict_s, stitch_s, len(tensors))
+        if report is not None:
+            report(min((number + 1) * per_batch, len(groups)), len(groups))
+    return Timing(predict_s, stitch_s, len(tensors))
 
 
 def _patch_source(

@@ -18,11 +18,12 @@ from ptychopinn.data.frame import check_one_image
 from ptychopinn.data.propagation import with_geometry
 from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.data.scan import Scan
-from ptychopinn.errors import BundleError
+from ptychopinn.errors import BundleError, ConfigError
 from ptychopinn.models import PatchModel, TrainedModel, prepare_probe, scaled_probe, scan_scale
 from ptychopinn.reconstruction.predict import (
     Progress,
     Timing,
+    add_predicted,
     expected_counts,
     predict_and_stitch,
     predict_patches,
@@ -109,6 +110,21 @@ class Reconstructor:
         config = self.trained.recipe.reconstruction
         image, timing = predict_and_stitch(self.network, self.tensors, self.groups, config, progress)
         return self._stated(image), timing
+
+    def add_to(self, stitcher: ScanStitcher) -> Timing:
+        """Predict the patches of all groups and add them to a canvas, which holds their windows.
+
+        Raises:
+            ConfigError: the network solves for the whole scan, so that it has no patches before all are there.
+        """
+        if self.network.generator.scene_solver is not None:
+            name = self.trained.recipe.model.generator.architecture
+            raise ConfigError(
+                f"the network {name} solves for the whole scan at once; use a model with another network, such as one "
+                "that was trained with --config cnn"
+            )
+        self.network.eval()
+        return add_predicted(self.network, self.tensors, self.groups, self.trained.recipe.reconstruction, stitcher)
 
     def image_of(self, stitcher: ScanStitcher) -> Reconstruction:
         """The image of patches that somebody else stitched, by the same rules."""

@@ -38,6 +38,15 @@ class Stitcher:
         self._placed += placed
         self._weight += total
 
+    def on(self, frame: Frame) -> "Stitcher":
+        """The same on a larger canvas, which holds this one."""
+        larger = Stitcher(frame, self._placed.device)
+        top, left = (own - other for own, other in zip(self.frame.origin_px, frame.origin_px, strict=True))
+        rows, columns = (slice(first, first + n) for first, n in zip((top, left), self.frame.shape, strict=True))
+        larger._placed[rows, columns] = self._placed
+        larger._weight[rows, columns] = self._weight
+        return larger
+
     def weight(self) -> Tensor:
         """The placed weight (Y, X) so far."""
         return self._weight
@@ -83,6 +92,14 @@ class ScanStitcher:
         central = config.weight == "central"
         self._main = Stitcher(self._windows, device)
         self._central = Stitcher(self._windows, device) if central else None
+
+    def cover(self, positions_px: NDArray[np.float64]) -> None:
+        """Enlarge the canvas so that it also holds the windows at further positions (N, 2)."""
+        frame = self._windows.union(Frame.of_positions(positions_px, self._scan.pattern_size))
+        if frame != self._windows:
+            self._windows = frame
+            self._main = self._main.on(frame)
+            self._central = None if self._central is None else self._central.on(frame)
 
     def add(self, patches: Patches, power: Patterns, positions_px: Tensor) -> None:
         """Add patches (P, H, W), under probes of the given power (P, H, W), at positions (P, 2) of the object frame."""

@@ -73,6 +73,22 @@ def test_an_interrupted_scan_waits_for_another_worker(
     assert [(one.state, one.deaths) for one in claimed[0].entries()] == [("waiting", 0)]
 
 
+def test_an_error_after_the_order_to_end_is_the_order(
+    claimed: tuple[Ledger, Claim], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger, claim = claimed
+    heartbeat = Heartbeat(ledger.folder)
+
+    def swallowed(*_: object) -> None:
+        heartbeat.is_stopped = True
+        raise ValueError("Invalid affine transformation matrix")
+
+    monkeypatch.setattr(Settings, "reconstruct", swallowed)
+    with pytest.raises(KeyboardInterrupt):
+        reconstruct_claimed(ledger, claim, Settings(), heartbeat)
+    assert [one.state for one in ledger.entries()] == ["waiting"]
+
+
 def test_a_worker_that_lost_its_claim_stops_and_reports_nothing(claimed: tuple[Ledger, Claim]) -> None:
     ledger, claim = claimed
     ledger.release(claim)

@@ -51,6 +51,8 @@ class Heartbeat:
         self._end = threading.Event()
         self.is_lost = False
         """Whether the ledger said that the claim belongs to somebody else."""
+        self.is_stopped = False
+        """Whether the worker was told to end."""
 
     def beside(self, claim: Claim) -> Self:
         """For `with`: show signs of life for this claim."""
@@ -106,7 +108,7 @@ def reconstruct_claimed(ledger: Ledger, claim: Claim, settings: Settings, heartb
     try:
         folder = result_folder(ledger.folder, claim.name)
         with heartbeat.beside(claim):
-            metrics = settings.reconstruct(claim.path, folder, heartbeat.on_iteration)
+            metrics = _interruptible(settings, claim, folder, heartbeat)
     except KeyboardInterrupt:
         ledger.release(claim)
         raise
@@ -122,6 +124,19 @@ def reconstruct_claimed(ledger: Ledger, claim: Claim, settings: Settings, heartb
         )
         return "failed"
     return "done" if ledger.finish(claim, summary(metrics, time.perf_counter() - started)) else "lost"
+
+
+def _interruptible(settings: Settings, claim: Claim, folder: Path, heartbeat: Heartbeat) -> dict[str, Any]:
+    """Reconstruct a scan; an error after the order to end is the order.
+
+    C++ code below may turn the KeyboardInterrupt of a signal into another error, as Matplotlib's conversion of arrays.
+    """
+    try:
+        return settings.reconstruct(claim.path, folder, heartbeat.on_iteration)
+    except Exception as error:
+        if heartbeat.is_stopped:
+            raise KeyboardInterrupt from error
+        raise
 
 
 def result_folder(output: Path, name: str) -> Path:
@@ -166,11 +181,18 @@ def _traceback(ledger: Ledger, claim: Claim, error: Exception) -> str:
     return f"; please report it with {claim.name}/{TRACEBACK}"
 
 
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    """End as by Ctrl-C, once: a second signal must not disturb what is being written."""
-    for name in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(name, signal.SIG_IGN)
-    raise KeyboardInterrupt
+def _end_once(heartbeat: Heartbeat) -> None:
+    """Let signals end the worker as Ctrl-C does, once: a second one must not disturb what is being written."""
+    names = (signal.SIGINT, signal.SIGTERM)
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        heartbeat.is_stopped = True
+        for name in names:
+            signal.signal(name, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    for name in names:
+        signal.signal(name, interrupt)
 
 
 def _listen(stream: IO[str], further: "SimpleQueue[list[str] | None]", is_working: threading.Event) -> None:
@@ -186,8 +208,6 @@ def _listen(stream: IO[str], further: "SimpleQueue[list[str] | None]", is_workin
 
 def work(stream: IO[str]) -> int:
     """Reconstruct scans until the stream ends; returns the exit code."""
-    for name in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(name, _interrupt)
     line = stream.readline()
     if not line.endswith("\n"):
         return 0
@@ -196,10 +216,11 @@ def work(stream: IO[str]) -> int:
     _use_threads(first["threads"])
     further: SimpleQueue[list[str] | None] = SimpleQueue()
     is_working = threading.Event()
+    heartbeat = Heartbeat(folder, min(BEAT_S, first["lease_s"] / (LEASE_S / BEAT_S)))
+    _end_once(heartbeat)
     threading.Thread(target=_listen, args=(stream, further, is_working), daemon=True).start()
     try:
         with Ledger(folder, first["lease_s"]) as ledger:
-            heartbeat = Heartbeat(folder, min(BEAT_S, first["lease_s"] / (LEASE_S / BEAT_S)))
             wait = 0.0
             while True:
                 try:
