@@ -103,7 +103,7 @@ def test_the_solver_refines_what_has_arrived_and_ctrl_c_ends_with_an_image(
     folder = tmp_path / "pieces"
     folder.mkdir()
     send(scan, folder, np.arange(len(scan)))
-    timer = threading.Timer(8, lambda: os.kill(os.getpid(), signal.SIGINT))
+    timer = threading.Timer(1, lambda: os.kill(os.getpid(), signal.SIGINT))
 
     def on_frames(done: int, total: int | None) -> None:
         timer.start() if not timer.is_alive() and done == len(scan) else None
