@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ptychopinn.config import DataConfig
 from ptychopinn.data import checks
+from ptychopinn.data.chunks import changed_frames, changed_masks
 from ptychopinn.data.leave_out import without_unusable
 from ptychopinn.data.optics import optics_probe
 from ptychopinn.data.pixel_faults import with_masked_pixels
@@ -109,7 +110,7 @@ def _patterns(scan: Scan, options: DataConfig) -> Scan:
     """Mask and axes of patterns."""
     bad, patterns = scan.bad_pixels, scan.patterns
     if options.invert_mask and bad is not None:
-        bad = ~np.asarray(bad, dtype=np.bool_)
+        bad = changed_masks(bad, lambda mask: ~np.asarray(mask, dtype=np.bool_))
     if options.transpose_patterns:
         patterns, bad = np.swapaxes(patterns, -1, -2), _map(bad, lambda mask: np.swapaxes(mask, -1, -2))
     for axis, wanted in ((-2, ("rows", "both")), (-1, ("columns", "both"))):
@@ -121,7 +122,8 @@ def _patterns(scan: Scan, options: DataConfig) -> Scan:
 
 def mirrored(values: NDArray[Any], axis: int) -> NDArray[Any]:
     """Reversed on an axis about element size // 2, where the zero frequency stays; even sizes wrap one line."""
-    return np.roll(np.flip(values, axis), 1 - values.shape[axis] % 2, axis)
+    shift = 1 - values.shape[axis] % 2
+    return changed_masks(values, lambda frames: np.roll(np.flip(frames, axis), shift, axis))
 
 
 def _positions(scan: Scan, options: DataConfig) -> Scan:
@@ -219,20 +221,21 @@ def _binned(scan: Scan, step: int) -> Scan:
             f"{scan.source}: detector_binning must divide the size of the patterns, got {step} for {height} x {width} "
             "px; give --detector-binning (data.detector_binning) another number, or --detector-region first"
         )
-    blocks = (len(scan.patterns), height // step, step, width // step, step)
-    values = scan.patterns.reshape(blocks)
-    if scan.domain == "amplitude":
-        patterns = np.sqrt(np.square(values, dtype=np.float64).sum(axis=(2, 4))).astype(np.float32)
-    else:
-        patterns = values.sum(axis=(2, 4), dtype=np.float32 if values.dtype.kind == "f" else None)
+
+    def summed(frames: NDArray[Any]) -> NDArray[Any]:
+        values = frames.reshape(len(frames), height // step, step, width // step, step)
+        if scan.domain == "amplitude":
+            return np.sqrt(np.square(values, dtype=np.float64).sum(axis=(2, 4))).astype(np.float32)
+        return np.asarray(values.sum(axis=(2, 4), dtype=np.float32 if values.dtype.kind == "f" else None))
+
     geometry = scan.geometry
     if geometry.detector_pixel_m is not None:
         y, x = geometry.detector_pixel_m
         geometry = replace(geometry, detector_pixel_m=(y * step, x * step))
     return replace(
         scan,
-        patterns=patterns,
-        bad_pixels=_map(scan.bad_pixels, lambda mask: _any_in_blocks(mask, step)),
+        patterns=changed_frames(scan.patterns, summed),
+        bad_pixels=_map(scan.bad_pixels, lambda mask: changed_masks(mask, lambda one: _any_in_blocks(one, step))),
         probe=_map(scan.probe, lambda probe: _central(_tilted(probe, (step - 1) / 2), step)),
         truth_patches=_map(scan.truth_patches, lambda values: _central(values, step)),
         geometry=geometry,

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from ptychopinn.data.chunks import frame_chunks
+from ptychopinn.data.chunks import as_contiguous, frame_chunks
+from ptychopinn.data.large_arrays import new_array
 from ptychopinn.data.masks import has_own_masks, masks_of
 from ptychopinn.data.probe_planes import complex_probe
 from ptychopinn.errors import ScanError
@@ -55,7 +56,7 @@ def checked_patterns(values: Any, where: str) -> NDArray[Any]:
             f"{where}: the patterns are {patterns.shape[1]} x {patterns.shape[2]} pixels; must be square: "
             f"give --crop {min(patterns.shape[1:])} (data.crop) or --pad {max(patterns.shape[1:])} (data.pad)"
         )
-    return np.ascontiguousarray(patterns, dtype=patterns.dtype.newbyteorder("="))
+    return as_contiguous(patterns, patterns.dtype.newbyteorder("="))
 
 
 def checked_positions(values: Any, n: int, name: str, where: str) -> NDArray[np.float64]:
@@ -212,15 +213,19 @@ def _converted(values: Any, dtype: DTypeLike, name: str, where: str) -> NDArray[
             f"{where}: the {name} have type {array.dtype}; must be {np.dtype(dtype)}, convert them before saving"
         )
     with np.errstate(over="ignore", invalid="ignore"):
-        return np.ascontiguousarray(array, dtype=dtype)
+        return as_contiguous(array, dtype)
 
 
 def _refuse_non_finite(array: NDArray[Any], name: str, where: str) -> None:
-    wrong = ~np.isfinite(array)
-    if wrong.any():
-        first = tuple(int(step) for step in np.argwhere(wrong)[0])
+    wrong, first = 0, ()
+    for run, part in frame_chunks(array):
+        found = np.argwhere(~np.isfinite(part))
+        if len(found) and not wrong:
+            first = (int(found[0][0]) + run.start, *(int(step) for step in found[0][1:]))
+        wrong += len(found)
+    if wrong:
         raise ScanError(
-            f"{where}: the {name} hold {int(wrong.sum())} NaN or infinite values, the first at index "
+            f"{where}: the {name} hold {wrong} NaN or infinite values, the first at index "
             f"{first}; must be finite numbers, correct or drop them"
         )
 
@@ -298,8 +303,11 @@ def _unmasked(bad: NDArray[np.bool_] | None) -> str:
 
 def _is_compact(bad: NDArray[np.bool_]) -> bool:
     """Whether most pixels of a mask lie inside of it: false for gaps, lines and single pixels."""
-    around = [np.roll(bad, step, axis) for axis in (-2, -1) for step in (-1, 1)]
-    return bool(np.logical_and.reduce([bad, *around]).sum() > bad.sum() / 2)
+    inside = 0
+    for _, masks in frame_chunks(bad if has_own_masks(bad) else bad[None]):
+        around = [np.roll(masks, step, axis) for axis in (-2, -1) for step in (-1, 1)]
+        inside += int(np.logical_and.reduce([masks, *around]).sum())
+    return inside > bad.sum() / 2
 
 
 def _is_fill(values: NDArray[Any]) -> NDArray[np.bool_]:
@@ -325,14 +333,22 @@ def _without_bad_values(patterns: NDArray[Any], bad: NDArray[np.bool_] | None) -
     """Zero where a bad pixel holds what would spread: NaN, infinity, a negative number."""
     if bad is None or patterns.dtype.kind == "u":
         return patterns
-    where: Any = bad if has_own_masks(bad) else (slice(None), bad)
-    values = patterns[where]
-    wrong = ~(np.isfinite(values) & (values >= 0))
-    if not wrong.any():
+    if not any(_spreads(frames[_within(masks_of(bad, run))]).any() for run, frames in frame_chunks(patterns)):
         return patterns
-    clean = patterns.copy()
-    clean[where] = np.where(wrong, 0, values)
+    clean = new_array(patterns.shape, patterns.dtype)
+    for run, frames in frame_chunks(patterns):
+        clean[run] = np.where(masks_of(bad, run) & _spreads(frames), 0, frames)
     return clean
+
+
+def _within(mask: NDArray[np.bool_]) -> Any:
+    """Index of the masked pixels of frames (n, H, W)."""
+    return mask if has_own_masks(mask) else (slice(None), mask)
+
+
+def _spreads(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Where there is NaN, infinity or a negative number."""
+    return np.asarray(~(np.isfinite(values) & (values >= 0)))
 
 
 def _frames(index: NDArray[np.intp], n: int) -> str:

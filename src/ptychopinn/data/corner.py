@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ptychopinn.data.chunks import changed_frames, changed_masks
+
 LOWEST_CENTRED_MOMENT = -0.35
 """First moment on both axes that no centred far field has; a ring that just fits the detector has -0.30."""
 _LIKENESS = 0.5
@@ -39,8 +41,11 @@ def zero_frequency_at_corner(mean_intensity: NDArray[np.float64], total: float, 
 
 def centred(patterns: NDArray[Any], bad_pixels: NDArray[Any] | None) -> tuple[NDArray[Any], NDArray[Any] | None]:
     """Patterns (N, H, W) and their mask with the zero frequency moved from (0, 0) to (H//2, W//2)."""
-    axes = (-2, -1)
-    return np.fft.fftshift(patterns, axes), None if bad_pixels is None else np.fft.fftshift(bad_pixels, axes)
+
+    def moved(frames: NDArray[Any]) -> NDArray[Any]:
+        return np.fft.fftshift(frames, (-2, -1))
+
+    return changed_frames(patterns, moved), None if bad_pixels is None else changed_masks(bad_pixels, moved)
 
 
 def _first_moment(profile: NDArray[np.float64]) -> float:

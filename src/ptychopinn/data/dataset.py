@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ptychopinn.data.chunks import as_contiguous, changed_masks
 from ptychopinn.data.masks import has_own_masks, masks_of
 from ptychopinn.data.scan import Scan
 from ptychopinn.physics import split_position
@@ -76,13 +77,18 @@ class _Recorded:
     def __init__(self, patterns: NDArray[Any], device: torch.device) -> None:
         is_shared = patterns.dtype.kind != "f" or (device.type == "cpu" and patterns.dtype.itemsize <= 8)
         kind = patterns.dtype.newbyteorder("=") if is_shared else np.dtype(np.float32)
-        patterns = np.ascontiguousarray(patterns, kind)
+        patterns = as_contiguous(patterns, kind)
         signed = _SIGNED.get(patterns.dtype)
         self._wrap = 0.0 if signed is None else 2.0 ** (8 * patterns.dtype.itemsize)
-        self._values = _shared(patterns if signed is None else patterns.view(signed)).to(device)
+        patterns = patterns if signed is None else patterns.view(signed)
+        self._type = None if patterns.flags.aligned else getattr(torch, patterns.dtype.name)
+        self._values = _shared(patterns if self._type is None else patterns.view(np.uint8)).to(device)
 
     def __getitem__(self, index: Tensor | slice) -> Tensor:
-        values = self._values[index].to(torch.float32)
+        values = self._values[index]
+        if self._type is not None:  # values of a map of a file, which may begin at any byte: aligned in a copy
+            values = (values.clone() if isinstance(index, slice) else values).view(self._type)
+        values = values.to(torch.float32)
         return torch.where(values < 0, values + self._wrap, values) if self._wrap else values
 
 
@@ -118,7 +124,7 @@ class ScanTensors:
         self._patterns = _Recorded(scan.patterns, self.device)
         self.measured: Tensor | None = None
         if scan.bad_pixels is not None and scan.bad_pixels.any():
-            self.measured = torch.from_numpy(~scan.bad_pixels).to(self.device)
+            self.measured = torch.from_numpy(changed_masks(scan.bad_pixels, np.logical_not)).to(self.device)
         positions = torch.from_numpy(np.ascontiguousarray(scan.positions_px))
         whole, remainder = split_position(positions)
         self._whole_host = whole.numpy()
@@ -126,7 +132,7 @@ class ScanTensors:
         self.whole_px = whole.to(self.device)
         self.remainder_px = remainder.float().to(self.device)
         labels = scan.truth_patches if labels is None else labels
-        self.labels = None if labels is None else torch.from_numpy(labels).to(self.device)
+        self.labels = None if labels is None else _shared(labels).to(self.device)
 
     def __len__(self) -> int:
         return len(self.scan)

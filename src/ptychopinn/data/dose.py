@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ptychopinn.data.chunks import changed_frames
 from ptychopinn.data.scan import Scan
 from ptychopinn.errors import ScanError
 
@@ -44,8 +45,11 @@ def with_photons(scan: Scan, photons: float) -> Scan:
         return scan
     if not photons > 0:
         raise ScanError(f"{scan.source}: nphotons is {photons}; must be positive, as the amplitudes are normalised")
-    amplitudes = scan.patterns.astype(np.float32)
-    factor = float(np.sqrt(photons / np.square(amplitudes, dtype=np.float64).sum((1, 2)).mean()))
+    sums = changed_frames(
+        scan.patterns, lambda frames: np.square(frames.astype(np.float32), dtype=np.float64).sum((1, 2))
+    )
+    factor = float(np.sqrt(photons / sums.mean()))
     logger.info("%s: the amplitudes are normalised; nphotons = %g sets their dose", scan.source, photons)
     probe = (scan.probe * factor).astype(np.complex64)
-    return replace(scan, patterns=amplitudes * np.float32(factor), probe=probe)
+    patterns = changed_frames(scan.patterns, lambda frames: frames.astype(np.float32) * np.float32(factor))
+    return replace(scan, patterns=patterns, probe=probe)

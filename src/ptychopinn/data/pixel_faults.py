@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from ptychopinn.config.data import MaskedKind
-from ptychopinn.data.chunks import frame_chunks
+from ptychopinn.data.chunks import changed_masks, frame_chunks
 from ptychopinn.data.masks import masks_of
 
 if TYPE_CHECKING:
@@ -271,4 +271,5 @@ def with_masked_pixels(scan: "Scan", kinds: Sequence[MaskedKind]) -> "Scan":
     if not notes:
         return scan
     mask = np.logical_or.reduce(list(masks.values()))
-    return replace(scan, bad_pixels=mask if bad is None else bad | mask, notes=(*scan.notes, *notes))
+    bad = mask if bad is None else changed_masks(bad, lambda one: one | mask)
+    return replace(scan, bad_pixels=bad, notes=(*scan.notes, *notes))

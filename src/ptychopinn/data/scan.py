@@ -11,7 +11,8 @@ from ptychopinn.data import checks
 from ptychopinn.data.corner import zero_frequency_at_corner
 from ptychopinn.data.geometry import Geometry
 from ptychopinn.data.in_metres import scan_arguments
-from ptychopinn.data.masks import masks_of
+from ptychopinn.data.large_arrays import rows_of
+from ptychopinn.data.masks import has_own_masks
 from ptychopinn.data.start_probe import start_probe
 from ptychopinn.errors import ScanError
 
@@ -93,16 +94,16 @@ class Scan:
         """The patterns of `index` (integers, mask or slice) with all that belongs to them."""
 
         def rows(array: NDArray[Any] | None) -> NDArray[Any] | None:
-            return None if array is None else array[index]
+            return None if array is None else rows_of(array, index)
 
         return replace(
             self,
-            patterns=self.patterns[index],
+            patterns=rows_of(self.patterns, index),
             positions_px=self.positions_px[index],
             nominal_positions_px=rows(self.nominal_positions_px),
             truth_patches=rows(self.truth_patches),
             scan_index=rows(self.scan_index),
-            bad_pixels=masks_of(self.bad_pixels, index),
+            bad_pixels=rows(self.bad_pixels) if has_own_masks(self.bad_pixels) else self.bad_pixels,
         )
 
     @classmethod

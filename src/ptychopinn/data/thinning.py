@@ -15,7 +15,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ptychopinn.data.chunks import changed_masks
 from ptychopinn.data.dataset import Batch
+from ptychopinn.data.large_arrays import new_array
 from ptychopinn.data.scan import Scan
 
 PATTERNS_AT_ONCE = 256
@@ -39,7 +41,7 @@ class Split:
 
     def withheld_photons(self) -> float:
         """Photons of the second part on measured pixels."""
-        measured = None if self.scan.bad_pixels is None else ~self.scan.bad_pixels
+        measured = None if self.scan.bad_pixels is None else changed_masks(self.scan.bad_pixels, np.logical_not)
         if measured is None:
             return float(self.withheld.sum(dtype=np.float64))
         return float(self.withheld.sum(dtype=np.float64, where=np.broadcast_to(measured, self.withheld.shape)))
@@ -65,8 +67,7 @@ def withhold_photons(scan: Scan, fraction: float, seed: int) -> Split:
         fraction: q, in (0, 1).
         seed: of the draws.
     """
-    first = np.empty(scan.patterns.shape, np.float32)
-    second = np.empty_like(first)
+    first, second = (new_array(scan.patterns.shape, np.float32) for _ in range(2))
     for rows, kept, withheld in _parts(scan, fraction, seed):
         first[rows], second[rows] = kept.numpy(), withheld.numpy()
     probe = scan.probe * np.float32((1 - fraction) ** 0.5)
@@ -84,7 +85,7 @@ def half_of_photons(scan: Scan, number: Literal[0, 1], seed: int) -> Scan:
         seed: of the draw.
     """
     is_whole = scan.domain == "counts" and scan.patterns.dtype.kind in "ui"
-    half = np.empty(scan.patterns.shape, scan.patterns.dtype if is_whole else np.float32)
+    half = new_array(scan.patterns.shape, scan.patterns.dtype if is_whole else np.float32)
     for rows, *parts in _parts(scan, 0.5, seed):
         half[rows] = parts[number].numpy()
     return replace(scan, patterns=half, domain="counts", probe=scan.probe * np.float32(0.5**0.5), truth_patches=None)

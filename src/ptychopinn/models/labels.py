@@ -7,12 +7,15 @@ import torch
 from numpy.typing import NDArray
 
 from ptychopinn.config import ModelConfig
+from ptychopinn.data.large_arrays import new_array
 from ptychopinn.data.scan import Scan
 from ptychopinn.errors import PtychoPINNError, ScanError
 from ptychopinn.physics import DiffractionModel, extract_patches
 from ptychopinn.physics.forward import Subpixel
 
 _WITHOUT = "train without labels (model.kind=pinn, model.loss.realspace_weight=0)"
+_TOGETHER = 256
+"""Labels that are cut together: 8 MiB at 64 px."""
 
 
 def needs_labels(config: ModelConfig) -> bool:
@@ -44,7 +47,12 @@ def labels_for(scan: Scan, subpixel: Subpixel = "probe") -> NDArray[np.complex64
     positions, _ = DiffractionModel(subpixel).split(torch.from_numpy(scan.positions_px))
     size = (scan.pattern_size, scan.pattern_size)
     try:
-        return extract_patches(torch.from_numpy(scan.object_guess), positions, size).numpy()
+        guess = torch.from_numpy(scan.object_guess)
+        labels = new_array((len(scan), *size), np.complex64)
+        for start in range(0, len(scan), _TOGETHER):
+            part = slice(start, start + _TOGETHER)
+            labels[part] = extract_patches(guess, positions[part], size).numpy()
+        return labels
     except PtychoPINNError as error:
         raise ScanError(f"{scan.source}: labels cannot be cut from objectGuess: {error}") from None
 

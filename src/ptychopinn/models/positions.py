@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from torch import Tensor, nn
 
+from ptychopinn.data.chunks import frame_chunks
 from ptychopinn.data.scan import Scan
 
 _SAME = 1e-5
@@ -62,6 +63,9 @@ class PositionShifts(nn.Module):
 
 
 def _identity(scan: Scan) -> NDArray[np.float64]:
-    counts = scan.amplitudes().astype(np.float64)
-    measured = 1.0 if scan.bad_pixels is None else ~scan.bad_pixels
-    return np.column_stack((scan.positions_px, np.square(counts * measured).sum((-2, -1))))
+    counts = np.empty(len(scan))
+    for run, frames in frame_chunks(scan.patterns, scan.bad_pixels):
+        values = frames.astype(np.float32)
+        amplitudes = (np.sqrt(values) if scan.domain == "counts" else values).astype(np.float64)
+        counts[run] = np.square(amplitudes).sum((-2, -1))
+    return np.column_stack((scan.positions_px, counts))

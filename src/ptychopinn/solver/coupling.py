@@ -21,6 +21,7 @@ which the gradient of single positions alone would therefore correct in hundreds
 over bins of a part of the pattern's width; the equations are solved by conjugate gradients.
 """
 
+from collections.abc import Iterator
 from typing import final
 
 import torch
@@ -47,6 +48,8 @@ SOLVED = 1e-4
 """Squared residual, relative, at which the solution ends sooner."""
 PROBES_OF_TRACE = 6
 """Random vectors from which the mean variance of a position is estimated: to a fifth of it or better."""
+PATTERNS_AT_ONCE = 1024
+"""Whose bins are held together: 10 MB. With a quarter of it the calls of a large scan take noticeable time."""
 _SMALLEST = 1e-12
 
 
@@ -66,8 +69,9 @@ class Coupling:
         sides = zip(self._grid, object_.shape, strict=True)
         self._between = [_interpolation(bins, self._side, count, object_.real) for bins, count in sides]
         first = state.estimate.positions_px.round().long() - torch.tensor([height // 2, width // 2]).to(object_.device)
-        self._weights, self._bins = self._windows(intensity(probe), first)
-        total = self._placed(self._weights.unsqueeze(-1))[:, 0]
+        self._beams = self._binned_beams(intensity(probe))
+        self._beam_of, self._corner = first % self._side @ first.new_tensor([self._side, 1]), first // self._side
+        total = self._placed(torch.ones(len(first), 1).to(self._beams))[:, 0]
         self._total = (total + DARK * total.amax()).clamp_min(_SMALLEST).unsqueeze(-1)
         self._slopes = torch.gradient(object_, dim=(0, 1))
         pairs = [self._binned((a.conj() * b).real) for a in self._slopes for b in self._slopes]
@@ -75,7 +79,7 @@ class Coupling:
 
     def field(self, moves: Tensor) -> Tensor:
         """(Y, X, 2), px: where the object goes when positions move by (N, 2)."""
-        coarse = self._followed(moves.to(self._weights)).view(*self._grid, 2).movedim(-1, 0)
+        coarse = self._followed(moves.to(self._beams)).view(*self._grid, 2).movedim(-1, 0)
         return (self._between[0] @ coarse @ self._between[1].mT).movedim(0, -1)
 
     def joint_gradient(self, by_position: Tensor, by_object: Canvas) -> Tensor:
@@ -133,38 +137,45 @@ class Coupling:
         draw = torch.Generator().manual_seed(0)
         total = 0.0
         for _ in range(PROBES_OF_TRACE):
-            signs = (torch.randint(0, 2, (len(curvature), 2), generator=draw) * 2 - 1).to(self._weights)
+            signs = (torch.randint(0, 2, (len(curvature), 2), generator=draw) * 2 - 1).to(self._beams)
             total += float((signs * self.solution(signs, curvature, prior, LEAST_CURVATURE)).mean())
         return (max(total, 0.0) / PROBES_OF_TRACE / 2) ** 0.5
 
-    def _windows(self, power: Tensor, first: Tensor) -> tuple[Tensor, Tensor]:
-        """Photons (N, K) of each pattern in its bins, and which these are, from an illumination (H, W)."""
+    def _binned_beams(self, power: Tensor) -> Tensor:
+        """(S, h, w): photons of an illumination (H, W) in bins, for each place of its corner in a bin."""
         side, (height, width) = self._side, power.shape
         padded = F.pad(power, (side, side, side, side))
-        placed = torch.stack(
+        return torch.stack(
             [
                 _sums(padded[side - i : 2 * side - i + height, side - j : 2 * side - j + width], side)
                 for i in range(side)
                 for j in range(side)
             ]
         )
-        offset, corner = first % side, first // side
-        rows, columns = (torch.arange(count, device=power.device) for count in placed.shape[-2:])
-        bins = (corner[:, 0, None, None] + rows[:, None]) * self._grid[1] + corner[:, 1, None, None] + columns
-        return placed[offset[:, 0] * side + offset[:, 1]].flatten(1), bins.flatten(1)
+
+    def _windows(self) -> Iterator[tuple[slice, Tensor, Tensor]]:
+        """Some patterns at a time: their photons (n, bins) in the bins under them, and which these are."""
+        rows, columns = (torch.arange(count, device=self._beams.device) for count in self._beams.shape[-2:])
+        for start in range(0, len(self._corner), PATTERNS_AT_ONCE):
+            part = slice(start, start + PATTERNS_AT_ONCE)
+            y, x = self._corner[part, :, None, None].unbind(1)
+            bins = (y + rows[:, None]) * self._grid[1] + x + columns
+            yield part, self._beams[self._beam_of[part]].flatten(1), bins.flatten(1)
 
     def _followed(self, moves: Tensor) -> Tensor:
         """(R, 2): u in the bins."""
-        return self._placed(self._weights.unsqueeze(-1) * moves.unsqueeze(1)) / self._total
+        return self._placed(moves) / self._total
 
     def _placed(self, values: Tensor) -> Tensor:
-        """(R, K) from those of the windows, (N, bins, K)."""
+        """(R, K): values (N, K) times the illumination of each pattern, summed over the patterns."""
         out = values.new_zeros(self._grid[0] * self._grid[1], values.shape[-1])
-        return out.index_add_(0, self._bins.flatten(), values.flatten(0, 1))
+        for part, weights, bins in self._windows():
+            out.index_add_(0, bins.flatten(), (weights.unsqueeze(-1) * values[part].unsqueeze(1)).flatten(0, 1))
+        return out
 
     def _gathered(self, values: Tensor) -> Tensor:
         """(N, K) from (R, K): sums weighted by the illumination of each pattern."""
-        return torch.einsum("nr,nrk->nk", self._weights, values[self._bins])
+        return torch.cat([torch.einsum("nr,nrk->nk", weights, values[bins]) for _, weights, bins in self._windows()])
 
     def _binned(self, image: Tensor) -> Tensor:
         """(R,) from (Y, X)."""

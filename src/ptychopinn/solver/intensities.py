@@ -38,6 +38,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ptychopinn.config import RefineConfig
+from ptychopinn.data.large_arrays import new_array
 from ptychopinn.physics import extract_patches, intensity, place_patches, split_position
 from ptychopinn.solver.bins import bin_side, binned, on_pixels
 from ptychopinn.solver.low_frequencies import SQUARED_DIFFERENCE
@@ -65,6 +66,8 @@ SHIFT_COST = 1e-3
 """Ridge of the fit of a slope and a shift of the probe, which are the same where it is a Gaussian."""
 ALIKE = 20.0
 """Pixels of the probe whose errors are alike."""
+PATTERNS_AT_ONCE = 1024
+"""Whose bins are held together: a few MB."""
 _SMALLEST = 1e-12
 LEAST_SPREAD = 1e-3
 """Of the logarithms of the intensities."""
@@ -141,18 +144,22 @@ class PatternIntensities:
         beam = _BinnedBeam(state)
         part = twice / (twice + prior)
         share = beam.shares(estimate.object_)
-        weight = 4 * twice[:, None, None] * share
-        diagonal = beam.placed(weight) + 1e-3 * beam.placed(weight).amax()
+        diagonal = beam.placed(lambda some: 4 * twice[some, None, None] * share[some])
+        diagonal = diagonal + 1e-3 * diagonal.amax()
         stiffness = self._stiffness(state)
 
         def curved(m: Tensor) -> Tensor:
-            mean = (share * beam.cut(m)).sum((-2, -1), keepdim=True)
-            windows = weight * (beam.cut(m) - part[:, None, None] * mean)
+            def windows(some: slice) -> Tensor:
+                values = beam.cut(m, some)
+                mean = (share[some] * values).sum((-2, -1), keepdim=True)
+                return 4 * twice[some, None, None] * share[some] * (values - part[some, None, None] * mean)
+
             return beam.placed(windows) + stiffness * _laplacian(m) + 1e-3 * diagonal * m
 
-        right = beam.placed(share * (2 * part * own)[:, None, None]) - beam.on_bins(self._gradient(state))
-        m = _solved(curved, right, diagonal + 4 * stiffness)
-        change = -own / (twice + prior) - 2 * part * (share * beam.cut(m)).sum((-2, -1))
+        right = beam.placed(lambda some: share[some] * (2 * part * own)[some, None, None])
+        m = _solved(curved, right - beam.on_bins(self._gradient(state)), diagonal + 4 * stiffness)
+        under = torch.cat([(share[some] * beam.cut(m, some)).sum((-2, -1)) for some in beam.parts])
+        change = -own / (twice + prior) - 2 * part * under
         length = LENGTH * min(1.0, LARGEST_CHANGE / max(float(change.abs().amax()), 2 * float(m.abs().amax()), 1e-12))
         logarithm = logarithm + length * change
         factor = (length * beam.on_pixels(m)).exp()
@@ -233,8 +240,9 @@ class _BinnedBeam:
         whole, _ = split_position(estimate.positions_px)
         corner = whole - torch.tensor([height // 2, width // 2], device=whole.device)
         offset = corner % side
-        variants = torch.stack([_moved(power, oy, ox, side, sizes) for oy in range(side) for ox in range(side)])
-        self._beams = variants[offset[:, 0] * side + offset[:, 1]]
+        self._beams = torch.stack([_moved(power, oy, ox, side, sizes) for oy in range(side) for ox in range(side)])
+        self._beam_of = offset[:, 0] * side + offset[:, 1]
+        self.parts = [slice(at, at + PATTERNS_AT_ONCE) for at in range(0, len(whole), PATTERNS_AT_ONCE)]
         self._where = corner.div(side, rounding_mode="floor") + torch.tensor(
             [n // 2 for n in sizes], device=whole.device
         )
@@ -254,16 +262,30 @@ class _BinnedBeam:
 
     def shares(self, object_: Tensor) -> Tensor:
         """(N, h, w): of the bins in the photons of each pattern."""
-        windows = self._beams * self.cut(self.on_bins(object_.abs().square()))
-        return windows / windows.sum((-2, -1), keepdim=True).clamp_min(1e-30)
+        photons, found = self.on_bins(object_.abs().square()), _kept((len(self._where), *self._size), self._beams)
+        for some in self.parts:
+            windows = self._beams[self._beam_of[some]] * self.cut(photons, some)
+            found[some] = windows / windows.sum((-2, -1), keepdim=True).clamp_min(1e-30)
+        return found
 
-    def cut(self, bins: Tensor) -> Tensor:
-        """(N, h, w): the bins under each pattern."""
-        return extract_patches(bins, self._where, self._size)
+    def cut(self, bins: Tensor, some: slice) -> Tensor:
+        """(n, h, w): the bins under some patterns."""
+        return extract_patches(bins, self._where[some], self._size)
 
-    def placed(self, windows: Tensor) -> Tensor:
-        """Windows (N, h, w) summed over the patterns, on the bins."""
-        return place_patches(windows, self._where, self._bins)
+    def placed(self, windows: Callable[[slice], Tensor]) -> Tensor:
+        """Windows (n, h, w) of some patterns at a time, summed over all patterns, on the bins."""
+        first, *others = self.parts
+        total = place_patches(windows(first), self._where[first], self._bins)
+        for some in others:
+            total += place_patches(windows(some), self._where[some], self._bins)
+        return total
+
+
+def _kept(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """Room for a tensor of a type and device, on the host in a scratch file where it is large."""
+    if like.device.type != "cpu":
+        return like.new_empty(shape)
+    return torch.from_numpy(new_array(shape, str(like.dtype).removeprefix("torch.")))
 
 
 def _present(state: State) -> Tensor:

@@ -181,7 +181,6 @@ def test_only_the_frames_that_are_read_must_fit_into_memory(frames_file: Path, m
     """One frame takes 64 bytes; each of the two sources holds more than 200."""
     monkeypatch.setattr("ptychopinn.data.io.memory.SMALL_BYTES", 0)
     monkeypatch.setattr("ptychopinn.data.io.memory.free_bytes", lambda: 200)
-    monkeypatch.setattr("ptychopinn.data.io.frames.free_bytes", lambda: 200)
     monkeypatch.setattr("ptychopinn.data.io.hdf5_sizes.SMALL_BYTES", 0)
     with open_hdf5(frames_file) as file:
         frames = Frames([file["one"], file["two"]])

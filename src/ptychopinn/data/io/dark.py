@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ptychopinn.data.chunks import frame_chunks
+from ptychopinn.data.large_arrays import new_array
 from ptychopinn.errors import ScanError
 
 logger = logging.getLogger("ptychopinn.data")
@@ -79,7 +80,7 @@ def without_dark(patterns: NDArray[Any], bad_pixels: NDArray[np.bool_] | None, d
             image.mean(),
         )
         return patterns
-    kept = np.empty(patterns.shape, np.float32)
+    kept = new_array(patterns.shape, np.float32)
     for run, frames in frame_chunks(patterns):
         kept[run] = np.maximum(frames - image, 0)
     logger.warning(

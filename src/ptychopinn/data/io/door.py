@@ -8,7 +8,9 @@ HDF5 files are searched for references to other files first (`ptychopinn.data.io
 import io
 import math
 import stat
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,8 +23,9 @@ from numpy.typing import NDArray
 
 from ptychopinn.data.io.atomic import atomic_path
 from ptychopinn.data.io.file_state import state_error
-from ptychopinn.data.io.memory import check_expansion, check_memory
+from ptychopinn.data.io.memory import check_expansion, check_memory, check_room
 from ptychopinn.data.io.pickled_text import text_of_pickle
+from ptychopinn.data.large_arrays import is_large, mapped, new_array
 from ptychopinn.errors import ScanError, shown
 
 if TYPE_CHECKING:
@@ -34,6 +37,8 @@ LONGEST_TEXT = 1 << 20
 """Bytes of a pickled text; the metadata of a scan take a few thousand."""
 _BLOCK_BYTES = 1 << 20
 """Unpacked at once: large enough that the calls cost nothing, small enough for the cache of a processor."""
+_LOCAL_HEADER_BYTES = 30
+"""Of a member of a ZIP file, before its name."""
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _NPY = b"\x93NUMPY"
 _HDF5_FAULTS = (OSError, RuntimeError, ValueError, TypeError, LookupError, MemoryError, ArithmeticError)
@@ -122,13 +127,33 @@ class NpzArrays:
             header = _read_header(stream)
             if not header.dtype.hasobject:
                 stored = min(info.compress_size, self.path.stat().st_size)
-                _check_size(header, info.file_size - header.start, stored, where)
+                available = info.file_size - header.start
+                if info.compress_type == zipfile.ZIP_STORED and _can_be_mapped(header, available):
+                    return self._mapped(info, header)
+                _check_size(header, available, stored, where)
                 return _values(stream, header)
         other = ", or give another probe by --probe FILE" if key == "probeGuess" else ""
         raise ObjectArray(
             f"{where} is an object array, which is never unpickled; convert it where it was made, with "
             f"{shown(key)} = numpy.stack({shown(key)}.tolist()) and a plain number type, and save it again{other}"
         )
+
+    def _mapped(self, info: zipfile.ZipInfo, header: "_Header") -> NDArray[Any]:
+        """The values of a member that is not compressed, in a map of the file, after its checksum was compared."""
+        with self.path.open("rb") as file:
+            file.seek(info.header_offset)
+            signature, name, extra = struct.unpack("<4s22xHH", file.read(_LOCAL_HEADER_BYTES))
+            if signature != b"PK\x03\x04":
+                raise ValueError("it does not begin where the list of the members says")
+            start = info.header_offset + _LOCAL_HEADER_BYTES + name + extra
+            member = mapped(file, start, (min(info.file_size, info.compress_size),), np.uint8)
+        checksum = 0
+        for first in range(0, len(member), _BLOCK_BYTES):
+            checksum = zlib.crc32(member[first : first + _BLOCK_BYTES], checksum)
+        if checksum != info.CRC:
+            raise ValueError("its checksum differs")
+        order: Literal["C", "F"] = "F" if header.fortran else "C"
+        return np.ndarray(header.shape, header.dtype, member, header.start, order=order)
 
     def object_text(self, key: str) -> str | None:
         """The text of a member that is a single pickled text, which is read as data; None for any other member."""
@@ -226,6 +251,8 @@ def read_npy(path: str | Path) -> NDArray[Any]:
             if header.dtype.hasobject:
                 raise ValueError("it holds Python objects, which are never unpickled")
             stored = path.stat().st_size - header.start
+            if _can_be_mapped(header, stored):
+                return mapped(stream, header.start, header.shape, header.dtype, "F" if header.fortran else "C")
             _check_size(header, stored, stored, str(path))
             stream.seek(0)
             return np.asarray(np.lib.format.read_array(stream, allow_pickle=False))
@@ -235,6 +262,16 @@ def read_npy(path: str | Path) -> NDArray[Any]:
         raise ScanError(
             f"{path}: cannot be read as an NPY file ({_reason(error)}); write it again with numpy.save"
         ) from error
+
+
+def mapped_part(path: str | Path, start: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Values in a file that begin after `start` bytes, in a map of it.
+
+    Raises:
+        ValueError: the file ends before the last value.
+    """
+    with Path(path).open("rb") as file:
+        return mapped(file, start, shape, dtype)
 
 
 @contextmanager
@@ -358,7 +395,7 @@ def _values(stream: IO[bytes], header: _Header) -> NDArray[Any]:
     order: Literal["C", "F"] = "F" if header.fortran else "C"
     if size == 0:
         return np.empty(header.shape, header.dtype, order)
-    buffer, filled = np.empty(size, np.uint8), 0
+    buffer, filled = new_array((size,), np.uint8), 0
     while filled < size:
         block = stream.read(min(_BLOCK_BYTES, size - filled))
         if not block:
@@ -381,6 +418,11 @@ class _Counting:
         return data
 
 
+def _can_be_mapped(header: _Header, available: int) -> bool:
+    """Whether an array is large and all of its values are there, so that a map of the file takes its place."""
+    return is_large(header.shape, header.dtype) and header.dtype.itemsize * math.prod(header.shape) <= available
+
+
 def _check_size(header: _Header, available: int, stored: int, where: str) -> None:
     """Compare what a header declares with the bytes behind it."""
     declared = header.dtype.itemsize * math.prod(header.shape)
@@ -391,7 +433,7 @@ def _check_size(header: _Header, available: int, stored: int, where: str) -> Non
             "damaged, copy or export it again"
         )
     check_expansion(declared, stored, where)
-    check_memory(declared, where)
+    check_room(declared, where)
 
 
 def _reason(error: BaseException) -> str:

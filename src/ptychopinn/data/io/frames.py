@@ -7,11 +7,12 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from ptychopinn.data.chunks import frame_chunks
-from ptychopinn.data.io.hdf5 import checked_values, place, same_item
+from ptychopinn.data.chunks import as_contiguous, frame_chunks
+from ptychopinn.data.io.hdf5 import checked_values, mapped_dataset, place, same_item
 from ptychopinn.data.io.hdf5_sizes import check_dataset
-from ptychopinn.data.io.memory import free_bytes
+from ptychopinn.data.io.memory import has_room
 from ptychopinn.data.io.stored import check_stored
+from ptychopinn.data.large_arrays import is_large, new_array, rows_of
 from ptychopinn.data.scan import Scan
 from ptychopinn.errors import ScanError
 
@@ -64,7 +65,7 @@ class LoadedFrames:
 
     def read(self, rows: NDArray[np.int64] | None = None) -> NDArray[Any]:
         """The frames of `rows`, all by default."""
-        return self._frames if rows is None else self._frames[rows]
+        return self._frames if rows is None else rows_of(self._frames, rows)
 
 
 @final
@@ -92,7 +93,7 @@ class OrientedFrames:
         values = values.swapaxes(-1, -2) if self._code & 4 else values
         values = values[..., ::-1] if self._code & 1 else values
         values = values[..., ::-1, :] if self._code & 2 else values
-        return np.ascontiguousarray(values)
+        return as_contiguous(values, values.dtype)
 
 
 class Frames:
@@ -139,14 +140,28 @@ class Frames:
         """
         count = len(self) if rows is None else len(rows)
         try:
-            if count * self.shape[1] * self.shape[2] * self.dtype.itemsize > free_bytes():
+            chosen = np.arange(len(self)) if rows is None else rows
+            frames = self._mapped(chosen)
+            if frames is not None:
+                return frames
+            if not has_room(count * self.shape[1] * self.shape[2] * self.dtype.itemsize):
                 raise MemoryError
-            return self._gathered(np.arange(len(self)) if rows is None else rows)
+            return self._gathered(chosen)
         except MemoryError:
             raise ScanError(
                 f"{self.place}: {count} frames of {self.shape[1]} x {self.shape[2]} pixels do not fit into memory; "
                 "crop or bin them, or split the file"
             ) from None
+
+    def _mapped(self, rows: NDArray[np.int64]) -> NDArray[Any] | None:
+        """Consecutive frames of one large dataset that lies in one piece in its file, in a map of it; else none."""
+        dataset = self._datasets[0]
+        if len(self._datasets) > 1 or not is_large((len(rows), *self.shape[1:]), self.dtype):
+            return None
+        if dataset.dtype != self.dtype or not (np.diff(rows) == 1).all():
+            return None
+        values = mapped_dataset(dataset)
+        return None if values is None else values.reshape(self.shape)[rows[0] : rows[-1] + 1]
 
     def _gathered(self, rows: NDArray[np.int64]) -> NDArray[Any]:
         wanted = [
@@ -157,7 +172,7 @@ class Frames:
         for dataset, _, here in wanted:
             check_dataset(dataset, None if dataset.ndim == 2 else np.unique(here // self._frames_per_line(dataset)))
             check_stored(dataset)
-        frames = np.empty((len(rows), *self.shape[1:]), self.dtype)
+        frames = new_array((len(rows), *self.shape[1:]), self.dtype)
         for dataset, goals, here in wanted:
             self._fill(frames, goals, dataset, here)
             frames[goals[_never_written(dataset, here // self._frames_per_line(dataset))]] = 0

@@ -10,9 +10,10 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from ptychopinn.data.io.door import open_hdf5
+from ptychopinn.data.io.door import mapped_part, open_hdf5
 from ptychopinn.data.io.hdf5_sizes import check_dataset
 from ptychopinn.data.io.stored import broken_link, check_stored
+from ptychopinn.data.large_arrays import is_large, new_array
 from ptychopinn.errors import ScanError
 
 _DEEPEST = 8
@@ -69,8 +70,34 @@ def checked_values(dataset: h5py.Dataset) -> Any:
     Raises:
         ScanError: it is out of proportion.
     """
+    values = mapped_dataset(dataset)
+    if values is not None:
+        return values
     check_dataset(dataset)
+    if dataset.dtype.kind in "buifc" and is_large(dataset.shape, dataset.dtype):
+        values = new_array(dataset.shape, dataset.dtype)
+        dataset.read_direct(values)
+        return values
     return dataset[()]
+
+
+def mapped_dataset(dataset: h5py.Dataset) -> NDArray[Any] | None:
+    """The values of a large dataset that lies in one piece in its file, in a map of it; None for any other.
+
+    Raises:
+        ScanError: the file ends before its last value.
+    """
+    if dataset.dtype.kind not in "buifc" or not is_large(dataset.shape, dataset.dtype):
+        return None
+    packed = dataset.chunks is not None or dataset.is_virtual or dataset.external is not None
+    start = None if packed else dataset.id.get_offset()
+    stored = dataset.id.get_type().get_size()
+    if start is None or stored != dataset.dtype.itemsize or dataset.file.driver not in ("sec2", "default"):
+        return None
+    try:
+        return mapped_part(dataset.file.filename, start, dataset.shape, dataset.dtype)
+    except ValueError as error:
+        raise ScanError(f"{place(dataset)} is not complete: {error}; copy or export the file again") from None
 
 
 def is_complex(dataset: h5py.Dataset) -> bool:

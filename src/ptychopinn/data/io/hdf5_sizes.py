@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ptychopinn.data.io.child import completes
 from ptychopinn.data.io.hdf5_filters import check_chunks
 from ptychopinn.data.io.hdf5_references import MOST_TEXTS, source_bytes, sources_of
-from ptychopinn.data.io.memory import FREE_BYTES, SMALL_BYTES, check_expansion, check_memory, size_text
+from ptychopinn.data.io.memory import FREE_BYTES, SMALL_BYTES, check_expansion, check_room, size_text
 from ptychopinn.errors import ScanError, shown
 
 
@@ -33,7 +33,7 @@ def check_dataset(dataset: h5py.Dataset, rows: NDArray[np.int64] | None = None) 
         return
     where, stored = _where(dataset), _stored(dataset)
     check_expansion(declared, stored, where)
-    check_memory(declared if rows is None else declared // max(len(dataset), 1) * len(rows), where)
+    check_room(declared if rows is None else declared // max(len(dataset), 1) * len(rows), where)
     _check_packed(dataset, stored, set(), rows)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ptychopinn.data.chunks import changed_frames
 from ptychopinn.errors import ScanError
 
 HAS_SIGNAL = 0x1000
@@ -30,8 +31,11 @@ def bad_pixels_of(
     Raises:
         ScanError: values that are no whole numbers.
     """
-    values = whole_mask(mask, where)
-    return fitted_mask((values & bits) != 0, frames)
+
+    def marked(values: NDArray[Any]) -> NDArray[np.bool_]:
+        return np.asarray((whole_mask(values, where) & bits) != 0)
+
+    return fitted_mask(changed_frames(mask, marked) if mask.ndim > 2 else marked(mask), frames)
 
 
 def whole_mask(values: NDArray[Any], where: str) -> NDArray[np.int64]:

@@ -4,6 +4,7 @@ import os
 import sys
 from pathlib import Path
 
+from ptychopinn.data.large_arrays import MOST_IN_MEMORY, scratch_bytes, scratch_folder
 from ptychopinn.errors import ScanError
 
 FREE_BYTES = 128 * 2**20
@@ -47,6 +48,31 @@ def check_memory(needed: int, what: str) -> None:
             f"{what} does not fit into memory: {size_text(needed)} are needed and {size_text(max(free, 0))} are free; "
             "crop or bin the patterns, or split the file"
         )
+
+
+def check_room(needed: int, what: str) -> None:
+    """Refuse what fits neither into memory nor, where it is large, into a scratch file.
+
+    Args:
+        needed: bytes of an array that `ptychopinn.data.large_arrays.new_array` makes.
+        what: the file, and what of it.
+
+    Raises:
+        ScanError: too few bytes are free.
+    """
+    if needed <= MOST_IN_MEMORY:
+        return check_memory(needed, what)
+    if not has_room(needed):
+        raise ScanError(
+            f"{what} does not fit into memory: {size_text(needed)} are needed, {size_text(max(free_bytes(), 0))} are "
+            f"free, and {size_text(scratch_bytes())} in {scratch_folder()} for scratch files; crop or bin the "
+            "patterns, split the file, store it without compression, or set TMPDIR to a folder on a larger disk"
+        )
+
+
+def has_room(needed: int) -> bool:
+    """Whether an array of so many bytes fits into memory or, where it is large, into a scratch file."""
+    return needed <= free_bytes() or (needed > MOST_IN_MEMORY and needed <= scratch_bytes())
 
 
 def check_expansion(declared: int, stored: int, what: str) -> None:

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 
 from ptychopinn.config import DataConfig
-from ptychopinn.data.chunks import frame_chunks
+from ptychopinn.data.chunks import changed_frames, changed_masks, frame_chunks
 from ptychopinn.data.geometry import Geometry, PixelSize, is_positive_number, is_square
 from ptychopinn.data.io.memory import free_bytes, size_text
+from ptychopinn.data.large_arrays import new_array, scratch_bytes
 from ptychopinn.errors import ScanError
 
 logger = logging.getLogger("ptychopinn.data")
@@ -104,7 +105,7 @@ def _check_memory(given: Reshaped, size: int, source: str) -> None:
     """Refuse a padding that does not fit: patterns, mask, and the waves of each mode of the probe."""
     patterns = len(given.patterns) * given.patterns.dtype.itemsize
     modes = 1 if given.probe is None else int(np.prod(given.probe.shape[:-2]))
-    needed, free = size**2 * (patterns + 2 + _WAVES_BYTES * modes), free_bytes()
+    needed, free = size**2 * (patterns + 2 + _WAVES_BYTES * modes), max(free_bytes(), scratch_bytes())
     if needed > free:
         raise ScanError(
             f"{source}: {len(given.patterns)} patterns of {size} x {size} pixels need {size_text(needed)}, but "
@@ -156,17 +157,17 @@ def _resized(given: Reshaped, size: int) -> Reshaped:
         measured = np.zeros((size, size), bool)
         inside = _window(np.ones(old, bool), size)
         measured |= inside
-        kept = None if bad is None else _window(bad, size)
-        bad = ~measured if kept is None else kept | ~measured
+        bad = ~measured if bad is None else changed_masks(bad, lambda masks: _window(masks, size) | ~measured)
     elif bad is not None:
-        bad = _window(bad, size)
+        bad = changed_masks(bad, lambda masks: _window(masks, size))
     probe = given.probe
     if probe is not None and probe.shape[-2:] == old:
         wave = np.fft.fftshift(np.fft.fft2(np.fft.ifftshift(probe, axes=(-2, -1)), norm="ortho"), axes=(-2, -1))
         back = np.fft.ifft2(np.fft.ifftshift(_window(wave, size), axes=(-2, -1)), norm="ortho")
         probe = np.fft.fftshift(back, axes=(-2, -1))
     scale = given.scale[0] * size / old[0], given.scale[1] * size / old[1]
-    return Reshaped(_window(given.patterns, size), bad, probe, scale, given.detector_factor)
+    patterns = changed_frames(given.patterns, lambda frames: _window(frames, size))
+    return Reshaped(patterns, bad, probe, scale, given.detector_factor)
 
 
 def _window(values: NDArray[Any], size: int) -> NDArray[Any]:
@@ -193,15 +194,15 @@ def _resampled(given: Reshaped, pixel: PixelSize, counts: bool) -> Reshaped:
     bad = given.bad_pixels
     shape = list(given.patterns.shape)
     shape[1 + axis] = fewer
-    summed = np.empty(shape, np.float32)
+    summed = new_array(tuple(shape), np.float32)
     for run, frames in frame_chunks(given.patterns, bad):
         intensity = frames if counts else np.square(frames, dtype=np.float64)
         total = _along(weights, intensity.astype(np.float64), axis)
         summed[run] = total if counts else np.sqrt(total)
     missing = weights.sum(axis=1) < _COVERED * ratio
-    frame = np.ones(shape[1:], bool) & (missing[:, None] if axis == 0 else missing[None, :])
+    frame = missing_frame = np.ones(shape[1:], bool) & (missing[:, None] if axis == 0 else missing[None, :])
     if bad is not None:
-        frame = frame | (_along(weights, bad.astype(np.float64), axis) > 0)
+        frame = changed_masks(bad, lambda masks: missing_frame | (_along(weights, masks.astype(np.float64), axis) > 0))
     step = fewer * ratio / length
     scale, factor = list(given.scale), list(given.detector_factor)
     scale[axis] *= step
