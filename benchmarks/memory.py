@@ -39,7 +39,9 @@ COMMANDS = {
     "training": f"ptychopinn.train(scan, out, overrides=[{NETWORK}, 'data.n_groups=2000'])",
     "prediction": "ptychopinn.reconstruct(scan, model, out)",
     "solver": "ptychopinn.reconstruct(scan, None, out, refine=5, "
-    "overrides=['reconstruction.refine.intensities=fitted', 'reconstruction.refine.positions=true'])",
+    "overrides=['reconstruction.refine.intensities=fitted'])",
+    "positions": "ptychopinn.reconstruct(scan, None, out, refine=3, overrides=['reconstruction.refine.positions=true', "
+    "'reconstruction.refine.positions_start=1'])",
     "run": f"ptychopinn.run(scan, out, overrides=[{NETWORK}, 'data.n_groups=2000', "
     "'reconstruction.refine.iterations=2'])",
 }

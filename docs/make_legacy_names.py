@@ -21,12 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs/dev/legacy_names.md"
 PROMISE = ROOT / "docs/dev/legacy_names.txt"
 
-LATER = {
-    "ptycho_torch.dset_loader_pt_mmap": "memory maps",
-    "ptycho_torch.memmap_bridge": "memory maps",
-    "ptycho_torch.dataloader.PtychoDataset.memory_map_data": "memory maps",
-    "ptycho_torch.dataloader.PtychoDataset.calculate_length": "memory maps",
-}
+LATER: dict[str, str] = {}
 """Names that are absent on purpose, with what brings them."""
 
 INTRODUCTION = """\

@@ -1,6 +1,7 @@
 """Groups of patterns as PyTorch batches: dictionaries of tensors in the layout (B, C, H, W)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -11,15 +12,14 @@ from torch.utils.data import DataLoader, Dataset
 
 from ptycho.config.execution import PyTorchExecutionConfig
 from ptycho_torch.config_params import DataConfig
-from ptycho_torch.helper import physics_scaling_constant, rms_scaling_constant
 from ptycho_torch.to_recipe import recipe_of
-from ptychopinn.api.client_scans import client_scan
+from ptychopinn.api.client_scans import client_scan, scaling_constants
 from ptychopinn.api.client_scans import scans_of as scans_of
 from ptychopinn.training.by_hand import ScanGroups
 
 
 class PtychoDataset(Dataset[dict[str, Tensor]]):
-    """The groups of one or several scans in memory; an item is one group.
+    """The groups of one or several scans; an item is one group.
 
     Items hold `images` (C, H, W) float32, amplitudes, sqrt(photons); `coords_relative` (C, 1, 2) and `coords_center`
     (1, 1, 2), [x, y] in px of the object, relative ones as group centre minus position; `nn_indices` (C,) int64 into
@@ -42,9 +42,8 @@ class PtychoDataset(Dataset[dict[str, Tensor]]):
         self._scales: list[tuple[float, float]] = []
         for scan in self.scans:
             part = ScanGroups(scan, recipe_of(self.data_config, {}, {}, {}, n_patterns=len(scan)))
-            amplitude = part.tensors.amplitude
             self._parts.append(part)
-            self._scales.append((rms_scaling_constant(amplitude), physics_scaling_constant(amplitude)))
+            self._scales.append(scaling_constants(part.tensors))
         self._ends = np.cumsum([len(part) for part in self._parts])
 
     @classmethod
@@ -62,6 +61,14 @@ class PtychoDataset(Dataset[dict[str, Tensor]]):
         `model_config` and `scaling_constant` have no effect: the scale follows from the counts.
         """
         return cls([client_scan(diff_patterns, probe, positions)], data_config)
+
+    def calculate_length(self) -> tuple[int, list[int]]:
+        """Groups of all scans, and the number of the first group of each scan and of the end."""
+        return len(self), [0, *self._ends.tolist()]
+
+    def memory_map_data(self, image_paths: Sequence[str | Path]) -> list[NDArray[Any]]:
+        """The patterns (N, H, W) of the scans in files or folders; large ones are mapped into memory."""
+        return [scan.patterns for path in image_paths for scan in scans_of(path)]
 
     def get_experiment_dataset(self, experiment_idx: int) -> Self:
         """The groups of one scan.

@@ -51,7 +51,7 @@ class PtychoDataLoader:
         data_dir: a folder with one or more scans as `*.npz`, or one such file.
         config_manager: settings of the run.
         data_config: instead of that of the manager, as the next two.
-        data_format: has no effect, as `memory_map_dir`; the scans lie in memory.
+        data_format: has no effect, as `memory_map_dir`; large scans stay in their own files.
         timestamp: of that folder; the present time by default.
     """
 

@@ -7,14 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from ptychopinn.data import Scan, read_scan
+from ptychopinn.data.dataset import ScanTensors
+from ptychopinn.data.io import read_probe
 from ptychopinn.data.io.door import open_npz, zip_names
 from ptychopinn.data.io.rules import position_offset_px
 from ptychopinn.errors import ScanError
 
 logger = logging.getLogger("ptychopinn.data")
+_TOGETHER = 256
+"""Patterns of which amplitudes are made at once."""
 
 
 def scan_files(place: Path) -> list[Path]:
@@ -47,6 +52,53 @@ def scans_of(source: Any) -> list[Scan]:
     if isinstance(source, Sequence) and source:
         return [scan for one in source for scan in scans_of(one)]
     raise TypeError(f"a {type(source).__name__} is no data; give a folder, a file, RawData or a container")
+
+
+def scans_with_probes(place: str | Path, probes: str | Path | None) -> list[Scan]:
+    """The scans of a folder, or one file, with the probes of another folder: one for each by name, or one for all.
+
+    Args:
+        place: see `scan_files`.
+        probes: see `probes_of`; None for the probes of the scans.
+
+    Raises:
+        FileNotFoundError: no scan or no probe there.
+        ScanError: a file that is none, or neither one probe nor as many as scans.
+    """
+    files = scan_files(Path(place))
+    known: Sequence[Path | None] = [None] if probes is None else _probe_files(Path(probes))
+    if len(known) not in (1, len(files)):
+        raise ScanError(f"{probes}: must hold one probe, or one for each of {len(files)} scans, got {len(known)}")
+    return [read_scan(file, probe=known[number % len(known)]) for number, file in enumerate(files)]
+
+
+def probes_of(place: str | Path) -> list[NDArray[Any]]:
+    """The probes in the `*.npz` and `*.npy` of a folder by name, or in one file.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ScanError: a file without a probe.
+    """
+    return [read_probe(file) for file in _probe_files(Path(place))]
+
+
+def _probe_files(place: Path) -> list[Path]:
+    if place.is_file():
+        return [place]
+    files = sorted(file for file in place.glob("*.np[yz]") if file.is_file())
+    if not files:
+        raise FileNotFoundError(f"{place}: holds no *.npz or *.npy with a probe; save the probe into this folder first")
+    return files
+
+
+def scaling_constants(tensors: ScanTensors) -> tuple[float, float]:
+    """Factors that make, on the mean over the patterns, the summed squared amplitude H^2 and the summed amplitude 1."""
+    squares, sums = torch.zeros((), dtype=torch.float64), torch.zeros((), dtype=torch.float64)
+    for some in tensors.slices(_TOGETHER):
+        amplitude = tensors.amplitude_of(some).cpu().double()
+        squares, sums = squares + amplitude.square().sum(), sums + amplitude.sum()
+    count, size = len(tensors), tensors.pattern_size
+    return float((size**2 * count / squares).sqrt()), float(count / sums)
 
 
 def _may_be_scan(file: Path) -> bool:

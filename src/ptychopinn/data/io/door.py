@@ -149,7 +149,7 @@ class NpzArrays:
             member = mapped(file, start, (min(info.file_size, info.compress_size),), np.uint8)
         checksum = 0
         for first in range(0, len(member), _BLOCK_BYTES):
-            checksum = zlib.crc32(member[first : first + _BLOCK_BYTES], checksum)
+            checksum = zlib.crc32(member.data[first : first + _BLOCK_BYTES], checksum)
         if checksum != info.CRC:
             raise ValueError("its checksum differs")
         order: Literal["C", "F"] = "F" if header.fortran else "C"

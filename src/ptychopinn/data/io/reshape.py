@@ -18,8 +18,8 @@ from scipy.ndimage import map_coordinates
 from ptychopinn.config import DataConfig
 from ptychopinn.data.chunks import changed_frames, changed_masks, frame_chunks
 from ptychopinn.data.geometry import Geometry, PixelSize, is_positive_number, is_square
-from ptychopinn.data.io.memory import free_bytes, size_text
-from ptychopinn.data.large_arrays import new_array, scratch_bytes
+from ptychopinn.data.io.memory import free_bytes, has_room, size_text
+from ptychopinn.data.large_arrays import new_array
 from ptychopinn.errors import ScanError
 
 logger = logging.getLogger("ptychopinn.data")
@@ -103,13 +103,13 @@ def reshaped(
 
 def _check_memory(given: Reshaped, size: int, source: str) -> None:
     """Refuse a padding that does not fit: patterns, mask, and the waves of each mode of the probe."""
-    patterns = len(given.patterns) * given.patterns.dtype.itemsize
+    patterns = len(given.patterns) * given.patterns.dtype.itemsize * size**2
     modes = 1 if given.probe is None else int(np.prod(given.probe.shape[:-2]))
-    needed, free = size**2 * (patterns + 2 + _WAVES_BYTES * modes), max(free_bytes(), scratch_bytes())
-    if needed > free:
+    others, free = size**2 * (2 + _WAVES_BYTES * modes), free_bytes()
+    if others > free or not has_room(patterns):
         raise ScanError(
-            f"{source}: {len(given.patterns)} patterns of {size} x {size} pixels need {size_text(needed)}, but "
-            f"{size_text(free)} are free; give a smaller --pad (data.pad)"
+            f"{source}: {len(given.patterns)} patterns of {size} x {size} pixels need {size_text(patterns + others)}, "
+            f"but {size_text(free)} are free; give a smaller --pad (data.pad)"
         )
 
 
