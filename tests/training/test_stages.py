@@ -110,6 +110,23 @@ def test_the_history_has_the_losses_of_every_stage(scan: Scan, make_recipe: Make
     np.testing.assert_allclose(history["learning_rate"][[0, -1]], [0.01, 0.001], rtol=1e-6)
 
 
+def test_physics_and_labels_are_minimised_together(scan: Scan, make_recipe: MakeRecipe) -> None:
+    """A heavier weight of the labels brings the patches nearer to them."""
+
+    def last_difference(weight: float) -> float:
+        settings = (f"model.loss.realspace_mae_weight={weight}", "model.loss.realspace_weight=1", "training.epochs=6")
+        history = {name: np.array(values) for name, values in fit(scan, make_recipe(*settings)).history.items()}
+        for kind in ("train", "val"):
+            total = history[f"{kind}_poisson"] + history[f"{kind}_realspace_mae"]
+            np.testing.assert_allclose(total, history[f"{kind}_loss"], rtol=1e-5)
+        return float(history["train_realspace_mae"][-1]) / weight
+
+    assert last_difference(10) < last_difference(1e-6)
+    both = ("model.loss.realspace_mae_weight=1", "model.loss.realspace_weight=1")
+    with pytest.raises(ScanError, match=r"model\.loss\.realspace_weight=0"):
+        prepare(replace(scan, object_guess=None), make_recipe(*both))
+
+
 def test_the_data_loss_is_that_of_labels_where_there_are_any(scan: Scan, make_recipe: MakeRecipe) -> None:
     flat = replace(scan, object_guess=np.ones_like(scan.object_guess))
     for one, expected in ((scan, "labels"), (flat, "amplitude"), (replace(scan, object_guess=None), "amplitude")):
