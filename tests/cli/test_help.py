@@ -1,14 +1,33 @@
 """The command explains itself, quickly."""
 
+import os
+import re
+import resource
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
+import typer.main
+from typer.testing import CliRunner
 
 import ptychopinn
+from ptychopinn.cli import app
 
-VERBS = ["info", "run", "train", "reconstruct", "evaluate", "simulate", "convert", "campaign", "watch", "train-prior"]
+VERBS = [
+    "init",
+    "recipe",
+    "info",
+    "check",
+    "run",
+    "train",
+    "reconstruct",
+    "evaluate",
+    "simulate",
+    "convert",
+    "train-prior",
+]
 
 
 def test_the_command_alone_names_every_verb(ptycho: Callable) -> None:
@@ -16,6 +35,7 @@ def test_the_command_alone_names_every_verb(ptycho: Callable) -> None:
 
     for verb in VERBS:
         assert f" {verb} " in outcome.out
+    assert outcome.code == 0
     assert "ptychopinn run scan.npz -o out/" in " ".join(outcome.out.split())
 
 
@@ -49,3 +69,79 @@ def test_unknown_verb_is_refused(ptycho: Callable) -> None:
 
     assert outcome.code == 2
     assert "No such command" in outcome.err
+
+
+def pages() -> Iterator[tuple[str, str]]:
+    """Every command, groups included, with its help on 80 columns."""
+
+    def visit(command: Any, words: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+        result = CliRunner(env={"COLUMNS": "80"}).invoke(app, [*words, "--help"])
+        yield " ".join(words), result.stdout
+        for name, inner in getattr(command, "commands", {}).items():
+            yield from visit(inner, (*words, name))
+
+    yield from visit(typer.main.get_command(app), ())
+
+
+def test_help_has_no_types_of_the_program_and_fits_80_columns() -> None:
+    shown = dict(pages())
+
+    assert {"", "run", "study dose", "recipe", "init"} <= set(shown)
+    for name, text in shown.items():
+        assert not re.search(r"(?i)list\[|<(bool|path|str|int|float|file)>|Pathlib", text), name
+        assert max(len(line) for line in text.splitlines()) <= 80, name
+
+
+def test_options_stand_in_their_groups(ptycho: Callable) -> None:
+    text = ptycho("convert", "--help").out
+    titles = re.findall(r"^(\S.*):$", text, flags=re.MULTILINE)
+
+    assert titles == [
+        "Arguments",
+        "Options",
+        "A scan from patterns and positions",
+        "The patterns of a scan",
+        "How the scan is read",
+    ]
+    assert text.index("How the scan is read") < text.index("--fftshift")
+
+
+def test_study_alone_names_its_studies(ptycho: Callable) -> None:
+    outcome = ptycho("study")
+
+    assert outcome.code == 0
+    assert "  grid-lines " in outcome.out
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["ptychopinn", "run", "scan.npz", "--config", "few"], ["few_photons"]),
+        (["ptychopinn", "train", "scan.npz", "--set", "training.see"], ["training.seed="]),
+        (["ptychopinn", "rec"], ["recipe", "reconstruct"]),
+        (["ptychopinn", "run", "--dom"], ["--domain"]),
+    ],
+)
+def test_a_shell_completes_commands_options_recipes_and_settings(words: list[str], expected: list[str]) -> None:
+    asked = {
+        "_PTYCHOPINN_COMPLETE": "complete_bash",
+        "COMP_WORDS": " ".join(words),
+        "COMP_CWORD": str(len(words) - 1),
+    }
+    command = [sys.executable, "-c", "import sys; sys.argv[0] = 'ptychopinn'; from ptychopinn.cli import main; main()"]
+    done = subprocess.run(command, env={**os.environ, **asked}, capture_output=True, text=True, check=False)
+
+    assert done.stdout.split() == expected, done.stderr
+
+
+def cpu_seconds(*words: str) -> float:
+    """Of a command in a process of its own."""
+    code = "import sys; from ptychopinn.cli import main; main()"
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, "-c", code, *words], capture_output=True, check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def test_help_takes_little_time() -> None:
+    assert min(cpu_seconds("--help") for _ in range(3)) < 0.5  # 0.2 s on a quiet machine

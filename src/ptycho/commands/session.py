@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from ptychopinn.cli.console import set_verbosity
+from ptychopinn.cli.console import output
 from ptychopinn.cli.ending import exit_code
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def command(work: Callable[[Sequence[str]], None]) -> Callable[..., int]:
 
     @wraps(work)
     def main(argv: Sequence[str] | None = None) -> int:
-        set_verbosity(False)
+        output.reset()
         return exit_code(lambda: work(sys.argv[1:] if argv is None else argv))
 
     return main

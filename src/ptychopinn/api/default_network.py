@@ -4,9 +4,9 @@ import logging
 from collections.abc import Sequence
 
 from ptychopinn.api.inputs import RecipeSource, as_recipe, stated_recipe
-from ptychopinn.api.open_settings import leaves
 from ptychopinn.config import Recipe
 from ptychopinn.config.backend import DEFAULT
+from ptychopinn.config.text import leaves
 from ptychopinn.data.scan import Scan
 from ptychopinn.data.thinning import holds_photons
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from ptychopinn.api.inputs import RecipeSource, stated_recipe
 from ptychopinn.config import Recipe
+from ptychopinn.config.text import leaves
 from ptychopinn.errors import ConfigError
 
 _READING = [
@@ -87,12 +88,3 @@ def _refuse_fixed(asked: Mapping[str, Any], trained: Recipe, where: str) -> None
 
 def _is_open(key: str) -> bool:
     return key in OPEN or key.startswith(OPEN_SECTION)
-
-
-def leaves(tree: Mapping[str, Any], path: str = "") -> dict[str, Any]:
-    """Dotted key -> value of a nested mapping of settings."""
-    found: dict[str, Any] = {}
-    for name, value in tree.items():
-        key = f"{path}{name}"
-        found |= leaves(value, f"{key}.") if isinstance(value, Mapping) and value else {key: value}
-    return found

@@ -45,6 +45,23 @@ def prior_rows(name_or_path: str | Path) -> list[tuple[str, str]]:
     return rows
 
 
+def prior_entry(name_or_path: str | Path) -> dict[str, Any]:
+    """The same as plain values.
+
+    Raises:
+        BundleError: no such file, or one that is damaged, too large, or no prior.
+    """
+    prior = load_prior(name_or_path)
+    return {
+        "content": "prior",
+        "prior": prior.name,
+        "sha256": prior.sha256,
+        "weights": _weights(prior),
+        "recipe": prior.recipe.model_dump(mode="json"),
+        "record": prior.record.model_dump(mode="json"),
+    }
+
+
 def _weights(prior: Prior) -> int:
     return sum(parameter.numel() for parameter in prior.network.parameters())
 

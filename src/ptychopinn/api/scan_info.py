@@ -1,6 +1,6 @@
 """What a scan holds, in numbers and as lines of text."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from ptychopinn.data.geometry import Geometry, PixelSize, is_square
@@ -84,6 +84,11 @@ class ScanInfo:
 
     def __str__(self) -> str:
         return as_text(self)
+
+    def entry(self) -> dict[str, Any]:
+        """All numbers as plain values, with those that follow from them."""
+        follow = {"overlap": self.overlap, "field_of_view_px": self.field_of_view_px}
+        return {"content": "scan", **asdict(self), **follow}
 
     @property
     def overlap(self) -> float:

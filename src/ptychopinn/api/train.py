@@ -85,7 +85,7 @@ def train(
     """
     with RunLog() as log:
         earlier = choose_earlier(resume, overwrite)
-        base = recipe if start_from is None else _recipe_of_model(start_from, recipe)
+        base = recipe if start_from is None else recipe_of_model(start_from, recipe)
         start, folder = begin(scan, output, as_recipe(base, overrides), log, earlier)
         started = time.perf_counter()
         result = fit_prepared(start, folder, resume=resume, on_epoch=on_epoch)
@@ -103,7 +103,7 @@ def train(
     return Trained(result.trained, result.history, seconds, paths, collapse)
 
 
-def _recipe_of_model(path: str | Path, recipe: RecipeSource) -> Recipe:
+def recipe_of_model(path: str | Path, recipe: RecipeSource) -> Recipe:
     """The recipe of a trained model, for training it further.
 
     Raises:

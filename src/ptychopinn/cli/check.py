@@ -1,13 +1,20 @@
 """`ptychopinn check`."""
 
-import json
-from typing import Annotated
-
 import typer
 from rich.table import Table
 
-from ptychopinn.cli.console import errors, results
-from ptychopinn.cli.options import Config, Diffraction, Overrides, Probe, Scan, Verbose, recipe_options, with_parts
+from ptychopinn.cli.console import print_json, results, say
+from ptychopinn.cli.options import (
+    AsJson,
+    Config,
+    Diffraction,
+    Overrides,
+    Probe,
+    Scan,
+    Verbose,
+    recipe_options,
+    with_parts,
+)
 
 WRONG_GEOMETRY = 3
 """Exit code where another reading of the scan is better, so that scripts can stop."""
@@ -19,7 +26,7 @@ def check(
     config: Config = None,
     probe: Probe = None,
     diffraction: Diffraction = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print everything that was found as JSON.")] = False,
+    as_json: AsJson = False,
     overrides: Overrides = (),
     verbose: Verbose = False,
 ) -> None:
@@ -28,7 +35,7 @@ def check(
 
     found = check_scan(with_parts(scan, probe, diffraction), config, overrides=overrides)
     if as_json:
-        results.print(json.dumps(found.entry(), indent=2), markup=False, highlight=False, soft_wrap=True)
+        print_json(found.entry())
     else:
         table = Table(box=None, padding=(0, 2, 0, 0))
         for title in ("geometry", "settings", "structure explained", "as good as the best"):
@@ -37,7 +44,9 @@ def check(
             explained = f"{100 * max(1 - trial.unexplained, 0):.0f} %"
             table.add_row(trial.name, "\n".join(trial.settings), explained, "yes" if trial.as_good else "")
         results.print(table, markup=False)
-        screen, style = (results, "bold green") if found.verdict == "right" else (errors, "bold red")
-        screen.print(f"\n{found.message}.", style=style, markup=False, highlight=False, soft_wrap=True)
+        if found.verdict == "right":
+            results.print(f"\n{found.message}.", style="bold green", markup=False, highlight=False, soft_wrap=True)
+        else:
+            say("verdict", f"\n{found.message}.", "bold red")
     if found.verdict == "wrong":
         raise typer.Exit(WRONG_GEOMETRY)

@@ -5,7 +5,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from ptychopinn.cli.options import Overrides, Verbose, reading_options
+from ptychopinn.cli.options import (
+    Overrides,
+    Quiet,
+    Verbose,
+    reading_options,
+)
 from ptychopinn.cli.summary import show_path
 from ptychopinn.errors import ConfigError
 
@@ -94,6 +99,7 @@ def convert(
     ] = "y",
     overrides: Overrides = (),
     verbose: Verbose = False,
+    quiet: Quiet = False,
 ) -> None:
     """Write a scan or a reconstruction in another format, by the extension of OUT, or a model for another backend."""
     from ptychopinn.api.convert import Rearrange

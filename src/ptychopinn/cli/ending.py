@@ -5,7 +5,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from ptychopinn.cli.console import errors
+from ptychopinn.cli.console import say
 from ptychopinn.errors import PtychoPINNError, one_line
 
 
@@ -25,14 +25,14 @@ def exit_code(work: Callable[[], Any], interrupted: Callable[[], str] = lambda: 
         print_error(_environment_fault(error))
         return 2
     except KeyboardInterrupt:
-        errors.print(interrupted(), highlight=False, soft_wrap=True)
+        say("interrupted", interrupted())
         return 130
     return 0
 
 
 def print_error(text: str) -> None:
     """Show an error on one line on stderr."""
-    errors.print(f"Error: {one_line(text)}", style="bold red", markup=False, highlight=False, soft_wrap=True)
+    say("error", f"Error: {one_line(text)}", "bold red")
 
 
 def _environment_fault(error: MemoryError | OSError) -> str:

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from ptychopinn.cli.options import Overrides, Verbose, reading_options
+from ptychopinn.cli.console import print_json
+from ptychopinn.cli.options import AsJson, Overrides, Quiet, Verbose, reading_options
 from ptychopinn.cli.summary import show_metrics, show_path, show_reports
 from ptychopinn.errors import ConfigError
 
@@ -63,8 +64,10 @@ def evaluate(
             "--pixel-size-nm", metavar="NM", help="Object pixel, where the files do not say it.", show_default=False
         ),
     ] = None,
+    as_json: AsJson = False,
     overrides: Overrides = (),
     verbose: Verbose = False,
+    quiet: Quiet = False,
 ) -> None:
     """Compare reconstructions with a reference, after removing what phase retrieval cannot know."""
     from ptychopinn.api.evaluate import evaluate as compare
@@ -74,13 +77,20 @@ def evaluate(
     pixel = None if pixel_size_nm is None else pixel_size_nm * 1e-9
     if len(reconstruction) == 1 and not name:
         result = compare(reconstruction[0], reference, output, region=box, overrides=overrides, pixel_size_m=pixel)
-        show_metrics({"reference": result.report})
-        paths = result.paths
+        reports, paths = {"": result.report}, result.paths
     else:
         images = reconstruction if not name else parse_names(name, reconstruction)
         several = evaluate_several(images, reference, output, region=box, overrides=overrides, pixel_size_m=pixel)
-        show_reports(several.reports)
-        paths = several.paths
+        reports, paths = several.reports, several.paths
+    if as_json:
+        files = {key: str(path) for key, path in paths.items() if key != "picture"}
+        content = {"reference": reports[""]} if "" in reports else {"reconstructions": reports}
+        print_json({**content, "files": files})
+        return
+    if "" in reports:
+        show_metrics({"reference": reports[""]})
+    else:
+        show_reports(reports)
     show_path("figure", paths.get("figure"))
     show_path("ring correlation", paths.get("frc"))
 

@@ -6,14 +6,24 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from ptychopinn.cli.console import errors, results
-from ptychopinn.cli.options import Config, Device, Output, Set, Threads, Verbose, collect_overrides
+from ptychopinn.cli.console import results
+from ptychopinn.cli.options import (
+    Config,
+    Device,
+    JsonProgress,
+    Output,
+    Quiet,
+    Set,
+    Threads,
+    Verbose,
+    collect_overrides,
+)
 from ptychopinn.cli.progress import ProgressDisplay
 from ptychopinn.cli.summary import show_path
-from ptychopinn.config.backend import BACKENDS, Backend
 from ptychopinn.errors import ConfigError
 
 if TYPE_CHECKING:
+    from ptychopinn.config.backend import Backend
     from ptychopinn.studies.grid_lines.config import GridLinesConfig
     from ptychopinn.studies.grid_lines.study import GridLinesStudy
     from ptychopinn.studies.trial import Trial
@@ -53,8 +63,11 @@ def grid_lines(
     device: Device = None,
     threads: Threads = None,
     verbose: Verbose = False,
+    quiet: Quiet = False,
+    json_progress: JsonProgress = False,
 ) -> None:
     """Compare architectures on drawn lines, against the ground truth; goes on where it was stopped."""
+    from ptychopinn.config.backend import BACKENDS
     from ptychopinn.studies.grid_lines.study import study_grid_lines
 
     simulates = sim_backend_of(sim_backend)
@@ -72,7 +85,7 @@ def grid_lines(
             overrides=collect_overrides(set_, device=device, threads=threads),
             backends=BACKENDS if backend == "both" else (backend,) if backend else (),
             sim_backend=simulates,
-            on_run=show_run,
+            on_run=lambda done, total, run: shown.on_run(done, total, run_text(run)),
             on_epoch=shown.on_epoch,
         )
     show_study(done)
@@ -85,13 +98,12 @@ def show_study(done: "GridLinesStudy") -> None:
     show_path("ring correlation", done.paths["frc"])
 
 
-def show_run(done: int, total: int, run: "Trial") -> None:
-    """One line on stderr."""
+def run_text(run: "Trial") -> str:
+    """What a run was, and its score."""
     ssim = run.value("ssim_amplitude")
-    told = "" if ssim is None else f"amplitude SSIM {ssim:.3f}"
+    told = "" if ssim is None else f", amplitude SSIM {ssim:.3f}"
     verdict = "" if run.is_result else "  NO RESULT (contrast)"
-    line = f"run {done}/{total}: {run.recipe}, seed {run.seed}  {told}{verdict}"
-    errors.print(line, highlight=False, soft_wrap=True)
+    return f"{run.recipe}, seed {run.seed}{told}{verdict}"
 
 
 def sim_backend_of(name: str) -> "Backend":

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ptychopinn.cli.console import set_verbosity
-from ptychopinn.cli.grid_lines import grid_lines_config, run_from_files, show_run, show_study, sim_backend_of
+from ptychopinn.cli.grid_lines import grid_lines_config, run_from_files, run_text, show_study, sim_backend_of
 from ptychopinn.cli.progress import ProgressDisplay
 from ptychopinn.errors import PtychoPINNError
 
@@ -89,7 +89,7 @@ def _work(options: argparse.Namespace) -> None:
             iterative=options.iterative,
             overrides=overrides_of(options),
             sim_backend=simulates,
-            on_run=show_run,
+            on_run=lambda done, total, run: shown.on_run(done, total, run_text(run)),
             on_epoch=shown.on_epoch,
         )
     show_study(done)

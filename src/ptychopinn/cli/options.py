@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from ptychopinn.cli.console import set_verbosity
+from ptychopinn.cli.console import set_json_lines, set_quiet, set_verbosity
 
 _READING = "How the scan is read"
 
@@ -21,11 +21,39 @@ Scans = Annotated[
 Output = Annotated[
     Path, typer.Option("--output", "-o", metavar="FOLDER", help="Folder for all results.", show_default=False)
 ]
+
+
+def complete_recipe(incomplete: str) -> list[str]:
+    """Names of recipes, and YAML files, that begin with what was typed.
+
+    >>> complete_recipe("few")
+    ['few_photons']
+    """
+    from ptychopinn.config import recipe_names
+
+    parent = Path(incomplete) if incomplete.endswith("/") else Path(incomplete).parent
+    files = sorted(str(path) for path in parent.glob("*.y*ml"))
+    return [name for name in (*recipe_names(), *files) if name.startswith(incomplete)]
+
+
+def complete_setting(incomplete: str) -> list[str]:
+    """Dotted keys of the recipe that begin with what was typed, each with its equals sign.
+
+    >>> complete_setting("training.epo")
+    ['training.epochs=']
+    """
+    from ptychopinn.config import Recipe
+    from ptychopinn.config.text import keys
+
+    return [f"{key}=" for key in keys(Recipe) if key.startswith(incomplete)]
+
+
 Config = Annotated[
     Path | None,
     typer.Option(
         "--config",
         metavar="RECIPE",
+        autocompletion=complete_recipe,
         help="A YAML file, or the name of a recipe such as quick; without it the default recipe.",
         show_default=False,
     ),
@@ -35,6 +63,7 @@ Set = Annotated[
     typer.Option(
         "--set",
         metavar="KEY=VALUE",
+        autocompletion=complete_setting,
         help="Change one setting of the recipe, as in training.epochs=40; may be repeated.",
         show_default=False,
     ),
@@ -66,6 +95,27 @@ Threads = Annotated[int | None, typer.Option("--threads", min=1, metavar="N", he
 Verbose = Annotated[
     bool, typer.Option("--verbose", "-v", callback=set_verbosity, help="Print each step and its reason on stderr.")
 ]
+Quiet = Annotated[
+    bool,
+    typer.Option(
+        "--quiet", "-q", callback=set_quiet, help="Print warnings and errors only, neither progress nor results."
+    ),
+]
+JsonProgress = Annotated[
+    bool,
+    typer.Option(
+        "--json-progress",
+        callback=set_json_lines,
+        help="Write progress, warnings and errors to stderr as JSON, one object a line.",
+    ),
+]
+DryRun = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run", help="Show what would be read, computed and written, and about how long it takes; write nothing."
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print everything that was found as JSON.")]
 
 
 def _reading(kind: Any, name: str, text: str, metavar: str | None = None) -> Any:

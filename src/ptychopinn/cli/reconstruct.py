@@ -1,7 +1,7 @@
 """`ptychopinn reconstruct`."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -9,15 +9,18 @@ from ptychopinn.cli.options import (
     Backend,
     Device,
     Diffraction,
+    DryRun,
+    JsonProgress,
     Output,
     Overrides,
     Prior,
+    Quiet,
     Resolution,
-    Scan,
     Threads,
     Uncertainty,
     Verbose,
     collect_overrides,
+    complete_recipe,
     prior_override,
     recipe_options,
     resolution_override,
@@ -26,7 +29,8 @@ from ptychopinn.cli.options import (
 )
 from ptychopinn.cli.process import keep_freed_memory
 from ptychopinn.cli.progress import ProgressDisplay
-from ptychopinn.cli.summary import show_metrics, show_path
+from ptychopinn.cli.several import Several
+from ptychopinn.cli.summary import show_metrics, show_path, show_plan
 from ptychopinn.errors import ConfigError
 
 _NO_MODEL = Path("none")
@@ -35,7 +39,14 @@ _NO_MODEL = Path("none")
 
 @recipe_options
 def reconstruct(
-    scan: Scan,
+    scan: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="SCAN...",
+            help="The scan file (NPZ, CXI, HDF5), or several, each for itself.",
+            show_default=False,
+        ),
+    ],
     output: Output,
     model: Annotated[
         Path | None,
@@ -61,6 +72,7 @@ def reconstruct(
         typer.Option(
             "--config",
             metavar="RECIPE",
+            autocompletion=complete_recipe,
             help="Recipe: file or name. With --model only reconstruction.*, reading options and threads may differ.",
             show_default=False,
         ),
@@ -80,39 +92,62 @@ def reconstruct(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with a solver that was interrupted in the output folder.")
     ] = False,
+    skip_done: Annotated[
+        bool,
+        typer.Option(
+            "--skip-done",
+            help="Leave out scans whose folder holds the image that the same command with this option, or with "
+            "several scans, has finished.",
+        ),
+    ] = False,
+    dry_run: DryRun = False,
     backend: Backend = None,
     device: Device = None,
     threads: Threads = None,
     overrides: Overrides = (),
     verbose: Verbose = False,
+    quiet: Quiet = False,
+    json_progress: JsonProgress = False,
 ) -> None:
-    """Reconstruct a scan by a trained model, by the iterative solver, or by both: figure, image and metrics."""
-    from ptychopinn.api.reconstruct import reconstruct as reconstruct_scan
+    """Reconstruct scans by a trained model, by the iterative solver, or by both: figure, image and metrics.
 
+    The files of several scans are in folders below the output folder, named after the scans. If one of them cannot be
+    reconstructed, the others are, and the exit code is 2.
+    """
     keep_freed_memory()
     choice, file = probe_choice(probe)
-    with ProgressDisplay() as shown:
-        result = reconstruct_scan(
-            with_parts(scan, file, diffraction),
-            None if model == _NO_MODEL else model,
-            output,
-            refine=refine,
-            recipe=config,
-            overrides=[
-                *overrides,
-                *collect_overrides(backend=backend, threads=threads),
-                *resolution_override(resolution),
-                *uncertainty_override(uncertainty),
-                *prior_override(prior),
-            ],
-            probe=choice,
-            device=device or "auto",
-            resume=resume,
-            on_batch=shown.on_batch,
-            on_iteration=shown.on_iteration,
+    settings = [
+        *overrides,
+        *collect_overrides(backend=backend, threads=threads),
+        *resolution_override(resolution),
+        *uncertainty_override(uncertainty),
+        *prior_override(prior),
+    ]
+    how: dict[str, Any] = {"refine": refine, "recipe": config, "overrides": settings, "probe": choice}
+    how["device"] = device or "auto"
+    chosen = None if model == _NO_MODEL else model
+    several = Several.of(scan, output, chosen, {**how, "files": (file, diffraction)}, skip_done=skip_done)
+    if dry_run:
+        from ptychopinn.api.dry_run import plan_reconstruct
+
+        several.plan(
+            lambda one, folder: show_plan(plan_reconstruct(with_parts(one, file, diffraction), chosen, folder, **how))
         )
-    show_metrics(result.metrics)
-    show_path("figure", result.paths["figure"])
+        return
+    from ptychopinn.api.reconstruct import reconstruct as reconstruct_scan
+
+    with ProgressDisplay() as shown:
+
+        def make(one: Path, folder: Path) -> Any:
+            hooks: dict[str, Any] = {"on_batch": shown.on_batch, "on_iteration": shown.on_iteration}
+            return reconstruct_scan(with_parts(one, file, diffraction), chosen, folder, **how, resume=resume, **hooks)
+
+        made = several.reconstruct(make, shown)
+    if len(scan) == 1:
+        for result in made:
+            show_metrics(result.metrics)
+            show_path("figure", result.paths["figure"])
+    several.finish()
 
 
 _CHOICES: tuple[Literal["auto", "scan", "model"], ...] = ("auto", "scan", "model")

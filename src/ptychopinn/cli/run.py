@@ -1,17 +1,20 @@
 """`ptychopinn run`."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from ptychopinn.cli.options import (
     Config,
     Diffraction,
+    DryRun,
+    JsonProgress,
     Output,
     Overrides,
     Overwrite,
     Prior,
     Probe,
+    Quiet,
     Resolution,
     Resume,
     Scan,
@@ -25,7 +28,7 @@ from ptychopinn.cli.options import (
 )
 from ptychopinn.cli.process import keep_freed_memory
 from ptychopinn.cli.progress import ProgressDisplay
-from ptychopinn.cli.summary import show_choice, show_metrics, show_path
+from ptychopinn.cli.summary import show_choice, show_metrics, show_path, show_plan
 from ptychopinn.errors import ConfigError
 
 
@@ -47,8 +50,11 @@ def run(
     prior: Prior = None,
     probe: Probe = None,
     diffraction: Diffraction = None,
+    dry_run: DryRun = False,
     overrides: Overrides = (),
     verbose: Verbose = False,
+    quiet: Quiet = False,
+    json_progress: JsonProgress = False,
 ) -> None:
     """Reconstruct a scan by the solver, then train a network on it; the better image is the result.
 
@@ -56,24 +62,33 @@ def run(
     """
     if no_train and no_refine:
         raise ConfigError("--no-train and --no-refine must not be given together: nothing would make an image")
+    settings = [
+        *overrides,
+        *resolution_override(resolution),
+        *uncertainty_override(uncertainty),
+        *prior_override(prior),
+    ]
+    source = with_parts(scan, probe, diffraction)
+    how: dict[str, Any] = {
+        "overrides": settings,
+        "train": not no_train,
+        "solve": not no_refine,
+        "resume": resume,
+        "overwrite": overwrite,
+    }
+    if dry_run:
+        from ptychopinn.api.dry_run import plan_run
+
+        return show_plan(plan_run(source, output, config, **how))
     from ptychopinn.api.run import run as run_scan
 
     keep_freed_memory()
     with ProgressDisplay() as shown:
         result = run_scan(
-            with_parts(scan, probe, diffraction),
+            source,
             output,
             config,
-            overrides=[
-                *overrides,
-                *resolution_override(resolution),
-                *uncertainty_override(uncertainty),
-                *prior_override(prior),
-            ],
-            train=not no_train,
-            solve=not no_refine,
-            resume=resume,
-            overwrite=overwrite,
+            **how,
             on_image=shown.on_image,
             on_epoch=shown.on_epoch,
             on_batch=shown.on_batch,

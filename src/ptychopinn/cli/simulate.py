@@ -6,7 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ptychopinn.cli.console import results
-from ptychopinn.cli.options import Config, Set, Verbose
+from ptychopinn.cli.options import (
+    Config,
+    Quiet,
+    Set,
+    Verbose,
+)
 from ptychopinn.cli.summary import show_path
 from ptychopinn.errors import ConfigError
 
@@ -48,6 +53,7 @@ def simulate(
         ),
     ] = None,
     verbose: Verbose = False,
+    quiet: Quiet = False,
 ) -> None:
     """Simulate a scan of a known object with the built-in simulator, or several."""
     from ptychopinn.api.simulate import simulate as make_scan

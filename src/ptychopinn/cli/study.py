@@ -5,22 +5,35 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from ptychopinn.cli.console import errors, results
+from ptychopinn.cli.commands import Command, Group
+from ptychopinn.cli.console import results
 from ptychopinn.cli.evaluate import parse_region
 from ptychopinn.cli.grid_lines import grid_lines
-from ptychopinn.cli.options import Config, Output, Overrides, Scan, Verbose, recipe_options, training_options
+from ptychopinn.cli.options import (
+    Config,
+    JsonProgress,
+    Output,
+    Overrides,
+    Quiet,
+    Scan,
+    Verbose,
+    complete_recipe,
+    recipe_options,
+    training_options,
+)
 from ptychopinn.cli.progress import ProgressDisplay
 from ptychopinn.cli.summary import show_path
 from ptychopinn.errors import ConfigError
 
 if TYPE_CHECKING:
+    from ptychopinn.studies.dose import Dose
     from ptychopinn.studies.trial import Trial
 
 study = typer.Typer(
     name="study",
     help="Many runs, one table.",
-    no_args_is_help=True,
-    rich_markup_mode="markdown",
+    cls=Group,
+    rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -56,28 +69,33 @@ def generalisation(
         typer.Option(
             "--config",
             metavar="RECIPE",
+            autocompletion=complete_recipe,
             help="A file or a name; several are compared, by their names.",
             show_default=False,
         ),
     ] = None,
     overrides: Overrides = (),
     verbose: Verbose = False,
+    quiet: Quiet = False,
+    json_progress: JsonProgress = False,
 ) -> None:
     """Train on n patterns for several n and test on what training never saw; goes on where it was stopped."""
     from ptychopinn.studies.generalisation import study_generalisation
 
+    numbers, recipes = parse_sizes(sizes), parse_recipes(config) if config else None
     with ProgressDisplay() as shown:
+        shown.on_run(0, len(numbers) * trials * len(recipes or " "), "")
         done = study_generalisation(
             scan,
             test,
             output,
-            parse_recipes(config) if config else None,
-            sizes=parse_sizes(sizes),
+            recipes,
+            sizes=numbers,
             trials=trials,
             choice=choice,
             region=None if region is None else parse_region(region),
             overrides=overrides,
-            on_trial=_show_trial,
+            on_trial=lambda done, total, trial: shown.on_run(done, total, _trial_text(trial)),
             on_epoch=shown.on_epoch,
         )
     results.print(done.paths["text"].read_text(encoding="utf-8"), highlight=False, markup=False, soft_wrap=True)
@@ -104,6 +122,7 @@ def compare(
     iterative: Annotated[bool, typer.Option(help="Add the image of the solver.")] = True,
     overrides: Overrides = (),
     verbose: Verbose = False,
+    quiet: Quiet = False,
 ) -> None:
     """Reconstruct one scan by several models and by the solver; all images on one canvas, scored."""
     from ptychopinn.studies.comparison import compare_models
@@ -126,19 +145,27 @@ def dose(
     config: Config = None,
     overrides: Overrides = (),
     verbose: Verbose = False,
+    quiet: Quiet = False,
+    json_progress: JsonProgress = False,
 ) -> None:
     """Simulate, reconstruct and score one experiment at several doses; goes on where it was stopped."""
     from ptychopinn.studies.dose import study_dose
 
     wanted = [float(value) for value in parse_sizes(photons, "--photons", float)]
-    done = study_dose(
-        wanted,
-        output,
-        config,
-        seeds=parse_sizes(seeds, "--seeds"),
-        train=train,
-        overrides=overrides,
-    )
+    repeats = parse_sizes(seeds, "--seeds")
+    with ProgressDisplay() as shown:
+        shown.on_run(0, len(wanted) * len(repeats), "")
+        done = study_dose(
+            wanted,
+            output,
+            config,
+            seeds=repeats,
+            train=train,
+            overrides=overrides,
+            on_dose=lambda done, total, one: shown.on_run(done, total, _dose_text(one)),
+            on_epoch=shown.on_epoch,
+            on_iteration=shown.on_iteration,
+        )
     results.print(done.table.read_text(encoding="utf-8"), highlight=False, markup=False, soft_wrap=True)
     show_path("table", done.table)
 
@@ -194,19 +221,27 @@ def parse_recipes(files: list[Path]) -> dict[str, Path]:
     return named
 
 
-def _show_trial(done: int, total: int, trial: "Trial") -> None:
+def _trial_text(trial: "Trial") -> str:
+    """What a trial was, and its score."""
     score = trial.value("psnr_phase")
-    told = "" if score is None else f"phase PSNR {score:.2f} dB"
-    line = f"trial {done}/{total}: {trial.recipe}, {trial.patterns} patterns, seed {trial.seed}  {told}"
-    errors.print(line, highlight=False, soft_wrap=True)
+    told = "" if score is None else f", phase PSNR {score:.2f} dB"
+    return f"{trial.recipe}, {trial.patterns} patterns, seed {trial.seed}{told}"
 
 
-study.command(epilog="Example: `ptychopinn study generalisation scan.npz --test other.npz --sizes 64,256 -o out/`")(
-    generalisation
-)
-study.command(epilog="Example: `ptychopinn study compare scan.npz --model a=run1 --model b=run2 -o out/`")(compare)
-study.command(epilog="Example: `ptychopinn study dose --photons 1e3,1e4,1e5 --no-train -o out/`")(dose)
+def _dose_text(one: "Dose") -> str:
+    """What an experiment was, and its score."""
+    score = one.report.get("psnr_phase")
+    told = "" if score is None else f", phase PSNR {score:.2f} dB"
+    return f"{one.photons:g} photons, seed {one.seed}{told}"
+
+
 study.command(
-    name="grid-lines",
-    epilog="Example: `ptychopinn study grid-lines --N 64 --gridsize 1 --architectures cnn -o out/`",
-)(grid_lines)
+    cls=Command, epilog="Example: ptychopinn study generalisation scan.npz --test other.npz --sizes 64,256 -o out/"
+)(generalisation)
+for _command, _name, _example in (
+    (generalisation, "generalisation", "scan.npz --test other.npz --sizes 64,256 -o out/"),
+    (compare, "compare", "scan.npz --model a=run1 --model b=run2 -o out/"),
+    (dose, "dose", "--photons 1e3,1e4,1e5 --no-train -o out/"),
+    (grid_lines, "grid-lines", "--N 64 --gridsize 1 --architectures cnn -o out/"),
+):
+    study.command(cls=Command, name=_name, epilog=f"Example: ptychopinn study {_name} {_example}")(_command)

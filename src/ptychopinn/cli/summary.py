@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 from rich.table import Table
 
-from ptychopinn.cli.console import errors, results
+from ptychopinn.cli.console import results, say
+
+if TYPE_CHECKING:
+    from ptychopinn.api.dry_run import Plan
 
 _REFERENCE = (
     ("psnr_phase", "phase PSNR (peak 2 pi)", "{:.2f} dB"),
@@ -199,11 +202,41 @@ def show_verdict(verdict: Mapping[str, Any] | None) -> None:
     if verdict is None:
         return
     style = _VERDICT_STYLES[verdict["level"]]
-    screen = results if verdict["level"] == "fits" else errors
-    screen.print(f"VERDICT: {verdict['message']}.", style=style, markup=False, highlight=False, soft_wrap=True)
+    text = f"VERDICT: {verdict['message']}."
+    if verdict["level"] == "fits":
+        results.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+    else:
+        say("verdict", text, style)
 
 
 _VERDICT_STYLES = {"fits": "bold green", "fits in part": "bold yellow", "does not fit": "bold red"}
+
+
+def show_plan(plan: "Plan") -> None:
+    """What a command would do."""
+    table = new_table()
+    for text in plan.reads:
+        table.add_row("would read", escape(text))
+    for step in plan.steps:
+        table.add_row("would compute", escape(f"{step.name}: {step.amount}, {duration(step.seconds)}"))
+    table.add_row("would write", escape(f"{plan.folder}: {', '.join(plan.writes)}"))
+    if plan.replaced:
+        table.add_row("would replace", escape(", ".join(plan.replaced)))
+    table.add_row("would take", f"{duration(plan.seconds)} on this machine")
+    results.print(table)
+    for sentence in plan.problems:
+        results.print(f"\n! {sentence}", markup=False, highlight=False, soft_wrap=True)
+
+
+def duration(seconds: float) -> str:
+    """An estimated time, in words.
+
+    >>> duration(0.4), duration(42), duration(170), duration(9000)
+    ('about 1 s', 'about 42 s', 'about 3 min', 'about 2.5 h')
+    """
+    if seconds < 100:
+        return f"about {max(seconds, 1):.0f} s"
+    return f"about {seconds / 60:.0f} min" if seconds < 6000 else f"about {seconds / 3600:.1f} h"
 
 
 def show_path(label: str, path: Path | None) -> None:
@@ -213,4 +246,4 @@ def show_path(label: str, path: Path | None) -> None:
 
 
 def _warn(sentence: str) -> None:
-    errors.print(f"Warning: {sentence}.", style="yellow", highlight=False, soft_wrap=True)
+    say("warning", f"Warning: {sentence}.", "yellow")

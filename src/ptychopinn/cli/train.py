@@ -1,14 +1,19 @@
 """`ptychopinn train`."""
 
+from typing import Any
+
 from ptychopinn.cli.console import results
 from ptychopinn.cli.options import (
     Config,
     Diffraction,
+    DryRun,
     From,
+    JsonProgress,
     Output,
     Overrides,
     Overwrite,
     Probe,
+    Quiet,
     Resume,
     Scans,
     Verbose,
@@ -16,7 +21,7 @@ from ptychopinn.cli.options import (
     with_parts,
 )
 from ptychopinn.cli.progress import ProgressDisplay
-from ptychopinn.cli.summary import show_path, warn_if_collapsed
+from ptychopinn.cli.summary import show_path, show_plan, warn_if_collapsed
 
 
 @training_options
@@ -29,18 +34,27 @@ def train(
     overwrite: Overwrite = False,
     probe: Probe = None,
     diffraction: Diffraction = None,
+    dry_run: DryRun = False,
     overrides: Overrides = (),
     verbose: Verbose = False,
+    quiet: Quiet = False,
+    json_progress: JsonProgress = False,
 ) -> None:
     """Train a network on a scan, or on several together, to reconstruct these or others with it.
 
     With --from a finished model is trained further, by default for a tenth of the epochs.
     """
+    scans = [with_parts(one, probe, diffraction) for one in scan]
+    if dry_run:
+        from ptychopinn.api.dry_run import plan_train
+
+        how: dict[str, Any] = {"start_from": start_from, "resume": resume, "overwrite": overwrite}
+        return show_plan(plan_train(scans, output, config, overrides=overrides, **how))
     from ptychopinn.api.train import train as train_on
 
     with ProgressDisplay() as shown:
         trained = train_on(
-            [with_parts(one, probe, diffraction) for one in scan],
+            scans,
             output,
             config,
             overrides=overrides,

@@ -6,7 +6,13 @@ from typing import Annotated
 import typer
 
 from ptychopinn.cli.console import results
-from ptychopinn.cli.options import Output, Verbose
+from ptychopinn.cli.options import (
+    JsonProgress,
+    Output,
+    Quiet,
+    Verbose,
+)
+from ptychopinn.cli.progress import ProgressDisplay
 from ptychopinn.cli.summary import show_path
 
 
@@ -22,20 +28,16 @@ def train_prior(
         ),
     ] = None,
     verbose: Verbose = False,
+    quiet: Quiet = False,
+    json_progress: JsonProgress = False,
 ) -> None:
     """Train a prior for the solver on simulated scans, from seeds alone; goes on where it was stopped."""
-    from rich.progress import Progress
-
-    from ptychopinn.cli.console import errors
     from ptychopinn.studies.prior.settings import PriorSettings, read_settings
     from ptychopinn.studies.prior.study import make_prior
 
     chosen = PriorSettings() if settings is None else read_settings(settings)
-    with Progress(console=errors) as shown:
-        tasks = {name: shown.add_task(name, total=None) for name in ("noised", "scans", "steps")}
-        made = make_prior(
-            output, chosen, lambda what, done, total: shown.update(tasks[what], completed=done, total=total)
-        )
+    with ProgressDisplay() as shown:
+        made = make_prior(output, chosen, shown.on_stage)
     scores = made.prior.record.scores
     results.print(
         f"loss on scans that were kept back: {scores['loss_kept_back']:.3f}, "

@@ -38,6 +38,15 @@ class Section(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
+    def _without_empty_sections(cls, tree: Any) -> Any:
+        """A section with nothing below it has its defaults."""
+        if not isinstance(tree, Mapping):
+            return tree
+        empty = [name for name in tree if _is_empty(tree[name], cls, name)]
+        return {name: value for name, value in tree.items() if name not in empty} if empty else tree
+
+    @model_validator(mode="before")
+    @classmethod
     def _rename(cls, tree: Any) -> Any:
         if not isinstance(tree, Mapping) or cls.renamed.keys().isdisjoint(tree):
             return tree
@@ -69,6 +78,15 @@ class Section(BaseModel):
 def is_section(kind: Any) -> TypeGuard[type[Section]]:
     """Whether the type of a field is a section."""
     return isinstance(kind, type) and issubclass(kind, Section)
+
+
+def _is_empty(value: Any, section: type[Section], name: Any) -> bool:
+    """Whether a value of a section is a section in which nothing is stated, as `data:` with comments below it."""
+    field = section.model_fields.get(name)
+    if field is None or not is_section(field.annotation):
+        return False
+    inner = field.annotation
+    return value is None or (isinstance(value, Mapping) and all(_is_empty(value[key], inner, key) for key in value))
 
 
 def explain(error: ValidationError, section: type[Section], where: str) -> str:

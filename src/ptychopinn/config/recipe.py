@@ -121,15 +121,7 @@ class Recipe(Section):
         >>> Recipe.from_name("quick").training.epochs
         15
         """
-        names = recipe_names()
-        if name not in names:
-            close = get_close_matches(name, names, n=1)
-            guess = f" (did you mean {close[0]}?)" if close else ""
-            raise ConfigError(
-                f"recipe name must be one of {', '.join(names)}, got {name!r}{guess}; give a name of the list, "
-                "or give a path to a YAML file"
-            )
-        return cls.from_yaml(_FOLDER.joinpath(f"{name}.yaml").read_text(encoding="utf-8"), f"recipe {name}")
+        return cls.from_yaml(recipe_text(name), f"recipe {name}")
 
     @classmethod
     def find(cls, source: str | Path) -> "Recipe":
@@ -177,6 +169,23 @@ def recipe_names() -> tuple[str, ...]:
     True
     """
     return tuple(sorted(file.name.removesuffix(".yaml") for file in _FOLDER.iterdir() if file.name.endswith(".yaml")))
+
+
+def recipe_text(name: str) -> str:
+    """The YAML text of a recipe of the package.
+
+    Raises:
+        ConfigError: no recipe has this name.
+    """
+    names = recipe_names()
+    if name not in names:
+        close = get_close_matches(name, names, n=1)
+        guess = f" (did you mean {close[0]}?)" if close else ""
+        raise ConfigError(
+            f"recipe name must be one of {', '.join(names)}, got {name!r}{guess}; give a name of the list, "
+            "or give a path to a YAML file"
+        )
+    return _FOLDER.joinpath(f"{name}.yaml").read_text(encoding="utf-8")
 
 
 def read_yaml(path: str | Path, kind: str = "file") -> Mapping[str, Any]:

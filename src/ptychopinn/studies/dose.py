@@ -14,7 +14,9 @@ from ptychopinn.api.simulate import simulate
 from ptychopinn.data.io import check_output_folder, write_text_atomically
 from ptychopinn.data.reconstruction import RESULT_NAME
 from ptychopinn.errors import ConfigError
+from ptychopinn.solver import IterationHook
 from ptychopinn.studies.comparison import SCORES
+from ptychopinn.training import EpochHook
 
 OnDose = Callable[[int, int, "Dose"], None]
 
@@ -47,6 +49,8 @@ def study_dose(
     train: bool = True,
     overrides: Sequence[str] = (),
     on_dose: OnDose | None = None,
+    on_epoch: EpochHook | None = None,
+    on_iteration: IterationHook | None = None,
 ) -> DoseStudy:
     """Simulate, reconstruct (solver and network, see `ptychopinn.run`) and score at several doses and seeds.
 
@@ -60,6 +64,8 @@ def study_dose(
         train: whether a network is trained; if not, the solver's image is scored.
         overrides: `section.key=value` texts.
         on_dose: called after each with the number done, all, and the experiment.
+        on_epoch: called after every epoch of training.
+        on_iteration: called after every iteration of the solver.
 
     Raises:
         PtychoPINNError: no dose, or recipe or folder cannot be used.
@@ -75,7 +81,7 @@ def study_dose(
             asked = base.with_overrides(changes)
             scan = simulate(place / "scan.npz", asked).scan
             if not (place / RESULT_NAME).exists():
-                run(scan, place, asked, train=train, overwrite=True)
+                run(scan, place, asked, train=train, overwrite=True, on_epoch=on_epoch, on_iteration=on_iteration)
             done.append(Dose(dose, seed, evaluate(place, scan, place / "scores").report))
             if on_dose is not None:
                 on_dose(len(done), len(photons) * len(seeds), done[-1])
