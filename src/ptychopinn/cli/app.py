@@ -9,6 +9,7 @@ from ptychopinn.cli.check import check
 from ptychopinn.cli.commands import Command, Commands
 from ptychopinn.cli.console import output
 from ptychopinn.cli.convert import convert
+from ptychopinn.cli.doctor import doctor
 from ptychopinn.cli.evaluate import evaluate
 from ptychopinn.cli.info import info
 from ptychopinn.cli.init import init
@@ -58,6 +59,7 @@ def _options(
 
 
 for _command, _example in (
+    (doctor, "ptychopinn doctor"),
     (init, "ptychopinn init my_sample/"),
     (recipe, "ptychopinn recipe few_photons -o recipe.yaml"),
     (info, "ptychopinn info scan.npz"),
