@@ -9,7 +9,7 @@ import pytest
 
 from ptychopinn import Reconstruction
 from ptychopinn.api import reconstruct as module
-from ptychopinn.cli.several import FINISHED, folder_names
+from ptychopinn.cli.several import FINISHED, INCOMPLETE, folder_names
 from ptychopinn.errors import ConfigError
 
 QUICK = ["--refine", "2", "--set", "reconstruction.check=false"]
@@ -42,7 +42,7 @@ def test_a_scan_that_fails_does_not_stop_the_others(ptycho: Callable, scans: lis
     bad.write_bytes(b"no scan")
     outcome = ptycho("reconstruct", bad, tmp_path / "none.npz", scans[0], "-o", tmp_path / "out", *QUICK)
 
-    assert outcome.code == 2
+    assert outcome.code == INCOMPLETE
     assert f"2 of 3 scans failed: {bad}, {tmp_path / 'none.npz'}" in outcome.err
     assert (tmp_path / "out" / "scan" / "reconstruction.npz").is_file()
     assert not (tmp_path / "out" / "bad").exists()

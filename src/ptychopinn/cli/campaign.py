@@ -5,14 +5,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ptychopinn.cli.console import errors, results
+from ptychopinn.cli.console import results, say
 from ptychopinn.cli.options import (
     Backend,
     Config,
     Device,
+    JsonProgress,
     Output,
     Overrides,
     Prior,
+    Quiet,
     Resolution,
     Threads,
     Uncertainty,
@@ -25,14 +27,13 @@ from ptychopinn.cli.options import (
 )
 from ptychopinn.cli.progress import ProgressDisplay
 from ptychopinn.cli.reconstruct import probe_choice
+from ptychopinn.cli.several import INCOMPLETE
 from ptychopinn.cli.summary import show_path
 from ptychopinn.errors import ConfigError, one_line
 
 if TYPE_CHECKING:
     from ptychopinn.studies.campaign import Campaign
 
-INCOMPLETE = 4
-"""Exit code where a scan has no image, because it failed or its file was not complete."""
 MOST_SHOWN = 20
 """Failed scans that are printed; the table has them all."""
 
@@ -115,6 +116,8 @@ def campaign(
     threads: Threads = None,
     overrides: Overrides = (),
     verbose: Verbose = False,
+    quiet: Quiet = False,
+    json_progress: JsonProgress = False,
 ) -> None:
     """Reconstruct many scans, each once, by several processes; one table and one contact sheet of all.
 
@@ -169,4 +172,4 @@ def _show(done: "Campaign") -> None:
 
 
 def _complain(text: str) -> None:
-    errors.print(one_line(text), style="bold red", markup=False, highlight=False, soft_wrap=True)
+    say("failed", one_line(text), "bold red")

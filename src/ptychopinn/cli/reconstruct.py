@@ -112,7 +112,7 @@ def reconstruct(
     """Reconstruct scans by a trained model, by the iterative solver, or by both: figure, image and metrics.
 
     The files of several scans are in folders below the output folder, named after the scans. If one of them cannot be
-    reconstructed, the others are, and the exit code is 2.
+    reconstructed, the others are, and the exit code is 4.
     """
     keep_freed_memory()
     choice, file = probe_choice(probe)

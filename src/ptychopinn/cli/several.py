@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 FINISHED = "finished.json"
 """In the folder of a scan: what decided its reconstruction, written when it has ended."""
-_FAILED, _FAULT, _INTERRUPTED = 2, 1, 130
+INCOMPLETE = 4
+"""Exit code where one of several scans has no image, because it failed or its file was not complete."""
+_FAULT, _INTERRUPTED = 1, 130
 
 
 @dataclass
@@ -103,7 +105,7 @@ class Several:
         """Show a table of several scans; end with an exit code that says whether one failed.
 
         Raises:
-            typer.Exit: with 2 after bad input, 1 after a fault of the program.
+            typer.Exit: with 4 after bad input, 1 after a fault of the program.
         """
         if len(self.folders) > 1 and self.rows:
             table = Table(box=None, padding=(0, 2, 0, 0))
@@ -117,7 +119,7 @@ class Several:
             named = ", ".join(map(str, failed))
             say("failed", f"{len(failed)} of {len(self.folders)} scans failed: {named}", "bold red")
         if failed:
-            raise typer.Exit(_FAULT if _FAULT in self.codes.values() else _FAILED)
+            raise typer.Exit(_FAULT if _FAULT in self.codes.values() else INCOMPLETE)
 
     def _todo(self) -> list[tuple[Path, Path]]:
         """Scans with their folders, without those that are finished."""

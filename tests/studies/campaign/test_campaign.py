@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 import ptychopinn
 from ptychopinn.cli import app
-from ptychopinn.cli.campaign import INCOMPLETE
+from ptychopinn.cli.several import INCOMPLETE
 from ptychopinn.errors import ConfigError, ScanError
 from ptychopinn.studies.campaign import Watch, campaign
 from ptychopinn.studies.campaign.ledger import Ledger
