@@ -255,7 +255,7 @@ def test_command_ends_with_its_table(tmp_path: Path) -> None:
     outcome = CliRunner().invoke(app, words, catch_exceptions=False)
     assert outcome.exit_code == 0, outcome.stderr
     assert "| pinn_cnn | " in outcome.stdout
-    assert "run 1/1: pinn_cnn, seed 0" in outcome.stderr
+    assert "study 1/1  pinn_cnn, seed 0" in outcome.stderr
 
 
 @pytest.mark.parametrize(
