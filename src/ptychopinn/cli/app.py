@@ -59,7 +59,7 @@ def _options(
 
 
 for _command, _example in (
-    (doctor, "ptychopinn doctor"),
+    (doctor, "ptychopinn doctor -o doctor/"),
     (init, "ptychopinn init my_sample/"),
     (recipe, "ptychopinn recipe few_photons -o recipe.yaml"),
     (info, "ptychopinn info scan.npz"),
