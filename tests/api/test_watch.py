@@ -37,8 +37,9 @@ def trained(scan: Scan, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def write(path: Path, frames: np.ndarray, **arrays: np.ndarray) -> None:
     """Under another name first, as a careful writer does."""
-    np.savez(path.with_suffix(".part"), frames=frames, **arrays)
-    os.replace(path.with_suffix(".part.npz"), path)
+    hidden = path.with_name(f".{path.name}")
+    np.savez(hidden, frames=frames, **arrays)
+    os.replace(hidden, path)
 
 
 def send(scan: Scan, folder: Path, order: np.ndarray, at_once: int = 16, pause_s: float = 0.0) -> None:

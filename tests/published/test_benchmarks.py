@@ -32,6 +32,15 @@ def test_overhead_prints_both_ratios(root: Path) -> None:
 
 
 @pytest.mark.slow
+def test_live_places_every_frame_once_and_gives_the_image_of_the_whole_scan(root: Path) -> None:
+    printed = run_script(root, "benchmarks/live.py", "--patterns", "400", "--rate", "200")
+    row = [word.strip() for word in printed.strip().splitlines()[-1].strip("|").split("|")]
+    assert row[:5] == ["400", "200", "8", "8", "400"]
+    assert 0 < float(row[5]) <= float(row[6]) <= float(row[7])
+    assert float(row[8]) < 1e-5
+
+
+@pytest.mark.slow
 @pytest.mark.optional("tensorflow")
 def test_pipeline_prints_the_ratio_of_both_backends(root: Path) -> None:
     printed = run_script(root, "benchmarks/pipeline.py", "--rounds", "1", "--size", "16")

@@ -123,7 +123,8 @@ def watch(
         metrics = {**made.metrics, "live": report}
         write_text_atomically(made.paths["metrics"], json.dumps(metrics, indent=2))
         paths = {**made.paths, **({"log": log.path} if log.path else {})}
-    return Watched(replace(made, metrics=metrics, paths=paths), report, dict(pieces.unread))
+    unread = {path: reason for path, reason in pieces.unread.items() if path.exists()}
+    return Watched(replace(made, metrics=metrics, paths=paths), report, unread)
 
 
 @final
