@@ -16,6 +16,7 @@ from ptychopinn.data.io.hdf5 import write_values
 from ptychopinn.data.io.metric_frame import MetricFrame, metric_frame
 from ptychopinn.data.io.nominal import Completed, completed
 from ptychopinn.data.io.own import write_own, write_scan_extras
+from ptychopinn.data.io.plots import show_frames, show_object
 from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.data.scan import Scan
 
@@ -44,6 +45,7 @@ def write_cxi_scan(scan: Scan, path: str | Path) -> Path:
         _write_images(entry, scan.probe, scan.object_guess, known, frame)
         _write_positions(entry, frame)
         entry["data_1/data"] = h5py.SoftLink(detector["data"].name)
+        show_frames(entry, entry["data_1"], "data")
         origin = -frame.zero_m / np.asarray(known.pixel_m) if scan.object_guess is None else (0, 0)
         write_scan_extras(entry, scan, known, origin_px=origin)
     return Path(path)
@@ -64,6 +66,8 @@ def write_cxi_object(image: Reconstruction, path: str | Path) -> Path:
         mask = np.where(image.coverage > 0, 0, INVALID).astype(np.uint32)
         entry["image_2"].create_dataset("mask", data=mask, compression="gzip")
         _write_positions(entry, frame)
+        corner = frame.corner_m(image.object_.shape, known.pixel_m)
+        show_object(entry, image.object_, corner, known.pixel_m, image.error_bars)
         metadata = image.metadata | geometry_entries(image.geometry)
         write_own(
             entry, metadata, known, origin_px=image.origin_px, arrays={"coverage": image.coverage, **image.error_bars}

@@ -26,6 +26,10 @@ class MetricFrame:
     zero_m: NDArray[np.float64]
     """(2,), (y, x): element (0, 0) of the frame."""
 
+    def corner_m(self, shape: tuple[int, ...], pixel_m: tuple[float, float]) -> NDArray[np.float64]:
+        """(2,), (y, x): element (0, 0) of the object of this shape."""
+        return self.centre_m - (np.asarray(shape) - 1) / 2 * np.asarray(pixel_m)
+
 
 def metric_frame(
     positions_px: NDArray[np.float64],

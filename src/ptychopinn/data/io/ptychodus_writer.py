@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,10 +14,14 @@ from ptychopinn.data.io.hdf5 import write_values
 from ptychopinn.data.io.metric_frame import metric_frame
 from ptychopinn.data.io.nominal import completed
 from ptychopinn.data.io.own import write_own, write_scan_extras
+from ptychopinn.data.io.plots import show_frames, show_object
 from ptychopinn.data.io.rules import position_offset_px
 from ptychopinn.data.masks import has_own_masks
 from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.data.scan import Scan
+
+ENTRY = "entry"
+"""Group that viewers of NeXus open; ptychodus does not read it."""
 
 
 def write_training_file(scan: Scan, path: str | Path) -> Path:
@@ -35,6 +40,9 @@ def write_training_file(scan: Scan, path: str | Path) -> Path:
     each = scan.bad_pixels if has_own_masks(scan.bad_pixels) else None
     with create_hdf5(path) as file:
         write_counts(file, "patterns", scan)
+        entry = file.create_group(ENTRY)
+        entry["data/patterns"] = h5py.SoftLink("/patterns")
+        show_frames(entry, entry["data"], "patterns")
         for name, values in {"bad_pixels": _one_mask(scan), "probe": scan.probe, "object": object_}.items():
             file.create_dataset(name, data=values, compression="gzip")
         write_values(
@@ -86,6 +94,8 @@ def write_product(image: Reconstruction, path: str | Path) -> Path:
         probe.attrs.update(sides)
         object_ = file.create_dataset("object", data=image.object_[None], compression="gzip")
         object_.attrs.update(sides | centre)
+        corner = frame.corner_m(image.object_.shape, known.pixel_m)
+        show_object(file.create_group(ENTRY), image.object_, corner, known.pixel_m, image.error_bars)
         metadata = image.metadata | geometry_entries(image.geometry)
         write_own(
             file, metadata, known, origin_px=image.origin_px, arrays={"coverage": image.coverage, **image.error_bars}
