@@ -6,7 +6,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from ptycho_torch.api.checkpoint import MODEL_NAME as MODEL_NAME
@@ -21,10 +20,12 @@ from ptychopinn.api.train import begin, record_model, write_training
 from ptychopinn.data import Scan
 from ptychopinn.data.device import on_usable_device
 from ptychopinn.training import History, fit_prepared
+from ptychopinn.training.callbacks import EpochLosses
 from ptychopinn.training.module import TrainingModule
 from ptychopinn.training.prepare import with_some_validation
 
 logger = logging.getLogger("ptychopinn-torch.training")
+_LossHistoryCallback = EpochLosses
 
 
 def fit_client(
@@ -67,21 +68,3 @@ class ClientTrainingModule(TrainingModule):
         if stage == "train":
             values["learning_rate"] = total.new_tensor(self.trainer.optimizers[0].param_groups[0]["lr"])
         self.log_dict(values, on_step=False, on_epoch=True, batch_size=count, sync_dist=True)
-
-
-class _LossHistoryCallback(Callback):
-    """Collects the losses of each epoch in `history`: `train_loss` and `val_loss`, one number per epoch."""
-
-    def __init__(self) -> None:
-        self.history: dict[str, list[float]] = {"train_loss": [], "val_loss": []}
-
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule, name: str = "train_loss") -> None:
-        """Add the training loss."""
-        value = trainer.callback_metrics.get(name)
-        if value is not None:
-            self.history[name].append(float(value))
-
-    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Add the validation loss."""
-        if not trainer.sanity_checking:
-            self.on_train_epoch_end(trainer, pl_module, "val_loss")

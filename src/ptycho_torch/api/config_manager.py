@@ -1,9 +1,6 @@
 """The five configurations of a run, held together."""
 
-import json
 import logging
-from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +8,8 @@ from ptycho_torch.api.task_log import CLIENT
 from ptycho_torch.config_params import DataConfig, DatagenConfig, InferenceConfig, ModelConfig, TrainingConfig
 from ptycho_torch.plain_configs import KINDS, Four
 from ptycho_torch.to_recipe import recipe_of
+from ptychopinn.api.client_settings import change_fields, differing_fields, flat_fields, read_sections
 from ptychopinn.config import Recipe
-from ptychopinn.errors import ConfigError
 
 logger = logging.getLogger(CLIENT)
 SECTIONS = (*KINDS, "datagen_config")
@@ -60,13 +57,7 @@ class ConfigManager:
 
     def read(self, json_path: str | Path) -> None:
         """Change what a JSON file names; errors are those of `_from_json`."""
-        try:
-            stored = json.loads(Path(json_path).read_text(encoding="utf-8"))
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{json_path}: is no JSON file ({error}); correct it") from None
-        if not isinstance(stored, Mapping):
-            raise ConfigError(f"{json_path}: must be an object with {', '.join(SECTIONS)}")
-        self.update(**stored)
+        self.update(**read_sections(json_path, SECTIONS))
 
     @classmethod
     def from_configs(
@@ -127,22 +118,11 @@ class ConfigManager:
         """
         given = (data_config, model_config, training_config, inference_config, datagen_config)
         sections = {name: value for name, value in zip(SECTIONS, given, strict=True) if value is not None}
-        for name, value in {**sections, **fields}.items():
-            if name not in SECTIONS:
-                setattr(getattr(self, self._owner(name)), name, value)
-            elif isinstance(value, Mapping):
-                unknown = sorted(set(value) - set(asdict(getattr(self, name))))
-                if unknown:
-                    raise TypeError(f"{name} has no field {', '.join(unknown)}")
-                vars(getattr(self, name)).update(value)
-            else:
-                setattr(self, name, value)
+        change_fields(self, SECTIONS, {**sections, **fields})
 
     def flat(self) -> dict[str, Any]:
         """Every field as `section.field`."""
-        return {
-            f"{section}.{name}": value for section in SECTIONS for name, value in asdict(getattr(self, section)).items()
-        }
+        return flat_fields(self, SECTIONS)
 
     def validate_arch_compatibility(self, ptycho_model: Any) -> None:
         """Refuse a model whose network these configurations do not describe.
@@ -151,21 +131,9 @@ class ConfigManager:
             ValueError: which fields differ, with both values.
         """
         theirs = ConfigManager.from_loaded_model(ptycho_model).flat()
-        pairs = {name: (self.flat()[name], theirs[name]) for name in ARCHITECTURE}
-        differing = [f"{name} (here {a!r}, model {b!r})" for name, (a, b) in pairs.items() if a != b]
+        differing = differing_fields(self.flat(), theirs, ARCHITECTURE)
         if differing:
             raise ValueError(
                 f"the configuration does not describe the loaded network: {', '.join(differing)}; "
                 "take ConfigManager.from_loaded_model(model), or train a model with this configuration"
             )
-
-    def _owner(self, name: str) -> str:
-        """The one section that has a field."""
-        owners = [section for section in SECTIONS if f"{section}.{name}" in self.flat()]
-        if not owners:
-            raise TypeError(f"no configuration has a field {name!r}; the fields are those of ConfigManager.flat()")
-        if len(owners) > 1:
-            raise ValueError(
-                f"{name} is a field of {' and '.join(owners)}; write update({owners[0]}={{{name!r}: ...}})"
-            )
-        return owners[0]

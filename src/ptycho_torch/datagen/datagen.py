@@ -14,7 +14,6 @@ from ptycho.raw_data import RawData
 from ptycho_torch.config_params import DataConfig, DatagenConfig
 from ptychopinn import simulation
 from ptychopinn.data.io import check_output_folder
-from ptychopinn.errors import ConfigError
 from ptychopinn.physics import centred_part
 
 logger = logging.getLogger("ptychopinn-torch")
@@ -90,16 +89,12 @@ def simulate_multiple_experiments(
         ConfigError: neither one probe nor one for each object.
         PtychoPINNError: a file that cannot be used, or an object that is smaller than a patch.
     """
-    if len(probe_list) not in (1, len(obj_list)):
-        counts = f"{len(obj_list)} objects and {len(probe_list)} probes"
-        raise ConfigError(f"{counts}; give one probe, or one for each object")
+    objects = [_object(one) if img_shape is None else centred_part(_object(one), img_shape) for one in obj_list]
+    how = {"mean_photons": (data_config or DataConfig()).nphotons, "labels": True, **_said(probe_arg)}
+    scans = simulation.record_each(objects, [_probe(one) for one in probe_list], images_per_experiment, **how)
     folder = None if save_dir is None or not save_bool else check_output_folder(save_dir)
-    probes = list(probe_list) * (len(obj_list) if len(probe_list) == 1 else 1)
-    photons, told, made = (data_config or DataConfig()).nphotons, {"seed": 0, **_said(probe_arg)}, []
-    for i, pair in enumerate(zip(obj_list, probes, strict=True)):
-        part = _object(pair[0]) if img_shape is None else centred_part(_object(pair[0]), img_shape)
-        how = {"mean_photons": photons, "labels": True, **told, "seed": told["seed"] + i}
-        scan = simulation.record_at_random(part, _probe(pair[1]), images_per_experiment, **how)
+    made: list[RawData] = []
+    for i, scan in enumerate(scans):
         made.append(RawData.of_scan(scan))
         if folder is not None:
             made[-1].to_file(folder / f"experiment_{i:03d}.npz")

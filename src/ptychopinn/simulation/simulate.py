@@ -1,6 +1,6 @@
 """A whole simulated experiment."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,6 +12,7 @@ from ptychopinn.config.simulation import SimulationConfig
 from ptychopinn.data.geometry import FieldKind, Geometry
 from ptychopinn.data.propagation import of_geometry
 from ptychopinn.data.scan import Scan
+from ptychopinn.errors import ConfigError
 from ptychopinn.physics import DiffractionModel
 from ptychopinn.simulation.detector import draw_defects
 from ptychopinn.simulation.fields import Texture
@@ -165,6 +166,36 @@ def record_at_random(
     low, high = position_bounds((object_.shape[0], object_.shape[1]), (probe.shape[-2], probe.shape[-1]))
     positions = np.random.default_rng(seed).spawn(5)[POSITIONS].uniform(low, high, (count, 2))
     return record_scan(object_, probe, positions, seed=seed, **record)
+
+
+def record_each(
+    objects: Sequence[NDArray[np.complex64]],
+    probes: Sequence[NDArray[np.complex64]],
+    count: int,
+    *,
+    seed: int = 0,
+    **record: Any,
+) -> Iterator[Scan]:
+    """Record each object with its probe, or with the only one, by `record_at_random`; scan i has the seed `seed` + i.
+
+    Args:
+        objects: (Y, X) each.
+        probes: (M, H, W), sqrt(photons), each.
+        count: number of patterns of each scan.
+        seed: of the first scan.
+        record: the other arguments of `record_scan`.
+
+    Raises:
+        ConfigError: neither one probe nor one for each object, when called; or an object that is too small for one
+            patch, when its scan is recorded.
+    """
+    if len(probes) not in (1, len(objects)):
+        given = f"{len(objects)} objects and {len(probes)} probes"
+        raise ConfigError(f"{given}; give one probe, or one for each object")
+    return (
+        record_at_random(object_, probes[i % len(probes)], count, seed=seed + i, **record)
+        for i, object_ in enumerate(objects)
+    )
 
 
 def sample(config: SimulationConfig) -> tuple[NDArray[np.complex64], NDArray[np.float64]]:

@@ -181,3 +181,21 @@ class HistoryRecorder(Callback):
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Add the scores of the last epoch, where the training was stopped early before they were due."""
         self._table.finish()
+
+
+class EpochLosses(Callback):
+    """Collects the losses of each epoch in `history`: `train_loss` and `val_loss`, one number per epoch."""
+
+    def __init__(self) -> None:
+        self.history: dict[str, list[float]] = {"train_loss": [], "val_loss": []}
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule, name: str = "train_loss") -> None:
+        """Add the training loss."""
+        value = trainer.callback_metrics.get(name)
+        if value is not None:
+            self.history[name].append(float(value))
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Add the validation loss."""
+        if not trainer.sanity_checking:
+            self.on_train_epoch_end(trainer, pl_module, "val_loss")
