@@ -21,8 +21,11 @@ _ON = {"enable_staged_finetuning": (True,)}
 _TOP, _ALL = "training.fine_tune.encoder_top", "training.fine_tune.whole"
 _WHOLE = sets(f"{_ALL}.epochs", given={**_ON, "finetune_skip_stage3": (False,)})
 _EPOCHS = sets("training.epochs", given={f"stage_{number}_epochs": (0,) for number in (1, 2, 3)})
+_ENDS = ("training.epochs",)
 _RISE = sets("training.stages.physics_weight")
-_LAST_RATE = sets("training.stages.physics_learning_rate", given={"scheduler": ("MultiStage", "Adaptive")})
+_LAST_RATE = sets(
+    "training.stages.physics_learning_rate", given={"scheduler": ("MultiStage", "Adaptive"), "stage_3_epochs": (ANY,)}
+)
 _API = read_by("`ptycho_torch.api`")
 _WORKERS = read_by("`ptycho_torch.api`", "for batches as dictionaries; else the scan lies in memory")
 _NAME = read_by("`ptycho_torch.api`", "kept with the model")
@@ -193,9 +196,9 @@ class TrainingConfig(shared.OptimizerSettings):
     accum_steps: Annotated[int, sets("training.accumulate_steps")] = 1
     log_grad_norm: Annotated[bool, _NO_GRADIENT_LOG] = False
     grad_norm_log_freq: Annotated[int, _NO_GRADIENT_LOG] = 1
-    stage_1_epochs: Annotated[int, sets("training.stages.data_epochs")] = 0
-    stage_2_epochs: Annotated[int, sets("training.stages.transition_epochs")] = 0
-    stage_3_epochs: Annotated[int, sets("training.stages.physics_epochs")] = 0
+    stage_1_epochs: Annotated[int, sets("training.stages.data_epochs", also=_ENDS)] = 0
+    stage_2_epochs: Annotated[int, sets("training.stages.transition_epochs", also=_ENDS)] = 0
+    stage_3_epochs: Annotated[int, sets("training.stages.physics_epochs", also=_ENDS)] = 0
     physics_weight_schedule: Annotated[Literal["linear", "cosine", "exponential"], _RISE] = "cosine"
     stage_3_lr_factor: Annotated[float, _LAST_RATE] = 0.1
     torch_loss_mode: Annotated[shared.LossMode, _LOSS] = "poisson"

@@ -13,8 +13,9 @@ from torch.utils.data import DataLoader, Dataset
 from ptycho.config.execution import PyTorchExecutionConfig
 from ptycho_torch.config_params import DataConfig
 from ptycho_torch.to_recipe import recipe_of
-from ptychopinn.api.client_scans import client_scan, scaling_constants
+from ptychopinn.api.client_scans import client_scan
 from ptychopinn.api.client_scans import scans_of as scans_of
+from ptychopinn.data.dataset import scaling_constants
 from ptychopinn.training.by_hand import ScanGroups
 
 

@@ -58,6 +58,7 @@ OTHER_VALUES: dict[str, Any] = {
     "min_lr_ratio": 0.5,
     "checkpoint_mode": "max",
     "checkpoint_monitor_metric": "train_loss",
+    "finetune_val_split": 0.2,
     "neighbor_function": "4_quadrant",
     "neighbor_count": 8,
 }
@@ -70,6 +71,7 @@ GIVEN: dict[str, Any] = {
     "n_groups": 150,
     "N": 64,
     "recon_log_every_n_epochs": 2,
+    "stage_3_epochs": 5,
 }
 """Values that stand for `ANY` in the conditions of a field."""
 
@@ -79,6 +81,9 @@ OTHERWISE: dict[str, Any] = {
     "torch_loss_mode": "mae",
     "architecture": "fno",
     "enable_checkpointing": False,
+    "stage_1_epochs": 5,
+    "stage_2_epochs": 5,
+    "stage_3_epochs": 5,
 }
 """Values of fields whose default meets the condition of others."""
 

@@ -37,7 +37,7 @@ def test_study_ends_with_its_table_and_picture(command: typer.Typer, scan_file: 
     assert outcome.exit_code == 0, outcome.stderr
     assert "| tiny | 12 | 1 |" in outcome.stdout
     assert f"figure: {tmp_path / 'out' / 'generalisation.png'}" in outcome.stdout
-    assert "trial 2/2: tiny, 12 patterns, seed 0" in outcome.stderr
+    assert "study 2/2  tiny, 12 patterns, seed 0" in outcome.stderr
 
 
 @pytest.mark.parametrize(

@@ -7,19 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from ptychopinn.data import Scan, read_scan
-from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.data.io import read_probe
 from ptychopinn.data.io.door import open_npz, zip_names
 from ptychopinn.data.io.rules import position_offset_px
 from ptychopinn.errors import ScanError
 
 logger = logging.getLogger("ptychopinn.data")
-_TOGETHER = 256
-"""Patterns of which amplitudes are made at once."""
 
 
 def scan_files(place: Path) -> list[Path]:
@@ -89,16 +85,6 @@ def _probe_files(place: Path) -> list[Path]:
     if not files:
         raise FileNotFoundError(f"{place}: holds no *.npz or *.npy with a probe; save the probe into this folder first")
     return files
-
-
-def scaling_constants(tensors: ScanTensors) -> tuple[float, float]:
-    """Factors that make, on the mean over the patterns, the summed squared amplitude H^2 and the summed amplitude 1."""
-    squares, sums = torch.zeros((), dtype=torch.float64), torch.zeros((), dtype=torch.float64)
-    for some in tensors.slices(_TOGETHER):
-        amplitude = tensors.amplitude_of(some).cpu().double()
-        squares, sums = squares + amplitude.square().sum(), sums + amplitude.sum()
-    count, size = len(tensors), tensors.pattern_size
-    return float((size**2 * count / squares).sqrt()), float(count / sums)
 
 
 def _may_be_scan(file: Path) -> bool:

@@ -229,3 +229,13 @@ class ScanTensors:
         order = np.arange(len(groups)) if order is None else order
         for start in range(0, len(order), groups_per_batch):
             yield self.gather(groups[order[start : start + groups_per_batch]])
+
+
+def scaling_constants(tensors: ScanTensors) -> tuple[float, float]:
+    """Factors that make, on the mean over the patterns, the summed squared amplitude H^2 and the summed amplitude 1."""
+    squares, sums = torch.zeros((), dtype=torch.float64), torch.zeros((), dtype=torch.float64)
+    for some in tensors.slices(_SUMMED_TOGETHER):
+        amplitude = tensors.amplitude_of(some).cpu().double()
+        squares, sums = squares + amplitude.square().sum(), sums + amplitude.sum()
+    count, size = len(tensors), tensors.pattern_size
+    return float((size**2 * count / squares).sqrt()), float(count / sums)

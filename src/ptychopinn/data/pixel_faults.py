@@ -116,7 +116,7 @@ def hot_pixels(
         bad: (H, W), True where a pixel is known to measure nothing; these count as no neighbours.
         sharpest: the ratio that the sharpest peak has; see `sharpest_peak`.
 
-    >>> total = np.ones((7, 7)); total[1, 1] = 1000
+    >>> total = np.ones((9, 9)); total[1, 1] = 1000
     >>> np.argwhere(hot_pixels(total)).tolist()
     [[1, 1]]
     """
