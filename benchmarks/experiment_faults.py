@@ -1,9 +1,9 @@
-"""What a background, a flickering beam and a gap of the detector cost: ignored, given, and with the default settings.
+"""What a background, a flickering beam, a gap and a point spread of the detector cost: ignored, given, by default.
 
     python benchmarks/experiment_faults.py [--seeds 2000,2001,2002] [--results benchmarks/results/experiment_faults.md]
 
 Simulated scans of 64 px patterns and 1e6 photons (`drawn_scans.drawn`, probe exact), 40 iterations, scored against the
-truth. `given`: the solver is told the true background, intensities or bad pixels. `default`: it is told nothing.
+truth. `given`: the solver is told the true background, intensities, bad pixels or blur. `default`: it is told nothing.
 """
 
 import argparse
@@ -29,7 +29,7 @@ SIZE_PX = 150
 GAP = (slice(20, 35), slice(8, 33))
 """375 pixels."""
 HEAD = "| seed | fault | settings | amplitude, dB | phase, dB | found | CPU s |\n|" + " --- |" * 7
-IGNORED = RefineConfig(iterations=40, background="given", intensities="given")
+IGNORED = RefineConfig(iterations=40, background="given", intensities="given", blur="given")
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,7 @@ class Fault:
     background: float = 0.0
     flicker: float = 0.0
     gap: bool = False
+    blur_px: float = 0.0
 
 
 FAULTS = (
@@ -49,6 +50,8 @@ FAULTS = (
     Fault("background 20", background=20.0),
     Fault("flicker 10 %", flicker=0.1),
     Fault("gap of 375 px", gap=True),
+    Fault("blur 0.3 px", blur_px=0.3),
+    Fault("blur 0.7 px", blur_px=0.7),
     Fault("background 5, flicker 10 %", background=5.0, flicker=0.1),
 )
 
@@ -78,12 +81,17 @@ def rows_of(seed: int) -> Iterator[str]:
         scan = faulty(sample, fault, factors, seed)
         start = sample.start()
         known = replace(start, intensities=factors if fault.flicker else None)
-        model = DiffractionModel(background=fault.background or None)
+        model = DiffractionModel(background=fault.background or None, blur_px=fault.blur_px)
         masked = replace(scan, bad_pixels=gap(scan)) if fault.gap else scan
         tried = {
             "ignored": (scan, start, DiffractionModel(), IGNORED),
             "given": (masked, known, model, IGNORED),
-            "default": (with_masked_pixels(scan, ("dead",)), start, DiffractionModel(), RefineConfig(iterations=40)),
+            "default": (
+                with_masked_pixels(scan, ("dead", "hot")),
+                start,
+                DiffractionModel(),
+                RefineConfig(iterations=40),
+            ),
         }
         for name, (counted, begin, by, config) in tried.items():
             before = time.process_time()
@@ -91,6 +99,8 @@ def rows_of(seed: int) -> Iterator[str]:
             seconds = time.process_time() - before
             scores = sample.scores(image)
             found = [] if image.background is None or name != "default" else [f"background {image.background:.2f}"]
+            if image.blur_px is not None and name == "default":
+                found.append(f"blur {image.blur_px:.3f} px")
             if image.intensities is not None and name == "default":
                 found.append(f"intensities {image.intensities.std():.1%} rms")
             if counted.bad_pixels is not None and name == "default":
@@ -116,7 +126,7 @@ def faulty(sample: Drawn, fault: Fault, factors: NDArray[np.float64], seed: int)
         origin_px=np.zeros(2, np.int64),
         intensities=factors,
     )
-    model = DiffractionModel(background=fault.background or None)
+    model = DiffractionModel(background=fault.background or None, blur_px=fault.blur_px)
     counts = np.random.default_rng(seed).poisson(photons_of(whole, ScanTensors(sample.scan), model).double().numpy())
     if fault.gap:
         counts[:, *GAP] = 0

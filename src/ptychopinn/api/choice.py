@@ -107,11 +107,10 @@ def with_found_probe(recipe: Recipe) -> Recipe:
     return recipe.changed(model=recipe.model.changed(probe=as_found))
 
 
-def with_found_background(recipe: Recipe, image: Reconstruction) -> Recipe:
-    """The recipe with the background that the solver fitted, where it fitted one."""
-    if image.background is None:
-        return recipe
-    return recipe.changed(model=recipe.model.changed(background=image.background))
+def with_found_detector(recipe: Recipe, image: Reconstruction) -> Recipe:
+    """The recipe with the background and the point spread of the detector that the solver fitted, where it did."""
+    found = {"background": image.background, "blur_px": image.blur_px}
+    return recipe.changed(model=recipe.model.changed(**{name: one for name, one in found.items() if one is not None}))
 
 
 def at_full_dose(fit: Fit, task: Task, tensors: ScanTensors, recipe: Recipe, fraction: float) -> Fit:

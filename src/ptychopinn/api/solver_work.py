@@ -25,7 +25,7 @@ from ptychopinn.training import CHECKPOINTS
 logger = logging.getLogger("ptychopinn")
 _DIGEST = "solver_input"
 """Entry of an image's metadata: digest of all that the solver was given."""
-_FORWARD = {"propagation", "fresnel_number", "background", "subpixel"}
+_FORWARD = {"propagation", "fresnel_number", "background", "blur_px", "subpixel"}
 """Settings of `model` from which `DiffractionModel.of` makes the model of the patterns."""
 
 

@@ -18,7 +18,7 @@ from ptychopinn.api.choice import (
     choose,
     for_part,
     found_scan,
-    with_found_background,
+    with_found_detector,
     with_found_probe,
 )
 from ptychopinn.api.fit import announce
@@ -74,7 +74,7 @@ def train_and_choose(task: Task, recipe: Recipe, first: Reconstructed, job: Job,
     part_recipe = for_part(recipe, split.fraction) if split else recipe
     part = _solved_part(split, part_recipe, task, job) if split else None
     found = part.image if part else first.reconstruction
-    part_recipe, recipe = with_found_background(part_recipe, found), with_found_background(recipe, first.reconstruction)
+    part_recipe, recipe = with_found_detector(part_recipe, found), with_found_detector(recipe, first.reconstruction)
     begun = time.perf_counter()
     fit = _fitted(found_scan(split.scan if split else scan, found), part_recipe, job, on_epoch)
     timings = {**first.metrics["timings"], "train_s": time.perf_counter() - begun}

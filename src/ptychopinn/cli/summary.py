@@ -31,6 +31,7 @@ _REFERENCE = (
 _GAUGE = (("scale", "scale of the object", "{}"),)
 _REFINE = (
     ("background_photons", "background, fitted", "{:.3g} photons per pixel"),
+    ("blur_px", "point spread of the detector, fitted", "{:.3g} px (standard deviation)"),
     ("intensities_rms", "variation of the beam, fitted", "{:.1%} rms"),
 )
 _DATA = (

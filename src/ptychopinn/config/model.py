@@ -167,6 +167,9 @@ class ModelConfig(Section):
     """Mean photons per pixel, the same in every pixel, that do not come from the sample: air scatter, stray light, dark
     counts. They are added to the expected photons, also by the simulator. Binning sums them. Give it if the counts of
     the patterns do not fall to 0 far from the beam."""
+    blur_px: float = Field(default=0.0, ge=0, le=10)
+    """Standard deviation of the point spread of the detector, a Gaussian, px; 0 for none. The expected photons are
+    blurred by it, also by the simulator. Give it if it is known, as of a scintillator."""
     subpixel: Literal["probe", "bilinear"] = "probe"
     """How the fraction of a pixel in a position is applied: `probe` shifts the probe in Fourier space (exact),
     `bilinear` interpolates the object (slightly blurred)."""

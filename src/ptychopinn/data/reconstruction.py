@@ -60,6 +60,8 @@ class Reconstruction:
     """(Y, X): what a trained prior added to the object; None where it added nothing."""
     background: float | None = None
     """Photons per pixel that the solver fitted beside the beam; None where it fitted none."""
+    blur_px: float | None = None
+    """Standard deviation of the point spread of the detector that the solver fitted; None where it fitted none."""
     amplitude_error: NDArray[np.float32] | None = None
     """(Y, X): standard deviation of the amplitude, NaN where not covered; None without error bars."""
     phase_error: NDArray[np.float32] | None = None

@@ -1,8 +1,10 @@
-"""What a detector makes of a wave: an incoherent sum of photons, counted."""
+"""What a detector makes of a wave: an incoherent sum of photons, spread over its pixels, and counted."""
 
 import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
+
+from ptychopinn.physics.fourier import gaussian_exponent
 
 
 def intensity(detector_wave: Complex[Tensor, "*batch M H W"]) -> Float[Tensor, "*batch H W"]:
@@ -19,6 +21,34 @@ def intensity(detector_wave: Complex[Tensor, "*batch M H W"]) -> Float[Tensor, "
 def amplitude(detector_wave: Complex[Tensor, "*batch M H W"]) -> Float[Tensor, "*batch H W"]:
     """Square root of the intensity, sqrt(photons); its gradient at zero is zero and not NaN."""
     return torch.linalg.vector_norm(detector_wave.abs(), dim=-3)
+
+
+def blurred(photons: Float[Tensor, "*batch H W"], variance_px2: float | Tensor) -> Float[Tensor, "*batch H W"]:
+    r"""Photons of a detector with a Gaussian point spread: the autocorrelation of the exit wave times a Gaussian.
+
+    \[ I \to \mathcal{F}^{-1}\left[ e^{-2 \pi^2 \sigma^2 |x|^2}\, \mathcal{F} I \right] \]
+
+    Periodic, keeps the sum, and is its own adjoint. Its array order does not matter.
+
+    Args:
+        photons: I, of any array order.
+        variance_px2: sigma^2.
+
+    >>> point = torch.zeros(8, 8); point[4, 4] = 1
+    >>> [round(value, 3) for value in blurred(point, 1.0)[4, 3:6].tolist()]
+    [0.097, 0.159, 0.097]
+    """
+    return _filtered(photons, torch.exp(variance_px2 * gaussian_exponent(photons, half=True)))
+
+
+def blurred_slope(photons: Float[Tensor, "*batch H W"], variance_px2: float | Tensor) -> Float[Tensor, "*batch H W"]:
+    """Derivative of `blurred` by the variance, photons/px^2: half of the Laplacian of the blurred photons."""
+    exponent = gaussian_exponent(photons, half=True)
+    return _filtered(photons, exponent * torch.exp(variance_px2 * exponent))
+
+
+def _filtered(image: Tensor, transfer: Tensor) -> Tensor:
+    return torch.fft.irfft2(torch.fft.rfft2(image) * transfer, s=(image.shape[-2], image.shape[-1]))
 
 
 def count_photons(expected: Float[Tensor, "..."], generator: torch.Generator) -> Float[Tensor, "..."]:

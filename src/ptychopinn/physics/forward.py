@@ -12,7 +12,7 @@ from jaxtyping import Complex, Float, Real
 from torch import Tensor, nn
 
 from ptychopinn.config import ModelConfig
-from ptychopinn.physics.detection import amplitude, intensity
+from ptychopinn.physics.detection import amplitude, blurred, intensity
 from ptychopinn.physics.illumination import exit_wave, shifted_probes
 from ptychopinn.physics.patches import extract_patches
 from ptychopinn.physics.propagation import FarField, Propagator, cheapest, propagator_of
@@ -34,10 +34,10 @@ def detect_patches(
 class DiffractionModel(nn.Module):
     r"""Expected photons of an object scanned by a probe.
 
-    \[ \lambda_n = c_n \sum_m \left| \mathcal{D}\left[ P_m(r - \delta_n)\, O(r + y_n) \right] \right|^2 + b \]
+    \[ \lambda_n = c_n\, G_\sigma * \sum_m \left| \mathcal{D}\left[ P_m(r - \delta_n)\, O(r + y_n) \right] \right|^2 + b \]
 
-    with the propagator \(\mathcal{D}\), the intensity \(c_n\) of the beam (1 by default), the background b, and the
-    position split into whole pixels \(y_n\) and a remainder \(\delta_n\). Differentiable in the object, in the probe,
+    with the propagator \(\mathcal{D}\), the point spread \(G_\sigma\) of the detector, the intensity \(c_n\) of the beam
+    (1 by default), the background b, and the position split into whole pixels \(y_n\) and a remainder \(\delta_n\). Differentiable in the object, in the probe,
     and in the positions as far as they do not cross to the next whole pixel.
 
     Args:
@@ -45,9 +45,10 @@ class DiffractionModel(nn.Module):
         propagator: sample to detector; far field by default.
         background: photons that reach the detector without having met the sample, one number or (H, W); none by
             default.
+        blur_px: standard deviation of the Gaussian point spread of the detector; 0 for none.
 
     Raises:
-        ValueError: another word for `subpixel`, or a background of another shape.
+        ValueError: another word for `subpixel`, a background of another shape, or a negative blur.
 
     >>> model = DiffractionModel(background=0.5)
     >>> photons = model.photons(torch.ones(8, 8) + 0j, torch.ones(1, 8, 8) + 0j)
@@ -58,12 +59,19 @@ class DiffractionModel(nn.Module):
     background: Tensor | None
 
     def __init__(
-        self, subpixel: str = "probe", propagator: Propagator | None = None, background: Background = None
+        self,
+        subpixel: str = "probe",
+        propagator: Propagator | None = None,
+        background: Background = None,
+        blur_px: float = 0.0,
     ) -> None:
         super().__init__()
         if subpixel not in ("probe", "bilinear"):
             raise ValueError(f"subpixel must be 'probe' or 'bilinear', got {subpixel!r}")
+        if not blur_px >= 0:
+            raise ValueError(f"blur_px must be at least 0, got {blur_px}")
         self.subpixel = subpixel
+        self.blur_px = float(blur_px)
         self.propagator = FarField() if propagator is None else propagator
         self.register_buffer("background", _as_pattern(background), persistent=False)
 
@@ -74,16 +82,20 @@ class DiffractionModel(nn.Module):
         Raises:
             ConfigError: no propagator has the name of `model.propagation`, or it lacks a setting.
         """
-        return cls(config.subpixel, propagator_of(config), config.background or None)
+        return cls(config.subpixel, propagator_of(config), config.background or None, config.blur_px)
 
     def dimmed(self, fraction: float) -> "DiffractionModel":
         """The same experiment with a part of the background; probes are dimmed by the caller."""
         background = None if self.background is None else fraction * self.background
-        return DiffractionModel(self.subpixel, self.propagator, background)
+        return DiffractionModel(self.subpixel, self.propagator, background, self.blur_px)
 
-    def with_other_background(self, background: Background) -> "DiffractionModel":
-        """The same experiment with another background, photons; None for no change."""
-        return self if background is None else DiffractionModel(self.subpixel, self.propagator, background)
+    def with_detector(self, background: Background = None, blur_px: float | None = None) -> "DiffractionModel":
+        """The same experiment with another background, photons, and another blur; None for no change."""
+        if background is None and blur_px is None:
+            return self
+        level = self.background if background is None else background
+        width = self.blur_px if blur_px is None else blur_px
+        return DiffractionModel(self.subpixel, self.propagator, level, width)
 
     @property
     def shifts_probes(self) -> bool:
@@ -123,7 +135,12 @@ class DiffractionModel(nn.Module):
         self, patches: Complex[Tensor, "*#batch H W"], probes: Complex[Tensor, "*#batch M H W"]
     ) -> Float[Tensor, "... H W"]:
         """Expected photons of object windows under probes that are shifted already; leading axes broadcast."""
-        return self.with_background(detect_patches(patches, probes, self.propagator))
+        photons = detect_patches(patches, probes, self.propagator)
+        return self.with_background(self.blurred(photons).clamp_min(0) if self.blur_px > 0 else photons)
+
+    def blurred(self, photons: Float[Tensor, "*batch H W"]) -> Float[Tensor, "*batch H W"]:
+        """Photons of the wave, or what the adjoint is given, spread by the detector; of any array order."""
+        return blurred(photons, self.blur_px**2) if self.blur_px > 0 else photons
 
     def with_background(
         self, photons: Float[Tensor, "*batch H W"], order: Callable[[Tensor], Tensor] | None = None
@@ -141,9 +158,9 @@ class DiffractionModel(nn.Module):
 
     def amplitude(self, detector_wave: Complex[Tensor, "*batch M H W"]) -> Float[Tensor, "*batch H W"]:
         """Root of the expected photons of detector waves, sqrt(photons)."""
-        if self.background is None:
+        if self.background is None and self.blur_px == 0:
             return amplitude(detector_wave)
-        return self.with_background(intensity(detector_wave)).sqrt()
+        return self.with_background(self.blurred(intensity(detector_wave)).clamp_min(0)).sqrt()
 
     def forward(
         self,

@@ -6,6 +6,8 @@ Zero frequency sits at (H//2, W//2) for even and odd sizes. `to_sample` is the i
 transform is unitary also the adjoint.
 """
 
+import math
+
 import torch
 from jaxtyping import Complex, Float, Inexact, Shaped
 from torch import Tensor
@@ -43,3 +45,19 @@ def frequencies(
 ) -> Float[Tensor, " size"]:
     """Centred frequencies of an axis of `size` elements, cycles per pixel; zero at size//2."""
     return (torch.arange(size, device=device, dtype=dtype) - size // 2) / size
+
+
+def gaussian_exponent(like: Float[Tensor, "*batch H W"], *, half: bool = False) -> Float[Tensor, "H K"]:
+    r"""\(-2 \pi^2 |x|^2\) at the frequencies x of an image, 1/px: \(e^{-2 \pi^2 \sigma^2 |x|^2}\) blurs it.
+
+    The transform of a Gaussian of standard deviation \(\sigma\) px and sum 1. Zero frequency is at element (0, 0).
+
+    Args:
+        like: of the size and precision of the image.
+        half: in the order of `torch.fft.rfft2` and not of `torch.fft.fft2`.
+    """
+    height, width = like.shape[-2:]
+    columns = torch.fft.rfftfreq if half else torch.fft.fftfreq
+    y = torch.fft.fftfreq(height, device=like.device, dtype=like.dtype)
+    x = columns(width, device=like.device, dtype=like.dtype)
+    return -2 * math.pi**2 * (y[:, None] ** 2 + x**2)

@@ -1,7 +1,8 @@
 r"""How the misfit of a scan changes with object, probe modes and positions: the adjoints of the forward model.
 
 With the propagator \(\mathcal{D}\), \(\psi_{nm} = P_m(r - \delta_n)\, O(r + y_n)\), \(\Psi = \mathcal{D}\psi\),
-\(\lambda_n = \sum_m |\Psi_{nm}|^2 + b\) and \(\chi_{nm} = \mathcal{D}^\dagger[\ell'(\lambda_n)\, \Psi_{nm}]\),
+\(\lambda_n = G * \sum_m |\Psi_{nm}|^2 + b\) with the point spread G of the detector, and
+\(\chi_{nm} = \mathcal{D}^\dagger[(G * \ell'(\lambda_n))\, \Psi_{nm}]\),
 
 \[ \frac{\partial L}{\partial \bar O} = \sum_n \mathrm{place}_n \sum_m \bar P_{nm} \chi_{nm}, \qquad
    \frac{\partial L}{\partial \bar P_m} = \sum_n \mathrm{shift}_{-\delta_n} [\bar O_n \chi_{nm}], \qquad
@@ -15,7 +16,8 @@ The expected second derivative by a position is half of its Fisher information, 
           = 4 \pi \sum_m \mathrm{Im}\left[ \bar\Psi_{nm}\,
             \mathcal{D}[O_n\, \mathcal{F}^{-1}[f_a \mathcal{F} P_{nm}]] \right] , \]
 
-with \(\lambda_0\) for `SOLVER_PHOTONS`. That by the background is \(\frac12 \sum 1 / (\lambda_n + \lambda_0)\).
+with \(\lambda_0\) for `SOLVER_PHOTONS`. That by the background is \(\frac12 \sum 1 / (\lambda_n + \lambda_0)\). By the
+variance of a Gaussian G the photons change by half of their Laplacian.
 
 Where the scan as a whole is distorted by a field \(u(r)\), and the object with it, each patch is strained about its own
 centre by \(\epsilon_{ab} = \partial_b u_a\), so that \(\partial O_n / \partial \epsilon_{ab} = -r_b\, \partial_a O\).
@@ -33,11 +35,18 @@ import torch
 from jaxtyping import Bool, Complex, Float
 from torch import Tensor
 
-from ptychopinn.physics.detection import intensity
+from ptychopinn.physics.detection import blurred_slope, intensity
 from ptychopinn.physics.forward import DiffractionModel
 from ptychopinn.physics.fourier import frequencies
 from ptychopinn.physics.illumination import exit_wave, exit_wave_to_patches
-from ptychopinn.physics.likelihood import MODEL_ERROR, SMALLEST_AMPLITUDE, SOLVER_PHOTONS, Compare, robust_slope
+from ptychopinn.physics.likelihood import (
+    MODEL_ERROR,
+    SMALLEST_AMPLITUDE,
+    SOLVER_PHOTONS,
+    STEEPEST,
+    Compare,
+    robust_slope,
+)
 from ptychopinn.physics.patches import extract_patches, place_patches
 from ptychopinn.physics.propagation import cheapest
 from ptychopinn.physics.shift import shift_phase
@@ -110,6 +119,8 @@ class Gradients:
     """Where asked for: by one background for all pixels, photons; scalars."""
     intensities: Derivatives | None = None
     """Where asked for: by the logarithm of the intensity of each pattern; (B,)."""
+    blur: Derivatives | None = None
+    """Where asked for: by the variance of the point spread of the detector, px^2; scalars."""
 
     @property
     def loss(self) -> Tensor:
@@ -131,6 +142,7 @@ def gradients(
     strain: bool = False,
     background: bool = False,
     intensities: bool = False,
+    blur: bool = False,
 ) -> Gradients:
     """Loss of some patterns, its gradients, and the powers that precondition them.
 
@@ -150,6 +162,7 @@ def gradients(
         strain: also find gradient and curvature by the strain of each patch, which takes five transforms more.
         background: also find slope and curvature by a background that is the same in all pixels.
         intensities: also find slope and curvature by the logarithm of the intensity of each pattern.
+        blur: also find slope and curvature by the variance of the point spread of the detector.
     """
     size = (now.probe.shape[-2], now.probe.shape[-1])
     shape = (now.object_.shape[-2], now.object_.shape[-1])
@@ -163,14 +176,15 @@ def gradients(
     probes = _of_spectrum(spectra)
     seen = _Detector(model, exit_wave(probes, patches), amplitude, measured)
     losses, slope = seen.compared(loss)
-    back = torch.conj_physical(seen.to_sample(slope.unsqueeze(1) * seen.waves))
+    by_wave = seen.spread(slope)
+    back = torch.conj_physical(seen.to_sample(by_wave.unsqueeze(1) * seen.waves))
     residual = _of_spectrum(exit_wave(back, patches)) if probe or positions else None
     by_strain = by_strain_twice = None
     if strain:
         changes = _strained_patches(now.object_, where, size)
         variance = (MODEL_ERROR * _mean_photons(amplitude, measured)).square()
-        robust = seen.masked(robust_slope(seen.expected, seen.counts, variance)).unsqueeze(1) * seen.waves
-        by_robust = exit_wave_to_patches(probes, seen.to_sample(robust))
+        robust = model.blurred(seen.masked(robust_slope(seen.expected, seen.counts, variance)))
+        by_robust = exit_wave_to_patches(probes, seen.to_sample(robust.unsqueeze(1) * seen.waves))
         by_strain = 2 * (by_robust.conj().unsqueeze(1) * changes).real.sum((-2, -1))
         moved = [seen.photons_by(exit_wave(probes, change)) for change in changes.unbind(1)]
         by_strain_twice = seen.curvature(moved, variance)
@@ -186,6 +200,7 @@ def gradients(
         strain_curvature=by_strain_twice,
         background=seen.by_background(slope) if background else None,
         intensities=seen.by_intensities(slope) if intensities else None,
+        blur=seen.by_blur(slope) if blur else None,
     )
 
 
@@ -252,7 +267,7 @@ def amplitude_change(
     ratio = measured_amplitude / model.amplitude(waves).clamp_min(SMALLEST_AMPLITUDE) - 1
     if measured is not None:
         ratio = torch.where(measured, ratio, torch.zeros_like(ratio))
-    return exit_wave_to_patches(probes, model.propagator.adjoint(ratio.unsqueeze(-3) * waves))
+    return exit_wave_to_patches(probes, model.propagator.adjoint(model.blurred(ratio).unsqueeze(-3) * waves))
 
 
 class _Detector:
@@ -268,7 +283,9 @@ class _Detector:
     def __init__(self, model: DiffractionModel, exit_waves: Tensor, amplitude: Tensor, measured: Tensor | None) -> None:
         self._to_detector, self.to_sample, order, _ = cheapest(model.propagator)
         self.waves = self._to_detector(exit_waves)
-        self.expected = model.with_background(intensity(self.waves), order)
+        self._model = model
+        photons = model.blurred(intensity(self.waves))
+        self.expected = model.with_background(photons.clamp_min(0) if model.blur_px else photons, order)
         self.counts = order(amplitude).square()
         self._bad = None if measured is None else ~order(measured)
 
@@ -281,9 +298,19 @@ class _Detector:
         value, slope = loss(self.expected, self.counts)
         return self.masked(value).sum((-2, -1)), self.masked(slope)
 
+    def spread(self, slope: Tensor) -> Tensor:
+        """The derivative by the photons before the point spread, limited where a dark pixel lies beside a bright one.
+
+        The steep slope of a dark pixel that counted photons, times the wave of its bright neighbour, has no bound that
+        the step of the object could keep; beyond `STEEPEST` a pixel has its own slope at most.
+        """
+        if self._model.blur_px == 0:
+            return slope
+        return torch.maximum(self._model.blurred(slope), slope.clamp_max((1 - STEEPEST) / 2))
+
     def photons_by(self, change: Tensor) -> Tensor:
         """(B, H, W): derivative of the photons, from that of the exit waves (B, M, H, W)."""
-        return 2 * (self.waves.conj() * self._to_detector(change)).real.sum(1)
+        return self._model.blurred(2 * (self.waves.conj() * self._to_detector(change)).real.sum(1))
 
     def by_background(self, slope: Tensor) -> Derivatives:
         """From the derivative (B, H, W) of the loss by the expected photons."""
@@ -292,9 +319,15 @@ class _Detector:
 
     def by_intensities(self, slope: Tensor) -> Derivatives:
         """From the derivative (B, H, W) of the loss by the expected photons."""
-        photons = intensity(self.waves)
+        photons = self._model.blurred(intensity(self.waves))
         twice = self.masked(photons.square() / (self.expected + SOLVER_PHOTONS))
         return Derivatives((slope * photons).sum((-2, -1)), twice.sum((-2, -1)) / 2)
+
+    def by_blur(self, slope: Tensor) -> Derivatives:
+        """From the derivative (B, H, W) of the loss by the expected photons."""
+        change = blurred_slope(intensity(self.waves), self._model.blur_px**2)
+        twice = self.masked(change.square() / (self.expected + SOLVER_PHOTONS))
+        return Derivatives((slope * change).sum(), twice.sum() / 2)
 
     def curvature(self, slopes: list[Tensor], variance: Tensor | float) -> Tensor:
         """(B, K, K): half of the Fisher information, from K derivatives (B, H, W) of the photons."""

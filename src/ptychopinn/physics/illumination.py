@@ -1,12 +1,10 @@
 r"""The probe, and what it makes of the object: \(\psi_m = P_m \cdot O_n\)."""
 
-import math
-
 import torch
 from jaxtyping import Complex, Float, Inexact
 from torch import Tensor
 
-from ptychopinn.physics.fourier import to_detector, to_sample
+from ptychopinn.physics.fourier import gaussian_exponent, to_detector, to_sample
 from ptychopinn.physics.shift import fourier_shift, shift_phase
 
 
@@ -102,12 +100,7 @@ def smooth_probe(probe: Complex[Tensor, "*batch H W"], deviation_px: float) -> C
     """Convolve the modes with a Gaussian of `deviation_px`, periodic; linear and its own adjoint."""
     if deviation_px == 0:
         return probe
-    height, width = probe.shape[-2:]
-    dtype = probe.real.dtype
-    rows = torch.fft.fftfreq(height, device=probe.device, dtype=dtype)
-    columns = torch.fft.fftfreq(width, device=probe.device, dtype=dtype)
-    squared = rows[:, None] ** 2 + columns[None, :] ** 2
-    transfer = torch.exp(-2 * (math.pi * deviation_px) ** 2 * squared)
+    transfer = torch.exp(deviation_px**2 * gaussian_exponent(probe.real))
     return torch.fft.ifft2(torch.fft.fft2(probe) * transfer)
 
 

@@ -108,7 +108,7 @@ def with_prior(
     """
     if not holds_photons(tensors.scan):
         return _left(image, prior)
-    model = (model or DiffractionModel()).with_other_background(image.background)
+    model = (model or DiffractionModel()).with_detector(image.background, image.blur_px)
     device = tensors.device
     on_device = replace(prior, network=deepcopy(prior.network).to(device))
     found = strength_of(image, tensors, on_device, model, config or RefineConfig(), seed)

@@ -112,7 +112,7 @@ def error_bars(
     Raises:
         ValueError: no pixel is covered.
     """
-    model = model.with_other_background(image.background)
+    model = model.with_detector(image.background, image.blur_px)
     region = scanned(image)
     measured = Rings.of(image, tensors, model)
     others, simulated = [], []
@@ -142,7 +142,7 @@ class Rings:
     @classmethod
     def of(cls, image: Reconstruction, tensors: ScanTensors, model: DiffractionModel) -> "Rings":
         """One pass over the patterns."""
-        model = model.with_other_background(image.background)
+        model = model.with_detector(image.background, image.blur_px)
         ring = _ring_of_pixel(image.probe.shape[-1]).to(tensors.device)
         count = int(ring.max()) + 1
         all_pixels = torch.bincount(ring, minlength=count)

@@ -119,7 +119,7 @@ def refine(
         PtychoPINNError: the iterations diverged.
         SolverInterrupted: Ctrl-C; holds the image so far, and the state to give as `checkpoint`.
     """
-    model = (model or DiffractionModel()).with_other_background(start.background)
+    model = (model or DiffractionModel()).with_detector(start.background, start.blur_px)
     check_one_image(tensors.scan, model.propagator.name)
     config = with_limit(config, min(start.probe.shape[-2:]))
     frame = _frame(start, config)
@@ -192,7 +192,7 @@ def photons_in_batches(
     """
     frame = Frame.of_positions(image.positions_px, image.probe.shape[-1], margin=2)
     estimate = estimate_of(image, frame, tensors.device)
-    model = (model or DiffractionModel()).with_other_background(image.background)
+    model = (model or DiffractionModel()).with_detector(image.background, image.blur_px)
     for part in tensors.slices(batch_size):
         factors = None if estimate.intensities is None else estimate.intensities[part]
         yield part, model(estimate.object_, estimate.positions_px[part], estimate.probe, factors)
@@ -259,6 +259,7 @@ def _image(start: Reconstruction, frame: Frame, solver: Solver, min_coverage: fl
         positions_px=estimate.positions_px.cpu().double().numpy() + np.asarray(frame.origin_px),
         probe=estimate.probe.cpu().numpy(),
         background=start.background if solver.fitted_background is None else solver.fitted_background,
+        blur_px=start.blur_px if solver.fitted_blur_px is None else solver.fitted_blur_px,
         intensities=None if estimate.intensities is None else estimate.intensities.cpu().double().numpy(),
     )
 
@@ -315,6 +316,9 @@ def _described(
     if image.background is not None:
         entry["background_photons"] = image.background
         logger.info("background: %.4g photons per pixel", image.background)
+    if image.blur_px is not None:
+        entry["blur_px"] = image.blur_px
+        logger.info("point spread of the detector: %.3g px (standard deviation)", image.blur_px)
     if image.intensities is not None:
         entry["intensities_rms"] = float(image.intensities.std())
         logger.info("intensities of the patterns: %.3g %% rms", 100 * entry["intensities_rms"])

@@ -13,6 +13,7 @@ from ptychopinn.losses import data_loss
 from ptychopinn.physics import DiffractionModel, intensity, place_patches, split_position
 from ptychopinn.physics.gradients import Estimate, Gradients, TiltResponse, gradients, tilt_response
 from ptychopinn.solver.background import LEAST_SHARE, FlatBackground
+from ptychopinn.solver.blur import blur_of, width_px
 from ptychopinn.solver.constraints import Constraint, constraints_of
 from ptychopinn.solver.distortion import DistortionStep
 from ptychopinn.solver.intensities import intensities_of
@@ -49,7 +50,8 @@ class Solver:
     def __init__(self, estimate: Estimate, tensors: ScanTensors, config: RefineConfig, model: DiffractionModel) -> None:
         self._tensors = tensors
         power = placed_power(estimate, config.batch_size)
-        config = with_penalties(config, photons_per_px(tensors, power))
+        dose = photons_per_px(tensors, power)
+        config = with_penalties(config, dose)
         self._config = config
         self._model = model
         self._loss = data_loss(config.loss)
@@ -65,13 +67,16 @@ class Solver:
             config.background == "auto" and known is None and model.propagator.is_fourier
         )
         self._intensities = intensities_of(config, self._penalties, estimate.probe)
-        fitted: list[Constraint] = [] if self._intensities is None else [self._intensities]
+        self._blur = blur_of(config, model.blur_px, dose, is_far_field=model.propagator.is_fourier)
+        fitted: list[Constraint] = [step for step in (self._intensities, self._blur) if step is not None]
         if self._fits_background:
             fitted.insert(0, self._background_step(config))
         self._constraints = constraints_of(config, fitted, phase, self._positions, self._distortion)
         if self._fits_background:
             known = power.new_zeros(1, 1) if known is None else known.to(power).mean().view(1, 1)
         self.state = State(estimate, power, config, known)
+        if self._blur is not None:
+            self.state.blur_px2 = self._blur.start_px2
 
     @property
     def config(self) -> RefineConfig:
@@ -95,6 +100,11 @@ class Solver:
         return found if found > 0 or self._config.background == "flat" else None
 
     @property
+    def fitted_blur_px(self) -> float | None:
+        """Standard deviation of the point spread of the detector, where one is fitted."""
+        return width_px(self.state.blur_px2)
+
+    @property
     def positions_deviation_px(self) -> float | None:
         """Standard deviation of a refined position along an axis by counting noise; None before the first iteration."""
         return self._positions.deviation_px(self.state)
@@ -111,6 +121,7 @@ class Solver:
             "power": state.power,
             **({} if estimate.intensities is None else {"intensities": estimate.intensities}),
             **({"background": state.background} if self._fits_background and state.background is not None else {}),
+            **({} if state.blur_px2 is None else {"blur_px2": torch.tensor(state.blur_px2, dtype=torch.float64)}),
             "positions_velocity_px": self._positions.velocity_px,
             "positions_reference_px": self._distortion.reference_px,
             "generator": self._generator.get_state(),
@@ -119,11 +130,13 @@ class Solver:
     def restore(self, snapshot: Mapping[str, Tensor]) -> None:
         """Take the state of a snapshot, of this solver or of another one with the same input."""
         state, device = self.state, self.state.power.device
-        known = {name: value.to(device) for name, value in snapshot.items() if name != "generator"}
+        known = {name: value.to(device) for name, value in snapshot.items() if name not in ("generator", "blur_px2")}
         state.estimate = Estimate(known["object"], known["probe"], known["positions_px"], known.get("intensities"))
         state.object_velocity, state.probe_velocity = known["object_velocity"], known["probe_velocity"]
         state.power = known["power"]
         state.background = known.get("background", state.background)
+        if self._blur is not None:
+            state.blur_px2 = float(snapshot["blur_px2"]) if "blur_px2" in snapshot else None
         self._positions.velocity_px = known["positions_velocity_px"]
         self._distortion.reference_px = known["positions_reference_px"]
         self._generator.set_state(snapshot["generator"].cpu())
@@ -136,7 +149,8 @@ class Solver:
             self._positions.velocity_px = torch.zeros_like(self._positions.velocity_px)
         stage = stage_of(iteration, self._config, can_distort=self._distortion.possible)
         wanted = self._intensities is not None and self._intensities.acts(state, iteration)
-        state.begin(replace(stage, intensities=wanted))
+        blur = self._blur is not None and self._blur.acts(state, iteration)
+        state.begin(replace(stage, intensities=wanted, blur=blur))
         loss = torch.zeros((), device=state.power.device)
         power = torch.zeros_like(state.power)
         for index in self._batches():
@@ -184,6 +198,7 @@ class Solver:
             strain=state.stage.distortion,
             background=self._fits_background,
             intensities=state.stage.intensities,
+            blur=state.stage.blur,
         )
 
     def _photons_at(self, index: Tensor, positions_px: Tensor) -> Tensor:
@@ -196,8 +211,9 @@ class Solver:
         return amplitude.square(), self._tensors.measured_of(index)
 
     def _model_now(self) -> DiffractionModel:
-        """The model with the present background."""
-        return self._model.with_other_background(self.state.background) if self._fits_background else self._model
+        """The model with the present background and point spread."""
+        background = self.state.background if self._fits_background else None
+        return self._model.with_detector(background, self.fitted_blur_px)
 
     def _tilt_response(self) -> TiltResponse:
         """Of some patterns, drawn anew each time."""

@@ -39,6 +39,8 @@ class Stage:
     """Whether the object follows the positions."""
     intensities: bool = False
     """Whether gradients by the intensities of the patterns are wanted."""
+    blur: bool = False
+    """Whether those by the point spread of the detector are."""
 
 
 class State:
@@ -53,6 +55,7 @@ class State:
         overlap: how many patterns lie on a pixel of the object, on the mean over the illumination.
         stage: what is done in this iteration.
         background: (1, 1) or (H, W), photons, of the model; None where it has none and none is fitted.
+        blur_px2: variance of the point spread of the detector, where one is fitted; else None.
         slow_px: side of the bins for what varies slowly, where intensities are fitted.
         deviance: per measured pixel, of this iteration, from when its batches are done.
         gathered: gradients and curvatures by positions and strains of this iteration.
@@ -68,6 +71,7 @@ class State:
         self.power = power
         self.overlap = 1.0
         self.background = background
+        self.blur_px2: float | None = None
         self.deviance = 1.0
         self.slow_px = 1
         self.gathered = Gathered(estimate)
@@ -95,6 +99,8 @@ class Gathered:
         background_curvature: scalar, 1/photon^2.
         intensities: (N,), slope by the logarithm of the intensity of each pattern.
         intensities_curvature: (N,).
+        blur: scalar, slope by the variance of the point spread, 1/px^2.
+        blur_curvature: scalar, 1/px^4.
     """
 
     def __init__(self, estimate: Estimate) -> None:
@@ -109,6 +115,8 @@ class Gathered:
         self.background_curvature = estimate.probe.real.new_zeros(())
         self.intensities = positions_px.new_zeros(count)
         self.intensities_curvature = positions_px.new_zeros(count)
+        self.blur = estimate.probe.real.new_zeros(())
+        self.blur_curvature = estimate.probe.real.new_zeros(())
 
     def add(self, index: Tensor, found: Gradients) -> None:
         """Add those of one batch of patterns."""
@@ -128,6 +136,9 @@ class Gathered:
         if found.intensities is not None:
             self.intensities[index] = found.intensities.slope.to(self.intensities)
             self.intensities_curvature[index] = found.intensities.curvature.to(self.intensities)
+        if found.blur is not None:
+            self.blur += found.blur.slope
+            self.blur_curvature += found.blur.curvature
 
 
 def typical(power: Tensor) -> float:

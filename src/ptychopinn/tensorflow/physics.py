@@ -7,6 +7,7 @@ Complex tensors are complex64 with float32 or complex128 with float64.
 
 import math
 
+import numpy as np
 import tensorflow as tf
 
 _AXES = (-2, -1)
@@ -70,3 +71,14 @@ def split_position(positions_px: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Nearest whole pixel (int32) and remainder in [-0.5, 0.5) of positions (..., 2)."""
     whole = tf.floor(positions_px + 0.5)
     return tf.cast(whole, tf.int32), positions_px - whole
+
+
+def blurred(photons: tf.Tensor, blur_px: float) -> tf.Tensor:
+    """Photons (..., H, W) of a detector with a Gaussian point spread of this standard deviation; not below 0."""
+    if blur_px == 0:
+        return photons
+    height, width = photons.shape[-2:]
+    y, x = np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)
+    transfer = tf.constant(np.exp(-2 * (math.pi * blur_px) ** 2 * (y**2 + x**2)), photons.dtype)
+    spectrum = tf.signal.rfft2d(photons) * as_complex(transfer)
+    return tf.maximum(tf.signal.irfft2d(spectrum, [height, width]), 0)

@@ -12,7 +12,7 @@ from ptychopinn.config import ModelConfig, Recipe
 from ptychopinn.tensorflow.generator import GroupView, SinglePass
 from ptychopinn.tensorflow.losses import DataLoss, data_terms, masked_mean, penalty_terms, realspace_mae
 from ptychopinn.tensorflow.patches import extract_patches, merge_group, power_weight
-from ptychopinn.tensorflow.physics import as_complex, detect_patches, shifted_probes
+from ptychopinn.tensorflow.physics import as_complex, blurred, detect_patches, shifted_probes
 
 Batch = Mapping[str, tf.Tensor]
 """A batch as `ptychopinn.tensorflow.batches` makes it: what a `ptychopinn.data.dataset.Batch` holds, by name."""
@@ -157,7 +157,8 @@ class PtychoPINN(PatchModel):
         merged = merge_group(patches, weight, positions, batch["canvas_shape"])
         size = (patches.shape[-2], patches.shape[-1])
         merged_patches = extract_patches(merged, positions, size) if self.config.merge.enabled else patches
-        expected = detect_patches(merged_patches, view.probes) + self.config.background
+        photons = blurred(detect_patches(merged_patches, view.probes), self.config.blur_px)
+        expected = photons + self.config.background
         return Prediction(patches, merged, merged_patches, expected)
 
     def terms(self, batch: Batch, prediction: Prediction) -> dict[str, tf.Tensor]:

@@ -15,7 +15,8 @@ from ptychopinn.errors import ScanError
 
 _NEEDED = ("object", "coverage", "origin_px", "positions_px", "probe")
 _MAPS = ("prior_correction", "amplitude_error", "phase_error")
-_READ = (*_NEEDED, *_MAPS, "pixel_size_m", "background", "intensities", "_metadata")
+_NUMBERS = ("background", "blur_px")
+_READ = (*_NEEDED, *_MAPS, *_NUMBERS, "pixel_size_m", "intensities", "_metadata")
 
 
 def write_npz_reconstruction(image: Reconstruction, path: Path) -> Path:
@@ -35,8 +36,7 @@ def write_npz_reconstruction(image: Reconstruction, path: Path) -> Path:
     if image.pixel_size_m is not None:
         arrays["pixel_size_m"] = np.float64(image.pixel_size_m)
     arrays |= {name: getattr(image, name) for name in _MAPS if getattr(image, name) is not None}
-    if image.background is not None:
-        arrays["background"] = np.float64(image.background)
+    arrays |= {name: np.float64(getattr(image, name)) for name in _NUMBERS if getattr(image, name) is not None}
     if image.intensities is not None:
         arrays["intensities"] = image.intensities
     with atomic_path(path) as temporary, temporary.open("wb") as stream:
@@ -65,7 +65,7 @@ def read_npz_reconstruction(path: Path) -> Reconstruction:
             prior_correction=arrays.get("prior_correction"),
             amplitude_error=arrays.get("amplitude_error"),
             phase_error=arrays.get("phase_error"),
-            background=float(arrays["background"]) if "background" in arrays else None,
+            **{name: float(arrays[name]) for name in _NUMBERS if name in arrays},
             intensities=arrays.get("intensities"),
         )
     except ScanError:

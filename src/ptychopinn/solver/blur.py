@@ -1,0 +1,124 @@
+r"""The point spread of the detector, a Gaussian, fitted together with object and probe.
+
+After each iteration its variance \(s = \sigma^2\) takes the step of Newton's method, with the expected second
+derivative, and stays at 0 or above:
+
+\[ \lambda_n = G_\sigma * \sum_m |\Psi_{nm}|^2 + b, \qquad J_n = \frac{\partial \lambda_n}{\partial s}
+   = \frac12 \nabla^2 (G_\sigma * |\Psi_n|^2), \qquad
+   s \leftarrow \max\Big( 0,\; s - \frac{\sum_{n, f} \ell'(\lambda_n)\, J_n}{\frac12 \sum_{n, f} J_n^2 / \lambda_n} \Big) . \]
+
+One number stands against all pixels, so that it cannot take up noise. But an object that is not found yet blurs
+patterns too, as do wrong positions and few photons. So a blur that was not asked for is fitted only where its first step
+is larger than these make it, and is left out later where little of it remains.
+"""
+
+import logging
+import math
+from dataclasses import dataclass
+from typing import final
+
+from ptychopinn.config import RefineConfig
+from ptychopinn.solver.state import State
+
+logger = logging.getLogger("ptychopinn.reconstruction")
+
+START = 3
+"""Iterations before the first step of a blur that was asked for: before, the object is not there yet."""
+CHECK = (0.25, 10)
+"""When it is decided whether a blur is fitted: after this part of the iterations, and at least so many."""
+CHECK_WITH_POSITIONS = (0.5, 18)
+"""The same where positions are refined: errors of 1 px give first steps of up to 0.11 px^2."""
+FEWEST_AFTER = 8
+"""Iterations that must follow."""
+LEAST_STEP_PX2 = (0.085, 57.0, 0.25)
+"""First step from which a blur is fitted at this dose, photons per pixel of the object, and the power with which it
+falls with the dose. Without a blur it was 0.01 to 0.065 at 57 and 0.001 to 0.02 at 5700; with one of 0.3 px 0.039 to
+0.065 at 5700, with one of 0.7 px 0.095 at 57 and 0.14 to 0.165 at 5700."""
+SMALLEST_STEP_PX2 = 0.025
+"""What it falls to at most."""
+LEAST_VARIANCE_PX2 = 0.03
+"""Variance that it must keep, 0.17 px squared."""
+KEPT_AFTER = 6
+"""Iterations after the check from which it is left out where it does not."""
+FOLLOWED = (3.0, 1.5)
+"""Factors on the first and on later steps: the object follows, so that the loss falls on for about three times the
+step. At the end the object takes short steps and follows less."""
+LARGEST_STEP_PX2 = 0.25
+LARGEST_PX = 10.0
+"""Standard deviation beyond which patterns hold no structure."""
+_SMALLEST = 1e-20
+
+
+@dataclass(frozen=True)
+class Checks:
+    """Iterations in which it is decided whether a blur is needed, and whether it is kept."""
+
+    needed: int
+    kept: int
+    least_step_px2: float
+    """First step that is needed."""
+
+
+def blur_of(config: RefineConfig, given_px: float, dose: float, *, is_far_field: bool) -> "DetectorBlur | None":
+    """The constraint that a recipe asks for.
+
+    Args:
+        config: its `blur`.
+        given_px: standard deviation that the model states.
+        dose: photons per pixel of the object.
+        is_far_field: else a blur that was not asked for is not looked for.
+    """
+    if config.blur == "fitted":
+        return DetectorBlur(given_px**2)
+    if config.blur == "given" or given_px > 0 or not is_far_field or not config.object:
+        return None
+    part, least = CHECK_WITH_POSITIONS if config.positions else CHECK
+    at = max(int(part * config.iterations), least)
+    step, usual, power = LEAST_STEP_PX2
+    least_step = max(step * (usual / max(dose, 1.0)) ** power, SMALLEST_STEP_PX2)
+    return (
+        DetectorBlur(0.0, Checks(at, at + KEPT_AFTER, least_step)) if at + FEWEST_AFTER <= config.iterations else None
+    )
+
+
+@final
+class DetectorBlur:
+    """The constraint that moves the variance of the point spread after each iteration.
+
+    Args:
+        start_px2: variance to begin with.
+        checks: None where a blur was asked for.
+    """
+
+    def __init__(self, start_px2: float = 0.0, checks: Checks | None = None) -> None:
+        self.start_px2 = None if checks else start_px2
+        self._checks = checks
+
+    def acts(self, state: State, iteration: int) -> bool:
+        """Whether an iteration needs the gradients: a step follows, or a check whether it is needed."""
+        if state.blur_px2 is not None:
+            return self._checks is not None or iteration >= START
+        return self._checks is not None and iteration == self._checks.needed
+
+    def apply(self, state: State) -> None:
+        """Take a step."""
+        if not state.stage.blur:
+            return
+        change = -float(state.gathered.blur) / max(float(state.gathered.blur_curvature), _SMALLEST)
+        before = 0.0 if state.blur_px2 is None else state.blur_px2
+        if state.blur_px2 is None and self._checks is not None and change <= self._checks.least_step_px2:
+            return
+        length = FOLLOWED[0] if state.blur_px2 is None else FOLLOWED[1]
+        after = min(max(before + length * min(change, LARGEST_STEP_PX2), 0.0), LARGEST_PX**2)
+        if state.blur_px2 is None:
+            logger.info(
+                "the patterns are less sharp than the model: a point spread of the detector is fitted "
+                "(reconstruction.refine.blur=given leaves it out)"
+            )
+        is_kept = self._checks is None or state.stage.iteration < self._checks.kept or after >= LEAST_VARIANCE_PX2
+        state.blur_px2 = after if is_kept else None
+
+
+def width_px(variance_px2: float | None) -> float | None:
+    """Standard deviation, px."""
+    return None if variance_px2 is None else math.sqrt(variance_px2)
