@@ -1,6 +1,7 @@
 """What a background, a flickering beam, a gap and a point spread of the detector cost: ignored, given, by default.
 
-    python benchmarks/experiment_faults.py [--seeds 2000,2001,2002] [--results benchmarks/results/experiment_faults.md]
+    python benchmarks/experiment_faults.py [--seeds 2000,2001,2002] [--faults blur]
+        [--results benchmarks/results/experiment_faults.md]
 
 Simulated scans of 64 px patterns and 1e6 photons (`drawn_scans.drawn`, probe exact), 40 iterations, scored against the
 truth. `given`: the solver is told the true background, intensities, bad pixels or blur. `default`: it is told nothing.
@@ -60,23 +61,24 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", default="2000,2001,2002", help="separated by commas")
+    parser.add_argument("--faults", default="", help="part of the names of the faults to measure; all by default")
     add_results_option(parser)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     lines = [HEAD]
     print(HEAD, flush=True)
     for seed in map(int, arguments.seeds.split(",")):
-        for line in rows_of(seed):
+        for line in rows_of(seed, arguments.faults):
             print(line, flush=True)
             lines.append(line)
     if arguments.results:
         record(arguments.results, "\n".join(lines), "No setting was chosen on these scans.")
 
 
-def rows_of(seed: int) -> Iterator[str]:
-    """Lines of the table for one scan under every fault."""
+def rows_of(seed: int, name: str = "") -> Iterator[str]:
+    """Lines of the table for one scan under every fault whose name holds a text."""
     sample = drawn(seed, PHOTONS, SIZE_PX, poor=False)
-    for fault in FAULTS:
+    for fault in (one for one in FAULTS if name in one.name):
         factors = intensities(fault, seed, len(sample.scan))
         scan = faulty(sample, fault, factors, seed)
         start = sample.start()
@@ -93,20 +95,20 @@ def rows_of(seed: int) -> Iterator[str]:
                 RefineConfig(iterations=40),
             ),
         }
-        for name, (counted, begin, by, config) in tried.items():
+        for setting, (counted, begin, by, config) in tried.items():
             before = time.process_time()
             image = refine(begin, ScanTensors(counted), config, model=by).reconstruction
             seconds = time.process_time() - before
             scores = sample.scores(image)
-            found = [] if image.background is None or name != "default" else [f"background {image.background:.2f}"]
-            if image.blur_px is not None and name == "default":
+            found = [] if image.background is None or setting != "default" else [f"background {image.background:.2f}"]
+            if image.blur_px is not None and setting == "default":
                 found.append(f"blur {image.blur_px:.3f} px")
-            if image.intensities is not None and name == "default":
+            if image.intensities is not None and setting == "default":
                 found.append(f"intensities {image.intensities.std():.1%} rms")
-            if counted.bad_pixels is not None and name == "default":
+            if counted.bad_pixels is not None and setting == "default":
                 found.append(f"{counted.bad_pixels.sum()} bad pixels")
             values = [f"{scores['psnr_amplitude']:.2f}", f"{scores['psnr_phase']:.2f}", ", ".join(found)]
-            yield f"| {' | '.join([str(seed), fault.name, name, *values, f'{seconds:.1f}'])} |"
+            yield f"| {' | '.join([str(seed), fault.name, setting, *values, f'{seconds:.1f}'])} |"
 
 
 def intensities(fault: Fault, seed: int, count: int) -> NDArray[np.float64]:

@@ -47,15 +47,15 @@ def amplitude_db(image: Reconstruction, scan: Scan) -> float:
 
 
 def case(blur_px: float) -> tuple[DiffractionModel, Estimate, torch.Tensor]:
-    """A small scan in double precision, with counts near the expected ones."""
+    """A small scan in double precision, with a beam of half of the window and counts near the expected ones."""
     generator = torch.Generator().manual_seed(1)
     model = DiffractionModel(blur_px=blur_px, background=0.5)
-    object_ = 1 + 0.3 * torch.randn(20, 20, dtype=torch.complex128, generator=generator)
-    envelope = torch.exp(-(torch.arange(8, dtype=torch.float64) - 4).square() / 8)
-    probe = 9 * envelope[:, None] * envelope * torch.exp(1j * torch.rand(1, 8, 8, generator=generator).double())
-    positions = torch.tensor([[7.3, 8.2], [9.6, 10.1], [11.0, 7.7]], dtype=torch.float64)
+    object_ = 1 + 0.3 * torch.randn(28, 28, dtype=torch.complex128, generator=generator)
+    envelope = torch.exp(-(torch.arange(16, dtype=torch.float64) - 8).square() / 5)
+    probe = 9 * envelope[:, None] * envelope * torch.exp(1j * torch.rand(1, 16, 16, generator=generator).double())
+    positions = torch.tensor([[11.3, 12.2], [13.6, 14.1], [15.0, 11.7]], dtype=torch.float64)
     now = Estimate(object_, probe, positions)
-    noise = torch.rand(3, 8, 8, dtype=torch.float64, generator=generator)
+    noise = torch.rand(3, 16, 16, dtype=torch.float64, generator=generator)
     return model, now, (model(object_, positions, probe) * (0.8 + 0.4 * noise)).sqrt()
 
 
@@ -83,7 +83,7 @@ def test_gradients_are_those_of_the_blurred_patterns(blur_px: float) -> None:
 
 def test_the_step_of_pie_is_that_of_the_blurred_patterns() -> None:
     model, now, amplitude = case(0.7)
-    patch = now.object_[:8, :8].clone().requires_grad_()
+    patch = now.object_[:16, :16].clone().requires_grad_()
     (model.photons(patch, now.probe).sqrt() - amplitude[0]).square().sum().backward()
     step = amplitude_change(model, patch.detach(), now.probe, amplitude[0])
     torch.testing.assert_close(step, -patch.grad / 2)
@@ -91,7 +91,7 @@ def test_the_step_of_pie_is_that_of_the_blurred_patterns() -> None:
 
 def test_photons_are_kept_and_spread() -> None:
     _, now, _ = case(0.7)
-    sharp, blurred = (DiffractionModel(blur_px=width).photons(now.object_[:8, :8], now.probe) for width in (0, 0.7))
+    sharp, blurred = (DiffractionModel(blur_px=width).photons(now.object_[:16, :16], now.probe) for width in (0, 0.7))
     assert float(blurred.sum()) == pytest.approx(float(sharp.sum()))
     assert float(blurred.max()) < 0.9 * float(sharp.max())
 

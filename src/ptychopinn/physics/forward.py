@@ -34,11 +34,12 @@ def detect_patches(
 class DiffractionModel(nn.Module):
     r"""Expected photons of an object scanned by a probe.
 
-    \[ \lambda_n = c_n\, G_\sigma * \sum_m \left| \mathcal{D}\left[ P_m(r - \delta_n)\, O(r + y_n) \right] \right|^2 + b \]
+    \[ \lambda_n = c_n\, G * \sum_m \left| \mathcal{D}\left[ P_m(r - \delta_n)\, O(r + y_n) \right] \right|^2 + b \]
 
-    with the propagator \(\mathcal{D}\), the point spread \(G_\sigma\) of the detector, the intensity \(c_n\) of the beam
-    (1 by default), the background b, and the position split into whole pixels \(y_n\) and a remainder \(\delta_n\). Differentiable in the object, in the probe,
-    and in the positions as far as they do not cross to the next whole pixel.
+    with the propagator \(\mathcal{D}\), the point spread G of the detector (a Gaussian, none by default), the intensity
+    \(c_n\) of the beam (1 by default), the background b, and the position split into whole pixels \(y_n\) and a
+    remainder \(\delta_n\). Differentiable in the object, in the probe, and in the positions as far as they do not
+    cross to the next whole pixel.
 
     Args:
         subpixel: `probe` shifts the probe by the remainder (Fourier); `bilinear` samples the patch between pixels.

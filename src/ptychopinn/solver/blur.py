@@ -5,11 +5,12 @@ derivative, and stays at 0 or above:
 
 \[ \lambda_n = G_\sigma * \sum_m |\Psi_{nm}|^2 + b, \qquad J_n = \frac{\partial \lambda_n}{\partial s}
    = \frac12 \nabla^2 (G_\sigma * |\Psi_n|^2), \qquad
-   s \leftarrow \max\Big( 0,\; s - \frac{\sum_{n, f} \ell'(\lambda_n)\, J_n}{\frac12 \sum_{n, f} J_n^2 / \lambda_n} \Big) . \]
+   s \leftarrow \max\Big( 0,\;
+   s - \frac{\sum_{n, f} \ell'(\lambda_n)\, J_n}{\frac12 \sum_{n, f} J_n^2 / \lambda_n} \Big) . \]
 
 One number stands against all pixels, so that it cannot take up noise. But an object that is not found yet blurs
-patterns too, as do wrong positions and few photons. So a blur that was not asked for is fitted only where its first step
-is larger than these make it, and is left out later where little of it remains.
+patterns too, as do wrong positions and few photons. So a blur that was not asked for is fitted only where its first
+step is larger than these make it, and is left out later where little of it remains.
 """
 
 import logging
