@@ -2,7 +2,10 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
 
 import ptychopinn
 from ptychopinn.data import write_scan
@@ -28,3 +31,13 @@ def test_the_settings_mend_a_file(ptycho: Callable, tmp_path: Path) -> None:
     again = ptycho("check", path, *(word for one in found["settings"] for word in ("--set", one)))
     assert again.code == 0
     assert "the geometry is right as read" in again.out
+    assert "problem:" not in again.out
+
+
+def test_what_else_is_wrong_is_named(ptycho: Callable, tmp_path: Path) -> None:
+    made = ptychopinn.simulate(overrides=SMALL).scan
+    noise = np.random.default_rng(0).poisson(20, made.patterns.shape)
+    path = write_scan(replace(made, patterns=made.patterns + noise), tmp_path / "scan.npz")
+    outcome = ptycho("check", path)
+    assert "problem: The pixels in the corners" in outcome.out + outcome.err
+    assert "--set model.background=" in outcome.out + outcome.err

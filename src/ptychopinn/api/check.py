@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from ptychopinn.api.geometry_candidates import around, described, first_readings
 from ptychopinn.api.geometry_trials import Part, Trial, part_of
-from ptychopinn.api.inputs import RecipeSource, ScanSource, as_recipe, opened_scan
+from ptychopinn.api.inputs import RecipeSource, ScanSource, as_recipe, opened_scan, problems_of
+from ptychopinn.api.scan_facts import facts_of
 from ptychopinn.config import Recipe
 from ptychopinn.data import Scan
 from ptychopinn.data.frame import check_one_image
@@ -84,6 +85,8 @@ class Checked:
     """All readings that were tried, the best first."""
     seconds: float
     """Wall-clock time."""
+    problems: tuple[str, ...] = ()
+    """What `ptychopinn.info` finds wrong with the scan as it was read, one sentence each."""
 
     @property
     def equivalent(self) -> tuple[Tried, ...]:
@@ -120,7 +123,8 @@ def check(scan: ScanSource, recipe: RecipeSource = None, *, overrides: Sequence[
     """
     settings = as_recipe(recipe, overrides)
     data, base = _opened(scan, settings)
-    return check_scan(data, settings, base, is_file=not isinstance(scan, Scan))
+    checked = check_scan(data, settings, base, is_file=not isinstance(scan, Scan))
+    return replace(checked, problems=problems_of(data, facts_of(data), settings))
 
 
 def check_scan(scan: Scan, recipe: Recipe, base: ReadingConvention | None = None, *, is_file: bool = False) -> Checked:

@@ -30,7 +30,7 @@ def check(
     overrides: Overrides = (),
     verbose: Verbose = False,
 ) -> None:
-    """Test whether axes, order, domain and units of a scan are right; print the options that correct them."""
+    """Test whether a scan is read right (axes, order, domain, units); print options that correct it, and other problems."""
     from ptychopinn.api.check import check as check_scan
 
     found = check_scan(with_parts(scan, probe, diffraction), config, overrides=overrides)
@@ -48,5 +48,7 @@ def check(
             results.print(f"\n{found.message}.", style="bold green", markup=False, highlight=False, soft_wrap=True)
         else:
             say("verdict", f"\n{found.message}.", "bold red")
+        for sentence in found.problems:
+            say("problem", f"problem: {sentence}")
     if found.verdict == "wrong":
         raise typer.Exit(WRONG_GEOMETRY)

@@ -1,6 +1,7 @@
 """Reconstructions in NPZ files. Reading never unpickles."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,8 @@ def read_npz_reconstruction(path: Path) -> Reconstruction:
             prior_correction=arrays.get("prior_correction"),
             amplitude_error=arrays.get("amplitude_error"),
             phase_error=arrays.get("phase_error"),
-            **{name: float(arrays[name]) for name in _NUMBERS if name in arrays},
+            background=_number(arrays, "background"),
+            blur_px=_number(arrays, "blur_px"),
             intensities=arrays.get("intensities"),
         )
     except ScanError:
@@ -89,3 +91,7 @@ def _from_json(text: NDArray[Any] | None) -> dict[str, Any]:
     if not isinstance(tree, dict):
         raise ScanError("_metadata is no JSON dictionary; reconstruct again")
     return tree
+
+
+def _number(arrays: Mapping[str, Any], name: str) -> float | None:
+    return float(arrays[name]) if name in arrays else None
