@@ -30,7 +30,7 @@ def check(
     overrides: Overrides = (),
     verbose: Verbose = False,
 ) -> None:
-    """Test whether a scan is read right (axes, order, domain, units); print options that correct it, and other problems."""
+    """Test axes, order, domain and units of a scan; print the options that correct them, and what else is wrong."""
     from ptychopinn.api.check import check as check_scan
 
     found = check_scan(with_parts(scan, probe, diffraction), config, overrides=overrides)

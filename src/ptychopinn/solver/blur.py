@@ -24,7 +24,8 @@ from ptychopinn.solver.state import State
 logger = logging.getLogger("ptychopinn.reconstruction")
 
 START = 3
-"""Iterations before the first step of a blur that was asked for: before, the object is not there yet."""
+"""Iterations before a point spread acts, given or fitted: with a flat start object the steps of blurred patterns can
+diverge."""
 CHECK = (0.25, 10)
 """When it is decided whether a blur is fitted: after this part of the iterations, and at least so many."""
 CHECK_WITH_POSITIONS = (0.5, 18)

@@ -13,7 +13,7 @@ from ptychopinn.losses import data_loss
 from ptychopinn.physics import DiffractionModel, intensity, place_patches, split_position
 from ptychopinn.physics.gradients import Estimate, Gradients, TiltResponse, gradients, tilt_response
 from ptychopinn.solver.background import LEAST_SHARE, FlatBackground
-from ptychopinn.solver.blur import blur_of, width_px
+from ptychopinn.solver.blur import START, blur_of, width_px
 from ptychopinn.solver.constraints import Constraint, constraints_of
 from ptychopinn.solver.distortion import DistortionStep
 from ptychopinn.solver.intensities import intensities_of
@@ -213,7 +213,12 @@ class Solver:
     def _model_now(self) -> DiffractionModel:
         """The model with the present background and point spread."""
         background = self.state.background if self._fits_background else None
-        return self._model.with_detector(background, self.fitted_blur_px)
+        is_early = self.state.stage.iteration < min(START, self._config.iterations - 1)
+        return self._model.with_detector(background, 0.0 if is_early and self._is_blurred else self.fitted_blur_px)
+
+    @property
+    def _is_blurred(self) -> bool:
+        return self._model.blur_px > 0 or bool(self.state.blur_px2)
 
     def _tilt_response(self) -> TiltResponse:
         """Of some patterns, drawn anew each time."""
