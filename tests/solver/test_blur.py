@@ -113,12 +113,26 @@ def test_a_blur_is_found_and_the_image_is_as_good_as_with_the_known_one(
     assert Reconstruction.load(found.save(tmp_path / "image.npz")).blur_px == found.blur_px
 
 
+def test_a_blur_is_found_at_a_tenth_of_the_photons() -> None:
+    assert solved(scan_of(0.7, 1e5)).blur_px == pytest.approx(0.7, abs=0.06)
+
+
 @pytest.mark.parametrize("photons", [1e3, 1e4, 1e5, 1e7])
 def test_nothing_is_found_where_there_is_none(photons: float) -> None:
     scan = scan_of(0.0, photons)
     found, given = solved(scan), solved(scan, blur="given")
     assert found.blur_px is None
     np.testing.assert_array_equal(found.object_, given.object_)
+
+
+SMOOTH = {"object_kind": "lines", "probe_kind": "gaussian", "object_size_px": 132, "probe_size_px": 64}
+"""An object that the penalty on gradients makes too smooth."""
+
+
+@pytest.mark.parametrize("photons", [1e4, 1e5])
+def test_an_object_that_is_too_smooth_is_not_taken_for_a_blur(photons: float) -> None:
+    drawn = {"step_px": 6.342, "amplitude_min": 0.71, "phase_range_rad": 1.017, "object_correlation": 0.5, "seed": 1006}
+    assert solved(scan_of(0.0, photons, **SMOOTH, **drawn)).blur_px is None
 
 
 def test_a_blur_that_was_asked_for_ends_near_0_without_one() -> None:

@@ -10,7 +10,8 @@ derivative, and stays at 0 or above:
 
 One number stands against all pixels, so that it cannot take up noise. But an object that is not found yet blurs
 patterns too, as do wrong positions and few photons. So a blur that was not asked for is fitted only where its first
-step is larger than these make it, and is left out later where little of it remains.
+step is larger than these make it, both in px^2 and in units of counting noise, and is left out later where little of
+it remains.
 """
 
 import logging
@@ -32,19 +33,24 @@ CHECK_WITH_POSITIONS = (0.5, 18)
 """The same where positions are refined: errors of 1 px give first steps of up to 0.11 px^2."""
 FEWEST_AFTER = 8
 """Iterations that must follow."""
-LEAST_STEP_PX2 = (0.085, 57.0, 0.25)
+LEAST_STEP_PX2 = (0.08, 1350.0, 0.5)
 """First step from which a blur is fitted at this dose, photons per pixel of the object, and the power with which it
-falls with the dose. Without a blur it was 0.01 to 0.065 at 57 and 0.001 to 0.02 at 5700; with one of 0.3 px 0.039 to
-0.065 at 5700, with one of 0.7 px 0.095 at 57 and 0.14 to 0.165 at 5700."""
+falls with the dose. On drawn scans without a blur it was at most 0.098 at 1350 and 0.036 at 13,500; with one of 0.7 px
+0.124 or more at 1150 and 0.139 or more at 11,500, with one of 0.3 px 0.039 or more at 11,500."""
 SMALLEST_STEP_PX2 = 0.025
 """What it falls to at most."""
+LEAST_SIGNIFICANCE = 17.0
+"""First step in units of its standard deviation by counting noise, over the square root of the number of patterns, from
+which a blur is fitted. The smoothness of the object also makes patterns less sharp than the model, but by few
+photons: without a blur it was at most 13.5 up to 1e6 photons in a pattern, with one of 0.7 px 22 or more at 1e5, and
+with one of 0.3 px 33 or more at 1e6."""
 LEAST_VARIANCE_PX2 = 0.03
 """Variance that it must keep, 0.17 px squared."""
 KEPT_AFTER = 6
 """Iterations after the check from which it is left out where it does not."""
-FOLLOWED = (3.0, 1.5)
+FOLLOWED = (3.0, 0.7)
 """Factors on the first and on later steps: the object follows, so that the loss falls on for about three times the
-step. At the end the object takes short steps and follows less."""
+step, but late and with momentum. With 1.5 on later steps the width swung between 0.37 and 0.78 px around 0.7 px."""
 LARGEST_STEP_PX2 = 0.25
 LARGEST_PX = 10.0
 """Standard deviation beyond which patterns hold no structure."""
@@ -106,10 +112,13 @@ class DetectorBlur:
         """Take a step."""
         if not state.stage.blur:
             return
-        change = -float(state.gathered.blur) / max(float(state.gathered.blur_curvature), _SMALLEST)
+        curvature = max(float(state.gathered.blur_curvature), _SMALLEST)
+        change = -float(state.gathered.blur) / curvature
         before = 0.0 if state.blur_px2 is None else state.blur_px2
-        if state.blur_px2 is None and self._checks is not None and change <= self._checks.least_step_px2:
-            return
+        if state.blur_px2 is None and self._checks is not None:
+            significance = change * math.sqrt(2 * curvature / len(state.estimate.positions_px))
+            if change <= self._checks.least_step_px2 or significance <= LEAST_SIGNIFICANCE:
+                return
         length = FOLLOWED[0] if state.blur_px2 is None else FOLLOWED[1]
         after = min(max(before + length * min(change, LARGEST_STEP_PX2), 0.0), LARGEST_PX**2)
         if state.blur_px2 is None:
