@@ -35,8 +35,8 @@ def blurred(photons: Float[Tensor, "*batch H W"], variance_px2: float | Tensor) 
         variance_px2: sigma^2.
 
     >>> point = torch.zeros(8, 8); point[4, 4] = 1
-    >>> [round(value, 3) for value in blurred(point, 1.0)[4, 3:6].tolist()]
-    [0.097, 0.159, 0.097]
+    >>> [round(value, 2) for value in blurred(point, 1.0)[4, 3:6].tolist()]
+    [0.1, 0.16, 0.1]
     """
     return _filtered(photons, torch.exp(variance_px2 * gaussian_exponent(photons, half=True)))
 
