@@ -286,7 +286,7 @@ def anonymous_bytes() -> int:
 @pytest.mark.parametrize("kind", ["npz", ".cxi"])
 def test_reading_a_large_scan_takes_no_anonymous_memory(tmp_path: Path, kind: str) -> None:
     few = read_scan(written(tmp_path, "npz"))
-    size = (4096, 64, 64)
+    size = (9216, 64, 64)
     counts = np.zeros(size, np.uint16)
     counts[:, 24:40, 24:40] = 2 + np.arange(256, dtype=np.uint16).reshape(16, 16) % 7
     positions = np.random.default_rng(0).uniform(40, 60, (len(counts), 2))
