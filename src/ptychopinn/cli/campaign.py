@@ -14,7 +14,9 @@ from ptychopinn.cli.options import (
     Output,
     Overrides,
     Prior,
+    ProbeChoice,
     Quiet,
+    Refine,
     Resolution,
     Threads,
     Uncertainty,
@@ -58,16 +60,7 @@ def campaign(
             show_default=False,
         ),
     ] = None,
-    refine: Annotated[
-        int | None,
-        typer.Option(
-            "--refine",
-            min=0,
-            metavar="N",
-            help="Iterations of the solver: after the network, or alone (40 if not given).",
-            show_default=False,
-        ),
-    ] = None,
+    refine: Refine = None,
     train: Annotated[bool, typer.Option("--train", help="Train a network on each scan, as `run` does.")] = False,
     workers: Annotated[
         int,
@@ -100,14 +93,7 @@ def campaign(
         ),
     ] = None,
     config: Config = None,
-    probe: Annotated[
-        str,
-        typer.Option(
-            "--probe",
-            metavar="auto|scan|model|FILE",
-            help="Which probe: each scan's, the model's, or that of a file; auto is the model's if training fitted it.",
-        ),
-    ] = "auto",
+    probe: ProbeChoice = "auto",
     resolution: Resolution = None,
     uncertainty: Uncertainty = False,
     prior: Prior = None,

@@ -128,6 +128,24 @@ Probe = _reading(Path | None, "--probe", "File whose probe is used; without any,
 Diffraction = _reading(
     Path | None, "--diffraction", "File with the patterns, where SCAN holds probe and positions only.", "FILE"
 )
+ProbeChoice = Annotated[
+    str,
+    typer.Option(
+        "--probe",
+        metavar="auto|scan|model|FILE",
+        help="Which probe: the scan's, the model's, or that of a file; auto is the model's if training fitted it.",
+    ),
+]
+Refine = Annotated[
+    int | None,
+    typer.Option(
+        "--refine",
+        min=0,
+        metavar="N",
+        help="Iterations of the solver: after the network, or alone (40 if not given).",
+        show_default=False,
+    ),
+]
 Resolution = Annotated[
     Literal["none", "photons", "scan", "both"] | None,
     typer.Option(

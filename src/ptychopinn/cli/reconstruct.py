@@ -14,7 +14,9 @@ from ptychopinn.cli.options import (
     Output,
     Overrides,
     Prior,
+    ProbeChoice,
     Quiet,
+    Refine,
     Resolution,
     Threads,
     Uncertainty,
@@ -57,16 +59,7 @@ def reconstruct(
             show_default=False,
         ),
     ] = None,
-    refine: Annotated[
-        int | None,
-        typer.Option(
-            "--refine",
-            min=0,
-            metavar="N",
-            help="Iterations of the solver: after the network, or alone (40 if not given).",
-            show_default=False,
-        ),
-    ] = None,
+    refine: Refine = None,
     config: Annotated[
         Path | None,
         typer.Option(
@@ -77,14 +70,7 @@ def reconstruct(
             show_default=False,
         ),
     ] = None,
-    probe: Annotated[
-        str,
-        typer.Option(
-            "--probe",
-            metavar="auto|scan|model|FILE",
-            help="Which probe: the scan's, the model's, or that of a file; auto is the model's if training fitted it.",
-        ),
-    ] = "auto",
+    probe: ProbeChoice = "auto",
     diffraction: Diffraction = None,
     resolution: Resolution = None,
     uncertainty: Uncertainty = False,

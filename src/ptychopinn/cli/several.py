@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -70,7 +71,7 @@ class Several:
     def plan(self, show: Callable[[Path, Path], None]) -> None:
         """Show what would be done with each scan; one that would be refused does not stop the others."""
         for scan, folder in self._todo():
-            self.codes[scan] = self._code(lambda scan=scan, folder=folder: show(scan, folder))  # type: ignore[misc]
+            self.codes[scan] = self._code(partial(show, scan, folder))
         self.finish()
 
     def reconstruct(
@@ -83,11 +84,15 @@ class Several:
             shown: shows how many scans are done.
         """
         done: list[Reconstructed] = []
+
+        def one(scan: Path, folder: Path) -> None:
+            done.append(make(scan, folder))
+
         todo, many = self._todo(), len(self.folders) > 1
         for number, (scan, folder) in enumerate(todo):
             if many:
                 shown.on_run(number, len(todo), str(scan), stage="scans")
-            self.codes[scan] = self._code(lambda scan=scan, folder=folder: done.append(make(scan, folder)))  # type: ignore[misc]
+            self.codes[scan] = self._code(partial(one, scan, folder))
             if self.codes[scan]:
                 self.rows.append((str(scan), "failed", str(folder)))
                 continue
