@@ -225,9 +225,11 @@ def _dead_pixels_of(scan: "Scan", always: NDArray[np.bool_] | None) -> NDArray[n
 
 
 def _holds_numbers(scan: "Scan") -> bool:
-    """Whether patterns and mask are numbers in shapes that fit; what they are not, the check of the scan names."""
+    """Whether patterns, mask and probe are numbers in shapes that fit; the check of the scan names what is wrong."""
     patterns, bad = scan.patterns, scan.bad_pixels
     if patterns.ndim != 3 or patterns.dtype.kind not in "uif":
+        return False
+    if scan.probe is not None and np.asarray(scan.probe).dtype.kind not in "uifc":
         return False
     return bad is None or (bad.dtype.kind in "buif" and bad.shape in (patterns.shape, patterns.shape[1:]))
 
