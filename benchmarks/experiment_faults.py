@@ -27,8 +27,11 @@ from ptychopinn.solver import photons_of, refine
 
 PHOTONS = 1e6
 SIZE_PX = 150
-GAP = (slice(20, 35), slice(8, 33))
+Gap = tuple[slice, slice]
+GAP: Gap = (slice(20, 35), slice(8, 33))
 """375 pixels."""
+DIM_GAP: Gap = (slice(3, 18), slice(4, 29))
+"""As many, near a corner."""
 HEAD = "| seed | fault | settings | amplitude, dB | phase, dB | found | CPU s |\n|" + " --- |" * 7
 IGNORED = RefineConfig(iterations=40, background="given", intensities="given", blur="given")
 
@@ -40,7 +43,7 @@ class Fault:
     name: str
     background: float = 0.0
     flicker: float = 0.0
-    gap: bool = False
+    gap: Gap | None = None
     blur_px: float = 0.0
 
 
@@ -50,7 +53,8 @@ FAULTS = (
     Fault("background 5", background=5.0),
     Fault("background 20", background=20.0),
     Fault("flicker 10 %", flicker=0.1),
-    Fault("gap of 375 px", gap=True),
+    Fault("gap of 375 px", gap=GAP),
+    Fault("dim gap of 375 px", gap=DIM_GAP),
     Fault("blur 0.3 px", blur_px=0.3),
     Fault("blur 0.7 px", blur_px=0.7),
     Fault("background 5, flicker 10 %", background=5.0, flicker=0.1),
@@ -84,7 +88,7 @@ def rows_of(seed: int, name: str = "") -> Iterator[str]:
         start = sample.start()
         known = replace(start, intensities=factors if fault.flicker else None)
         model = DiffractionModel(background=fault.background or None, blur_px=fault.blur_px)
-        masked = replace(scan, bad_pixels=gap(scan)) if fault.gap else scan
+        masked = replace(scan, bad_pixels=mask_of(scan, fault.gap)) if fault.gap else scan
         tried = {
             "ignored": (scan, start, DiffractionModel(), IGNORED),
             "given": (masked, known, model, IGNORED),
@@ -131,14 +135,14 @@ def faulty(sample: Drawn, fault: Fault, factors: NDArray[np.float64], seed: int)
     model = DiffractionModel(background=fault.background or None, blur_px=fault.blur_px)
     counts = np.random.default_rng(seed).poisson(photons_of(whole, ScanTensors(sample.scan), model).double().numpy())
     if fault.gap:
-        counts[:, *GAP] = 0
+        counts[:, *fault.gap] = 0
     return replace(sample.scan, patterns=counts.astype(np.uint32), domain="counts", bad_pixels=None)
 
 
-def gap(scan: Scan) -> NDArray[np.bool_]:
+def mask_of(scan: Scan, gap: Gap) -> NDArray[np.bool_]:
     """(H, W), True in the gap."""
     bad = np.zeros(scan.patterns.shape[1:], dtype=bool)
-    bad[GAP] = True
+    bad[gap] = True
     return bad
 
 

@@ -47,6 +47,37 @@ def test_dark_corners_of_a_good_detector_are_no_gap(photons) -> None:
     assert not dead_pixels(total_photons(made), None).any()
 
 
+@pytest.mark.parametrize(("photons", "least"), [("1e6", 1.0), ("1e5", 0.9), ("1e4", 0.0)])
+def test_a_gap_in_the_dim_region_is_found_where_photons_tell_it(photons, least) -> None:
+    """375 pixels in a corner, whose neighbours hold far fewer than 1000 photons each."""
+    made = simulate(overrides=["simulation.object_size_px=150", f"simulation.photons_per_pattern={photons}"]).scan
+    gap = np.zeros((N, N), bool)
+    gap[3:18, 4:29] = True
+    counts = made.patterns.copy()
+    counts[:, gap] = 0
+    lost = replace(made, patterns=counts, object_guess=None)
+    total = total_photons(made)
+    found = with_masked_pixels(lost, ("dead",)).bad_pixels
+    found = np.zeros((N, N), bool) if found is None else found
+    assert not (found & ~gap & (total > 0)).any()
+    assert total[gap & found].sum() >= least * total[gap].sum()
+    if least == 1.0:
+        assert dead_pixels(total_photons(lost), None)[gap].mean() > 0.5, "without a known probe"
+        assert any("--mask-pixels dead" in sentence for sentence in info(lost).problems)
+
+
+def test_the_dark_centre_and_the_outside_of_an_aperture_are_no_gap() -> None:
+    """The far field of a zone plate without a sample: a bright ring with sharp edges, and no photon elsewhere."""
+    y, x = np.mgrid[:N, :N] - N // 2
+    ring = (np.hypot(y, x) < 20) & (np.hypot(y, x) > 6)
+    total = np.where(ring, 900.0, 0.0)
+    assert dead_pixels(total, None).any(), "the case must be one that neighbours alone call a gap"
+    assert not dead_pixels(total, None, total).any()
+    lost = total.copy()
+    lost[30:34, 40:46] = 0
+    assert dead_pixels(lost, None, total).sum() == 24
+
+
 def test_marked_pixels_are_not_listed_again(scan, gap) -> None:
     counts = scan.patterns.copy()
     counts[:, gap] = 0

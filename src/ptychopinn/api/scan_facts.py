@@ -10,7 +10,14 @@ from ptychopinn.api.scan_info import ScanInfo
 from ptychopinn.data import Scan
 from ptychopinn.data.chunks import frame_chunks
 from ptychopinn.data.leave_out import outlying_frames
-from ptychopinn.data.pixel_faults import CEILING_COUNTS, CEILING_TIMES, dead_pixels, hot_pixels_of, places_of
+from ptychopinn.data.pixel_faults import (
+    CEILING_COUNTS,
+    CEILING_TIMES,
+    dead_pixels,
+    empty_beam,
+    hot_pixels_of,
+    places_of,
+)
 from ptychopinn.data.scan import PROBE_ESTIMATED
 from ptychopinn.data.start_probe import median_step_px
 from ptychopinn.data.steady import CornerCounts, beam_variation
@@ -60,7 +67,8 @@ def _counts(scan: Scan) -> dict[str, Any]:
         at_largest += int(np.count_nonzero(frames == largest))
     brightest = largest if scan.domain == "counts" else largest**2
     probe = torch.from_numpy(scan.probe)
-    dead, hot = dead_pixels(total, scan.always_bad), hot_pixels_of(scan, total, scan.always_bad)
+    dead = dead_pixels(total, scan.always_bad, empty_beam(scan, float(total.sum())))
+    hot = hot_pixels_of(scan, total, scan.always_bad)
     alike = slice(None) if scan.scan_index is None else scan.scan_index == scan.scan_index[0]
     return {
         "mean_photons_per_pattern": float(photons.mean()),

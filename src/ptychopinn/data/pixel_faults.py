@@ -22,8 +22,17 @@ CEILING_TIMES = 20
 EXPECTED_PHOTONS = 1000.0
 """Photons of the pixels beside a gap, in all patterns together, from which zero is impossible: for a Poisson mean of
 1000 its probability is exp(-1000). Half or twice as many change nothing but for the dimmest gaps."""
-NEIGHBOUR_PHOTONS = 20.0
-"""The same for pixels that touch a gap already found."""
+NEIGHBOUR_PHOTONS = 6.0
+"""The same for pixels that touch a gap already found: zero has a probability of 0.25 %."""
+BLOCK_PX = 3
+"""Side of a square of zeros that is a gap where its neighbours are dim too."""
+BLOCK_PHOTONS = (6.0, 40.0)
+"""Photons, in all patterns together, that each pixel of such a square must be expected to hold, where the probe is
+known and where it is not. On 48 drawn scans without a gap, 1e2 to 1e7 photons per pattern, they were 2 and 20 at most;
+twice as many miss half of the gaps at 1e4 photons."""
+BEAM_PART = 2.0
+"""Times the empty beam that a pixel must hold to show scattered light. A zone plate has a sharp edge and a dark centre,
+where the sample scatters little: there the light beside a dark pixel is that of the beam."""
 HOT_TIMES = 10.0
 """Times the sharpest peak of the beam that a hot pixel exceeds its neighbours by. On 80 drawn scans good pixels
 reached 2.7 times; doubled, hot pixels in bright regions are missed."""
@@ -50,29 +59,63 @@ SAMPLED_MARGIN = 4.0
 """What the sums of these are multiplied by, beside their number, so that counting noise does not hide a dead pixel."""
 
 
-def dead_pixels(total: NDArray[np.float64], bad: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
-    """(H, W): True where no pattern counts anything, between pixels that count thousands.
+def dead_pixels(
+    total: NDArray[np.float64], bad: NDArray[np.bool_] | None, beam: NDArray[np.float64] | None = None
+) -> NDArray[np.bool_]:
+    """(H, W): True where no pattern counts anything, and the pixels around say that photons fell there.
 
-    A pixel is dead if its sum over all patterns is zero and the nearest pixels that count something, on both sides in
-    its row or in its column, hold more than 1000 photons. A smooth decay to zero ends in pixels with a few photons.
-    Pixels that touch it belong to the same gap if theirs hold more than 20 (where zero has a probability of 2e-9).
+    A pixel is expected to hold the photons of the nearest pixels that count something, on both sides in its row or in
+    its column, the fewer of the two. It is dead if its sum over all patterns is zero and it is expected to hold more
+    than 1000, or lies in a square of 3 x 3 zeros that each are expected to hold more than 6, or 40 without a beam. A
+    smooth decay to zero ends in pixels with a few photons, and outside of an aperture no pixel counts anything. Pixels
+    that touch a dead one belong to the same gap if they are expected to hold more than 6.
 
     Args:
         total: (H, W) photons, summed over the patterns, zero at bad pixels.
         bad: (H, W), True where a pixel is known to measure nothing; these are not listed and do not count as dark.
+        beam: (H, W) photons of the empty beam, summed over the patterns, where the probe is known: what it explains
+            beside a pixel says nothing of that pixel.
 
     >>> total = np.full((5, 5), 2000.0); total[2, 1:3] = 0
     >>> int(dead_pixels(total, None).sum())
     2
+    >>> dim = np.full((9, 9), 50.0); dim[3:6, 2:7] = 0
+    >>> int(dead_pixels(dim, None).sum())
+    15
     """
     values = total if bad is None else np.where(bad, np.nan, total)
     zero = values == 0
-    beside = [np.minimum(_last(values, axis), np.flip(_last(np.flip(values, axis), axis), axis)) for axis in (0, 1)]
-    expected = np.where(zero, np.maximum(*beside), 0)
+    expected = np.where(zero, _beside(values, beam), 0)
     gaps, _ = ndimage.label(expected > NEIGHBOUR_PHOTONS, structure=np.ones((3, 3)))
-    sure = np.unique(gaps[expected > EXPECTED_PHOTONS])
+    least = BLOCK_PHOTONS[0 if beam is not None else 1]
+    block = ndimage.binary_erosion(expected > least, structure=np.ones((BLOCK_PX, BLOCK_PX)))
+    sure = np.unique(gaps[(expected > EXPECTED_PHOTONS) | block])
     found = np.isin(gaps, sure[sure > 0])
     return found | _enclosed(zero & ~found, found, values)
+
+
+def _beside(values: NDArray[np.float64], beam: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
+    """(H, W): photons of the nearest counting pixels on both sides, the fewer, in the row or the column, the more.
+
+    With a beam: the photons that it does not explain, or those of the beam in the pixel itself, if these are more.
+    """
+    both = [_fewer(values, axis) for axis in (0, 1)]
+    found = np.maximum(*both)
+    if beam is None:
+        return found
+    lit = [_fewer(values, axis, np.nan_to_num(values) > BEAM_PART * beam) for axis in (0, 1)]
+    return np.maximum(np.maximum(*lit), np.minimum(found, beam))
+
+
+def _fewer(values: NDArray[np.float64], axis: int, lit: NDArray[np.bool_] | None = None) -> NDArray[np.float64]:
+    """The fewer photons of the nearest counting pixels on both sides; 0 where one of them is not lit."""
+    ways = []
+    for way in (1, -1):
+        turned = values if way == 1 else np.flip(values, axis)
+        shown = None if lit is None else (lit if way == 1 else np.flip(lit, axis))
+        found = _last(turned, axis, shown)
+        ways.append(found if way == 1 else np.flip(found, axis))
+    return np.minimum(*ways)
 
 
 def _enclosed(rest: NDArray[np.bool_], found: NDArray[np.bool_], values: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -91,14 +134,15 @@ def _enclosed(rest: NDArray[np.bool_], found: NDArray[np.bool_], values: NDArray
     return enclosed
 
 
-def _last(values: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
-    """The last value that counts something, at or before each place on an axis; 0 where there is none."""
+def _last(values: NDArray[np.float64], axis: int, lit: NDArray[np.bool_] | None = None) -> NDArray[np.float64]:
+    """The last value that counts something, at or before each place on an axis; 0 where there is none, or not lit."""
     counting = np.nan_to_num(values) > 0
     shape = [1, 1]
     shape[axis] = values.shape[axis]
     place = np.where(counting, np.arange(values.shape[axis]).reshape(shape), -1)
     last = np.maximum.accumulate(place, axis=axis)
-    found = np.take_along_axis(np.nan_to_num(values), np.maximum(last, 0), axis=axis)
+    photons = np.nan_to_num(values) if lit is None else np.where(lit, np.nan_to_num(values), 0)
+    found = np.take_along_axis(photons, np.maximum(last, 0), axis=axis)
     return np.where(last >= 0, found, 0)
 
 
@@ -221,7 +265,20 @@ def _dead_pixels_of(scan: "Scan", always: NDArray[np.bool_] | None) -> NDArray[n
         total = SAMPLED_MARGIN * step * total_photons(scan, step)
         if not dead_pixels(total, always).any():
             return np.zeros(total.shape, dtype=bool)
-    return dead_pixels(total_photons(scan), always)
+    total = total_photons(scan)
+    return dead_pixels(total, always, empty_beam(scan, float(total.sum())))
+
+
+def empty_beam(scan: "Scan", photons: float) -> NDArray[np.float64] | None:
+    """(H, W): far field of the probe of a scan alone, with so many photons; None where no known probe fits."""
+    probe, shape = scan.probe, scan.patterns.shape[1:]
+    if probe is None or scan.probe_estimated or scan.geometry.is_near_field:
+        return None
+    if np.ndim(probe) not in (2, 3) or np.shape(probe)[-2:] != shape:
+        return None
+    power = np.square(np.abs(np.fft.fft2(probe))).reshape(-1, *shape).sum(axis=0)
+    total = power.sum()
+    return np.fft.fftshift(power) * (photons / total) if np.isfinite(total) and total > 0 else None
 
 
 def _holds_numbers(scan: "Scan") -> bool:
