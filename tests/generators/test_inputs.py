@@ -92,7 +92,8 @@ def numpy_back_projected(
     moved = np.fft.ifft2(np.fft.fft2(probe) * ramp)
     axes = (-2, -1)
     detector = np.fft.fftshift(np.fft.fft2(np.fft.ifftshift(moved, axes), norm="ortho"), axes)
-    waves = amplitude * detector / np.sqrt(np.sum(np.abs(detector) ** 2, axis=0))
+    modulus = np.sqrt(np.sum(np.abs(detector) ** 2, axis=0))
+    waves = amplitude * detector * modulus / (modulus**2 + (1e-4 * modulus.max()) ** 2)
     if measured is not None:
         waves = np.where(measured, waves, detector)
     psi = np.fft.fftshift(np.fft.ifft2(np.fft.ifftshift(waves, axes), norm="ortho"), axes)
@@ -125,3 +126,22 @@ def test_counts_where_the_detector_wave_is_exactly_zero_give_finite_numbers() ->
     view = GroupView(torch.full((1, 1, 16, 16), 30.0), None, probe, to_detector(probe), torch.zeros(1, 1, 2), *CANVAS)
     assert (view.detector_probes == 0).any()
     assert back_projected(view).isfinite().all()
+
+
+def test_the_phase_of_a_wave_at_the_rounding_error_is_not_used() -> None:
+    """Outside the aperture of a zone plate the wave is rounding error; its phase must not reach the network."""
+    generator = torch.Generator().manual_seed(5)
+    size = 32
+    inside = (torch.arange(size) - size // 2).abs() < 5
+    aperture = (inside[:, None] & inside[None, :]).to(torch.complex64)
+    probe = to_detector(aperture).conj()[None, None, None]
+    counts = torch.poisson(torch.full((1, 1, size, size), 3.0), generator=generator)
+
+    def shown(noise: float) -> torch.Tensor:
+        rounding = noise * torch.randn(aperture.shape, generator=generator, dtype=torch.complex64)
+        waves = (aperture + torch.where(aperture == 0, rounding, 0))[None, None, None]
+        return back_projected(GroupView(counts.sqrt(), None, probe, waves, torch.zeros(1, 1, 2), *CANVAS))
+
+    exact = shown(0.0)
+    assert (shown(1e-7) - exact).norm() < 1e-4 * exact.norm()
+    assert (shown(1e-2) - exact).norm() > 0.01 * exact.norm()

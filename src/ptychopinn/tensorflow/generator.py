@@ -7,7 +7,7 @@ import tensorflow as tf
 from keras import layers
 
 from ptychopinn.config import GeneratorConfig
-from ptychopinn.generators.inputs import FLOOR, REGULARISATION
+from ptychopinn.generators.inputs import FLOOR, REGULARISATION, WEAKEST_WAVE
 from ptychopinn.generators.outputs import SHORTEST
 from ptychopinn.tensorflow.network import Network
 from ptychopinn.tensorflow.physics import as_complex, intensity, to_sample
@@ -56,7 +56,9 @@ def back_projected(view: GroupView) -> tf.Tensor:
     """(B, G, H, W, 2): real and imaginary part of the back-projected pattern minus one."""
     counts = tf.maximum(tf.square(view.amplitude) - view.background, 0)
     amplitude = view.amplitude if _is_dark(view.background) else tf.sqrt(counts)
-    ratio = amplitude / tf.maximum(view.detector_modulus, FLOOR)
+    modulus = view.detector_modulus
+    weakest = WEAKEST_WAVE * tf.reduce_max(modulus, axis=(-2, -1), keepdims=True)
+    ratio = amplitude * modulus / tf.maximum(tf.square(modulus) + tf.square(weakest), FLOOR)
     if view.measured is not None:
         ratio = tf.where(view.measured, ratio, tf.ones_like(ratio))
     exit_waves = to_sample(as_complex(ratio)[..., None, :, :] * view.detector_probes)
