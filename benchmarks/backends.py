@@ -1,14 +1,16 @@
 """Train the same network by both backends in one process, from the same weights, and compare what comes out.
 
 The process trains by PyTorch, by TensorFlow and, with `--again`, by PyTorch once more, which must repeat the first
-result. Each image is compared with the simulated object. Give a measured probe: the input `back_projected` has no
-defined phase where the probe's wave at the detector is below the rounding of float32, as outside the aperture of a
-simulated zone plate, and both frameworks round differently there.
+result. Each image is compared with the simulated object. Probe and scale are fitted; with `--fixed` neither is, as in
+the default recipe. With `--perturbed` the second training is PyTorch's too, with a probe that differs by rounding: what
+that changes is what two frameworks must differ by.
 
     python benchmarks/backends.py --probe siemens64.npz [--epochs 20] [--results benchmarks/results/backends.md]
+    python benchmarks/backends.py --step 12 --fixed
 """
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from ptychopinn.api.evaluate import evaluate
 from ptychopinn.api.reconstruct import reconstruct
 from ptychopinn.api.train import train
 from ptychopinn.config import SimulationConfig
+from ptychopinn.data import Scan
 from ptychopinn.simulation import simulate
 
 
@@ -30,6 +33,10 @@ def main() -> None:
     parser.add_argument("--gridsize", type=int, default=1)
     parser.add_argument("--step", type=float, default=8.0, help="between positions, px")
     parser.add_argument("--probe", type=Path, help="file with a probe of that size; a zone plate without it")
+    parser.add_argument("--fixed", action="store_true", help="do not fit probe and scale")
+    parser.add_argument(
+        "--perturbed", action="store_true", help="PyTorch twice, the second time with 1e-7 of noise on the probe"
+    )
     parser.add_argument("--again", action="store_true", help="train by PyTorch once more at the end")
     add_results_option(parser)
     arguments = parser.parse_args()
@@ -41,13 +48,16 @@ def main() -> None:
     settings = [
         f"training.epochs={arguments.epochs}",
         f"data.group_size={arguments.gridsize**2}",
-        "model.intensity_scale=trainable",
-        "model.probe.trainable=true",
         "training.device=cpu",
         "reconstruction.check=false",
     ]
-    first, second = (result_of(scan, [*settings, f"backend={name}"]) for name in ("pytorch", "tensorflow"))
-    rows = ["| what | pytorch | tensorflow | difference | bound |", "| --- | --- | --- | --- | --- |"]
+    if not arguments.fixed:
+        settings += ["model.intensity_scale=trainable", "model.probe.trainable=true"]
+    other_scan, other = (with_rounding(scan), "pytorch") if arguments.perturbed else (scan, "tensorflow")
+    first = result_of(scan, [*settings, "backend=pytorch"])
+    second = result_of(other_scan, [*settings, f"backend={other}"])
+    named = "pytorch, probe + 1e-7" if arguments.perturbed else "tensorflow"
+    rows = [f"| what | pytorch | {named} | difference | bound |", "| --- | --- | --- | --- | --- |"]
     for what in ("train loss", "validation loss"):
         ours, theirs = first[what], second[what]
         largest = 100 * np.max(np.abs(theirs - ours) / np.abs(ours))
@@ -67,9 +77,17 @@ def main() -> None:
     if arguments.results:
         note = (
             f"{len(scan)} patterns of {arguments.size} px, groups of {arguments.gridsize**2}, {arguments.epochs} epochs"
-            ", probe and scale trainable, seed 0; the network and all other settings are the defaults.\n"
+            f", probe and scale {'fixed' if arguments.fixed else 'fitted'}, seed 0; the network and all other settings are the defaults.\n"
         )
         record(arguments.results, text, note)
+
+
+def with_rounding(scan: Scan) -> Scan:
+    """The scan with white noise of 1e-7 of the probe's maximum on the probe."""
+    rng = np.random.default_rng(0)
+    probe = np.asarray(scan.probe)
+    noise = rng.normal(size=probe.shape) + 1j * rng.normal(size=probe.shape)
+    return replace(scan, probe=(probe + 1e-7 * np.abs(probe).max() * noise).astype(probe.dtype))
 
 
 def result_of(scan: Any, overrides: list[str]) -> dict[str, Any]:
