@@ -75,9 +75,10 @@ def main() -> None:
     text = "\n".join(rows)
     print(text)
     if arguments.results:
+        fitted = "fixed" if arguments.fixed else "fitted"
         note = (
             f"{len(scan)} patterns of {arguments.size} px, groups of {arguments.gridsize**2}, {arguments.epochs} epochs"
-            f", probe and scale {'fixed' if arguments.fixed else 'fitted'}, seed 0; the network and all other settings are the defaults.\n"
+            f", probe and scale {fitted}, seed 0; the network and all other settings are the defaults.\n"
         )
         record(arguments.results, text, note)
 
