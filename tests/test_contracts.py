@@ -44,6 +44,10 @@ def test_public_names_are_there(name: str) -> None:
     assert name in dir(ptychopinn)
 
 
+def test_only_public_names_are_listed() -> None:
+    assert dir(ptychopinn) == sorted(ptychopinn.__all__)
+
+
 def test_other_names_are_refused() -> None:
     with pytest.raises(AttributeError, match="no attribute 'reconstrukt'"):
         ptychopinn.reconstrukt  # noqa: B018

@@ -12,6 +12,8 @@ loaded when they are first used, so that `import ptychopinn` and `import ptychop
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from ptychopinn.notebook import FIGURES
+
 if TYPE_CHECKING:
     from ptychopinn.api.check import check
     from ptychopinn.api.convert import convert
@@ -48,6 +50,9 @@ _HOME = {
     "Reconstruction": "ptychopinn.data.reconstruction",
     "PtychoPINNError": "ptychopinn.errors",
 }
+
+FIGURES["Scan"] = "ptychopinn.plotting.scan_figure:figure_scan"
+FIGURES["Reconstruction"] = "ptychopinn.api.figure_content:figure_of_image"
 
 __all__ = [
     "Geometry",
@@ -86,4 +91,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    """The public names and nothing else; private ones and modules can still be imported."""
+    return sorted(__all__)

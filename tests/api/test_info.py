@@ -9,9 +9,9 @@ import pytest
 
 import ptychopinn
 from ptychopinn import Scan, info
-from ptychopinn.api.scan_facts import rms_diameter_px
 from ptychopinn.api.scan_info import rows
 from ptychopinn.data.scan import PROBE_ESTIMATED
+from ptychopinn.data.start_probe import rms_diameter_px
 
 SMALL = ["simulation.object_size_px=84", "simulation.probe_size_px=32", "simulation.step_px=4"]
 

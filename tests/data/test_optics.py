@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from ptychopinn import PtychoPINNError, convert, reconstruct, simulate
-from ptychopinn.api.scan_facts import rms_diameter_px
 from ptychopinn.config import DataConfig
 from ptychopinn.data import Scan, read_scan, write_scan
 from ptychopinn.data.geometry import Geometry
 from ptychopinn.data.optics import optics_probe
+from ptychopinn.data.start_probe import rms_diameter_px
 from ptychopinn.errors import ScanError
 from ptychopinn.simulation import record_patterns
 

@@ -5,9 +5,8 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from ptychopinn import info, reconstruct, simulate
-from ptychopinn.api.scan_facts import rms_diameter_px
 from ptychopinn.data import Scan, read_scan, write_scan
-from ptychopinn.data.start_probe import start_probe
+from ptychopinn.data.start_probe import rms_diameter_px, start_probe
 
 SMALL = ["simulation.object_size_px=150", "simulation.photons_per_pattern=1e5"]
 

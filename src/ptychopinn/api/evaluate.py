@@ -35,6 +35,7 @@ from ptychopinn.metrics import (
 )
 from ptychopinn.metrics.alignment import Alignment
 from ptychopinn.metrics.verdict import Level
+from ptychopinn.notebook import Shown
 from ptychopinn.plotting import ReportContent, figure_comparison, figure_frc, figure_reconstruction, save_figure
 from ptychopinn.training import History
 
@@ -43,8 +44,8 @@ Region = tuple[int, int, int, int]
 """First and last row, first and last column (the last ones not included), in the object frame, px."""
 
 
-@dataclass(frozen=True)
-class Evaluation:
+@dataclass(frozen=True, repr=False)
+class Evaluation(Shown):
     """A comparison with a reference object."""
 
     report: dict[str, Any]
@@ -55,6 +56,25 @@ class Evaluation:
     """Ring correlation on the region."""
     paths: dict[str, Path]
     """`metrics`, `figure` (also as `picture`) and `frc`; empty when nothing was written."""
+    reconstruction: Reconstruction
+    """What was scored."""
+    reference_note: str = ""
+    """How the reference was moved onto the reconstruction."""
+
+    def summary(self) -> str:
+        """Scored region; PSNR of phase and amplitude, ring correlation."""
+        y0, y1, x0, x1 = self.report["region"]
+        parts = (("phase PSNR", "psnr_phase"), ("amplitude PSNR", "psnr_amplitude"))
+        scores = [f"{name} {self.report[key]:.2f} dB" for name, key in parts if self.report[key] is not None]
+        scores.append(f"FRC 0.5 at {self.report['frc_0.5_nyquist']:.3g} of Nyquist")
+        where = f"rows {y0} to {y1 - 1}, columns {x0} to {x1 - 1} of the object frame"
+        return f"Evaluation on {where}\n  {', '.join(scores)}"
+
+    def plot(self) -> Any:
+        """The reconstruction, the reference and their difference, a `matplotlib.figure.Figure`."""
+        compared = Comparison(self.report, self.reference, self.reference_note)
+        content = content_of_image(self.reconstruction)
+        return compared.figure(self.reconstruction, content, title=title_of(self.reconstruction, "Evaluation"))
 
 
 @dataclass(frozen=True)
@@ -110,12 +130,11 @@ def evaluate(
     if output is not None:
         folder = check_output_folder(output)
         paths["metrics"] = _write_json(folder, {"reference": compared.report})
-        paths["figure"] = paths["picture"] = compared.save_figure(
-            folder / "evaluation.png", image, content_of_image(image), title=title_of(image, "Evaluation")
-        )
+        figure = compared.figure(image, content_of_image(image), title=title_of(image, "Evaluation"))
+        paths["figure"] = paths["picture"] = save_figure(figure, folder / "evaluation.png")
         pixel = compared.report["pixel_size_m"]
         paths["frc"] = save_figure(figure_frc({"reconstruction": scored.frc}, pixel_size_m=pixel), folder / "frc.png")
-    return Evaluation(compared.report, compared.aligned, scored.frc, paths)
+    return Evaluation(compared.report, compared.aligned, scored.frc, paths, image, compared.note)
 
 
 def evaluate_several(
@@ -173,15 +192,10 @@ class Comparison:
     note: str
     """How the reference was moved."""
 
-    def save_figure(
-        self,
-        path: Path,
-        image: Reconstruction,
-        content: ReportContent,
-        history: History | None = None,
-        title: str | None = None,
-    ) -> Path:
-        """Write the figure of a reconstruction with reference and error, and the scored region on it."""
+    def figure(
+        self, image: Reconstruction, content: ReportContent, history: History | None = None, title: str | None = None
+    ) -> Any:
+        """The figure of a reconstruction with reference and error, and the scored region on it."""
         names = {
             "phase PSNR (dB)": "psnr_phase",
             "amplitude PSNR (dB)": "psnr_amplitude",
@@ -189,7 +203,7 @@ class Comparison:
         }
         errors = {name: self.report[key] for name, key in names.items() if self.report[key] is not None}
         content = replace(content, region=self.report["region"], region_label="scored region", reference_note=self.note)
-        return save_figure(figure_reconstruction(image, history, self.aligned, errors, title, content), path)
+        return figure_reconstruction(image, history, self.aligned, errors, title, content)
 
 
 def compare_with_reference(image: Reconstruction, scan: Scan) -> Comparison | None:

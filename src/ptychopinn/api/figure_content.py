@@ -10,14 +10,12 @@ import numpy as np
 
 from ptychopinn.api.fit import FitQuality
 from ptychopinn.data.dataset import ScanTensors
-from ptychopinn.data.reconstruction import Reconstruction
+from ptychopinn.data.reconstruction import METHOD, VERDICT, Reconstruction
 from ptychopinn.metrics.verdict import Verdict
 from ptychopinn.physics import DiffractionModel
-from ptychopinn.plotting import Added, Bars, PatternFit, ReportContent, best_median_worst
+from ptychopinn.plotting import Added, Bars, PatternFit, ReportContent, best_median_worst, figure_reconstruction
 from ptychopinn.solver import photons_in_batches
 
-METHOD, VERDICT = "method", "verdict"
-"""Entries of an image's metadata: what made it, and its verdict."""
 NETWORK = "network"
 """First word of the method of an image that began with a network."""
 LONGEST = 60
@@ -65,6 +63,11 @@ def content_of_image(image: Reconstruction) -> ReportContent:
         added=_added(image),
         bars=_bars(image),
     )
+
+
+def figure_of_image(image: Reconstruction) -> Any:
+    """The figure of an image with what its metadata hold; what `Reconstruction.plot` returns."""
+    return figure_reconstruction(image, title=title_of(image), content=content_of_image(image))
 
 
 def _added(image: Reconstruction) -> Added | None:

@@ -2,12 +2,11 @@
 
 import numpy as np
 
-from ptychopinn.api.scan_facts import rms_diameter_px
 from ptychopinn.data import Scan
 from ptychopinn.data.adjust import LENGTHS_M
 from ptychopinn.data.masks import masks_of
 from ptychopinn.data.reading import EIGHT, Axes, ReadingConvention
-from ptychopinn.data.start_probe import median_step_px
+from ptychopinn.data.start_probe import median_step_px, rms_diameter_px
 
 PLAUSIBLE_STEP = (0.03, 1.0)
 """Step between neighbouring positions over the rms diameter of the beam; scans are planned with 0.1 to 0.5."""

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from ptychopinn.api.backends import as_requested
-from ptychopinn.api.figure_content import METHOD, NETWORK
+from ptychopinn.api.figure_content import NETWORK
 from ptychopinn.api.fit import judge_fit
 from ptychopinn.api.inputs import (
     RecipeSource,
@@ -29,7 +29,7 @@ from ptychopinn.api.request import Job, Request
 from ptychopinn.api.solve import finish_refined, refined, solve
 from ptychopinn.api.solver_work import Task
 from ptychopinn.api.train import Trained
-from ptychopinn.data.reconstruction import Reconstruction
+from ptychopinn.data.reconstruction import METHOD, Reconstruction
 from ptychopinn.errors import ConfigError
 from ptychopinn.models import TrainedModel
 from ptychopinn.prior import Prior

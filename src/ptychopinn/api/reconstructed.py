@@ -25,6 +25,7 @@ from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.errors import PtychoPINNError
 from ptychopinn.metrics.collapse import Collapse
 from ptychopinn.metrics.verdict import Verdict
+from ptychopinn.notebook import Shown
 from ptychopinn.physics import DiffractionModel
 from ptychopinn.plotting import figure_reconstruction, save_figure
 from ptychopinn.training import History, judge
@@ -34,8 +35,8 @@ RESULT = "reconstruction"
 """Name of the result and its figure, without the extension."""
 
 
-@dataclass(frozen=True)
-class Reconstructed:
+@dataclass(frozen=True, repr=False)
+class Reconstructed(Shown):
     """An image, how good it is, and where it was written."""
 
     reconstruction: Reconstruction
@@ -47,6 +48,15 @@ class Reconstructed:
     """Contrast and coverage of the image, and whether it is flat where the patterns are not."""
     verdict: Verdict | None = None
     """Whether the image explains its patterns, with the likely cause and what to do where it does not."""
+
+    def summary(self) -> str:
+        """That of the image, and what the verdict says."""
+        message = f"\n  {self.verdict.message}" if self.verdict else ""
+        return f"{self.reconstruction.summary()}{message}"
+
+    def plot(self) -> Any:
+        """The figure of the image, a `matplotlib.figure.Figure`."""
+        return self.reconstruction.plot()
 
 
 @dataclass(frozen=True)
@@ -182,5 +192,5 @@ def _save_figure(path: Path, image: Judged, history: History | None) -> Path:
         found = image.resolution
         content = replace(content, resolution=found.curves, region=found.region, region_label="ring correlation")
     if comparison is not None:
-        return comparison.save_figure(path, made.image, content, history, title_of(made.image))
+        return save_figure(comparison.figure(made.image, content, history, title_of(made.image)), path)
     return save_figure(figure_reconstruction(made.image, history, title=title_of(made.image), content=content), path)

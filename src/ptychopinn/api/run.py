@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -23,6 +24,7 @@ from ptychopinn.config.backend import check_installed
 from ptychopinn.data.io.atomic import check_output_folder
 from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.errors import ConfigError
+from ptychopinn.notebook import Shown
 from ptychopinn.reconstruction import Progress, Reconstructor
 from ptychopinn.solver import IterationHook
 from ptychopinn.training import EpochHook, check_trainable, used_patterns
@@ -33,8 +35,8 @@ ImageHook = Callable[[Reconstructed], None]
 """Called with the solver's image as soon as it is written, before training starts."""
 
 
-@dataclass(frozen=True)
-class Run:
+@dataclass(frozen=True, repr=False)
+class Run(Shown):
     """The image of a scan, the network that was trained on it, and where both were written."""
 
     training: Trained | None
@@ -63,6 +65,15 @@ class Run:
         if self.training is None:
             raise ConfigError("the network of a run must have been trained, got train=False; run with train=True")
         return self.training
+
+    def summary(self) -> str:
+        """Those of the result and of the network."""
+        parts = [self.reconstructed.summary(), *([self.training.summary()] if self.training else [])]
+        return "\n".join(parts)
+
+    def plot(self) -> Any:
+        """The figure of the result, a `matplotlib.figure.Figure`."""
+        return self.reconstructed.plot()
 
 
 @dataclass(frozen=True)

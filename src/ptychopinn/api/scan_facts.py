@@ -19,7 +19,7 @@ from ptychopinn.data.pixel_faults import (
     places_of,
 )
 from ptychopinn.data.scan import PROBE_ESTIMATED
-from ptychopinn.data.start_probe import median_step_px
+from ptychopinn.data.start_probe import median_step_px, rms_diameter_px
 from ptychopinn.data.steady import CornerCounts, beam_variation
 from ptychopinn.physics.scaling import photon_ratio
 
@@ -118,24 +118,6 @@ def _probe(probe: NDArray[np.complex64]) -> dict[str, Any]:
         "probe_diameter_px": rms_diameter_px(powers.sum(axis=0)),
         "probe_edge_fraction": float(powers.sum(axis=0)[_border(probe.shape[-1])].sum()) / total,
     }
-
-
-def rms_diameter_px(intensity: NDArray[np.float64]) -> float:
-    r"""Twice the root mean square radius of an intensity (H, W), px.
-
-    \[ D = 2 \sqrt{\sum I r^2 / \sum I} \]
-
-    about the centre of mass; a thin ring has its own diameter, a full disk 0.71 of it.
-
-    >>> ring = np.zeros((9, 9)); ring[4, 1] = ring[4, 7] = ring[1, 4] = ring[7, 4] = 1
-    >>> rms_diameter_px(ring)
-    6.0
-    """
-    y, x = np.indices(intensity.shape)
-    total = float(intensity.sum())
-    y0, x0 = float((intensity * y).sum()) / total, float((intensity * x).sum()) / total
-    squared = float((intensity * ((y - y0) ** 2 + (x - x0) ** 2)).sum()) / total
-    return max(2 * squared**0.5, 1.0)
 
 
 def _object_guess(scan: Scan) -> dict[str, Any]:

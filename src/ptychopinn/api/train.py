@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from ptychopinn.api.backends import check_backend, fit_prepared
 from ptychopinn.api.figure_content import NETWORK, today
@@ -16,6 +16,7 @@ from ptychopinn.data.io.atomic import check_output_folder, write_text_atomically
 from ptychopinn.errors import ConfigError
 from ptychopinn.metrics.collapse import Collapse
 from ptychopinn.models import TrainedModel
+from ptychopinn.notebook import Shown
 from ptychopinn.plotting import figure_history, save_figure
 from ptychopinn.reconstruction import Reconstructor
 from ptychopinn.training import (
@@ -31,8 +32,8 @@ from ptychopinn.training import (
 )
 
 
-@dataclass(frozen=True)
-class Trained:
+@dataclass(frozen=True, repr=False)
+class Trained(Shown):
     """A trained model, its history, and where they were written."""
 
     model: TrainedModel
@@ -52,6 +53,22 @@ class Trained:
     def recipe(self) -> Recipe:
         """Complete, with the statistics that training measured."""
         return self.model.recipe
+
+    def summary(self) -> str:
+        """Network, backend, patterns; epochs, time and losses."""
+        fitted, size = self.model.fitted, self.model.fitted.pattern_size
+        losses = (("training", "train_loss"), ("validation", "val_loss"))
+        last = [f"{name} loss {self.history[key][-1]:.4g}" for name, key in losses if len(self.history.get(key, ()))]
+        epochs = len(self.history.get("epoch", ()))
+        network = f"{self.recipe.model.generator.architecture} ({self.recipe.backend})"
+        return (
+            f"Trained: network {network} for patterns of {size} x {size} px, trained on {fitted.n_patterns} of them\n"
+            f"  {', '.join([f'{epochs} epochs in {self.seconds:.0f} s', *last])}"
+        )
+
+    def plot(self) -> Any:
+        """Loss and learning rate over the epochs, a `matplotlib.figure.Figure`."""
+        return figure_history(self.history, "Training", f"{NETWORK} {self.recipe.model.generator.architecture}")
 
 
 def train(

@@ -14,9 +14,13 @@ from ptychopinn.data.geometry import Geometry
 from ptychopinn.data.io.formats import format_for, format_of
 from ptychopinn.data.scan import Scan
 from ptychopinn.errors import OutputError, ScanError
+from ptychopinn.notebook import Shown
 
 RESULT_NAME = "reconstruction.npz"
 """What a reconstruction is called inside a run's output folder."""
+
+METHOD, VERDICT = "method", "verdict"
+"""Entries of the metadata: what made the image, and its verdict (`level`, `message`)."""
 
 CARRIED = ("object_pixel_m", "frame_origin_m", "title")
 """Metadata of a scan that its reconstruction keeps, so that it can be written in formats that ask for them."""
@@ -32,8 +36,8 @@ def metadata_of(scan: Scan, backend: str = "pytorch") -> dict[str, Any]:
     }
 
 
-@dataclass(frozen=True, eq=False)
-class Reconstruction:
+@dataclass(frozen=True, eq=False, repr=False)
+class Reconstruction(Shown):
     """An object on its canvas; the arrays are brought to the types below.
 
     Raises:
@@ -91,6 +95,25 @@ class Reconstruction:
         for name, array, fits, rule in rules:
             if not fits:
                 raise ScanError(f"reconstruction: {name} has shape {np.shape(array)}; must be {rule}")
+
+    def summary(self) -> str:
+        """Size and coverage of the object, method; patterns, probe, pixel size, error bars, verdict."""
+        rows, columns = self.object_.shape
+        modes, height, width = self.probe.shape
+        facts = [
+            f"{len(self.positions_px)} patterns",
+            f"{modes} probe mode{'s' * (modes > 1)} of {height} x {width} px",
+        ]
+        if self.pixel_size_m is not None:
+            facts.append(f"object pixel {self.pixel_size_m * 1e9:.4g} nm")
+        if self.error_bars:
+            facts.append("with error bars")
+        verdict = self.metadata.get(VERDICT)
+        if isinstance(verdict, Mapping):
+            facts.append(f"verdict: {verdict.get('level')}")
+        method = f", by {self.metadata[METHOD]}" if self.metadata.get(METHOD) else ""
+        covered = f"{self.covered.mean():.0%} covered" if self.covered.size else "empty"
+        return f"Reconstruction: object of {rows} x {columns} px, {covered}{method}\n  {', '.join(facts)}"
 
     def at_positions(self, index: NDArray[np.int64]) -> "Reconstruction":
         """The same object and probe, with some of the positions."""

@@ -13,16 +13,21 @@ from ptychopinn.data.geometry import Geometry
 from ptychopinn.data.in_metres import scan_arguments
 from ptychopinn.data.large_arrays import rows_of
 from ptychopinn.data.masks import has_own_masks
-from ptychopinn.data.start_probe import start_probe
+from ptychopinn.data.start_probe import median_step_px, rms_diameter_px, start_probe
 from ptychopinn.errors import ScanError
+from ptychopinn.notebook import Shown
 
 Domain = Literal["amplitude", "counts"]
 PROBE_ESTIMATED = "probe_estimated"
 """Entry of the metadata that marks a probe which nobody gave."""
 
 
-@dataclass(frozen=True, eq=False)
-class Scan:
+COUNTED_PATTERNS = 256
+"""Patterns, evenly spaced over the scan, whose photons the summary of a scan averages: 20 ms for 128 x 128 px."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Scan(Shown):
     """Recorded patterns with positions and probe, in the conventions of docs/conventions.md.
 
     Build one with `read_scan` or `Scan.create`, which check it; the constructor does not.
@@ -61,6 +66,25 @@ class Scan:
 
     def __len__(self) -> int:
         return len(self.patterns)
+
+    def summary(self) -> str:
+        """Patterns and domain; photons, overlap, probe and pixel size.
+
+        The photons are those of up to `COUNTED_PATTERNS` patterns. The overlap is 1 - step / rms diameter of the probe,
+        as in `ptychopinn.info`.
+        """
+        height, width = self.patterns.shape[1:]
+        some = self.select(np.unique(np.linspace(0, len(self) - 1, COUNTED_PATTERNS).astype(int)))
+        values = some.counts().astype(np.float64)
+        if some.bad_pixels is not None:
+            values = np.where(some.bad_pixels, 0, values)
+        overlap = 1 - median_step_px(self.positions_px) / rms_diameter_px((np.abs(self.probe) ** 2).sum(axis=0))
+        modes = f"{len(self.probe)} probe mode{'s' * (len(self.probe) > 1)}{' (estimated)' * self.probe_estimated}"
+        facts = [f"{values.sum(axis=(1, 2)).mean():.3g} photons per pattern", f"overlap {overlap:.0%}", modes]
+        if self.pixel_size_m is not None:
+            facts.append(f"object pixel {self.pixel_size_m * 1e9:.4g} nm")
+        what = f"{len(self)} patterns of {height} x {width} px, {self.domain} ({self.patterns.dtype})"
+        return f"Scan of {what}, from {self.source}\n  {', '.join(facts)}"
 
     @property
     def probe_estimated(self) -> bool:

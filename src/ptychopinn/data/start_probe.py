@@ -170,3 +170,21 @@ def median_step_px(positions_px: NDArray[np.float64]) -> float:
         return 0.0
     distances = KDTree(places).query(places, k=min(5, len(places)))[0]
     return float(np.median(distances[:, 1:].mean(axis=1)))
+
+
+def rms_diameter_px(intensity: NDArray[np.float64]) -> float:
+    r"""Twice the root mean square radius of an intensity (H, W), px.
+
+    \[ D = 2 \sqrt{\sum I r^2 / \sum I} \]
+
+    about the centre of mass; a thin ring has its own diameter, a full disk 0.71 of it.
+
+    >>> ring = np.zeros((9, 9)); ring[4, 1] = ring[4, 7] = ring[1, 4] = ring[7, 4] = 1
+    >>> rms_diameter_px(ring)
+    6.0
+    """
+    y, x = np.indices(intensity.shape)
+    total = float(intensity.sum())
+    y0, x0 = float((intensity * y).sum()) / total, float((intensity * x).sum()) / total
+    squared = float((intensity * ((y - y0) ** 2 + (x - x0) ** 2)).sum()) / total
+    return max(2 * squared**0.5, 1.0)

@@ -18,6 +18,7 @@ from ptychopinn.plotting.maps import (
 from ptychopinn.plotting.patches import PredictedPatch, figure_patches
 from ptychopinn.plotting.patterns import draw_patterns
 from ptychopinn.plotting.probe import draw_probe
+from ptychopinn.plotting.scan_figure import figure_scan
 from ptychopinn.plotting.trend import draw_trend, figure_trend
 
 __all__ = [
@@ -51,6 +52,7 @@ __all__ = [
     "figure_map",
     "figure_patches",
     "figure_reconstruction",
+    "figure_scan",
     "figure_trend",
     "save_figure",
 ]

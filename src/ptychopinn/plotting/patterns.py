@@ -26,11 +26,22 @@ ROWS = ("Measured", "Modelled", "Residual (σ)")
 
 def photon_limits(patterns: Sequence[PatternFit]) -> tuple[float, float]:
     """Common range of colours of measured and modelled patterns, photons; positive, at least a decade wide."""
-    measured, modelled = (_positive([_photons(one)[part] for one in patterns]) for part in (0, 1))
-    values = np.concatenate([measured, modelled])
-    if values.size == 0:
+    measured, modelled = (
+        np.concatenate([_photons(one)[part].compressed() for one in patterns] or [np.zeros(0)]) for part in (0, 1)
+    )
+    return range_of_photons(measured, np.concatenate([measured, modelled]))
+
+
+def range_of_photons(measured: NDArray[Any], shown: NDArray[Any]) -> tuple[float, float]:
+    """Logarithmic range of colours of the photons that are shown, in which the faintest measured ones differ from none.
+
+    >>> range_of_photons(np.array([0, 1, 1e4]), np.array([0.1, 1, 1e4]))
+    (0.25, 10000.0)
+    """
+    measured, shown = (values[np.isfinite(values) & (values > 0)] for values in (measured, shown))
+    if shown.size == 0:
         return 0.1, 1.0
-    high = float(values.max())
+    high = float(shown.max())
     faintest = float(measured.min()) / BELOW_FAINTEST if measured.size else 0.0
     return min(max(faintest, high * 10**-DECADES), high * 10**-LEAST_DECADES), high
 
@@ -57,7 +68,7 @@ def draw_patterns(panels: Sequence[Sequence[Axes]], patterns: Sequence[PatternFi
         images.append((one.shown(one.residual), "RdBu_r", Normalize(-sigma, sigma)))
         for row, (values, cmap, scale) in enumerate(images):
             ax = panels[row][column]
-            _draw(ax, values, cmap, scale, f"{label} (no. {one.number})" if row == 0 else "")
+            draw_pattern(ax, values, cmap, scale, f"{label} (no. {one.number})" if row == 0 else "")
             if column == 0:
                 ax.set_ylabel(ROWS[row], fontsize=TEXT_PT + 0.5, color=INK)
             if column == len(patterns) - 1:
@@ -65,19 +76,14 @@ def draw_patterns(panels: Sequence[Sequence[Axes]], patterns: Sequence[PatternFi
         panels[2][column].set_xlabel(f"deviance {one.ratio:.3g} × allowed", fontsize=TEXT_PT, color=MUTED)
 
 
-def _draw(ax: Axes, values: NDArray[Any], cmap: str, norm: Normalize, title: str) -> None:
+def draw_pattern(ax: Axes, values: NDArray[Any], cmap: str, norm: Normalize, title: str) -> None:
+    """One pattern (H, W); what lies below a logarithmic range has its lowest colour."""
     style_image(ax, "")
     ax.set_title(title, loc="left", fontsize=TEXT_PT + 0.5, color=INK, pad=5, y=TITLE_Y)
     if isinstance(norm, LogNorm):
         values = np.ma.maximum(values, float(norm.vmin or 0.0))
     height, width = values.shape
     ax.imshow(values, cmap=cmap, norm=norm, extent=(-0.5, width - 0.5, height - 0.5, -0.5), origin="upper")
-
-
-def _positive(parts: Sequence[Any]) -> NDArray[np.float64]:
-    """Finite positive values of masked arrays."""
-    values = np.concatenate([part.compressed() for part in parts] or [np.zeros(0)])
-    return np.asarray(values[np.isfinite(values) & (values > 0)], np.float64)
 
 
 def _photons(one: PatternFit) -> tuple[Any, Any]:
