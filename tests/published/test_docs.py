@@ -20,8 +20,9 @@ GENERATED = {"config-mapping.md"}
 """Pages that a script writes: their length is not ours to choose."""
 USER_PAGES = sorted(path for path in DOCS.glob("*.md"))
 PAGES = sorted(DOCS.rglob("*.md"))
-MOST_LINES = 1500
-"""Of all pages for users; more is not read."""
+MOST_LINES = 1784
+"""Of the README and all pages for users; more is not read. It was 1,500 for the pages and 284 for the README."""
+README_LINES = 150
 BANNED = {
     "the rule is": "must be",
     "where (?:little )?light": "dose, illumination",
@@ -122,7 +123,9 @@ def test_user_pages_are_short() -> None:
     written = [page for page in USER_PAGES if page.name not in GENERATED]
     block = re.compile(r"(<!-- include: \S+ -->\n).*?(?=<!-- end include -->)", flags=re.DOTALL)
     texts_of_pages = [block.sub(r"\1", page.read_text(encoding="utf-8")) for page in written]
-    assert sum(len(text.splitlines()) for text in texts_of_pages) <= MOST_LINES
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(readme.splitlines()) <= README_LINES
+    assert sum(len(text.splitlines()) for text in [readme, *texts_of_pages]) <= MOST_LINES
     assert max(len(line) for text in texts_of_pages for line in text.splitlines() if not line.startswith("|")) <= 160
 
 
