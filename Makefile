@@ -1,5 +1,6 @@
 # make demo   simulate a scan, train, reconstruct, evaluate; all in .venv and outputs/demo
 # make data   simulate the scans of docs/dev/data.md into outputs/data
+# make site   run the tutorials and build the documentation into outputs/site
 # make lint   check style, types and imports
 # make test   lint and run every test that CI runs
 # make fuzz   read 2,000 changed files, then look for new paths through the readers with atheris (some 12 minutes)
@@ -13,7 +14,7 @@ DATA := outputs/data
 SCANS := simulated_1e4 simulated_1e6
 FUZZ_S := 300
 
-.PHONY: demo data lint test fuzz kills clean
+.PHONY: demo data site lint test fuzz kills clean
 
 demo: $(VENV)/.installed
 	$(BIN)/ptychopinn simulate --config demo -o $(DEMO)/scan.npz
@@ -24,6 +25,9 @@ demo: $(VENV)/.installed
 data: $(VENV)/.installed
 	for name in $(SCANS); do $(BIN)/ptychopinn simulate --config $$name -o $(DATA)/$$name.npz || exit 1; done
 	$(BIN)/python scripts/data_digests.py $(SCANS:%=$(DATA)/%.npz)
+
+site: $(VENV)/.installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check
@@ -55,6 +59,10 @@ $(VENV)/.installed: $(VENV)/.torch pyproject.toml
 
 $(VENV)/.installed-test: $(VENV)/.torch pyproject.toml
 	$(BIN)/python -m pip install -e '.[test]'
+	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-docs: $(VENV)/.torch pyproject.toml
+	$(BIN)/python -m pip install -e '.[docs]'
 	@touch $@ $(VENV)/.installed
 
 $(VENV)/.installed-fuzz: $(VENV)/.installed-test

@@ -19,7 +19,19 @@ install_import_hook("ptychopinn.physics", "beartype.beartype(conf=beartype.Beart
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = Path(os.environ.get("PTYCHOPINN_TEST_DATA", ROOT.parent / "shared"))
 
-OPTIONAL = ("ptychi", "neuralop", "cdtools", "tensorflow", "mlflow", "sqlalchemy", "tensorboard", "wandb", "prefect")
+OPTIONAL = (
+    "ptychi",
+    "neuralop",
+    "cdtools",
+    "tensorflow",
+    "mlflow",
+    "sqlalchemy",
+    "tensorboard",
+    "wandb",
+    "prefect",
+    "mkdocstrings",
+    "latex2mathml",
+)
 """Packages that some tests need and the test environment does not have."""
 
 OF_PTYCHODUS = ("tests/client", "tests/data/io/test_ptychodus_files.py", "tests/property/test_conversions.py")

@@ -22,7 +22,7 @@ INSTALL = [
     "pip install -e .",
 ]
 FILES = (".npz", ".png")
-PAGES = ["README.md", "docs/running.md", "docs/your_scan.md", "docs/python.md"]
+PAGES = ["README.md", "docs/running.md", "docs/your_scan.md", "docs/python.md", "docs/check.md"]
 """What a new user reads, in this order, in one folder."""
 SETTINGS_NAMED_IN = [*PAGES, "docs/choosing.md", "docs/conventions.md", "docs/dev/decisions.md"]
 DOCUMENTS = ["README.md", *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md"))]
@@ -96,10 +96,11 @@ def test_commands_run_in_their_order(folder: Path, quick: list[str], monkeypatch
     assert names == {path.name for path in (folder / "out").iterdir()}
 
 
-@pytest.mark.parametrize("page", ["docs/your_scan.md", "docs/python.md"])
+@pytest.mark.parametrize("page", ["docs/your_scan.md", "docs/python.md", "docs/check.md", "docs/refine.md"])
 def test_python_runs(folder: Path, quick: list[str], monkeypatch: pytest.MonkeyPatch, page: str) -> None:
     monkeypatch.chdir(folder)
-    names: dict[str, object] = {"QUICK": quick, **arrays(quick)}
+    names: dict[str, object] = {"QUICK": quick, **arrays(quick), "scan": "scan.npz", "model": "out/wts.h5.zip"}
+    names["ptychopinn"] = ptychopinn
     for code in blocks("python", page):
         exec(re.sub(r"overrides=\[(.*?)\]", r"overrides=[\1, *QUICK]", code), names)
     if page == "docs/your_scan.md":
@@ -107,7 +108,11 @@ def test_python_runs(folder: Path, quick: list[str], monkeypatch: pytest.MonkeyP
 
 
 def test_every_page_with_a_program_is_run() -> None:
-    assert [page for page in PAGES if blocks("python", page)] == ["docs/your_scan.md", "docs/python.md"]
+    assert [page for page in PAGES if blocks("python", page)] == [
+        "docs/your_scan.md",
+        "docs/python.md",
+        "docs/check.md",
+    ]
 
 
 def test_recipe_is_valid() -> None:
