@@ -10,7 +10,7 @@ import time
 
 import ptychopinn
 
-experiment = ["simulation.object_size_px=112", "simulation.probe_size_px=32", "simulation.step_px=4"]
+experiment = ["simulation.object_size_px=96", "simulation.probe_size_px=32", "simulation.step_px=4"]
 first = ptychopinn.simulate(overrides=experiment).scan
 second = ptychopinn.simulate(overrides=[*experiment, "simulation.seed=7"]).scan
 first
@@ -48,7 +48,7 @@ solved
 # training here is short; the default has 60 epochs.
 
 # %%
-cnn = ptychopinn.train(first, overrides=["training.epochs=6", "model.generator.width=4"])
+cnn = ptychopinn.train(first, overrides=["training.epochs=4", "model.generator.width=4"])
 cnn
 
 # %%
