@@ -30,6 +30,10 @@ class Found:
     iterations: int
     cpu_s: float
     """Of the iterations, without import and preparation."""
+    background: float | None = None
+    """Photons per pixel, where one was fitted."""
+    blur_px: float | None = None
+    """Standard deviation of the detector's point spread, where one was fitted."""
 
 
 @dataclass(frozen=True)
@@ -164,5 +168,7 @@ def reconstruction_of(found: Found, scan: Scan, name: str) -> Reconstruction:
         positions_px=scan.positions_px,
         probe=np.ascontiguousarray(found.probe, np.complex64),
         pixel_size_m=scan.pixel_size_m,
+        background=found.background,
+        blur_px=found.blur_px,
         metadata={"source": scan.source, "backend": name},
     )

@@ -28,7 +28,7 @@ def _solve(scan: Scan, seed: int, chosen: Recipe, iterations: int) -> Found:
     image = refine(flat_start(scan, probe * scale), tensors, recipe.reconstruction.refine, gauge=gauge).reconstruction
     cpu_s = time.process_time() - before
     y, x = (int(value) for value in image.origin_px)
-    return Found(image.object_, (y, x), image.probe, iterations, cpu_s)
+    return Found(image.object_, (y, x), image.probe, iterations, cpu_s, image.background, image.blur_px)
 
 
 METHODS = [
