@@ -67,7 +67,8 @@ def rows(options: Namespace) -> Iterator[str]:
         for photons, fitted in product(options.photons.split(","), ("false", "true")):
 
             def predicted(one: Drawn, fitted: str = fitted) -> Reconstruction:
-                return ptychopinn.run(one.scan, solve=False, overrides=[f"model.probe.trainable={fitted}"]).reconstruction
+                overrides = [f"model.probe.trainable={fitted}"]
+                return ptychopinn.run(one.scan, solve=False, overrides=overrides).reconstruction
 
             yield row(options, ("network", photons, "", "poor" if fitted == "true" else "exact", ""), predicted)
 
