@@ -185,3 +185,30 @@ def smoothing_prior(tmp_path_factory: pytest.TempPathFactory) -> Path:
     record = PriorRecord(name="blur", trained_on="nothing", settings={"seed": 3}, scores={"gain": {"phase_dB": 1.5}})
     folder = tmp_path_factory.mktemp("prior")
     return save_prior(Prior(network.eval(), record, "blur"), folder / "blur.safetensors")
+
+
+@pytest.fixture(scope="session")
+def in_ranks() -> Callable[..., list[Any]]:
+    """Calls a function with the `Ranks` of each of two ranks, which are threads of this process joined by gloo.
+
+    What they return, in their order; the first error is raised.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+    from datetime import timedelta
+
+    from torch import distributed
+
+    from ptychopinn.ranks import Ranks
+
+    def run(work: Callable[[Ranks], Any], count: int = 2) -> list[Any]:
+        store = distributed.HashStore()
+
+        def joined(index: int) -> Any:
+            group = distributed.ProcessGroupGloo(store, index, count, timedelta(seconds=60))
+            return work(Ranks(index, count, group))
+
+        with ThreadPoolExecutor(count) as threads:
+            pending = [threads.submit(joined, index) for index in range(count)]
+        return [one.result() for one in pending]
+
+    return run

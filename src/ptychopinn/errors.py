@@ -58,5 +58,9 @@ class OutputError(PtychoPINNError, OSError):
     """A result cannot be written where it was asked for."""
 
 
+class RankError(PtychoPINNError):
+    """Another rank of the run was refused or has ended; the first rank shows why."""
+
+
 class MissingExtraError(PtychoPINNError, ImportError):
     """An optional package is needed and not installed; the message holds the pip line."""

@@ -12,6 +12,7 @@ from ptychopinn.bundle.layouts import obstacle
 from ptychopinn.config import Recipe
 from ptychopinn.config.backend import Backend, check_installed, loading_backend
 from ptychopinn.models import PatchModel, TrainedModel, build_model
+from ptychopinn.ranks import ALONE, Ranks
 from ptychopinn.simulation import record_patterns as record_by_pytorch
 from ptychopinn.training import EpochHook, Fit, Prepared
 from ptychopinn.training import fit_prepared as fit_by_pytorch
@@ -31,7 +32,12 @@ def check_backend(recipe: Recipe) -> None:
 
 
 def fit_prepared(
-    start: Prepared, folder: Path | None = None, *, resume: bool = False, on_epoch: EpochHook | None = None
+    start: Prepared,
+    folder: Path | None = None,
+    *,
+    resume: bool = False,
+    on_epoch: EpochHook | None = None,
+    ranks: Ranks = ALONE,
 ) -> Fit:
     """Train a model by the backend of its recipe; see `ptychopinn.training.fit_prepared`.
 
@@ -40,10 +46,10 @@ def fit_prepared(
     """
     check_backend(start.recipe)
     if start.recipe.backend == "pytorch":
-        return fit_by_pytorch(start, folder, resume=resume, on_epoch=on_epoch)
+        return fit_by_pytorch(start, folder, resume=resume, on_epoch=on_epoch, ranks=ranks)
     from ptychopinn.tensorflow import train_by_keras
 
-    return fit_by_pytorch(start, folder, resume=resume, on_epoch=on_epoch, backend=train_by_keras)
+    return fit_by_pytorch(start, folder, resume=resume, on_epoch=on_epoch, backend=train_by_keras, ranks=ranks)
 
 
 Recorder = Callable[..., NDArray[Any]]

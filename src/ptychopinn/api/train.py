@@ -18,6 +18,7 @@ from ptychopinn.metrics.collapse import Collapse
 from ptychopinn.models import TrainedModel
 from ptychopinn.notebook import Shown
 from ptychopinn.plotting import figure_history, save_figure
+from ptychopinn.ranks import ALONE, Ranks
 from ptychopinn.reconstruction import Reconstructor
 from ptychopinn.training import (
     CHECKPOINTS,
@@ -81,6 +82,7 @@ def train(
     resume: bool = False,
     overwrite: bool = False,
     on_epoch: EpochHook | None = None,
+    ranks: Ranks = ALONE,
 ) -> Trained:
     """Train the network of a recipe on a scan, or on several; or train a finished model further.
 
@@ -96,6 +98,7 @@ def train(
         resume: go on from the last checkpoint in `output`, to as many epochs as then or more.
         overwrite: replace an earlier training in `output`, which is refused otherwise.
         on_epoch: called after every epoch with epochs done, epochs in all and the numbers of the epoch.
+        ranks: processes that share the training, each of which makes the same call; the first one writes.
 
     Raises:
         PtychoPINNError: the scan, the recipe or the folder cannot be used; nothing has been written then.
@@ -103,18 +106,22 @@ def train(
     with RunLog() as log:
         earlier = choose_earlier(resume, overwrite)
         base = recipe if start_from is None else recipe_of_model(start_from, recipe)
-        start, folder = begin(scan, output, as_recipe(base, overrides), log, earlier)
+        start, folder = begin(scan, output, as_recipe(base, overrides), log, earlier, ranks)
         started = time.perf_counter()
-        result = fit_prepared(start, folder, resume=resume, on_epoch=on_epoch)
+        result = fit_prepared(start, folder, resume=resume, on_epoch=on_epoch, ranks=ranks)
         seconds = time.perf_counter() - started
-        paths = write_training(result, folder) if folder else {}
-        record_model(result, paths.get("model"))
-        collapse = judge_training(result)
-        if folder is not None:
-            notes = [note for part in start.parts for note in part.tensors.scan.notes]
-            entries = {"started_from": result.trained.fitted.started_from, "collapse": collapse.entry()}
-            text = json.dumps({**entries, "scan_problems": notes}, indent=2)
-            paths["metrics"] = write_text_atomically(folder / "metrics.json", text)
+        paths: dict[str, Path] = {}
+        collapse = None
+        with ranks.together():
+            if ranks.is_first:
+                paths = write_training(result, folder) if folder else {}
+                record_model(result, paths.get("model"))
+                collapse = judge_training(result)
+            if folder is not None and collapse is not None:
+                notes = [note for part in start.parts for note in part.tensors.scan.notes]
+                entries = {"started_from": result.trained.fitted.started_from, "collapse": collapse.entry()}
+                text = json.dumps({**entries, "scan_problems": notes}, indent=2)
+                paths["metrics"] = write_text_atomically(folder / "metrics.json", text)
     if log.path is not None:
         paths["log"] = log.path
     return Trained(result.trained, result.history, seconds, paths, collapse)
@@ -179,28 +186,30 @@ def begin(
     recipe: Recipe,
     log: RunLog,
     earlier: Earlier = "replace",
+    ranks: Ranks = ALONE,
 ) -> tuple[Prepared, Path | None]:
-    """All that can be refused, and only then the output folder.
+    """All that can be refused, and only then the output folder, which the first rank makes.
 
     Raises:
         ConfigError: the folder holds a training and `earlier` is `refuse`, or its checkpoint does not fit.
         BundleError: its checkpoint cannot be read and `earlier` is `resume`.
         PtychoPINNError: scan, recipe or folder cannot be used.
     """
-    log_backend(recipe)
-    check_backend(recipe)
-    if output is not None and earlier == "refuse":
-        check_unused(Path(output))
-    sources = [scan] if isinstance(scan, ScanSource) else scan
-    start = prepare([as_scan(source, recipe) for source in sources], recipe)
-    if output is None:
-        warn_of_problems(*(part.tensors.scan for part in start.parts))
-        return start, None
-    if earlier == "resume":
-        checkpoint_to_resume(Path(output), start)
-    folder = check_output_folder(output)
-    check_output_folder(folder / CHECKPOINTS)
-    log.write_to(folder)
+    with ranks.together():
+        log_backend(recipe)
+        check_backend(recipe)
+        folder = None if output is None else Path(output)
+        if folder is not None and earlier == "refuse" and ranks.is_first:
+            check_unused(folder)
+        sources = [scan] if isinstance(scan, ScanSource) else scan
+        start = prepare([as_scan(source, recipe) for source in sources], recipe)
+        if folder is not None and earlier == "resume":
+            checkpoint_to_resume(folder, start)
+    with ranks.together():  # what another rank was refused for leaves no folder behind
+        if folder is not None and ranks.is_first:
+            check_output_folder(folder)
+            check_output_folder(folder / CHECKPOINTS)
+            log.write_to(folder)
     warn_of_problems(*(part.tensors.scan for part in start.parts))
     return start, folder
 

@@ -23,19 +23,23 @@ class Output:
         """Warnings and errors only."""
         self.json_lines = False
         """Progress, warnings and errors as JSON, one object a line."""
+        self.silent = False
+        """Nothing but errors of this process alone: another process of the run shows the rest."""
 
     def reset(self) -> None:
         """Begin a command: nothing has been asked for."""
-        self.verbose = self.quiet = self.json_lines = False
+        self.verbose = self.quiet = self.json_lines = self.silent = False
         self.apply()
 
     def apply(self) -> None:
         """Show warnings of the package on stderr, and with `verbose` what it does; with `quiet` no results."""
-        results.quiet = self.quiet
+        results.quiet = self.quiet or self.silent
         logger = logging.getLogger("ptychopinn")
         for old in [handler for handler in logger.handlers if isinstance(handler, RichHandler | _JsonLines)]:
             logger.removeHandler(old)
         level = logging.INFO if self.verbose else logging.WARNING
+        if self.silent:
+            level = logging.CRITICAL
         handler = _JsonLines(level) if self.json_lines else _text_lines(level, self.verbose)
         handler.addFilter(lambda record: record.name not in SAID_AT_THE_END)
         logger.addHandler(handler)

@@ -5,8 +5,8 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from ptychopinn.cli.console import say
-from ptychopinn.errors import PtychoPINNError, one_line
+from ptychopinn.cli.console import output, say
+from ptychopinn.errors import PtychoPINNError, RankError, one_line
 
 
 def exit_code(work: Callable[[], Any], interrupted: Callable[[], str] = lambda: "Interrupted.") -> int:
@@ -19,7 +19,8 @@ def exit_code(work: Callable[[], Any], interrupted: Callable[[], str] = lambda: 
     try:
         work()
     except PtychoPINNError as error:
-        print_error(str(error))
+        if not (output.silent and isinstance(error, RankError)):  # the first rank shows what all were refused for
+            print_error(str(error))
         return 2
     except (MemoryError, OSError) as error:
         print_error(_environment_fault(error))

@@ -43,7 +43,7 @@ class ProgressDisplay:
         self._started: dict[str, tuple[float, int]] = {}
         self._done: dict[str, int] = {}
         self._tasks: dict[str, TaskID] = {}
-        self._is_live = console.is_terminal and not (output.quiet or output.json_lines)
+        self._is_live = console.is_terminal and not (output.quiet or output.json_lines or output.silent)
         self._live = Progress(
             TextColumn("{task.description:<" + str(STAGE_WIDTH) + "}"),
             BarColumn(BAR_WIDTH),
@@ -99,13 +99,13 @@ class ProgressDisplay:
 
     def on_image(self, image: "Reconstructed") -> None:
         """The solver's image has been written, and training follows."""
-        if not output.quiet:
+        if not (output.quiet or output.silent):
             say("image", f"image: {image.paths['reconstruction']} (solver)")
 
     def _show(
         self, stage: str, done: int, total: int, note: str, numbers: Mapping[str, float] = {}, always: bool = False
     ) -> None:
-        if output.quiet:
+        if output.quiet or output.silent:
             return
         left = self._seconds_left(stage, done, total)
         if output.json_lines:

@@ -21,6 +21,7 @@ from ptychopinn.cli.options import (
     with_parts,
 )
 from ptychopinn.cli.progress import ProgressDisplay
+from ptychopinn.cli.ranks import shared_run
 from ptychopinn.cli.summary import show_path, show_plan, warn_if_collapsed
 
 
@@ -52,7 +53,7 @@ def train(
         return show_plan(plan_train(scans, output, config, overrides=overrides, **how))
     from ptychopinn.api.train import train as train_on
 
-    with ProgressDisplay() as shown:
+    with shared_run() as ranks, ProgressDisplay() as shown:
         trained = train_on(
             scans,
             output,
@@ -62,7 +63,10 @@ def train(
             resume=resume,
             overwrite=overwrite,
             on_epoch=shown.on_epoch,
+            ranks=ranks,
         )
+    if not ranks.is_first:
+        return
     epochs = len(trained.history["epoch"])
     results.print(f"trained {epochs} epochs in {trained.seconds:.1f} s", highlight=False)
     warn_if_collapsed(trained.collapse.message if trained.collapse else None)

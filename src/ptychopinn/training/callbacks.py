@@ -74,7 +74,7 @@ class Checkpoints(Checkpoint):
         if rank < self._count and (self._progress is None or self._progress.ended_comparable):
             self._best = [*self._best[:rank], loss, *self._best[rank:]][: self._count]
             for place in range(len(self._best) - 1, rank, -1):
-                if (before := self._file(place - 1)).exists():
+                if trainer.is_global_zero and (before := self._file(place - 1)).exists():
                     before.replace(self._file(place))
             trainer.save_checkpoint(self._file(rank))
         trainer.save_checkpoint(self._folder / "last.ckpt")

@@ -23,8 +23,8 @@ from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.data.scan import Scan
 from ptychopinn.errors import OutputError
 from ptychopinn.models import build_model
+from ptychopinn.ranks import Ranks
 from ptychopinn.training.history import EpochHook, History
-from ptychopinn.training.loader import Share
 from ptychopinn.training.loop import train_here
 from ptychopinn.training.module import TrainingModule
 from ptychopinn.training.prepare import Part, Prepared
@@ -199,10 +199,13 @@ class _Work:
 def _run(rank: int, work: _Work, port: int, queue: Any) -> None:
     """What each process does; the first one reports."""
     count = work.recipe.training.devices
-    os.environ.update(
-        MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port), LOCAL_RANK=str(rank), NODE_RANK="0", WORLD_SIZE=str(count)
-    )
     torch.set_num_threads(max(1, (work.recipe.training.threads or torch.get_num_threads()) // count))
+    os.environ["OMP_NUM_THREADS"] = str(torch.get_num_threads())  # else Lightning takes all cores
+    if work.on_gpu:
+        torch.cuda.set_device(rank)
+    torch.distributed.init_process_group(
+        "nccl" if work.on_gpu else "gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=count
+    )
     first = rank == 0
     start = work.prepared(torch.device("cuda", rank) if work.on_gpu else torch.device("cpu"))
     history = train_here(
@@ -212,7 +215,7 @@ def _run(rank: int, work: _Work, port: int, queue: Any) -> None:
         on_epoch=(lambda *row: queue.put(("row", row))) if first else None,
         callbacks=(_Reporter(queue),) if first else (),
         module_type=work.module_type,
-        share=Share(rank, count),
+        ranks=Ranks(rank, count, torch.distributed.group.WORLD),
     )
     if first:
         queue.put(("end", (history, _arrays(start.model))))

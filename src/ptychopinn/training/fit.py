@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from ptychopinn.config import Recipe
 from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.data.scan import Scan
+from ptychopinn.errors import ConfigError
 from ptychopinn.models import PatchModel, TrainedModel, unseen_pixels
+from ptychopinn.ranks import ALONE, Ranks
 from ptychopinn.training.history import EpochHook, History
 from ptychopinn.training.loggers import open_tracker
 from ptychopinn.training.prepare import Prepared, prepare
@@ -74,6 +76,7 @@ def fit_prepared(
     callbacks: "Sequence[Callback]" = (),
     module_type: "Callable[..., TrainingModule] | None" = None,
     backend: BackendLoop | None = None,
+    ranks: Ranks = ALONE,
 ) -> Fit:
     """Train a model.
 
@@ -87,6 +90,12 @@ def fit_prepared(
         module_type: what Lightning trains, with the arguments of `TrainingModule`, which is the default; for clients
             that log under names of their own.
         backend: trains in place of Lightning; `callbacks` and `module_type` are for Lightning alone.
+        ranks: processes that share every step; all have the same `start`, and all end with the same model. Only the
+            first one writes and calls `on_epoch`; `resume` needs a folder that all see.
+
+    Raises:
+        ConfigError: several ranks, and a setting or a backend that does not fit them.
+        RankError: another rank was refused or has ended.
     """
     model, recipe, tensors = start.model, start.recipe, start.tensors
     fitted = recipe.fitted
@@ -96,15 +105,18 @@ def fit_prepared(
             "the validation region holds fewer patterns than a group of %d: training on all patterns",
             recipe.data.group_size,
         )
-    checkpoint = checkpoint_to_resume(folder, start) if resume else None
+    with ranks.together():
+        check_ranks(recipe, ranks)
+        checkpoint = checkpoint_to_resume(folder, start) if resume else None
+    _check_same(checkpoint, ranks)
     sources = [part.tensors.scan.source for part in start.parts]
-    tracker = open_tracker(recipe, sources, folder, resumed=checkpoint is not None)
+    tracker = open_tracker(recipe, sources, folder, resumed=checkpoint is not None) if ranks.is_first else None
     with recorded(start, tracker) as tracking:
-        told = tracking.hook(on_epoch)
+        told = tracking.hook(on_epoch) if ranks.is_first else None
         if backend is not None:
             history = backend(start, folder, checkpoint, told)
         else:
-            history = _by_lightning(start, folder, checkpoint, told, callbacks, module_type)
+            history = _by_lightning(start, folder, checkpoint, told, callbacks, module_type, ranks)
         tracking.complete(history)
     scale = float(model.log_scale.detach().exp())
     fitted = fitted.changed(intensity_scale=scale, scale_correction=scale / fitted.intensity_scale)
@@ -114,6 +126,46 @@ def fit_prepared(
     return Fit(model.eval(), recipe, history, tensors, start.parts[0].train_groups, unseen, tracking)
 
 
+def check_ranks(recipe: Recipe, ranks: Ranks) -> None:
+    """Refuse a recipe that several ranks cannot train together.
+
+    Raises:
+        ConfigError: another number of devices, another backend than PyTorch, or figures during training.
+    """
+    devices = recipe.training.devices
+    if not ranks.are_many:
+        return
+    if devices not in (1, ranks.count):
+        raise ConfigError(
+            f"training.devices must be 1 or the number of processes that were started, {ranks.count}, got {devices}; "
+            "leave it out"
+        )
+    if recipe.backend != "pytorch":
+        raise ConfigError(
+            f"the backend {recipe.backend} trains in one process, but {ranks.count} were started; use "
+            "--backend pytorch, or start one process"
+        )
+    if recipe.training.figure_epochs is not None:
+        raise ConfigError(
+            f"training.figure_epochs draws figures with the model of one process, but {ranks.count} were started; set "
+            "it to null, or start one process"
+        )
+
+
+def _check_same(checkpoint: str | None, ranks: Ranks) -> None:
+    """Refuse a checkpoint that only some ranks see.
+
+    Raises:
+        ConfigError: with their number.
+    """
+    seen = round(ranks.total(float(checkpoint is not None)))
+    if seen not in (0, ranks.count):
+        raise ConfigError(
+            f"the checkpoint to resume must be seen by all {ranks.count} processes, but {seen} see it; put the output "
+            "folder on a file system that all machines share, or train with --overwrite"
+        )
+
+
 def _by_lightning(
     start: Prepared,
     folder: Path | None,
@@ -121,15 +173,17 @@ def _by_lightning(
     on_epoch: EpochHook | None,
     callbacks: "Sequence[Callback]",
     module_type: "Callable[..., TrainingModule] | None",
+    ranks: Ranks,
 ) -> History:
-    """Train by PyTorch, in this process or in one for each device."""
+    """Train by PyTorch, in this process, which may be one of several ranks, or in one for each device."""
     from ptychopinn.training.distributed import train_on_devices
     from ptychopinn.training.loop import train_here
     from ptychopinn.training.module import TrainingModule
 
-    train = train_here if start.recipe.training.devices == 1 else train_on_devices
-    history = train(
-        start, folder, checkpoint, on_epoch=on_epoch, callbacks=callbacks, module_type=module_type or TrainingModule
-    )
+    how: dict[str, Any] = {"on_epoch": on_epoch, "callbacks": callbacks, "module_type": module_type or TrainingModule}
+    if ranks.are_many or start.recipe.training.devices == 1:
+        history = train_here(start, folder, checkpoint, **how, ranks=ranks)
+    else:
+        history = train_on_devices(start, folder, checkpoint, **how)
     start.model.to(start.tensors.device)  # Lightning leaves it on the CPU
     return history

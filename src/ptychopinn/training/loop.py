@@ -12,10 +12,11 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import EarlyStopping
-from lightning.pytorch.plugins.environments import LightningEnvironment
+from lightning.pytorch.plugins.environments import ClusterEnvironment
 from lightning.pytorch.strategies import DDPStrategy
 
 from ptychopinn.config import Recipe
+from ptychopinn.ranks import ALONE, Ranks
 from ptychopinn.training.callbacks import (
     AtomicCheckpointIO,
     BestWeights,
@@ -25,7 +26,7 @@ from ptychopinn.training.callbacks import (
 )
 from ptychopinn.training.contrast_monitor import ContrastMonitor
 from ptychopinn.training.history import EpochHook, History, HistoryTable
-from ptychopinn.training.loader import WHOLE, Share
+from ptychopinn.training.loader import Share
 from ptychopinn.training.loaders import training_loader, validation_loader
 from ptychopinn.training.module import TrainingModule
 from ptychopinn.training.prepare import Prepared
@@ -43,18 +44,22 @@ def train_here(
     on_epoch: EpochHook | None,
     callbacks: Sequence[Callback],
     module_type: Callable[..., TrainingModule],
-    share: Share = WHOLE,
+    ranks: Ranks = ALONE,
 ) -> History:
-    """Train the model of `start` in this process, which may be one of several with a `share` of each step."""
+    """Train the model of `start` in this process, which may be one of several `ranks` with a share of each step each.
+
+    Only the first rank writes.
+    """
     recipe, config, fitted = start.recipe, start.recipe.training, start.recipe.fitted
     assert fitted is not None
+    share = Share(ranks.index, ranks.count)
     module = module_type(start.model, config, fitted.mean_count, recipe.model_dump(mode="json"))
     if config.compile:
         start.model.generator.compile_networks()
     train = training_loader(start, config, lambda: module.current_epoch, share)
     validation = validation_loader(start, config, share)
-    path = folder / "history.csv" if folder and config.logger != "none" and share.index == 0 else None
-    table = HistoryTable(path, on_epoch, ContrastMonitor(start).measure if share.index == 0 else None)
+    path = folder / "history.csv" if folder and config.logger != "none" and ranks.is_first else None
+    table = HistoryTable(path, on_epoch, ContrastMonitor(start).measure if ranks.is_first else None)
     monitor = "train_loss" if validation is None or config.monitor == "train_loss" else "val_loss"
     progress = module.progress
     best = BestWeights(monitor, progress)
@@ -68,21 +73,21 @@ def train_here(
     with _quiet_lightning(), _process_settings_kept():
         if folder is not None and config.checkpoints:
             ours.append(Checkpoints(folder, monitor, identity_of(start), config.checkpoints, progress))
-        trainer = _trainer(recipe, folder, start.tensors.device, [*ours, *callbacks], progress.epochs)
-        with _interrupts_pass():
+        trainer = _trainer(recipe, folder, start.tensors.device, [*ours, *callbacks], progress.epochs, ranks)
+        with _interrupts_pass(), ranks.watched():
             trainer.fit(module, train, validation, ckpt_path=checkpoint, weights_only=True)
     best.restore(module)
     return table.history()
 
 
 def _trainer(
-    recipe: Recipe, folder: Path | None, device: torch.device, callbacks: list[Callback], epochs: int
+    recipe: Recipe, folder: Path | None, device: torch.device, callbacks: list[Callback], epochs: int, ranks: Ranks
 ) -> Trainer:
     config = recipe.training
     adaptive = config.gradient_clip_algorithm == "agc"
     return Trainer(
         accelerator="gpu" if device.type == "cuda" else device.type,
-        **_processes(recipe, device),
+        **_processes(recipe, device, ranks),
         max_epochs=epochs,
         accumulate_grad_batches=config.accumulate_steps,
         gradient_clip_val=None if adaptive else config.gradient_clip,
@@ -99,17 +104,71 @@ def _trainer(
     )
 
 
-def _processes(recipe: Recipe, device: torch.device) -> dict[str, Any]:
-    """How a trainer uses its device, alone or beside other processes that were started for it."""
-    count = recipe.training.devices
-    if count == 1:
-        alone = [device.index or 0] if device.type == "cuda" else 1
-        return {"devices": alone, "plugins": [AtomicCheckpointIO()]}
+def _processes(recipe: Recipe, device: torch.device, ranks: Ranks) -> dict[str, Any]:
+    """How a trainer uses the device of this process, alone or beside the other ranks."""
+    number = torch.cuda.current_device() if device.type == "cuda" and device.index is None else device.index
+    own = [number] if device.type == "cuda" else 1
+    if not ranks.are_many:
+        return {"devices": own, "plugins": [AtomicCheckpointIO()]}
     stages = recipe.training.stages
     labels_alone = stages.data_epochs > 0 and stages.data_loss == "labels"
     unused = recipe.model.kind == "supervised" or labels_alone  # labels say nothing of a trainable probe
     strategy = DDPStrategy(broadcast_buffers=False, find_unused_parameters=unused)
-    return {"devices": count, "strategy": strategy, "plugins": [AtomicCheckpointIO(), LightningEnvironment()]}
+    plugins = [AtomicCheckpointIO(), _StartedRanks(ranks)]
+    return {"devices": own, "num_nodes": ranks.count, "strategy": strategy, "plugins": plugins}
+
+
+class _StartedRanks(ClusterEnvironment):
+    """Tells Lightning of ranks that are connected already.
+
+    To Lightning each rank is a machine with one device, so that machines may run different numbers of processes.
+    """
+
+    def __init__(self, ranks: Ranks) -> None:
+        super().__init__()
+        self._ranks = ranks
+
+    @property
+    def creates_processes_externally(self) -> bool:
+        """Lightning starts no process."""
+        return True
+
+    @property
+    def main_address(self) -> str:
+        """Not used: the connection exists."""
+        return os.environ.get("MASTER_ADDR", "127.0.0.1")
+
+    @property
+    def main_port(self) -> int:
+        """Not used either."""
+        return int(os.environ.get("MASTER_PORT", "0"))
+
+    @staticmethod
+    def detect() -> bool:
+        """Only used where it is given."""
+        return False
+
+    def world_size(self) -> int:
+        """Ranks in all."""
+        return self._ranks.count
+
+    def set_world_size(self, size: int) -> None:
+        """Fixed."""
+
+    def global_rank(self) -> int:
+        """Number of this rank."""
+        return self._ranks.index
+
+    def set_global_rank(self, rank: int) -> None:
+        """Fixed."""
+
+    def local_rank(self) -> int:
+        """The only one of its machine."""
+        return 0
+
+    def node_rank(self) -> int:
+        """Number of this rank."""
+        return self._ranks.index
 
 
 @contextmanager
