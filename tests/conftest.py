@@ -198,17 +198,21 @@ def in_ranks() -> Callable[..., list[Any]]:
 
     from torch import distributed
 
+    from ptychopinn.errors import RankError
     from ptychopinn.ranks import Ranks
 
     def run(work: Callable[[Ranks], Any], count: int = 2) -> list[Any]:
         store = distributed.HashStore()
 
         def joined(index: int) -> Any:
-            group = distributed.ProcessGroupGloo(store, index, count, timedelta(seconds=60))
+            group = distributed.ProcessGroupGloo(store, index, count, timedelta(seconds=30))
             return work(Ranks(index, count, group))
 
         with ThreadPoolExecutor(count) as threads:
             pending = [threads.submit(joined, index) for index in range(count)]
+        errors = [one.exception() for one in pending]
+        for error in sorted(filter(None, errors), key=lambda error: isinstance(error, RankError)):
+            raise error  # that of the rank that failed first, not of one that waited for it
         return [one.result() for one in pending]
 
     return run

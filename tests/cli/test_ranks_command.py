@@ -1,6 +1,7 @@
 """Commands that a launcher has started several times for one run: one result, written and shown by the first."""
 
 import csv
+import json
 import os
 import signal
 import socket
@@ -10,13 +11,17 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from ptychopinn.api.model_files import load_model
+from ptychopinn.api.reconstruct import reconstruct
+from ptychopinn.api.run import run
 from ptychopinn.api.train import train
 from ptychopinn.config import SimulationConfig
 from ptychopinn.data.io import write_scan
+from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.simulation import simulate
 
 COMMAND = "from ptychopinn.cli import main; main()"
@@ -30,6 +35,7 @@ SMALL = (
     "training.device=cpu",
 )
 SETTINGS = [text for one in SMALL for text in ("--set", one)]
+SOLVER = ["--set", "reconstruction.refine.iterations=12"]
 Started = subprocess.Popen[str]
 
 
@@ -37,6 +43,13 @@ Started = subprocess.Popen[str]
 def scan_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """36 patterns of 16 px."""
     settings = SimulationConfig(object_size_px=48, probe_size_px=16, step_px=5, photons_per_pattern=1e5, seed=2)
+    return write_scan(simulate(settings), tmp_path_factory.mktemp("scan") / "scan.npz")
+
+
+@pytest.fixture(scope="module")
+def wide_scan_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """169 patterns of 32 px that decide their image."""
+    settings = SimulationConfig(object_size_px=80, probe_size_px=32, step_px=4, photons_per_pattern=1e6, seed=2)
     return write_scan(simulate(settings), tmp_path_factory.mktemp("scan") / "scan.npz")
 
 
@@ -132,10 +145,42 @@ def test_a_process_that_is_killed_ends_the_other_one_with_an_error(start, scan_f
 
 
 @pytest.mark.slow
-def test_torchrun_on_two_nodes_trains(scan_file: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("train", [True, False])
+def test_two_processes_run_as_one(start, wide_scan_file: Path, tmp_path: Path, train: bool) -> None:
+    """Solver, training on what it found, prediction, and the choice between the images; all written once."""
+    words = ["run", wide_scan_file, "-o", tmp_path / "two", *SETTINGS, *SOLVER, *([] if train else ["--no-train"])]
+    (first, said, error), (second, *others) = _ended(start(words, words))
+    assert (first, second) == (0, 0), error
+    assert "refining" in said
+    assert others == ["", ""]
+    run(wide_scan_file, tmp_path / "one", overrides=[*SMALL, SOLVER[1]], train=train)
+    names = {path.name for path in (tmp_path / "one").iterdir()}
+    assert {path.name for path in (tmp_path / "two").iterdir()} == names
+    for name in names & {"reconstruction.npz", "reconstruction_network.npz", "reconstruction_solver.npz"}:
+        _same_image(tmp_path / "two" / name, tmp_path / "one" / name)
+    found, expected = (json.loads((tmp_path / one / "metrics.json").read_text()) for one in ("two", "one"))
+    assert found["verdict"]["level"] == expected["verdict"]["level"]
+    assert found["data"] == pytest.approx(expected["data"], rel=1e-4)
+    if train:
+        assert {"predict_s", "stitch_s"} <= set(found["timings"])
+
+
+def _same_image(found: Path, expected: Path) -> None:
+    ours, theirs = Reconstruction.load(found), Reconstruction.load(expected)
+    for name in ("object_", "probe", "positions_px", "coverage"):
+        difference = np.linalg.norm(getattr(ours, name) - getattr(theirs, name))
+        assert difference <= 1e-4 * np.linalg.norm(getattr(theirs, name)), name
+
+
+@pytest.mark.slow
+def test_torchrun_on_two_nodes_trains_and_reconstructs(scan_file: Path, tmp_path: Path) -> None:
     """Two process groups on this machine, each started by a torchrun of its own."""
     _by_torchrun(["train", scan_file, "-o", tmp_path / "out", *SETTINGS])
     _same_training(tmp_path / "out", scan_file)
+    words = ["reconstruct", scan_file, "--model", tmp_path / "out", "--device", "cpu", "-o"]
+    _by_torchrun([*words, tmp_path / "two"])
+    reconstruct(scan_file, tmp_path / "out", tmp_path / "one", device="cpu")
+    _same_image(tmp_path / "two/reconstruction.npz", tmp_path / "one/reconstruction.npz")
 
 
 def _by_torchrun(words: Sequence[str | Path]) -> None:

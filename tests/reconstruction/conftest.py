@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from ptychopinn.config import Recipe
 from ptychopinn.data import Scan
 from ptychopinn.data.dataset import ScanTensors
-from ptychopinn.generators import GroupView
+from ptychopinn.generators import GroupView, Unrolled
 from ptychopinn.models import PatchModel, build_model
 from ptychopinn.physics import extract_patches
 
@@ -46,6 +46,23 @@ def make_model() -> Callable[..., PatchModel]:
             nn.init.normal_(model.generator.network.head.weight, std=0.1)
         else:
             model.generator = Recital(true_patches(scan, model.config.subpixel)[truth_of.reshape(-1)])
+        return model
+
+    return build
+
+
+@pytest.fixture
+def make_unrolled(make_model: Callable[..., PatchModel]) -> Callable[..., PatchModel]:
+    """A model of two stages whose networks have random last layers, as after some training."""
+
+    def build(scan: Scan, *overrides: str) -> PatchModel:
+        few = ("model.generator.architecture=unrolled", "model.generator.stages=0", "model.generator.physics_steps=3")
+        model = make_model(scan, *few, *overrides)
+        torch.manual_seed(1)
+        config = model.config.generator.changed(stages=2)
+        model.generator = Unrolled(config)
+        for network in model.generator.network:
+            nn.init.normal_(network.head.weight, std=0.1)
         return model
 
     return build

@@ -21,23 +21,6 @@ AS_TRAINED = ReconstructionConfig(physics_steps=None, batch_size=7)
 MakeUnrolled = Callable[..., PatchModel]
 
 
-@pytest.fixture
-def make_unrolled(make_model: Callable[..., PatchModel]) -> MakeUnrolled:
-    """A model of two stages whose networks have random last layers, as after some training."""
-
-    def build(scan: Scan, *overrides: str) -> PatchModel:
-        few = ("model.generator.architecture=unrolled", "model.generator.stages=0", "model.generator.physics_steps=3")
-        model = make_model(scan, *few, *overrides)
-        torch.manual_seed(1)
-        config = model.config.generator.changed(stages=2)
-        model.generator = Unrolled(config)
-        for network in model.generator.network:
-            nn.init.normal_(network.head.weight, std=0.1)
-        return model
-
-    return build
-
-
 @torch.inference_mode()
 def as_one_group(model: PatchModel, tensors: ScanTensors) -> tuple[np.ndarray, np.ndarray]:
     """Patches (N, H, W), and the object, of the group that holds the whole scan."""

@@ -13,6 +13,7 @@ from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.metrics.fit_sums import FitSums
 from ptychopinn.metrics.misfit import Misfit
 from ptychopinn.metrics.verdict import Maker, Verdict, verdict_of
+from ptychopinn.ranks import ALONE, Ranks
 
 logger = logging.getLogger("ptychopinn.verdict")
 """A logger of its own: commands show the verdict at their end."""
@@ -31,7 +32,9 @@ class FitQuality:
     """(N,), deviance of each pattern over what its counts allow."""
 
 
-def judge_fit(expected: Iterable[tuple[slice, Tensor]], tensors: ScanTensors, maker: Maker) -> FitQuality:
+def judge_fit(
+    expected: Iterable[tuple[slice, Tensor]], tensors: ScanTensors, maker: Maker, ranks: Ranks = ALONE
+) -> FitQuality:
     """How well an image explains its patterns.
 
     Args:
@@ -39,13 +42,17 @@ def judge_fit(expected: Iterable[tuple[slice, Tensor]], tensors: ScanTensors, ma
             patterns they belong to.
         tensors: the measured patterns.
         maker: what made the image.
+        ranks: each has the expected photons of its own patterns; all get the judgement of all patterns.
     """
-    misfit, sums = Misfit(), FitSums(_mean_counts(tensors))
+    misfit, sums = Misfit(), FitSums(_mean_counts(tensors, ranks))
     for part, photons in expected:
         counts, measured = tensors.counts_of(part), tensors.measured_of(part)
         misfit.add(counts, photons, measured)
         seen = None if measured is None else measured.cpu().numpy()
         sums.add(counts.cpu().numpy(), photons.cpu().numpy(), seen)
+    size = tensors.pattern_size
+    misfit.complete(ranks, (len(tensors), size, size))
+    sums.complete(ranks, len(tensors))
     return FitQuality(misfit.scores(), verdict_of(sums, maker, tensors.scan.positions_px), sums.patterns.ratio)
 
 
@@ -54,13 +61,13 @@ def announce(verdict: Verdict) -> None:
     logger.log(logging.WARNING if verdict.is_warning else logging.INFO, "%s", verdict.message)
 
 
-def _mean_counts(tensors: ScanTensors) -> NDArray[np.float64]:
+def _mean_counts(tensors: ScanTensors, ranks: Ranks) -> NDArray[np.float64]:
     """(H, W), mean counts of the patterns in which a pixel was measured, photons."""
-    total: Tensor | float = 0.0
-    seen: Tensor | float = 0.0
-    for part in tensors.slices(BATCH):
+    total, seen = torch.zeros(2, tensors.pattern_size, tensors.pattern_size, dtype=torch.float64)
+    for part in tensors.slices(BATCH, ranks.own(len(tensors))):
         counts, measured = tensors.counts_of(part), tensors.measured_of(part)
         total = total + counts.sum(0, dtype=torch.float64).cpu()
         number = torch.ones_like(counts) if measured is None else measured.expand(counts.shape)
         seen = seen + number.sum(0).cpu()
-    return (torch.as_tensor(total) / torch.as_tensor(seen).clamp_min(1)).numpy()
+    ranks.add(total, seen)
+    return (total / seen.clamp_min(1)).numpy()

@@ -33,6 +33,7 @@ from ptychopinn.data.reconstruction import METHOD, Reconstruction
 from ptychopinn.errors import ConfigError
 from ptychopinn.models import TrainedModel
 from ptychopinn.prior import Prior
+from ptychopinn.ranks import ALONE, Ranks
 from ptychopinn.reconstruction import ProbeChoice, Progress, Reconstructor
 from ptychopinn.solver import IterationHook, check_names, log_gauge
 
@@ -53,6 +54,7 @@ def reconstruct(
     resume: bool = False,
     on_batch: Progress | None = None,
     on_iteration: IterationHook | None = None,
+    ranks: Ranks = ALONE,
 ) -> Reconstructed:
     """Reconstruct a scan: without a model by the iterative solver, with one by its network, or by both.
 
@@ -75,6 +77,7 @@ def reconstruct(
         resume: go on with a solver that was interrupted (Ctrl-C) in `output`; take its image if it has finished.
         on_batch: called after every batch with the groups done and all groups.
         on_iteration: called after every iteration of the solver with the iterations done, all iterations, numbers.
+        ranks: processes that share the work, each of which makes the same call; the first one writes.
 
     Raises:
         PtychoPINNError: scan, model, settings, prior or folder cannot be used; nothing has been written then.
@@ -84,7 +87,7 @@ def reconstruct(
         overrides = [*overrides, f"reconstruction.refine.iterations={_iterations(refine, model is None)}"]
     if uncertainty:
         overrides = [*overrides, "reconstruction.uncertainty=true"]
-    request = Request(scan, output, recipe, overrides, probe, device, on_batch, on_iteration, resume)
+    request = Request(scan, output, recipe, overrides, probe, device, on_batch, on_iteration, resume, ranks)
     with RunLog() as log:
         made = solve(request, log) if model is None else _by_network(request, model, log)
     return replace(made, paths={**made.paths, "log": log.path}) if log.path else made
@@ -107,7 +110,7 @@ def reconstruct_stitched(
     tensors, recipe = reconstructor.tensors, reconstructor.trained.recipe
     if recipe.reconstruction.refine.iterations == 0:
         return finish(_as_predicted(reconstructor, image, timings, prior), job)
-    task = Task(image, tensors, recipe, reconstructor.gauge, prior)
+    task = Task(image, tensors, recipe, reconstructor.gauge, prior, reconstructor.ranks)
     return finish_refined(task, replace(job, timings={**job.timings, **timings}))
 
 
@@ -117,7 +120,7 @@ def network_image(reconstructor: Reconstructor, job: Job, prior: Prior | None = 
     tensors, recipe = reconstructor.tensors, reconstructor.trained.recipe
     if recipe.reconstruction.refine.iterations == 0:
         return _as_predicted(reconstructor, image, timings, prior)
-    made = refined(Task(image, tensors, recipe, reconstructor.gauge, prior), job)
+    made = refined(Task(image, tensors, recipe, reconstructor.gauge, prior, reconstructor.ranks), job)
     return replace(made, timings={**timings, **made.timings})
 
 
@@ -127,7 +130,7 @@ def _as_predicted(
     """The image of a network that is not refined, with its misfit and verdict."""
     log_gauge(image)
     tensors, recipe = reconstructor.tensors, reconstructor.trained.recipe
-    fit = judge_fit(reconstructor.expected(image), tensors, "network")
+    fit = judge_fit(reconstructor.expected(image), tensors, "network", reconstructor.ranks)
     metrics: dict[str, Any] = {"gauge": image.metadata["gauge"], "data": fit.scores}
     if prior is not None:
         metrics[ENTRY] = unused(prior, NETWORK_ALONE)
@@ -154,17 +157,19 @@ def with_method(image: Reconstruction, reconstructor: Reconstructor) -> Reconstr
 
 def _by_network(request: Request, model: str | Path | Trained | TrainedModel, log: RunLog) -> Reconstructed:
     started = time.perf_counter()
-    trained, request = _trained(model, request)
-    recipe = with_open_settings(trained.recipe, request.recipe, request.overrides)
-    check_names(recipe.reconstruction.refine)
-    log_backend(recipe, request.device)
-    prior = prior_of(recipe)
-    scan = as_scan(request.scan, recipe)
-    if recipe.training.threads is not None:
-        torch.set_num_threads(recipe.training.threads)
-    reconstructor = Reconstructor.for_scan(
-        replace(trained, recipe=recipe), scan, probe=request.probe, device=request.device
-    )
+    with request.ranks.together():
+        trained, request = _trained(model, request)
+        recipe = with_open_settings(trained.recipe, request.recipe, request.overrides)
+        check_names(recipe.reconstruction.refine)
+        log_backend(recipe, request.device)
+        prior = prior_of(recipe)
+        scan = as_scan(request.scan, recipe)
+        if recipe.training.threads is not None:
+            torch.set_num_threads(recipe.training.threads)
+        complete = replace(trained, recipe=recipe)
+        reconstructor = Reconstructor.for_scan(
+            complete, scan, probe=request.probe, device=request.device, ranks=request.ranks
+        )
     history = model.history if isinstance(model, Trained) else None
     job = request.job(log, started, history)
     warn_of_problems(scan)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ptychopinn.api.inputs import RecipeSource, RunLog, ScanSource
 from ptychopinn.data.io.atomic import check_output_folder
+from ptychopinn.ranks import ALONE, Ranks
 from ptychopinn.reconstruction import ProbeChoice, Progress
 from ptychopinn.solver import IterationHook
 from ptychopinn.training import History
@@ -17,7 +18,7 @@ class Job:
     """Where one reconstruction writes, whom it informs, and the time that was spent before it."""
 
     folder: Path | None = None
-    """Exists already; nothing is written without it."""
+    """Exists already; nothing is written without it. Of the first rank alone."""
     timings: Mapping[str, float] = field(default_factory=dict)
     """Name of a step -> s."""
     history: History | None = None
@@ -26,6 +27,23 @@ class Job:
     on_iteration: IterationHook | None = None
     resume: bool = False
     """Go on with an interrupted solver, or take its finished image, where the folder has one."""
+    trained_in: Path | None = None
+    """The folder on every rank, where a training has its checkpoints."""
+
+
+def begun_folder(output: str | Path | None, log: RunLog, ranks: Ranks) -> Path | None:
+    """The output folder, made, with the log begun in it; None on all ranks but the first one.
+
+    Raises:
+        OutputError: the folder cannot be written.
+        RankError: the first rank's cannot.
+    """
+    with ranks.together():
+        if output is None or not ranks.is_first:
+            return None
+        folder = check_output_folder(output)
+        log.write_to(folder)
+        return folder
 
 
 @dataclass(frozen=True)
@@ -41,6 +59,7 @@ class Request:
     on_batch: Progress | None = None
     on_iteration: IterationHook | None = None
     resume: bool = False
+    ranks: Ranks = ALONE
 
     def job(self, log: RunLog, started: float, history: History | None = None) -> Job:
         """Make the output folder and begin its log; called when nothing can be refused any more.
@@ -53,8 +72,6 @@ class Request:
         Raises:
             OutputError: the folder cannot be written.
         """
-        folder = check_output_folder(self.output) if self.output is not None else None
-        if folder is not None:
-            log.write_to(folder)
+        folder = begun_folder(self.output, log, self.ranks)
         timings = {"load_s": time.perf_counter() - started}
         return Job(folder, timings, history, self.on_batch, self.on_iteration, self.resume)

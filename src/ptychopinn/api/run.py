@@ -16,18 +16,18 @@ from ptychopinn.api.inputs import RecipeSource, RunLog, ScanSource, as_recipe, a
 from ptychopinn.api.prior_use import prior_of
 from ptychopinn.api.reconstruct import reconstruct_prepared
 from ptychopinn.api.reconstructed import Reconstructed
-from ptychopinn.api.request import Job
+from ptychopinn.api.request import Job, begun_folder
 from ptychopinn.api.solve import finish_refined, from_nothing
 from ptychopinn.api.train import Trained, begin, check_unused, choose_earlier, record_model, write_training
 from ptychopinn.api.train_and_choose import remove_other_images, train_and_choose
 from ptychopinn.config.backend import check_installed
-from ptychopinn.data.io.atomic import check_output_folder
 from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.errors import ConfigError
 from ptychopinn.notebook import Shown
+from ptychopinn.ranks import ALONE, Ranks
 from ptychopinn.reconstruction import Progress, Reconstructor
 from ptychopinn.solver import IterationHook
-from ptychopinn.training import EpochHook, check_trainable, used_patterns
+from ptychopinn.training import EpochHook, check_ranks, check_trainable, used_patterns
 
 logger = logging.getLogger("ptychopinn")
 
@@ -89,6 +89,7 @@ class _Asked:
     on_epoch: EpochHook | None
     on_batch: Progress | None
     on_iteration: IterationHook | None
+    ranks: Ranks
 
 
 def run(
@@ -105,6 +106,7 @@ def run(
     on_epoch: EpochHook | None = None,
     on_batch: Progress | None = None,
     on_iteration: IterationHook | None = None,
+    ranks: Ranks = ALONE,
 ) -> Run:
     """Make the image of a scan by the solver, then train a network on it, and take the better image of both.
 
@@ -130,6 +132,7 @@ def run(
         on_epoch: called after every epoch of training.
         on_batch: called after every batch of prediction.
         on_iteration: called after every iteration of the solver.
+        ranks: processes that share the work, each of which makes the same call; the first one writes.
 
     Raises:
         PtychoPINNError: the scan, the recipe, the prior or the folder cannot be used; nothing has been written then.
@@ -137,7 +140,7 @@ def run(
     """
     if not train and not solve:
         raise ConfigError("train and solve must not both be false, since nothing would make an image; set one to true")
-    asked = _Asked(scan, output, recipe, overrides, resume, overwrite, on_epoch, on_batch, on_iteration)
+    asked = _Asked(scan, output, recipe, overrides, resume, overwrite, on_epoch, on_batch, on_iteration, ranks)
     with RunLog() as log:
         made = _solver_first(asked, train, on_image, log) if solve else _network_alone(asked, log)
     return replace(made, paths={**made.paths, "log": log.path}) if log.path else made
@@ -147,11 +150,13 @@ def _network_alone(asked: _Asked, log: RunLog) -> Run:
     started = time.perf_counter()
     recipe = as_recipe(asked.recipe, [*asked.overrides, "reconstruction.refine.iterations=0"])
     prior = prior_of(recipe)
-    start, folder = begin(asked.scan, asked.output, recipe, log, choose_earlier(asked.resume, asked.overwrite))
+    earlier, ranks = choose_earlier(asked.resume, asked.overwrite), asked.ranks
+    start, trained_in = begin(asked.scan, asked.output, recipe, log, earlier, ranks)
+    folder = trained_in if ranks.is_first else None
     loaded_at = time.perf_counter()
     if folder:
         remove_other_images(folder, "solver", "network")
-    result = fit_prepared(start, folder, resume=asked.resume, on_epoch=asked.on_epoch)
+    result = fit_prepared(start, trained_in, resume=asked.resume, on_epoch=asked.on_epoch, ranks=ranks)
     trained_at = time.perf_counter()
     written = write_training(result, folder) if folder else {}
     record_model(result, written.get("model"))
@@ -160,7 +165,7 @@ def _network_alone(asked: _Asked, log: RunLog) -> Run:
         "train_s": trained_at - loaded_at,
         "write_s": time.perf_counter() - trained_at,
     }
-    reconstructor = Reconstructor.for_scan(result.trained, result.tensors, probe="model")
+    reconstructor = Reconstructor.for_scan(result.trained, result.tensors, probe="model", ranks=ranks)
     job = Job(folder, timings, result.history, asked.on_batch, asked.on_iteration)
     reconstructed = reconstruct_prepared(reconstructor, job, prior)
     trained = Trained(result.trained, result.history, timings["train_s"], written, reconstructed.collapse)
@@ -168,30 +173,32 @@ def _network_alone(asked: _Asked, log: RunLog) -> Run:
 
 
 def _solver_first(asked: _Asked, train: bool, on_image: ImageHook | None, log: RunLog) -> Run:
-    started = time.perf_counter()
-    recipe = as_recipe(asked.recipe, asked.overrides)
-    log_backend(recipe)
-    if train:
-        check_installed(recipe.backend)
-    prior = prior_of(recipe)
-    if recipe.training.threads is not None:
-        torch.set_num_threads(recipe.training.threads)
-    if asked.output is not None and choose_earlier(asked.resume, asked.overwrite) == "refuse":
-        check_unused(Path(asked.output))
-    scan = used_patterns(as_scan(asked.scan, recipe), recipe)
-    if train:
-        recipe = network_for(scan, asked.recipe, asked.overrides)
-        check_backend(recipe)
-        check_trainable(scan, recipe)
-    task = from_nothing(scan, recipe, recipe.training.device, prior)
-    folder = check_output_folder(asked.output) if asked.output is not None else None
-    if folder:
-        log.write_to(folder)
-        if not asked.resume:
-            remove_other_images(folder, "solver", "network")
+    started, ranks = time.perf_counter(), asked.ranks
+    with ranks.together():
+        recipe = as_recipe(asked.recipe, asked.overrides)
+        log_backend(recipe)
+        if train:
+            check_installed(recipe.backend)
+        prior = prior_of(recipe)
+        if recipe.training.threads is not None:
+            torch.set_num_threads(recipe.training.threads)
+        earlier = choose_earlier(asked.resume, asked.overwrite)
+        if asked.output is not None and earlier == "refuse" and ranks.is_first:
+            check_unused(Path(asked.output))
+        scan = used_patterns(as_scan(asked.scan, recipe), recipe)
+        if train:
+            recipe = network_for(scan, asked.recipe, asked.overrides)
+            check_backend(recipe)
+            check_ranks(recipe, ranks)
+            check_trainable(scan, recipe)
+        task = from_nothing(scan, recipe, recipe.training.device, prior, ranks)
+    folder = begun_folder(asked.output, log, ranks)
+    if folder and not asked.resume:
+        remove_other_images(folder, "solver", "network")
     warn_of_problems(scan)
     timings = {"load_s": time.perf_counter() - started}
-    job = Job(folder, timings, None, asked.on_batch, asked.on_iteration, asked.resume)
+    trained_in = None if asked.output is None else Path(asked.output)
+    job = Job(folder, timings, None, asked.on_batch, asked.on_iteration, asked.resume, trained_in)
     first = finish_refined(task, job)
     if folder:
         logger.info("the solver's image is in %s%s", first.paths["reconstruction"], "; training follows" * train)

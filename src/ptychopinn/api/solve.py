@@ -17,7 +17,7 @@ from ptychopinn.api.prior_use import ENTRY, INTERRUPTED, PriorInterrupted, corre
 from ptychopinn.api.reconstructed import RESULT, Made, Reconstructed, checked, judged, write_result
 from ptychopinn.api.request import Job, Request
 from ptychopinn.api.resolution import measure_resolution
-from ptychopinn.api.solver_work import SolverWork, Task, iterated, work_in
+from ptychopinn.api.solver_work import Earlier, SolverWork, Task, iterated, work_in
 from ptychopinn.api.uncertainty import with_error_bars, without_error_bars
 from ptychopinn.config import Recipe
 from ptychopinn.config.backend import DEFAULT
@@ -32,6 +32,7 @@ from ptychopinn.errors import ConfigError
 from ptychopinn.models import prepare_probe, scan_scale
 from ptychopinn.physics import DiffractionModel
 from ptychopinn.prior import Prior
+from ptychopinn.ranks import ALONE, Ranks
 from ptychopinn.solver import Gauge, Refined, SolverInterrupted, check_names, flat_start, photons_in_batches
 from ptychopinn.training import CHECKPOINTS
 
@@ -49,21 +50,24 @@ def solve(request: Request, log: RunLog) -> Reconstructed:
         KeyboardInterrupt: Ctrl-C; what was reached has been written.
     """
     started = time.perf_counter()
-    recipe = as_recipe(request.recipe, request.overrides)
-    if request.probe == "model":
-        raise ConfigError("probe must be 'scan' or 'auto' without a model, got 'model'; give a model, or leave it out")
-    log_backend(recipe.changed(backend=DEFAULT), request.device)  # the solver's, whatever network is asked for
-    prior = prior_of(recipe)
-    scan = as_scan(request.scan, recipe)
-    if recipe.training.threads is not None:
-        torch.set_num_threads(recipe.training.threads)
-    task = from_nothing(scan, recipe, request.device, prior)
+    with request.ranks.together():
+        recipe = as_recipe(request.recipe, request.overrides)
+        if request.probe == "model":
+            raise ConfigError(
+                "probe must be 'scan' or 'auto' without a model, got 'model'; give a model, or leave it out"
+            )
+        log_backend(recipe.changed(backend=DEFAULT), request.device)  # the solver's, whatever network is asked for
+        prior = prior_of(recipe)
+        scan = as_scan(request.scan, recipe)
+        if recipe.training.threads is not None:
+            torch.set_num_threads(recipe.training.threads)
+        task = from_nothing(scan, recipe, request.device, prior, request.ranks)
     job = request.job(log, started)
     warn_of_problems(scan)
     return finish_refined(task, job)
 
 
-def from_nothing(scan: Scan, recipe: Recipe, device: str, prior: Prior | None = None) -> Task:
+def from_nothing(scan: Scan, recipe: Recipe, device: str, prior: Prior | None = None, ranks: Ranks = ALONE) -> Task:
     """The solver ready to refine an object of 1 under the probe of a scan, and to apply a prior at the end.
 
     Raises:
@@ -79,7 +83,7 @@ def from_nothing(scan: Scan, recipe: Recipe, device: str, prior: Prior | None = 
     scale, reason = scan_scale(recipe, tensors, probe)
     logger.info("using the probe of the scan; intensity scale %.4g: %s", scale, reason)
     gauge = Gauge.of(scan, recipe.model.intensity_scale, scale, reason)
-    return Task(flat_start(scan, probe * scale), tensors, recipe, gauge, prior)
+    return Task(flat_start(scan, probe * scale), tensors, recipe, gauge, prior, ranks)
 
 
 def finish_refined(task: Task, job: Job) -> Reconstructed:
@@ -97,13 +101,13 @@ def finish_refined(task: Task, job: Job) -> Reconstructed:
         made = refined(task, job, work)
     except SolverInterrupted as stopped:
         if work is not None:
-            unfinished = judged(_unfinished(stopped, task), job)
+            unfinished = judged(_unfinished(stopped, replace(task, ranks=ALONE)), job)  # the others have ended
             announce(unfinished.made.verdict)
             write_result(unfinished, job)
         raise
     except PriorInterrupted as stopped:
         if work is not None:
-            write_result(judged(_made(stopped.image, task), job), job)
+            write_result(judged(_made(stopped.image, replace(task, ranks=ALONE)), job), job)
         raise
     image = judged(checked(made), job)
     announce(image.made.verdict)
@@ -149,7 +153,7 @@ def _image_of_half(task: Task, job: Job, scan: Scan, fraction: float, name: str)
     What a prior knows of images would be common to both halves, and count as resolution.
     """
     recipe = for_part(task.recipe, 1 - fraction)
-    return solved_part(from_nothing(scan, recipe, str(task.tensors.device)), job, name).image
+    return solved_part(from_nothing(scan, recipe, str(task.tensors.device), ranks=task.ranks), job, name).image
 
 
 def refined(task: Task, job: Job, work: SolverWork | None = None) -> Made:
@@ -165,12 +169,11 @@ def refined(task: Task, job: Job, work: SolverWork | None = None) -> Made:
         PriorInterrupted: Ctrl-C after them.
     """
     tensors, settings = task.tensors, task.recipe.reconstruction
-    finished = work.finished() if work and job.resume else None
-    if finished is not None:
-        return _corrected(without_error_bars(finished), task)
+    earlier = Earlier.of(work, task.ranks) if job.resume else Earlier()
+    if earlier.image is not None:
+        return _corrected(without_error_bars(earlier.image), task)
     try:
-        reached = work.reached() if work and job.resume else None
-        result = iterated(task, tensors, reached, job.on_iteration)
+        result = iterated(task, tensors, earlier.state, job.on_iteration)
     except SolverInterrupted as stopped:
         if work:
             work.save(stopped)
@@ -191,8 +194,8 @@ def _made(image: Reconstruction, task: Task, result: Refined | None = None) -> M
     """An image with its misfit and verdict; the time of its iterations where they ran now."""
     tensors, recipe = task.tensors, task.recipe
     image = replace(image, metadata={**image.metadata, METHOD: _method(image, task)})
-    expected = photons_in_batches(image, tensors, DiffractionModel.of(recipe.model))
-    fit = judge_fit(expected, tensors, "solver")
+    expected = photons_in_batches(image, tensors, DiffractionModel.of(recipe.model), ranks=task.ranks)
+    fit = judge_fit(expected, tensors, "solver", task.ranks)
     metrics: dict[str, Any] = {
         "gauge": image.metadata["gauge"],
         "data": fit.scores,

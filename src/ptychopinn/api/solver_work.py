@@ -1,6 +1,7 @@
 """What a solver has reached in an output folder: its state after an interruption, and its finished image."""
 
 import logging
+import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.errors import PtychoPINNError
 from ptychopinn.physics import DiffractionModel
 from ptychopinn.prior import Prior
+from ptychopinn.ranks import ALONE, Ranks
 from ptychopinn.solver import (
     Gauge,
     IterationHook,
@@ -40,6 +42,8 @@ class Task:
     """What is known of the probe of the start."""
     prior: Prior | None = None
     """Applied to the image of the solver; None for none."""
+    ranks: Ranks = ALONE
+    """Processes that share the work; all hold the same values."""
 
 
 def iterated(
@@ -63,6 +67,7 @@ def iterated(
         min_coverage=settings.min_coverage,
         checkpoint=checkpoint,
         on_iteration=on_iteration,
+        ranks=task.ranks,
     )
 
 
@@ -109,6 +114,35 @@ class SolverWork:
         """Write the state of an interrupted solve."""
         stopped.checkpoint.save(self.state, self.given)
         logger.info("interrupted after iteration %d: the state is in %s", len(stopped.checkpoint.deviance), self.state)
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """What an earlier solve of the same input has left: its image, else its state, else nothing."""
+
+    image: Reconstruction | None = None
+    state: SolverCheckpoint | None = None
+
+    @classmethod
+    def of(cls, work: SolverWork | None, ranks: Ranks) -> "Earlier":
+        """What the first rank finds in its folder, on all ranks; `work` is None where there is no folder."""
+        with ranks.together():
+            image = work.finished() if work else None
+            state = work.reached() if work and image is None else None
+        if not ranks.are_many:
+            return cls(image, state)
+        with tempfile.TemporaryDirectory() as folder:
+            files = (Path(folder) / "image.npz", Path(folder) / "state.npz")
+            if image is not None:
+                image.save(files[0])
+            if state is not None:
+                state.save(files[1], "")
+            for file in files:
+                content = ranks.first_bytes(file.read_bytes() if file.is_file() else None)
+                if content is not None and not ranks.is_first:
+                    file.write_bytes(content)
+            found = Reconstruction.load(files[0]) if files[0].is_file() else None
+            return cls(found, load_checkpoint(files[1], ""))
 
 
 def work_in(folder: Path, name: str, image_names: tuple[str, ...], task: Task) -> SolverWork:

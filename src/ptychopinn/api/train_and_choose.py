@@ -35,8 +35,8 @@ from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.data.scan import Scan
 from ptychopinn.data.thinning import Split, holds_photons, withhold_photons
 from ptychopinn.metrics.verdict import Maker
+from ptychopinn.ranks import Ranks
 from ptychopinn.reconstruction import Reconstructor
-from ptychopinn.solver import Gauge
 from ptychopinn.training import EpochHook, Fit, checkpoint_to_resume, prepare
 
 logger = logging.getLogger("ptychopinn")
@@ -76,15 +76,15 @@ def train_and_choose(task: Task, recipe: Recipe, first: Reconstructed, job: Job,
     found = part.image if part else first.reconstruction
     part_recipe, recipe = with_found_detector(part_recipe, found), with_found_detector(recipe, first.reconstruction)
     begun = time.perf_counter()
-    fit = _fitted(found_scan(split.scan if split else scan, found), part_recipe, job, on_epoch)
+    fit = _fitted(found_scan(split.scan if split else scan, found), part_recipe, job, on_epoch, task.ranks)
     timings = {**first.metrics["timings"], "train_s": time.perf_counter() - begun}
-    network_part = network_image(_reconstructor(fit, task.gauge), job, task.prior) if split else None
+    network_part = network_image(_reconstructor(fit, task), job, task.prior) if split else None
     choice = choose(split, part, network_part)
     fit = at_full_dose(fit, task, _at_positions(task.tensors, found), recipe, split.fraction if split else 0.0)
     written = write_training(fit, job.folder) if job.folder else {}
     record_model(fit, written.get("model"))
     job = replace(job, timings=timings, history=fit.history)
-    made = network_image(_reconstructor(fit, task.gauge), job, task.prior)
+    made = network_image(_reconstructor(fit, task), job, task.prior)
     if first.verdict is not None and first.verdict.checked:  # of the same scan, whose geometry is not checked again
         made = made.with_check(first.verdict.checked)
     network = judged(made, job)
@@ -97,20 +97,21 @@ def train_and_choose(task: Task, recipe: Recipe, first: Reconstructed, job: Job,
 def _solved_part(split: Split, recipe: Recipe, task: Task, job: Job) -> Made:
     """The solver's image of the photons that are not withheld, with the prior of the image of all photons."""
     logger.info("solving again for %.0f %% of the photons, for the comparison", 100 * (1 - split.fraction))
-    return solved_part(from_nothing(split.scan, recipe, recipe.training.device, task.prior), job, "part")
+    return solved_part(from_nothing(split.scan, recipe, recipe.training.device, task.prior, task.ranks), job, "part")
 
 
-def _fitted(scan: Scan, recipe: Recipe, job: Job, on_epoch: EpochHook | None) -> Fit:
-    start = prepare(scan, with_found_probe(recipe))
-    if job.resume and job.folder is not None:
-        checkpoint_to_resume(job.folder, start)
-    return fit_prepared(start, job.folder, resume=job.resume, on_epoch=on_epoch)
+def _fitted(scan: Scan, recipe: Recipe, job: Job, on_epoch: EpochHook | None, ranks: Ranks) -> Fit:
+    with ranks.together():
+        start = prepare(scan, with_found_probe(recipe))
+        if job.resume and job.trained_in is not None:
+            checkpoint_to_resume(job.trained_in, start)
+    return fit_prepared(start, job.trained_in, resume=job.resume, on_epoch=on_epoch, ranks=ranks)
 
 
-def _reconstructor(fit: Fit, gauge: Gauge) -> Reconstructor:
+def _reconstructor(fit: Fit, task: Task) -> Reconstructor:
     """The network ready for its scan; the scale of its image is unknown where that of the solver's image is."""
-    made = Reconstructor.for_scan(fit.trained, fit.tensors, probe="model")
-    return made if gauge.photons_known else replace(made, gauge=gauge)
+    made = Reconstructor.for_scan(fit.trained, fit.tensors, probe="model", ranks=task.ranks)
+    return made if task.gauge.photons_known else replace(made, gauge=task.gauge)
 
 
 def _at_positions(tensors: ScanTensors, image: Reconstruction) -> ScanTensors:

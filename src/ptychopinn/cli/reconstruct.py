@@ -31,6 +31,7 @@ from ptychopinn.cli.options import (
 )
 from ptychopinn.cli.process import keep_freed_memory
 from ptychopinn.cli.progress import ProgressDisplay
+from ptychopinn.cli.ranks import shared_run
 from ptychopinn.cli.several import Several
 from ptychopinn.cli.summary import show_metrics, show_path, show_plan
 from ptychopinn.errors import ConfigError
@@ -122,13 +123,21 @@ def reconstruct(
         return
     from ptychopinn.api.reconstruct import reconstruct as reconstruct_scan
 
-    with ProgressDisplay() as shown:
+    with shared_run() as ranks, ProgressDisplay() as shown:
+        if ranks.are_many and (len(scan) > 1 or skip_done):
+            raise ConfigError(
+                f"{ranks.count} processes share one scan, but {len(scan)} scans or --skip-done were given; give one "
+                "scan without it, or reconstruct many scans by `ptychopinn campaign`"
+            )
 
         def make(one: Path, folder: Path) -> Any:
             hooks: dict[str, Any] = {"on_batch": shown.on_batch, "on_iteration": shown.on_iteration}
-            return reconstruct_scan(with_parts(one, file, diffraction), chosen, folder, **how, resume=resume, **hooks)
+            source = with_parts(one, file, diffraction)
+            return reconstruct_scan(source, chosen, folder, **how, resume=resume, ranks=ranks, **hooks)
 
         made = several.reconstruct(make, shown)
+    if not ranks.is_first:
+        return
     if len(scan) == 1:
         for result in made:
             show_metrics(result.metrics)

@@ -28,6 +28,7 @@ from ptychopinn.cli.options import (
 )
 from ptychopinn.cli.process import keep_freed_memory
 from ptychopinn.cli.progress import ProgressDisplay
+from ptychopinn.cli.ranks import shared_run
 from ptychopinn.cli.summary import show_choice, show_metrics, show_path, show_plan
 from ptychopinn.errors import ConfigError
 
@@ -83,7 +84,7 @@ def run(
     from ptychopinn.api.run import run as run_scan
 
     keep_freed_memory()
-    with ProgressDisplay() as shown:
+    with shared_run() as ranks, ProgressDisplay() as shown:
         result = run_scan(
             source,
             output,
@@ -93,7 +94,10 @@ def run(
             on_epoch=shown.on_epoch,
             on_batch=shown.on_batch,
             on_iteration=shown.on_iteration,
+            ranks=ranks,
         )
+    if not ranks.is_first:
+        return
     show_metrics(result.reconstructed.metrics)
     show_choice(result.reconstructed.metrics.get("choice"), result.paths.get("other"))
     show_path("model", result.paths.get("model"))

@@ -152,9 +152,10 @@ class ScanTensors:
         """(N, H, W), sqrt(photons): of all patterns, made anew."""
         return self.amplitude_of(slice(None))
 
-    def slices(self, size: int) -> list[slice]:
-        """All patterns in their order, `size` at a time."""
-        return [slice(start, min(start + size, len(self))) for start in range(0, len(self), size)]
+    def slices(self, size: int, part: slice = slice(None)) -> list[slice]:
+        """The patterns of a part, by default all, in their order, `size` at a time."""
+        first, last, _ = part.indices(len(self))
+        return [slice(start, min(start + size, last)) for start in range(first, last, size)]
 
     def with_probe(self, probe: Tensor, shifts_px: Tensor | None = None) -> "ScanTensors":
         """The same patterns, which share all memory, with a probe (M, H, W) and shifts (N, 2) of their own."""

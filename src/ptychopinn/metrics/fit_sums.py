@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ptychopinn.physics.deviance import deviance, ideal_deviance
 from ptychopinn.physics.likelihood import ANSCOMBE_PHOTONS
+from ptychopinn.ranks import Ranks
 
 Floats = NDArray[np.float64]
 
@@ -93,6 +94,17 @@ class FitSums:
             terms = [term * seen for term in terms]
         self._patterns.append(torch.stack([term.sum((1, 2)) for term in terms]).numpy())
         self._pixels += torch.stack([term.sum(0) for term in terms]).numpy()
+
+    def complete(self, ranks: Ranks, number: int) -> None:
+        """Take the sums of the patterns of the other ranks; `number` is that of all patterns."""
+        if not ranks.are_many:
+            return
+        of_patterns = torch.zeros(len(self._pixels), number, dtype=torch.float64)
+        if self._patterns:
+            of_patterns[:, ranks.own(number)] = torch.from_numpy(np.concatenate(self._patterns, axis=1))
+        of_pixels = torch.from_numpy(self._pixels)
+        ranks.add(of_patterns, of_pixels)
+        self._patterns, self._pixels = [of_patterns.numpy()], of_pixels.numpy()
 
     @property
     def patterns(self) -> Part:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ptychopinn.physics.deviance import deviance, ideal_deviance
+from ptychopinn.ranks import Ranks
 
 
 @final
@@ -57,6 +58,21 @@ class Misfit:
         of_pixels = torch.stack([value.sum(0) for value in values[2:]]).double()
         self.deviance_of_pixels = of_pixels if self.deviance_of_pixels is None else self.deviance_of_pixels + of_pixels
         self.measured = seen if self.measured is None else self.measured + seen
+
+    def complete(self, ranks: Ranks, shape: tuple[int, int, int]) -> None:
+        """Take the sums of the patterns of the other ranks; `shape` (N, H, W) is that of all patterns."""
+        if not ranks.are_many:
+            return
+        of_patterns = torch.zeros(2, shape[0], dtype=torch.float64)
+        of_pixels = torch.zeros(3, *shape[1:], dtype=torch.float64)
+        amplitudes = torch.zeros(2, dtype=torch.float64)
+        if self.deviance_of_pixels is not None and self.measured is not None:
+            of_patterns[:, ranks.own(shape[0])] = torch.cat(self.deviance_of_patterns, 1).cpu()
+            of_pixels[:2], of_pixels[2] = self.deviance_of_pixels.cpu(), self.measured.cpu()
+            amplitudes = torch.stack(self._amplitudes).sum(0).cpu()
+        ranks.add(of_patterns, of_pixels, amplitudes)
+        self.deviance_of_patterns, self._amplitudes = [of_patterns], [amplitudes]
+        self.deviance_of_pixels, self.measured = of_pixels[:2], of_pixels[2]
 
     def scores(self) -> dict[str, float]:
         """The mean over all that was measured, under the names of `metrics.json`.

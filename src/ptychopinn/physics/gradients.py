@@ -91,6 +91,8 @@ class TiltResponse:
     """Expected second derivative of the loss by the phase gradient, rad/px."""
     spread: Tensor
     """Covariance of the illuminated intensity about its centre: the same if the detector recorded phases too."""
+    photons: Tensor | float = 1.0
+    """On the object in these patterns: the weight of this response beside that of other patterns."""
 
 
 @dataclass(frozen=True)
@@ -143,6 +145,7 @@ def gradients(
     background: bool = False,
     intensities: bool = False,
     blur: bool = False,
+    mean_photons: Tensor | None = None,
 ) -> Gradients:
     """Loss of some patterns, its gradients, and the powers that precondition them.
 
@@ -163,7 +166,11 @@ def gradients(
         background: also find slope and curvature by a background that is the same in all pixels.
         intensities: also find slope and curvature by the logarithm of the intensity of each pattern.
         blur: also find slope and curvature by the variance of the point spread of the detector.
+        mean_photons: of a measured pixel, from which `strain` takes the error of the model; by default that of these
+            patterns.
     """
+    if len(index) == 0:
+        return _of_no_pattern(now, probe, positions, positions_curvature, strain, background, intensities, blur)
     size = (now.probe.shape[-2], now.probe.shape[-1])
     shape = (now.object_.shape[-2], now.object_.shape[-1])
     where, rest = model.split(now.positions_px[index])
@@ -182,7 +189,8 @@ def gradients(
     by_strain = by_strain_twice = None
     if strain:
         changes = _strained_patches(now.object_, where, size)
-        variance = (MODEL_ERROR * _mean_photons(amplitude, measured)).square()
+        photons, pixels = summed_photons(amplitude, measured)
+        variance = (MODEL_ERROR * (photons / pixels if mean_photons is None else mean_photons)).square()
         robust = model.blurred(seen.masked(robust_slope(seen.expected, seen.counts, variance)))
         by_robust = exit_wave_to_patches(probes, seen.to_sample(robust.unsqueeze(1) * seen.waves))
         by_strain = 2 * (by_robust.conj().unsqueeze(1) * changes).real.sum((-2, -1))
@@ -239,7 +247,8 @@ def tilt_response(
     square = torch.stack([(photons * a * b).sum() for a in arms for b in arms]).view(2, 2)
     spread = square - centre.mT @ (centre * total.unsqueeze(-1))
     slopes = [seen.photons_by(1j * arm * waves) for arm in arms]
-    return TiltResponse(seen.curvature(slopes, SOLVER_PHOTONS).sum(0) / total.sum(), spread / total.sum())
+    curvature = seen.curvature(slopes, SOLVER_PHOTONS).sum(0) / total.sum()
+    return TiltResponse(curvature, spread / total.sum(), total.sum())
 
 
 def amplitude_change(
@@ -370,13 +379,42 @@ def _strained_patches(object_: Canvas, where: Tensor, size: tuple[int, int]) -> 
     return -torch.stack([arm * slope for slope in slopes for arm in (rows.unsqueeze(-1), columns)], 1)
 
 
-def _mean_photons(amplitude: Tensor, measured: Tensor | None) -> Tensor:
-    """Scalar: of the measured pixels."""
+def summed_photons(amplitude: Tensor, measured: Tensor | None) -> tuple[Tensor, Tensor | float]:
+    """Photons on the measured pixels of patterns (B, H, W), and how many of these pixels there are."""
     photons = amplitude.square()
     if measured is None:
-        return photons.mean()
+        return photons.sum(), float(photons.numel())
     seen = measured.expand_as(photons)
-    return (photons * seen).sum() / seen.sum()
+    return (photons * seen).sum(), seen.sum()
+
+
+def _of_no_pattern(
+    now: Estimate,
+    probe: bool,
+    positions: bool,
+    positions_curvature: bool,
+    strain: bool,
+    background: bool,
+    intensities: bool,
+    blur: bool,
+) -> Gradients:
+    """Zeros, in the shapes that patterns would give."""
+    real = now.object_.real
+    scalars = Derivatives(real.new_zeros(()), real.new_zeros(()))
+    return Gradients(
+        losses=real.new_zeros(0),
+        object_=torch.zeros_like(now.object_),
+        probe_power=torch.zeros_like(real),
+        probe=torch.zeros_like(now.probe) if probe else None,
+        object_power=real.new_zeros(now.probe.shape[-2:]) if probe else None,
+        positions=real.new_zeros(0, 2) if positions else None,
+        positions_curvature=real.new_zeros(0, 2, 2) if positions_curvature else None,
+        strain=real.new_zeros(0, 4) if strain else None,
+        strain_curvature=real.new_zeros(0, 4, 4) if strain else None,
+        background=scalars if background else None,
+        intensities=Derivatives(real.new_zeros(0), real.new_zeros(0)) if intensities else None,
+        blur=scalars if blur else None,
+    )
 
 
 def _frequency_axes(like: Tensor) -> tuple[Tensor, Tensor]:

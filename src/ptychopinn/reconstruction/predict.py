@@ -18,6 +18,7 @@ from ptychopinn.data.reconstruction import Reconstruction, metadata_of
 from ptychopinn.generators import GroupView
 from ptychopinn.models import PatchModel
 from ptychopinn.physics import extract_patches
+from ptychopinn.ranks import ALONE, Ranks
 from ptychopinn.reconstruction.stitch import ScanStitcher
 from ptychopinn.reconstruction.unrolled import ScanScene
 
@@ -48,6 +49,7 @@ def predict_and_stitch(
     groups: NDArray[np.int64],
     config: ReconstructionConfig,
     progress: Progress | None = None,
+    ranks: Ranks = ALONE,
 ) -> tuple[Reconstruction, Timing]:
     """Predict the patches of every group in batches and stitch them as they come.
 
@@ -59,7 +61,8 @@ def predict_and_stitch(
         groups: (n_groups, G); every pattern in at least one. Patterns that are encoded alone need only groups
             of one.
         config: batch size, weights, coverage threshold.
-        progress: called after every batch, and after every pass of a solver.
+        progress: called after every batch, and after every pass of a solver, with the groups of this rank.
+        ranks: each predicts and stitches its own groups, and the canvases are added up: all have the whole image.
 
     Raises:
         ScanError: the patterns do not make one image; see `check_one_image`.
@@ -68,6 +71,7 @@ def predict_and_stitch(
     model.eval()
     stitcher = ScanStitcher(tensors.scan, config, tensors.device)
     predict_s = 0.0
+    groups = groups[ranks.own(len(groups))]
     start, report = time.perf_counter(), _rising(progress)
     patches_of = _patch_source(
         model,
@@ -75,10 +79,12 @@ def predict_and_stitch(
         config.batch_size,
         config.physics_steps,
         lambda part: report(int(part * (len(groups) - 1)), len(groups)),
+        ranks,
     )
     predict_s += time.perf_counter() - start
     timing = add_predicted(model, tensors, groups, config, stitcher, patches_of, report)
     start = time.perf_counter()
+    stitcher.complete(ranks)
     result = stitched_image(model, tensors, stitcher)
     stitch_s = timing.stitch_s + time.perf_counter() - start
     return result, Timing(predict_s + timing.predict_s, stitch_s, len(tensors))
@@ -130,6 +136,7 @@ def _patch_source(
     batch_size: int,
     first_steps: int | None = None,
     report: Callable[[float], None] | None = None,
+    ranks: Ranks = ALONE,
 ) -> Callable[[Batch, GroupView], Tensor]:
     """Patches (B, G, H, W) of a batch: from the network, or from the object of the whole scan if it is unrolled.
 
@@ -139,13 +146,15 @@ def _patch_source(
         batch_size: patterns that a solver takes at once.
         first_steps: physics steps of its first stage.
         report: called after each of its passes with the part that is done.
+        ranks: share the passes of a solver.
     """
     solver = model.generator.scene_solver
     if solver is None:
         return lambda batch, view: model.generator(view)
     passes = solver.passes(first_steps)
     count = iter(range(1, passes + 1))
-    scene = ScanScene(model, tensors, batch_size, None if report is None else lambda: report(next(count) / passes))
+    on_pass = None if report is None else lambda: report(next(count) / passes)
+    scene = ScanScene(model, tensors, batch_size, on_pass, ranks)
     canvas = solver.canvases(scene, first_steps)[-1]
     _wait(tensors.device)
     return lambda batch, view: scene.patches(canvas, batch.index, batch.remainder_px)
@@ -222,7 +231,11 @@ def predict_patches(
 
 @torch.inference_mode()
 def expected_counts(
-    model: PatchModel, tensors: ScanTensors, reconstruction: Reconstruction, batch_size: int = 64
+    model: PatchModel,
+    tensors: ScanTensors,
+    reconstruction: Reconstruction,
+    batch_size: int = 64,
+    ranks: Ranks = ALONE,
 ) -> Iterator[tuple[slice, Tensor]]:
     """Photons (B, H, W) that the stitched object and the model's probe predict, with the patterns they belong to."""
     size = tensors.pattern_size
@@ -230,7 +243,7 @@ def expected_counts(
     object_ = torch.from_numpy(reconstruction.in_frame(windows.origin_px, windows.shape)[0]).to(tensors.device)
     origin = torch.tensor(windows.origin_px, device=tensors.device)
     alone = np.arange(len(tensors))[:, None]
-    for part in tensors.slices(batch_size):
+    for part in tensors.slices(batch_size, ranks.own(len(tensors))):
         batch = tensors.gather(alone[part])
         view = model.view(batch)
         positions = scan_positions(model, tensors, batch)[:, 0] - origin

@@ -20,6 +20,7 @@ from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.data.scan import Scan
 from ptychopinn.errors import BundleError, ConfigError
 from ptychopinn.models import PatchModel, TrainedModel, prepare_probe, scaled_probe, scan_scale
+from ptychopinn.ranks import ALONE, Ranks
 from ptychopinn.reconstruction.predict import (
     Progress,
     Timing,
@@ -56,6 +57,8 @@ class Reconstructor:
     """What is known of the probe that applies."""
     probe_fitted: bool
     """Whether training fitted it."""
+    ranks: Ranks = ALONE
+    """Processes that share the prediction; all hold the same values."""
 
     @classmethod
     @torch.no_grad()
@@ -67,6 +70,7 @@ class Reconstructor:
         probe: ProbeChoice = "auto",
         device: str = "auto",
         groups: NDArray[np.int64] | None = None,
+        ranks: Ranks = ALONE,
     ) -> "Reconstructor":
         """Prepare a scan for a trained model.
 
@@ -78,6 +82,7 @@ class Reconstructor:
                 `model` if the probe was fitted in training, else `scan`.
             device: `auto`, `cpu`, `cuda`, ...; not used for tensors.
             groups: (n_groups, G) instead of `prediction_groups`.
+            ranks: processes that share the prediction; `image` gives all the same.
 
         Raises:
             BundleError: the patterns have another size than those of the training.
@@ -92,7 +97,7 @@ class Reconstructor:
         beam, gauge = _of_model(trained, network) if of_model else _of_scan(trained, tensors)
         tensors = tensors.with_probe(beam, _shifts(network, tensors))
         groups = prediction_groups(known, trained.recipe) if groups is None else groups
-        return cls(trained, network, tensors, groups, gauge, of_model and fits)
+        return cls(trained, network, tensors, groups, gauge, of_model and fits, ranks)
 
     def with_groups(self, groups: NDArray[np.int64]) -> "Reconstructor":
         """The same for other groups (n_groups, G)."""
@@ -108,7 +113,7 @@ class Reconstructor:
             progress: is called after every batch with the number of groups done and of all groups.
         """
         config = self.trained.recipe.reconstruction
-        image, timing = predict_and_stitch(self.network, self.tensors, self.groups, config, progress)
+        image, timing = predict_and_stitch(self.network, self.tensors, self.groups, config, progress, self.ranks)
         return self._stated(image), timing
 
     def add_to(self, stitcher: ScanStitcher) -> Timing:
@@ -155,13 +160,15 @@ class Reconstructor:
     def expected(self, image: Reconstruction) -> Iterator[tuple[slice, Tensor]]:
         """Photons (B, H, W), a batch of patterns at a time, that an image predicts with its own probe and positions.
 
+        Of the patterns of this rank.
+
         Yields:
             Which patterns, in their order, and their photons on the device of the scan.
         """
         moved = image.positions_px - self.tensors.scan.positions_px
         shifts = torch.from_numpy(moved).to(self.tensors.remainder_px)
         probe = torch.from_numpy(image.probe).to(self.tensors.device)
-        return expected_counts(self.network, self.tensors.with_probe(probe, shifts), image)
+        return expected_counts(self.network, self.tensors.with_probe(probe, shifts), image, ranks=self.ranks)
 
 
 def prediction_groups(scan: Scan, recipe: Recipe) -> NDArray[np.int64]:

@@ -12,6 +12,7 @@ from ptychopinn.data.frame import Frame
 from ptychopinn.data.scan import Scan
 from ptychopinn.physics import accumulate, average, power_weight
 from ptychopinn.physics.merge import central_window
+from ptychopinn.ranks import Ranks
 from ptychopinn.typing import Canvas, Patches, Patterns
 
 logger = logging.getLogger("ptychopinn.reconstruction")
@@ -46,6 +47,10 @@ class Stitcher:
         larger._placed[rows, columns] = self._placed
         larger._weight[rows, columns] = self._weight
         return larger
+
+    def complete(self, ranks: Ranks) -> None:
+        """Add what the other ranks have placed on canvases of the same frame."""
+        ranks.add(self._placed, self._weight)
 
     def weight(self) -> Tensor:
         """The placed weight (Y, X) so far."""
@@ -108,6 +113,12 @@ class ScanStitcher:
         if self._central is not None:
             window = central_window((patches.shape[-2], patches.shape[-1]), self._config.window_px).to(patches.device)
             self._central.add(patches, window * weight, positions_px)
+
+    def complete(self, ranks: Ranks) -> None:
+        """Add the patches of the other ranks."""
+        self._main.complete(ranks)
+        if self._central is not None:
+            self._central.complete(ranks)
 
     def finish(self) -> tuple[NDArray[np.complex64], NDArray[np.float32], tuple[int, int]]:
         """Object (Y, X) and coverage (Y, X) in the frame of the scan, and the frame's origin, (y, x)."""

@@ -13,6 +13,7 @@ from ptychopinn.data.frame import Frame
 from ptychopinn.generators import GroupView, changed_patches
 from ptychopinn.models import PatchModel
 from ptychopinn.physics import extract_patches, place_patches
+from ptychopinn.ranks import ALONE, Ranks
 from ptychopinn.typing import Canvas, Patches
 
 KEPT_BYTES = 2**29
@@ -28,11 +29,19 @@ class ScanScene:
         tensors: the scan.
         batch_size: patterns taken at once.
         on_pass: called after every pass over the scan.
+        ranks: each takes its own patterns; the canvases are the sums of all.
     """
 
     def __init__(
-        self, model: PatchModel, tensors: ScanTensors, batch_size: int, on_pass: Callable[[], None] | None = None
+        self,
+        model: PatchModel,
+        tensors: ScanTensors,
+        batch_size: int,
+        on_pass: Callable[[], None] | None = None,
+        ranks: Ranks = ALONE,
     ) -> None:
+        self._ranks = ranks
+        self._weight: Tensor | None = None
         self._model = model
         self._tensors = tensors
         self._batch_size = batch_size
@@ -41,10 +50,12 @@ class ScanScene:
         self.frame = Frame.of_positions(tensors.whole_px.cpu().numpy(), tensors.pattern_size)
         self._origin = torch.tensor(self.frame.origin_px, device=tensors.device)
 
-    @cached_property
+    @property
     def weight(self) -> Tensor:
         """(1, Y, X), photons on each pixel of the object."""
-        return self._sum(lambda view, _: view.power[:, 0], torch.float32)
+        if self._weight is None:  # no cached property: its lock, that of all instances, would be held during a sum
+            self._weight = self._sum(lambda view, _: view.power[:, 0], torch.float32)
+        return self._weight
 
     def back_project(self, canvas: Canvas) -> Canvas:
         """(1, Y, X), the sum over all patterns of the scan."""
@@ -71,6 +82,7 @@ class ScanScene:
         total = torch.zeros(self.frame.shape, dtype=dtype, device=self._tensors.device)
         for view, positions in self._views():
             total += place_patches(patch_of(view, positions), positions, self.frame.shape)
+        self._ranks.add(total)
         return total.unsqueeze(0)
 
     def _views(self) -> Iterator[tuple[GroupView, Tensor]]:
@@ -81,7 +93,7 @@ class ScanScene:
         return list(self._made())
 
     def _made(self) -> Iterator[tuple[GroupView, Tensor]]:
-        alone = np.arange(len(self._tensors))[:, None]
+        alone = np.arange(len(self._tensors))[self._ranks.own(len(self._tensors)), None]
         for batch in self._tensors.batches(alone, self._batch_size):
             positions = self._at(batch.index[:, 0], batch.remainder_px[:, 0])
             yield self._model.view(batch), positions

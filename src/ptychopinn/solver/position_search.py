@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from ptychopinn.config import RefineConfig
+from ptychopinn.ranks import ALONE, Ranks
 from ptychopinn.solver.distortion import limited
 
 LEAST_PRIOR_PX = 2.0
@@ -43,6 +44,7 @@ class PositionSearch:
         config: prior, limit, and iterations.
         predict: photons (B, H, W) of patterns (B,) at positions (B, 2), by the present object, probe and intensities.
         counted: counts (B, H, W) of patterns (B,), and where they were measured.
+        ranks: each searches its own patterns.
     """
 
     def __init__(
@@ -51,11 +53,13 @@ class PositionSearch:
         config: RefineConfig,
         predict: Callable[[Tensor, Tensor], Tensor],
         counted: Callable[[Tensor], tuple[Tensor, Tensor | None]],
+        ranks: Ranks = ALONE,
     ) -> None:
         self._start = start_px
         self._config = config
         self._predict = predict
         self._counted = counted
+        self._ranks = ranks
         last = config.iterations - config.positions_start
         self._when = {config.positions_start + max(1, round(part * last)) for part in SEARCHED_AT}
 
@@ -67,12 +71,15 @@ class PositionSearch:
 
     def found(self, positions_px: Tensor) -> Tensor:
         """Positions (N, 2), with the common shift of the start."""
-        best = [self._best(index, positions_px[index]) for index in self._all().split(PATTERNS_AT_ONCE)]
-        moved = torch.cat(best)
+        moved = torch.zeros_like(positions_px)
+        for index in self._own().split(PATTERNS_AT_ONCE):
+            if len(index):
+                moved[index] = self._best(index, positions_px[index])
+        self._ranks.add(moved)
         return limited(moved - (moved - self._start).mean(0), self._start, self._config)
 
-    def _all(self) -> Tensor:
-        return torch.arange(len(self._start), device=self._start.device)
+    def _own(self) -> Tensor:
+        return torch.arange(len(self._start), device=self._start.device)[self._ranks.own(len(self._start))]
 
     def _best(self, index: Tensor, positions_px: Tensor) -> Tensor:
         counts, measured = self._counted(index)

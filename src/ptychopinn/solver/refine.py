@@ -22,6 +22,7 @@ from ptychopinn.losses import data_loss
 from ptychopinn.physics import DiffractionModel, check_inside
 from ptychopinn.physics.gradients import Estimate
 from ptychopinn.physics.likelihood import SOLVER_PHOTONS
+from ptychopinn.ranks import ALONE, Ranks
 from ptychopinn.solver.checkpoint import SolverCheckpoint, SolverInterrupted
 from ptychopinn.solver.constraints import named_constraints
 from ptychopinn.solver.distortion import limit_px, with_limit
@@ -96,6 +97,7 @@ def refine(
     min_coverage: float = 1e-2,
     checkpoint: SolverCheckpoint | None = None,
     on_iteration: IterationHook | None = None,
+    ranks: Ranks = ALONE,
 ) -> Refined:
     """Fit object, probe modes and positions to the patterns of a whole scan.
 
@@ -108,6 +110,8 @@ def refine(
         min_coverage: where the placed intensity is below this part of its maximum the object counts as not covered.
         checkpoint: state of an interrupted run with the same arguments, after which to go on.
         on_iteration: called after every iteration.
+        ranks: processes that share the work. All make the same call and get the same image; each computes the
+            gradients of its own patterns.
 
     Returns:
         The image in the frame of the scan, 1 where not covered, by the rules of `with_gauge`; the same seed gives the
@@ -117,13 +121,14 @@ def refine(
         ConfigError: `config` names a loss, penalty or constraint that nobody registered.
         ScanError: the patterns do not make one image; see `check_one_image`.
         PtychoPINNError: the iterations diverged.
+        RankError: another rank has ended.
         SolverInterrupted: Ctrl-C; holds the image so far, and the state to give as `checkpoint`.
     """
     model = (model or DiffractionModel()).with_detector(start.background, start.blur_px)
     check_one_image(tensors.scan, model.propagator.name)
     config = with_limit(config, min(start.probe.shape[-2:]))
     frame = _frame(start, config)
-    solver = Solver(estimate_of(start, frame, tensors.device), tensors, config, model)
+    solver = Solver(estimate_of(start, frame, tensors.device), tensors, config, model, ranks)
     config = solver.config
     logger.info("penalties: smoothness %.4g photons, edge_preserving %s", config.smoothness, config.edge_preserving)
     started = time.perf_counter()
@@ -146,7 +151,7 @@ def refine(
     if config.positions:
         _report_positions(image, start, config, solver.positions_deviation_px)
     if config.object and _is_low_dose(tensors):
-        image = _with_counted_photons(image, tensors, model)
+        image = _with_counted_photons(image, tensors, model, ALONE if stopped else ranks)
     image = with_gauge(
         image,
         gauge or Gauge(),
@@ -177,7 +182,11 @@ def unlogged() -> Iterator[None]:
 
 @torch.inference_mode()
 def photons_in_batches(
-    image: Reconstruction, tensors: ScanTensors, model: DiffractionModel | None = None, batch_size: int = 64
+    image: Reconstruction,
+    tensors: ScanTensors,
+    model: DiffractionModel | None = None,
+    batch_size: int = 64,
+    ranks: Ranks = ALONE,
 ) -> Iterator[tuple[slice, Tensor]]:
     """Photons (B, H, W), on the device of the tensors, that an image predicts with its own probe and positions.
 
@@ -186,6 +195,7 @@ def photons_in_batches(
         tensors: the scan.
         model: of the patterns; the far field with shifted probes by default. A background of the image replaces its.
         batch_size: patterns at once.
+        ranks: only the patterns of this rank are modelled.
 
     Yields:
         Which patterns, in their order, and their photons.
@@ -193,7 +203,7 @@ def photons_in_batches(
     frame = Frame.of_positions(image.positions_px, image.probe.shape[-1], margin=2)
     estimate = estimate_of(image, frame, tensors.device)
     model = (model or DiffractionModel()).with_detector(image.background, image.blur_px)
-    for part in tensors.slices(batch_size):
+    for part in tensors.slices(batch_size, ranks.own(len(tensors))):
         factors = None if estimate.intensities is None else estimate.intensities[part]
         yield part, model(estimate.object_, estimate.positions_px[part], estimate.probe, factors)
 
@@ -269,14 +279,17 @@ def _is_low_dose(tensors: ScanTensors) -> bool:
     return SOLVER_PHOTONS * tensors.pattern_size**2 > LEAST_SHARE * tensors.mean_counts_per_pattern()
 
 
-def _with_counted_photons(image: Reconstruction, tensors: ScanTensors, model: DiffractionModel) -> Reconstruction:
+def _with_counted_photons(
+    image: Reconstruction, tensors: ScanTensors, model: DiffractionModel, ranks: Ranks
+) -> Reconstruction:
     """The image with the most likely factor: it predicts as many photons as were counted."""
     counted = expected = 0.0
-    for part, photons in photons_in_batches(image, tensors, model):
+    for part, photons in photons_in_batches(image, tensors, model, ranks=ranks):
         measured = tensors.measured_of(part)
         seen = 1.0 if measured is None else measured
         counted += float((tensors.counts_of(part) * seen).sum(dtype=torch.float64))
         expected += float((photons * seen).sum(dtype=torch.float64))
+    counted, expected = ranks.total(counted), ranks.total(expected)
     factor = math.sqrt(counted / expected) if expected > 0 else 1.0
     return replace(image, object_=np.where(image.covered, factor * image.object_, image.object_))
 

@@ -11,7 +11,8 @@ from ptychopinn.config import RefineConfig
 from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.losses import data_loss
 from ptychopinn.physics import DiffractionModel, intensity, place_patches, split_position
-from ptychopinn.physics.gradients import Estimate, Gradients, TiltResponse, gradients, tilt_response
+from ptychopinn.physics.gradients import Estimate, Gradients, TiltResponse, gradients, summed_photons, tilt_response
+from ptychopinn.ranks import ALONE, Ranks
 from ptychopinn.solver.background import LEAST_SHARE, FlatBackground
 from ptychopinn.solver.blur import START, blur_of, width_px
 from ptychopinn.solver.constraints import Constraint, constraints_of
@@ -42,13 +43,24 @@ class Solver:
         tensors: patterns, on the device of the estimate.
         config: what is refined and how.
         model: of the patterns.
+        ranks: processes that share the patterns; each computes the gradients of its own and takes every step, with the
+            sums of all, so that all hold the same estimate.
 
     Raises:
         ConfigError: the recipe names a loss, penalty or constraint that nobody registered.
     """
 
-    def __init__(self, estimate: Estimate, tensors: ScanTensors, config: RefineConfig, model: DiffractionModel) -> None:
+    def __init__(
+        self,
+        estimate: Estimate,
+        tensors: ScanTensors,
+        config: RefineConfig,
+        model: DiffractionModel,
+        ranks: Ranks = ALONE,
+    ) -> None:
         self._tensors = tensors
+        self._ranks = ranks
+        self._own = ranks.own(len(tensors))
         power = placed_power(estimate, config.batch_size)
         dose = photons_per_px(tensors, power)
         config = with_penalties(config, dose)
@@ -59,7 +71,7 @@ class Solver:
         self._distortion = DistortionStep(estimate.positions_px, config)
         self._updates = updates_of(config, self._penalties)
         self._positions = PositionStep(estimate.positions_px, config, self._distortion, self._penalties)
-        self._search = PositionSearch(estimate.positions_px, config, self._photons_at, self._counted)
+        self._search = PositionSearch(estimate.positions_px, config, self._photons_at, self._counted, ranks)
         self._generator = torch.Generator().manual_seed(config.seed)
         phase = LowFrequencyPhase(config, self._penalties, self._tilt_response)
         known = model.background
@@ -153,13 +165,17 @@ class Solver:
         state.begin(replace(stage, intensities=wanted, blur=blur))
         loss = torch.zeros((), device=state.power.device)
         power = torch.zeros_like(state.power)
-        for index in self._batches():
-            found = self._gradients(index)
+        for batch in self._batches():
+            own = self._own_of(batch)
+            found = self._gradients(own)
+            self._sum(found)
             for update in self._updates:
-                update.apply(state, found, len(index) / len(self._tensors))
-            state.gathered.add(index, found)
+                update.apply(state, found, len(batch) / len(self._tensors))
+            state.gathered.add(own, found)
             loss += found.loss
             power += found.probe_power
+        state.gathered.complete(self._ranks)
+        self._ranks.add(loss)
         state.power = power
         deviance = 4 * loss / self._tensors.measured_pixels()
         if state.stage.intensities:
@@ -180,17 +196,31 @@ class Solver:
         is_early = self.state.stage.iteration < EARLY * self._config.iterations
         largest = math.ceil(self._config.batch_size / 2) if is_early else self._config.batch_size
         size = min(largest, math.ceil(count / FEWEST_STEPS))
-        order = torch.randperm(count, generator=self._generator).to(self.state.power.device)
-        return iter(order.split(size))
+        return iter(torch.randperm(count, generator=self._generator).split(size))
+
+    def _own_of(self, index: Tensor) -> Tensor:
+        """Those of some patterns, (B,) on the host, that are this rank's own; on the device."""
+        if self._ranks.are_many:
+            index = index[(index >= self._own.start) & (index < self._own.stop)]
+        return index.to(self.state.power.device)
+
+    def _sum(self, found: Gradients) -> None:
+        """Add up the gradients of a batch by object and probe, and the powers that precondition them, over all ranks.
+
+        What belongs to single patterns is exchanged once after each iteration, by `Gathered.complete`.
+        """
+        of_probe = [one for one in (found.probe, found.object_power) if one is not None]
+        self._ranks.add(found.object_, found.probe_power, *of_probe)
 
     def _gradients(self, index: Tensor) -> Gradients:
         tensors, state = self._tensors, self.state
+        amplitude, measured = tensors.amplitude_of(index).to(state.power.dtype), tensors.measured_of(index)
         return gradients(
             self._model_now(),
             state.estimate,
             index,
-            tensors.amplitude_of(index).to(state.power.dtype),
-            tensors.measured_of(index),
+            amplitude,
+            measured,
             loss=self._loss.value_and_slope,
             probe=state.stage.probe,
             positions=state.stage.positions,
@@ -199,7 +229,15 @@ class Solver:
             background=self._fits_background,
             intensities=state.stage.intensities,
             blur=state.stage.blur,
+            mean_photons=self._mean_photons(amplitude, measured) if state.stage.distortion else None,
         )
+
+    def _mean_photons(self, amplitude: Tensor, measured: Tensor | None) -> Tensor:
+        """Of a measured pixel, over the patterns of a batch that all ranks have."""
+        photons, pixels = summed_photons(amplitude, measured)
+        sums = photons.new_tensor([float(photons), float(pixels)], dtype=torch.float64)
+        self._ranks.add(sums)
+        return (sums[0] / sums[1]).to(photons)
 
     def _photons_at(self, index: Tensor, positions_px: Tensor) -> Tensor:
         now = self.state.estimate
@@ -224,9 +262,18 @@ class Solver:
         """Of some patterns, drawn anew each time."""
         tensors, state = self._tensors, self.state
         count = min(TILTED_PATTERNS, math.ceil(len(tensors) / TILTED_PART))
-        index = torch.randperm(len(tensors), generator=self._generator)[:count].to(state.power.device)
-        amplitude = tensors.amplitude_of(index).to(state.power.dtype)
-        return tilt_response(self._model_now(), state.estimate, index, amplitude, tensors.measured_of(index))
+        index = self._own_of(torch.randperm(len(tensors), generator=self._generator)[:count])
+        curvature = spread = state.power.new_zeros(2, 2)
+        photons: Tensor | float = 0.0
+        if len(index):
+            amplitude = tensors.amplitude_of(index).to(state.power.dtype)
+            found = tilt_response(self._model_now(), state.estimate, index, amplitude, tensors.measured_of(index))
+            if not self._ranks.are_many:
+                return found
+            curvature, spread, photons = found.curvature, found.spread, found.photons
+        weighted = torch.stack((curvature * photons, spread * photons, torch.ones_like(spread) * photons))
+        self._ranks.add(weighted)
+        return TiltResponse(weighted[0] / weighted[2], weighted[1] / weighted[2], weighted[2, 0, 0])
 
 
 def updates_of(config: RefineConfig, penalties: list[ObjectPenalty]) -> list[Update]:

@@ -9,6 +9,7 @@ from torch import Tensor
 from ptychopinn.config import RefineConfig
 from ptychopinn.physics import intensity
 from ptychopinn.physics.gradients import Estimate, Gradients
+from ptychopinn.ranks import Ranks
 from ptychopinn.solver.bins import bin_side
 from ptychopinn.typing import Canvas
 
@@ -117,28 +118,35 @@ class Gathered:
         self.intensities_curvature = positions_px.new_zeros(count)
         self.blur = estimate.probe.real.new_zeros(())
         self.blur_curvature = estimate.probe.real.new_zeros(())
+        self._of_patterns: dict[str, Tensor] = {}
 
     def add(self, index: Tensor, found: Gradients) -> None:
         """Add those of one batch of patterns."""
         self.object_ += found.object_
-        pairs = (
-            (self.positions, found.positions),
-            (self.positions_curvature, found.positions_curvature),
-            (self.strain, found.strain),
-            (self.strain_curvature, found.strain_curvature),
-        )
-        for kept, value in pairs:
+        pairs = {
+            "positions": (self.positions, found.positions),
+            "positions_curvature": (self.positions_curvature, found.positions_curvature),
+            "strain": (self.strain, found.strain),
+            "strain_curvature": (self.strain_curvature, found.strain_curvature),
+        }
+        if found.intensities is not None:
+            pairs["intensities"] = self.intensities, found.intensities.slope
+            pairs["intensities_curvature"] = self.intensities_curvature, found.intensities.curvature
+        for name, (kept, value) in pairs.items():
             if value is not None:
                 kept[index] = value.to(kept.dtype)
+                self._of_patterns[name] = kept
         if found.background is not None:
             self.background += found.background.slope
             self.background_curvature += found.background.curvature
-        if found.intensities is not None:
-            self.intensities[index] = found.intensities.slope.to(self.intensities)
-            self.intensities_curvature[index] = found.intensities.curvature.to(self.intensities)
         if found.blur is not None:
             self.blur += found.blur.slope
             self.blur_curvature += found.blur.curvature
+
+    def complete(self, ranks: Ranks) -> None:
+        """Take what the other ranks gathered of their patterns; the gradient of the object is complete already."""
+        sums = (self.background, self.background_curvature, self.blur, self.blur_curvature)
+        ranks.add(*sums, *self._of_patterns.values())
 
 
 def typical(power: Tensor) -> float:

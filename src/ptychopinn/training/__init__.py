@@ -1,7 +1,7 @@
 """Training with Lightning, which is imported when a training starts: an image of the solver does not need it."""
 
 from ptychopinn.training.collapse import judge
-from ptychopinn.training.fit import Fit, fit, fit_prepared
+from ptychopinn.training.fit import Fit, check_ranks, fit, fit_prepared
 from ptychopinn.training.history import CHECKPOINTS, EpochHook, History
 from ptychopinn.training.prepare import Part, Prepared, check_trainable, prepare, split_groups, used_patterns
 from ptychopinn.training.resume import checkpoint_to_resume
@@ -14,6 +14,7 @@ __all__ = [
     "History",
     "Part",
     "Prepared",
+    "check_ranks",
     "check_trainable",
     "checkpoint_to_resume",
     "fit",
