@@ -2,7 +2,9 @@
 
 import multiprocessing
 from collections.abc import Callable
+from dataclasses import replace
 from importlib import import_module
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +14,10 @@ from lightning.pytorch import Callback
 
 from ptychopinn.config import Recipe
 from ptychopinn.data import Scan
-from ptychopinn.errors import ConfigError
-from ptychopinn.training import fit, fit_prepared, prepare
+from ptychopinn.errors import ConfigError, OutputError
+from ptychopinn.training import distributed, fit, fit_prepared, prepare
 from ptychopinn.training.loader import GroupLoader, Share
+from ptychopinn.training.module import TrainingModule
 
 MakeRecipe = Callable[..., Recipe]
 
@@ -121,3 +124,36 @@ def test_several_processes_resume(scan: Scan, make_recipe: MakeRecipe, tmp_path:
     assert again.history["train_loss"] == first.history["train_loss"]
     for name, value in first.model.state_dict().items():
         assert torch.equal(again.model.state_dict()[name], value), name
+
+
+def test_patterns_go_to_the_processes_as_a_file_and_not_as_a_copy(
+    scan: Scan, make_recipe: MakeRecipe, tmp_path: Path
+) -> None:
+    """What is pickled does not grow with the number of patterns; masks and labels go the same way."""
+    bad = np.zeros(scan.patterns.shape, bool)
+    bad[0, 0, 0] = True
+    full = replace(scan, bad_pixels=bad)
+    sizes = []
+    for number in (18, 36):
+        start = prepare(full.select(slice(number)), make_recipe("model.kind=supervised", "data.group_size=1"))
+        (tmp_path / str(number)).mkdir()
+        work = distributed._Work.of(start, None, None, TrainingModule, tmp_path / str(number))
+        sizes.append(len(ForkingPickler.dumps(work)))
+        again = work.prepared(torch.device("cpu")).tensors
+        assert np.array_equal(again.scan.patterns, start.tensors.scan.patterns)
+        assert not again.scan.patterns.flags.writeable
+        assert torch.equal(again.labels, start.tensors.labels)
+        assert torch.equal(again.measured, start.tensors.measured)
+        assert again.scan.domain == full.domain
+    assert sizes[1] - sizes[0] < full.patterns[:18].nbytes / 10
+
+
+def test_no_room_for_the_patterns_is_refused(
+    scan: Scan, make_recipe: MakeRecipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(distributed.ArrayFile, "written", full)
+    with pytest.raises(OutputError, match="set TMPDIR to a folder with more room"):
+        fit_prepared(prepare(scan, make_recipe("training.devices=2")))

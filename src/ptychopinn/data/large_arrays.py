@@ -10,6 +10,7 @@ import mmap
 import os
 import shutil
 import tempfile
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -84,6 +85,38 @@ def mapped(
     except OSError as error:
         raise MemoryError(f"the address space has no room for {size} bytes") from error
     return np.ndarray(shape, dtype, space, start - first_page, order=order)
+
+
+@dataclass(frozen=True)
+class ArrayFile:
+    """Values of an array in a file of their own, which other processes of this machine map instead of copying them.
+
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     ArrayFile.written(np.arange(6).reshape(2, 3), Path(folder) / "values").array()[1].tolist()
+    [3, 4, 5]
+    """
+
+    path: Path
+    shape: tuple[int, ...]
+    dtype: str
+
+    @classmethod
+    def written(cls, array: NDArray[Any], path: Path) -> "ArrayFile":
+        """Write the values, some rows at a time.
+
+        Raises:
+            OSError: the disk is full.
+        """
+        step = max(1, _BLOCK_BYTES * len(array) // max(1, array.nbytes))
+        with path.open("xb") as file:
+            for start in range(0, len(array), step):
+                file.write(np.ascontiguousarray(array[start : start + step]).data)
+        return cls(path, array.shape, array.dtype.str)
+
+    def array(self) -> NDArray[Any]:
+        """The values, mapped; they cannot be written to. They stay when the file is removed."""
+        with self.path.open("rb") as file:
+            return mapped(file, 0, self.shape, self.dtype)
 
 
 def rows_of(array: NDArray[Any], index: NDArray[Any] | slice) -> NDArray[Any]:

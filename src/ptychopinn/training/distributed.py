@@ -7,10 +7,11 @@ not be picklable.
 
 import os
 import socket
+import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ from torch.multiprocessing import get_context, start_processes
 
 from ptychopinn.config import Recipe
 from ptychopinn.data.dataset import ScanTensors
+from ptychopinn.data.large_arrays import ArrayFile, scratch_folder
 from ptychopinn.data.scan import Scan
 from ptychopinn.errors import OutputError
 from ptychopinn.models import build_model
@@ -66,11 +68,17 @@ def train_on_devices(
 
     Raises:
         ProcessRaisedException: a process failed; the message holds what it said.
-        OutputError: this machine has no shared memory, which the locks between processes need.
+        OutputError: this machine has no shared memory, which the locks between processes need, or no room for the
+            patterns in the scratch file that the processes read.
     """
-    count = start.recipe.training.devices
+    with tempfile.TemporaryDirectory(dir=scratch_folder(), prefix="ptychopinn-") as place:
+        work = _Work.of(start, folder, checkpoint, module_type, Path(place))
+        return _train(start, work, on_epoch, callbacks)
+
+
+def _train(start: Prepared, work: "_Work", on_epoch: EpochHook | None, callbacks: Sequence[Callback]) -> History:
+    count, module_type = start.recipe.training.devices, work.module_type
     queue = _queue()
-    work = _Work.of(start, folder, checkpoint, module_type)
     assert start.recipe.fitted is not None
     module = module_type(start.model, start.recipe.training, start.recipe.fitted.mean_count, start.recipe.model_dump())
     reports = _ReportReader(callbacks, module, on_epoch)
@@ -154,13 +162,21 @@ class _Reporter(Callback):
         self._queue.put(("epoch", (hook, metrics, trainer.current_epoch)))
 
 
+_FiledPart: TypeAlias = tuple[
+    dict[str, Any], NDArray[np.int64], NDArray[np.int64], NDArray[np.complex64] | None, float | None
+]
+"""Fields of a scan, its groups for training and validation, and its own probe and mean count, where it has them."""
+
+
 @dataclass(frozen=True)
 class _Work:
-    """A prepared training without tensors, so that no process needs memory shared with another."""
+    """A prepared training without tensors; what has a row for each pattern is in files that all processes map."""
 
     recipe: Recipe
     weights: dict[str, NDArray[Any]]
-    parts: tuple[tuple[Scan, NDArray[np.int64], NDArray[np.int64], NDArray[np.complex64] | None, float | None], ...]
+    parts: tuple[
+        tuple[dict[str, Any], NDArray[np.int64], NDArray[np.int64], NDArray[np.complex64] | None, float | None], ...
+    ]
     on_gpu: bool
     folder: Path | None
     checkpoint: str | None
@@ -168,17 +184,22 @@ class _Work:
 
     @classmethod
     def of(
-        cls, start: Prepared, folder: Path | None, checkpoint: str | None, module_type: Callable[..., TrainingModule]
+        cls,
+        start: Prepared,
+        folder: Path | None,
+        checkpoint: str | None,
+        module_type: Callable[..., TrainingModule],
+        place: Path,
     ) -> "_Work":
         parts = tuple(
             (
-                part.tensors.scan,
+                _filed(part.tensors.scan, place, f"scan{number}"),
                 part.train_groups,
                 part.validation_groups,
                 None if part.tensors.probe is None else part.tensors.probe.cpu().numpy(),
                 part.tensors.batch_mean_count,
             )
-            for part in start.parts
+            for number, part in enumerate(start.parts)
         )
         on_gpu = start.tensors.device.type == "cuda"
         return cls(start.recipe, _arrays(start.model), parts, on_gpu, folder, checkpoint, module_type)
@@ -188,12 +209,38 @@ class _Work:
         model = build_model(self.recipe, torch.zeros(self.weights["probe_parts"].shape[:-1], dtype=torch.complex64))
         model.load_state_dict({name: torch.from_numpy(value) for name, value in self.weights.items()})
         parts = []
-        for scan, train, validation, probe, mean_count in self.parts:
-            tensors = ScanTensors(scan, device)
+        for values, train, validation, probe, mean_count in self.parts:
+            tensors = ScanTensors(_scan_of(values), device)
             tensors.probe = None if probe is None else torch.from_numpy(probe).to(device)
             tensors.batch_mean_count = mean_count
             parts.append(Part(tensors, train, validation))
         return Prepared(model.to(device), self.recipe, tuple(parts))
+
+
+def _filed(scan: Scan, place: Path, name: str) -> dict[str, Any]:
+    """The fields of a scan; arrays with values for each pixel of each pattern as files in a folder.
+
+    Raises:
+        OutputError: the disk has no room.
+    """
+    values = {one.name: getattr(scan, one.name) for one in fields(Scan)}
+    try:
+        for key, value in values.items():
+            if isinstance(value, np.ndarray) and value.ndim == 3 and len(value) == len(scan) and key != "probe":
+                values[key] = ArrayFile.written(value, place / f"{name}.{key}")
+    except OSError as error:
+        raise OutputError(
+            f"{place}: the patterns cannot be written for the other processes ({error.strerror or error}); set TMPDIR "
+            "to a folder with more room, or train in one process with --set training.devices=1"
+        ) from error
+    return values
+
+
+def _scan_of(values: dict[str, Any]) -> Scan:
+    read: dict[str, Any] = {
+        key: value.array() if isinstance(value, ArrayFile) else value for key, value in values.items()
+    }
+    return Scan(**read)
 
 
 def _run(rank: int, work: _Work, port: int, queue: Any) -> None:
