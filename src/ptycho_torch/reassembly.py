@@ -60,7 +60,7 @@ def reconstruct_image_barycentric(
     coverage always comes along.
 
     Args:
-        model: a `PtychoModel` or a trained `PtychoPINN_Lightning`.
+        model: a `PtychoModel` or a trained `PtychoPINN_Lightning`, also in `torch.nn.DataParallel`.
         ptycho_dset: a `PtychoDataset`, a `PtychoDataLoader`, `RawData`, a container, or a file; of several scans the
             one of `inference_config.experiment_number`.
         training_config: its device; that of the model where a class or None, as for the others.
@@ -75,7 +75,7 @@ def reconstruct_image_barycentric(
     from ptychopinn.api.client_scans import scans_of
 
     if not isinstance(model, PtychoModel):
-        model = PtychoModel.of_module(model)
+        model = PtychoModel.of_module(model.module if isinstance(model, torch.nn.DataParallel) else model)
     manager = ConfigManager.from_loaded_model(model)
     if isinstance(inference_config, InferenceConfig):
         manager.inference_config = inference_config

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch.nn import DataParallel
 
 from ptycho import params
 from ptycho.config.config import PyTorchExecutionConfig
@@ -75,6 +76,11 @@ def test_patches_are_predicted_and_stitched_by_every_name(finished, measured, tm
     np.testing.assert_allclose(made.image, image, atol=1e-5)
     assert made.coverage.shape == image.shape
     np.testing.assert_allclose(reconstruct_image(model.module(), tmp_path), image, atol=1e-5)
+    shared = DataParallel(model.module())
+    np.testing.assert_allclose(reconstruct_image(shared, tmp_path), image, atol=1e-5)
+    one, positions, probe = torch.rand(1, 4, 16, 16), torch.zeros(1, 4, 1, 2), torch.ones(16, 16) + 0j
+    for found, expected in zip(shared(one, positions, probe), model.module()(one, positions, probe), strict=True):
+        torch.testing.assert_close(found, expected)
 
 
 def test_payloads_hold_both_families(measured, tmp_path: Path) -> None:
