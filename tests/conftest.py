@@ -34,8 +34,11 @@ OPTIONAL = (
 )
 """Packages that some tests need and the test environment does not have."""
 
-OF_PTYCHODUS = ("tests/client", "tests/data/io/test_ptychodus_files.py", "tests/property/test_conversions.py")
-"""Tests that ptychodus takes part in, all of a folder or file; they are not collected without it."""
+NEED = {
+    "ptychodus": ("tests/client", "tests/data/io/test_ptychodus_files.py", "tests/property/test_conversions.py"),
+    "bokeh": ("tests/web",),
+}
+"""Packages that all tests of a folder or file need; they are not collected without it."""
 
 TENSORFLOW = ROOT / "tests/tensorflow"
 """Its tests run in a process without the others: two frameworks in one would share threads and memory."""
@@ -58,10 +61,9 @@ def settings_of_the_process() -> Iterator[None]:
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
-    """Leave out what imports ptychodus where that is not installed; the header of the report names it."""
-    if find_spec("ptychodus") is not None:
-        return None
-    return any(collection_path == ROOT / name for name in OF_PTYCHODUS) or None
+    """Leave out what imports a package that is not installed; the header of the report names it."""
+    missing = [name for package, names in NEED.items() if find_spec(package) is None for name in names]
+    return any(collection_path == ROOT / name for name in missing) or None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -130,8 +132,9 @@ def pytest_report_header(config: pytest.Config) -> str:
     state = "found" if (SHARED / "data").is_dir() else "ABSENT: tests that need it are deselected"
     absent = [name for name in OPTIONAL if find_spec(name) is None]
     packages = f"optional packages: ABSENT, their tests are deselected: {', '.join(absent)}" if absent else ""
-    if find_spec("ptychodus") is None:
-        packages += f"\nLEFT OUT, since ptychodus is not installed: {', '.join(OF_PTYCHODUS)}"
+    for package, names in NEED.items():
+        if find_spec(package) is None:
+            packages += f"\nLEFT OUT, since {package} is not installed: {', '.join(names)}"
     return "\n".join([f"test data: {SHARED} {state} (PTYCHOPINN_TEST_DATA)", *([packages] if packages else [])])
 
 

@@ -8,8 +8,8 @@ import pytest
 
 import ptychopinn
 from ptychopinn.api.evaluate import evaluate
+from ptychopinn.api.metric_rows import resolution_text
 from ptychopinn.api.reconstructed import Reconstructed
-from ptychopinn.cli.summary import resolution_text
 from ptychopinn.data import Scan
 
 SMALL = ["simulation.object_size_px=100", "simulation.probe_size_px=32", "simulation.step_px=5"]

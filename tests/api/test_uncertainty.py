@@ -10,10 +10,10 @@ from typer.testing import CliRunner
 
 import ptychopinn
 from ptychopinn.api.figure_content import content_of_image
+from ptychopinn.api.metric_rows import error_bars_text
 from ptychopinn.api.reconstructed import Reconstructed
 from ptychopinn.api.uncertainty import DOES_NOT_FIT, NO_SOLVER, NOT_WHOLE, OBJECT_HELD
 from ptychopinn.cli import app
-from ptychopinn.cli.summary import error_bars_text
 from ptychopinn.data import Scan
 from ptychopinn.data.io import write_scan
 from ptychopinn.plotting import figure_reconstruction

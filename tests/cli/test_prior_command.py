@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ptychopinn.api import reconstructed
-from ptychopinn.cli.summary import prior_text
+from ptychopinn.api.metric_rows import prior_text
 from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.plotting import ReportContent
 

@@ -9,7 +9,7 @@ import pytest
 
 import ptychopinn
 from ptychopinn.api import reconstructed
-from ptychopinn.cli.summary import resolution_text
+from ptychopinn.api.metric_rows import resolution_text
 from ptychopinn.data import write_scan
 from ptychopinn.plotting import ReportContent
 

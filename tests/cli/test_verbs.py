@@ -110,6 +110,7 @@ def test_without_training_no_model_is_written(ptycho: Callable, scan_file: Path,
         "reconstruction.npz",
         "reconstruction.png",
         "metrics.json",
+        "recipe.yaml",
         "run.log",
     }
     assert "model:" not in outcome.out

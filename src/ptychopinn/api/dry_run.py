@@ -15,7 +15,7 @@ from ptychopinn.api.inputs import RecipeSource, RunLog, ScanFiles, ScanSource, a
 from ptychopinn.api.model_files import BUNDLE_NAME, load_model
 from ptychopinn.api.open_settings import with_open_settings
 from ptychopinn.api.prior_use import prior_of
-from ptychopinn.api.reconstructed import RESULT
+from ptychopinn.api.reconstructed import RECIPE, RESULT
 from ptychopinn.api.solve import from_nothing
 from ptychopinn.api.solver_work import Task, iterated
 from ptychopinn.api.train import begin, check_unused, choose_earlier, recipe_of_model
@@ -36,7 +36,7 @@ TRIAL_PASSES = 4
 FIXED_S = 4.0
 """Time of a command beside its iterations: starting, reading, judging, drawing."""
 IMAGE_FILES = (f"{RESULT}.npz", f"{RESULT}.png", "metrics.json", "run.log")
-MODEL_FILES = (BUNDLE_NAME, "recipe.yaml", "history.csv", "history.png", f"{CHECKPOINTS}/")
+MODEL_FILES = (BUNDLE_NAME, RECIPE, "history.csv", "history.png", f"{CHECKPOINTS}/")
 _REPEATS = {"none": 0, "photons": 2, "scan": 1, "both": 3}
 """Solves of parts of the data that a measurement of the resolution needs."""
 _ERROR_BAR_SOLVES = 2
@@ -134,6 +134,8 @@ def plan_run(
         check_backend(settings)
         check_trainable(used, settings)
         writes = (*writes, *MODEL_FILES)
+    else:
+        writes = (*writes, RECIPE)
     if solve:
         task = from_nothing(used, settings, settings.training.device, prior)
         parts = 1 + int(train and holds_photons(used))
@@ -174,7 +176,7 @@ def plan_reconstruct(
         _use_threads(settings)
         used = as_scan(scan, settings)
         task = from_nothing(used, settings, device, prior_of(settings))
-        return _plan(output, [_described(scan, used)], [used], [_solving(task, used)], IMAGE_FILES)
+        return _plan(output, [_described(scan, used)], [used], [_solving(task, used)], (*IMAGE_FILES, RECIPE))
     trained = load_model(model)
     settings = with_open_settings(trained.recipe, recipe, overrides)
     _use_threads(settings)
@@ -192,7 +194,7 @@ def plan_reconstruct(
         task = Task(image, small.tensors, settings, small.gauge)
         steps.append(_step_of_solver(task, used, 1))
     reads = [_described(scan, used), f"{model}: trained network {network}"]
-    return _plan(output, reads, [used], steps, IMAGE_FILES)
+    return _plan(output, reads, [used], steps, (*IMAGE_FILES, RECIPE))
 
 
 def _check_output(output: str | Path, resume: bool, overwrite: bool) -> None:

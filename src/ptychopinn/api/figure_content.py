@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from ptychopinn.api.fit import FitQuality
 from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.data.reconstruction import METHOD, VERDICT, Reconstruction
+from ptychopinn.data.scan import Scan
 from ptychopinn.metrics.verdict import Verdict
 from ptychopinn.physics import DiffractionModel
 from ptychopinn.plotting import Added, Bars, PatternFit, ReportContent, best_median_worst, figure_reconstruction
@@ -102,19 +104,36 @@ def content_of_fit(
 def _patterns(
     image: Reconstruction, tensors: ScanTensors, model: DiffractionModel, fit: FitQuality
 ) -> Sequence[PatternFit]:
-    chosen = best_median_worst(fit.ratio)
+    chosen = [(label, number, float(fit.ratio[number])) for label, number in best_median_worst(fit.ratio)]
+    return pattern_fits(image, tensors.scan, model, chosen, tensors.device)
+
+
+def pattern_fits(
+    image: Reconstruction,
+    scan: Scan,
+    model: DiffractionModel,
+    chosen: Sequence[tuple[str, int, float]],
+    device: torch.device | str = "cpu",
+) -> list[PatternFit]:
+    """Some patterns of a scan beside what its image predicts for them; no other pattern is read.
+
+    Args:
+        image: of the scan, one position for each pattern.
+        scan: what was measured.
+        model: of the patterns.
+        chosen: a label, the number in the scan, and the deviance over what the counts allow, for each.
+        device: where they are computed.
+    """
     if not chosen:
-        return ()
-    index = np.array([number for _, number in chosen])
-    few = ScanTensors(tensors.scan.select(index), tensors.device)
+        return []
+    index = np.array([number for _, number, _ in chosen])
+    few = ScanTensors(scan.select(index), device)
     part = image.at_positions(index)
     photons = [one for _, batch in photons_in_batches(part, few, model) for one in batch.cpu().numpy()]
     measured = few.counts_of(slice(None)).cpu().numpy()
     seen = few.measured_of(slice(None))
     valid = None if seen is None else np.broadcast_to(seen.cpu().numpy(), measured.shape)
     return [
-        PatternFit(
-            label, number, float(fit.ratio[number]), measured[row], photons[row], None if valid is None else valid[row]
-        )
-        for row, (label, number) in enumerate(chosen)
+        PatternFit(label, number, ratio, measured[row], photons[row], None if valid is None else valid[row])
+        for row, (label, number, ratio) in enumerate(chosen)
     ]

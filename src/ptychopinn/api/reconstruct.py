@@ -24,7 +24,7 @@ from ptychopinn.api.inputs import (
 from ptychopinn.api.model_files import load_model
 from ptychopinn.api.open_settings import with_open_settings
 from ptychopinn.api.prior_use import ENTRY, NETWORK_ALONE, prior_of, unused
-from ptychopinn.api.reconstructed import Made, Reconstructed, finish
+from ptychopinn.api.reconstructed import Made, Reconstructed, finish, keep_recipe
 from ptychopinn.api.request import Job, Request
 from ptychopinn.api.solve import finish_refined, refined, solve
 from ptychopinn.api.solver_work import Task
@@ -62,8 +62,8 @@ def reconstruct(
         scan: a file, or a `Scan`.
         model: a bundle, its folder, or what `train` returned; it is left as it is. Without it the solver starts from
             an object of 1.
-        output: folder for `reconstruction.npz`, `reconstruction.png`, `metrics.json`; nothing is written
-            without it.
+        output: folder for `reconstruction.npz`, `reconstruction.png`, `metrics.json`, `recipe.yaml`; nothing is
+            written without it.
         refine: iterations of the solver, instead of `reconstruction.refine.iterations`: after the network, or alone
             (40 where neither is given); see docs/refine.md.
         recipe: name, YAML file, mapping or `Recipe`; the default recipe without it. Without a model it decides all.
@@ -172,6 +172,7 @@ def _by_network(request: Request, model: str | Path | Trained | TrainedModel, lo
         )
     history = model.history if isinstance(model, Trained) else None
     job = request.job(log, started, history)
+    keep_recipe(recipe, job.folder)
     warn_of_problems(scan)
     return reconstruct_prepared(reconstructor, job, prior)
 

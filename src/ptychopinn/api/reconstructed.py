@@ -18,6 +18,7 @@ from ptychopinn.api.request import Job
 from ptychopinn.api.resolution import OF_A_NETWORK, Resolution
 from ptychopinn.api.uncertainty import ENTRY as UNCERTAINTY
 from ptychopinn.api.uncertainty import NO_SOLVER
+from ptychopinn.bundle import BUNDLE_NAME
 from ptychopinn.config import Recipe
 from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.data.io.atomic import write_text_atomically
@@ -33,6 +34,7 @@ from ptychopinn.training import History, judge
 logger = logging.getLogger("ptychopinn")
 RESULT = "reconstruction"
 """Name of the result and its figure, without the extension."""
+RECIPE = "recipe.yaml"
 
 
 @dataclass(frozen=True, repr=False)
@@ -157,6 +159,19 @@ def write_result(image: Judged, job: Job) -> Reconstructed:
         metrics["timings"] = timings
         paths["metrics"] = write_text_atomically(job.folder / "metrics.json", json.dumps(metrics, indent=2))
     return Reconstructed(image.made.image, metrics, paths, image.collapse, image.made.verdict)
+
+
+def keep_recipe(recipe: Recipe, folder: Path | None) -> None:
+    """Write the recipe of an image beside it, unless the folder holds that of a trained model.
+
+    How the scan was read and which model explains its patterns stand there; `ptychopinn view` shows patterns by it.
+
+    Args:
+        recipe: complete.
+        folder: of the result; nothing is written without it.
+    """
+    if folder is not None and not (folder / BUNDLE_NAME).exists():
+        write_text_atomically(folder / RECIPE, recipe.to_yaml())
 
 
 def write_image(image: Judged, job: Job, name: str) -> dict[str, Path]:

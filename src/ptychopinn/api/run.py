@@ -15,7 +15,7 @@ from ptychopinn.api.default_network import network_for
 from ptychopinn.api.inputs import RecipeSource, RunLog, ScanSource, as_recipe, as_scan, log_backend, warn_of_problems
 from ptychopinn.api.prior_use import prior_of
 from ptychopinn.api.reconstruct import reconstruct_prepared
-from ptychopinn.api.reconstructed import Reconstructed
+from ptychopinn.api.reconstructed import Reconstructed, keep_recipe
 from ptychopinn.api.request import Job, begun_folder
 from ptychopinn.api.solve import finish_refined, from_nothing
 from ptychopinn.api.train import Trained, begin, check_unused, choose_earlier, record_model, write_training
@@ -205,6 +205,7 @@ def _solver_first(asked: _Asked, train: bool, on_image: ImageHook | None, log: R
     if on_image is not None:
         on_image(first)
     if not train:
+        keep_recipe(task.recipe, folder)
         return Run(None, first, first.paths)
     chosen = train_and_choose(task, recipe, first, job, asked.on_epoch)
     return Run(chosen.trained, chosen.result, chosen.paths, chosen.other, chosen.choice)

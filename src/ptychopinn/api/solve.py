@@ -14,7 +14,7 @@ from ptychopinn.api.figure_content import is_of_network
 from ptychopinn.api.fit import announce, judge_fit
 from ptychopinn.api.inputs import RunLog, as_recipe, as_scan, log_backend, warn_of_problems
 from ptychopinn.api.prior_use import ENTRY, INTERRUPTED, PriorInterrupted, corrected, not_applied, prior_of
-from ptychopinn.api.reconstructed import RESULT, Made, Reconstructed, checked, judged, write_result
+from ptychopinn.api.reconstructed import RESULT, Made, Reconstructed, checked, judged, keep_recipe, write_result
 from ptychopinn.api.request import Job, Request
 from ptychopinn.api.resolution import measure_resolution
 from ptychopinn.api.solver_work import Earlier, SolverWork, Task, iterated, work_in
@@ -63,6 +63,7 @@ def solve(request: Request, log: RunLog) -> Reconstructed:
             torch.set_num_threads(recipe.training.threads)
         task = from_nothing(scan, recipe, request.device, prior, request.ranks)
     job = request.job(log, started)
+    keep_recipe(task.recipe, job.folder)
     warn_of_problems(scan)
     return finish_refined(task, job)
 

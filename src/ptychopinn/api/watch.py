@@ -33,7 +33,7 @@ EVERY_S = 5.0
 """Between two images of the scan so far."""
 SHARE = 0.2
 """Largest part of the time that is spent on such images: a large one takes seconds."""
-LIVE = "live.png"
+LIVE, LIVE_IMAGE = "live.png", "live.npz"
 
 FramesHook = Callable[[int, int | None], None]
 """Called with the frames placed, and the frames expected where that is known."""
@@ -73,7 +73,7 @@ def watch(
     Args:
         folder: where files `*.npz` arrive; those that are there already count.
         model: a bundle, its folder, or what `train` returned.
-        output: folder for `live.png` (the image so far), and at the end the files of `reconstruct`.
+        output: folder for `live.png` and `live.npz` (the image so far), and at the end the files of `reconstruct`.
         domain: of the patterns.
         frames: end when so many frames are placed.
         idle_s: end if no piece came for so long. With neither Ctrl-C ends.
@@ -190,9 +190,10 @@ def _follow(
 
 
 def _draw(live: LiveImage, target: Path) -> None:
-    """Write the figure of the scan so far; what the disk or a check refuses does not stop the scan."""
+    """Write the figure and the image of the scan so far; what the disk or a check refuses does not stop the scan."""
     try:
         image = live.image(live.reconstructor())
         save_figure(figure_reconstruction(image, title=f"Live: {len(live)} frames"), target / LIVE)
+        image.save(target / LIVE_IMAGE)
     except (OutputError, ScanError) as error:
         logger.warning("no image of the scan so far: %s", error)

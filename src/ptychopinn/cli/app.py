@@ -20,6 +20,7 @@ from ptychopinn.cli.simulate import simulate
 from ptychopinn.cli.study import study
 from ptychopinn.cli.train import train
 from ptychopinn.cli.train_prior import train_prior
+from ptychopinn.cli.view import view
 from ptychopinn.cli.watch import watch
 
 HELP = """Reconstruct ptychographic scans by an iterative solver and by physics-informed networks.
@@ -69,6 +70,7 @@ for _command, _example in (
     (reconstruct, "ptychopinn reconstruct scan.npz --model out/wts.h5.zip -o recon/"),
     (campaign, "ptychopinn campaign scans/ -o campaign/ --workers 2"),
     (watch, "ptychopinn watch pieces/ --model out/wts.h5.zip -o live/"),
+    (view, "ptychopinn view out/"),
     (evaluate, "ptychopinn evaluate recon/reconstruction.npz --reference scan.npz"),
     (convert, "ptychopinn convert scan.cxi scan.npz"),
     (simulate, "ptychopinn simulate -o scan.npz --set simulation.photons_per_pattern=1e6"),

@@ -35,6 +35,8 @@ MOST_DEATHS = 5
 """A scan whose workers died so often is marked as failed: it may be what kills them, as by using all memory."""
 _WAIT_S = 60.0
 """For a lock of the file that another process holds."""
+_LOOK_WAIT_S = 2.0
+"""The same for somebody who only looks, and can look again."""
 _APPLICATION, _VERSION = 0x50745043, 1
 """Marks of our files in the header of SQLite: "PtPC", and the version of the tables."""
 _TABLES = (
@@ -289,15 +291,7 @@ class Ledger:
             return self._base.execute("SELECT name, event FROM events ORDER BY number").fetchall()
 
     def _entries(self, condition: str) -> Iterator[Entry]:
-        rows = self._base.execute(
-            f"SELECT name, path, state, deaths, result, error FROM scans WHERE {condition} ORDER BY rowid"
-        ).fetchall()
-        for name, path, state, deaths, result, error in rows:
-            if state not in get_args(State):
-                raise self._damaged(f"the state {shown(state)}")
-            yield Entry(
-                self._plain(name), Path(path), cast(State, state), int(deaths), _mapping(result), one_line(error or "")
-            )
+        yield from _entries_of(self._base, self.path, condition)
 
     def _end(self, claim: Claim, state: State, result: str | None, error: str | None) -> bool:
         with self._change() as base:
@@ -328,15 +322,7 @@ class Ledger:
         Raises:
             OutputError: it does not.
         """
-        if not is_plain_name(name):
-            raise self._damaged(f"the name {shown(name)}")
-        return str(name)
-
-    def _damaged(self, what: str) -> OutputError:
-        return OutputError(
-            f"{self.path}: holds {what}, which no campaign writes; the file is damaged or was changed, remove it or "
-            "name another output folder"
-        )
+        return _plain(self.path, name)
 
     def _prepare(self) -> None:
         with self._reported():
@@ -355,7 +341,7 @@ class Ledger:
                 return
             marks = [base.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")]
         if tables != set(_TABLES) or marks != [_APPLICATION, _VERSION]:
-            raise self._damaged("other tables than those of a campaign")
+            raise _damaged(self.path, "other tables than those of a campaign")
 
     @contextmanager
     def _change(self) -> Iterator[sqlite3.Connection]:
@@ -385,6 +371,58 @@ class Ledger:
                 f"{self.path}: is no ledger of a campaign, or damaged ({error}); remove it or name another output "
                 "folder"
             ) from error
+
+
+def entries_of(folder: Path) -> list[Entry]:
+    """All scans of the campaign in a folder, read beside the processes that work on it; nothing is written.
+
+    Raises:
+        OutputError: there is no ledger, it cannot be read now, or it is none.
+    """
+    path = folder / LEDGER
+    check_regular(path)
+    try:
+        base = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=_LOOK_WAIT_S)
+        try:
+            base.execute("PRAGMA trusted_schema = OFF")
+            kind = base.execute("SELECT type FROM sqlite_master WHERE name = 'scans'").fetchone()
+            if kind != ("table",):
+                raise _damaged(path, "other tables than those of a campaign")
+            return list(_entries_of(base, path, "TRUE"))
+        finally:
+            base.close()
+    except sqlite3.Error as error:
+        raise OutputError(f"{path}: cannot be read ({error}); it is no ledger of a campaign, or damaged") from error
+
+
+def _entries_of(base: sqlite3.Connection, ledger: Path, condition: str) -> Iterator[Entry]:
+    rows = base.execute(
+        f"SELECT name, path, state, deaths, result, error FROM scans WHERE {condition} ORDER BY rowid"
+    ).fetchall()
+    for name, path, state, deaths, result, error in rows:
+        if state not in get_args(State):
+            raise _damaged(ledger, f"the state {shown(state)}")
+        yield Entry(
+            _plain(ledger, name),
+            Path(path),
+            cast(State, state),
+            int(deaths),
+            _mapping(result),
+            one_line(error or ""),
+        )
+
+
+def _plain(ledger: Path, name: object) -> str:
+    if not is_plain_name(name):
+        raise _damaged(ledger, f"the name {shown(name)}")
+    return str(name)
+
+
+def _damaged(ledger: Path, what: str) -> OutputError:
+    return OutputError(
+        f"{ledger}: holds {what}, which no campaign writes; the file is damaged or was changed, remove it or name "
+        "another output folder"
+    )
 
 
 def _mapping(text: str | None) -> dict[str, Any]:

@@ -1,0 +1,74 @@
+"""`ptychopinn view`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ptychopinn.cli.console import results, say
+from ptychopinn.errors import ConfigError
+
+
+def view(
+    outputs: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="OUT...",
+            help="Output folders of run, reconstruct, train, watch or campaign, or reconstructions; two or more are "
+            "shown beside each other.",
+            show_default=False,
+        ),
+    ],
+    static: Annotated[
+        Path | None,
+        typer.Option(
+            "--static",
+            metavar="FILE",
+            help="Write the page as one HTML file that needs neither server nor network, and end.",
+            show_default=False,
+        ),
+    ] = None,
+    scan: Annotated[
+        Path | None,
+        typer.Option(
+            "--scan", metavar="SCAN", help="Scan file, if the one that the result names has moved.", show_default=False
+        ),
+    ] = None,
+    port: Annotated[
+        int, typer.Option("--port", min=0, max=65535, metavar="N", help="Port of 127.0.0.1; 0 for a free one.")
+    ] = 5006,
+    browser: Annotated[
+        bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.", show_default=True)
+    ] = True,
+) -> None:
+    """Show results in the browser: maps, patterns, misfit, probe, curves, verdict; needs the extra web.
+
+    The page follows results that are still being made, and is for this machine only. Ctrl-C ends it.
+    """
+    from ptychopinn.api.references import short_names
+    from ptychopinn.web import Source, serve, write_page
+
+    if len(outputs) > MOST:
+        raise ConfigError(f"view shows at most {MOST} results beside each other, got {len(outputs)}; name fewer")
+    names = short_names([one.resolve() / "reconstruction.npz" if one.is_dir() else one for one in outputs])
+    if static is not None:
+        for sentence in write_page(outputs, static, names, [scan] * len(outputs)):
+            results.print(sentence, markup=False, highlight=False, soft_wrap=True)
+        results.print(f"page: {static}", markup=False, highlight=False, soft_wrap=True)
+        return
+    sources = [Source(path, name, scan) for path, name in zip(outputs, names, strict=True)]
+    serve(sources, port, lambda address: _announce(address, browser))
+
+
+MOST = 4
+"""Results beside each other: more are too narrow to compare."""
+
+
+def _announce(address: str, browser: bool) -> None:
+    """Print the address, and open it if wanted and possible."""
+    import webbrowser
+
+    results.print(f"page: {address}", markup=False, highlight=False, soft_wrap=True)
+    say("note", "The address holds the token: give it to nobody. Ctrl-C ends the page.", "dim")
+    if browser:
+        webbrowser.open(address)
