@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from shutil import which
 from typing import Any
 
 import pytest
@@ -39,6 +40,9 @@ NEED = {
     "bokeh": ("tests/web",),
 }
 """Packages that all tests of a folder or file need; they are not collected without it."""
+
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+"""Names of the browser that the tests of the page drive."""
 
 TENSORFLOW = ROOT / "tests/tensorflow"
 """Its tests run in a process without the others: two frameworks in one would share threads and memory."""
@@ -90,6 +94,8 @@ def _reason_to_leave_out(config: pytest.Config, item: pytest.Item) -> str:
         return f"without test data; PTYCHOPINN_TEST_DATA must name a folder with data/ and parity/, got {SHARED}"
     if item.path.is_relative_to(TENSORFLOW) and not any("tensorflow" in argument for argument in config.args):
         return "in a process of its own: `pytest tests/tensorflow`"
+    if item.get_closest_marker("chromium") and not any(which(name) for name in CHROMIUM):
+        return f"without a browser; one of {', '.join(CHROMIUM)} must be installed"
     missing = [mark.args[0] for mark in item.iter_markers("optional") if find_spec(mark.args[0]) is None]
     return f"without the package {missing[0]}" if missing else ""
 
@@ -136,6 +142,12 @@ def pytest_report_header(config: pytest.Config) -> str:
         if find_spec(package) is None:
             packages += f"\nLEFT OUT, since {package} is not installed: {', '.join(names)}"
     return "\n".join([f"test data: {SHARED} {state} (PTYCHOPINN_TEST_DATA)", *([packages] if packages else [])])
+
+
+@pytest.fixture(scope="session")
+def chromium_path() -> str:
+    """The browser; tests that ask for it are marked `chromium`."""
+    return next(path for name in CHROMIUM if (path := which(name)))
 
 
 @pytest.fixture(scope="session")
