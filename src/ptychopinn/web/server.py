@@ -40,6 +40,8 @@ LOOK_MS = 1500
 """Between two looks at the files: a look costs some calls of the file system."""
 MOST_PIXELS = 4_000_000
 """Of the maps of a result: 100 MB of arrays, which a browser holds."""
+MOST_KNOWN = 8
+"""Results that are kept after they were read: twice as many as one page shows."""
 NEWEST = "newest"
 """The choice that follows the result whose files changed last."""
 MOST_ROWS = 500
@@ -124,6 +126,8 @@ class Reader:
             maps = None if result.image is None else maps_of(result.image, MOST_PIXELS)
             patterns = None if result.image is None else Patterns(result, source.scan)
             known = self._known[path] = Known(state, result, maps, patterns)
+            while len(self._known) > MOST_KNOWN:
+                self._known.pop(next(iter(self._known)))
             return known
 
     def prepare(self, known: Known) -> None:
