@@ -1,12 +1,15 @@
 """`reconstruct` with refinement: after a network, alone, and what it refuses."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import ptychopinn
+from ptychopinn.api.inputs import as_recipe
+from ptychopinn.api.solve import from_nothing
 from ptychopinn.api.train import Trained
 from ptychopinn.data import Scan
 from ptychopinn.errors import ConfigError
@@ -81,12 +84,24 @@ def test_what_the_solver_cannot_do_is_refused(
     assert not (tmp_path / "out").exists()
 
 
-def test_without_model_and_number_the_solver_runs_forty_iterations(scan: Scan) -> None:
+def test_without_model_and_number_the_dose_chooses_the_iterations(scan: Scan) -> None:
+    """Fewer where counting noise limits the image; positions that are refined need them all."""
+    config = as_recipe(None, ())
+    chosen = []
+    for part in (1.0, 1e-3, 1e-6):
+        patterns = np.random.default_rng(0).poisson(part * scan.counts())
+        dimmed = replace(scan, patterns=patterns, probe=scan.probe * np.float32(part**0.5), domain="counts")
+        chosen.append(from_nothing(dimmed, config, "cpu").recipe.reconstruction.refine.iterations)
+    assert chosen == sorted(chosen, reverse=True)
+    assert 36 <= chosen[0] <= 40
+    assert chosen[1] < chosen[0]
+    assert chosen[2] == 28
+    moved = as_recipe(None, ["reconstruction.refine.positions=true"])
+    assert from_nothing(scan, moved, "cpu").recipe.reconstruction.refine.iterations == 40
     told: list[int] = []
     made = ptychopinn.reconstruct(scan, on_iteration=lambda done, total, numbers: told.append(total))
-    assert len(told) == 40
-    assert set(told) == {40}
-    assert made.metrics["refine"]["iterations"] == 40
+    assert len(told) == made.metrics["refine"]["iterations"] == chosen[0]
+    assert set(told) == {chosen[0]}
 
 
 def test_a_recipe_may_set_the_iterations_of_the_solver(scan: Scan) -> None:

@@ -13,7 +13,6 @@ from typing import final
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.spatial import KDTree
 
 from ptychopinn.config import Recipe
 from ptychopinn.data import Scan
@@ -168,6 +167,8 @@ def _trial(
 
 def _nearest(positions: NDArray[np.float64]) -> NDArray[np.int64]:
     """The patterns nearest to the middle one."""
+    from scipy.spatial import KDTree
+
     middle = np.median(positions, axis=0)
     _, index = KDTree(positions).query(middle, k=min(PATTERNS, len(positions)))
     return np.sort(np.atleast_1d(index).astype(np.int64))

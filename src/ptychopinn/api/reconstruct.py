@@ -65,7 +65,7 @@ def reconstruct(
         output: folder for `reconstruction.npz`, `reconstruction.png`, `metrics.json`, `recipe.yaml`; nothing is
             written without it.
         refine: iterations of the solver, instead of `reconstruction.refine.iterations`: after the network, or alone
-            (40 where neither is given); see docs/refine.md.
+            (28 to 40 by the dose where neither is given); see docs/refine.md.
         recipe: name, YAML file, mapping or `Recipe`; the default recipe without it. Without a model it decides all.
             With a model only what training left open may differ from the model's recipe: `reconstruction`, how the
             scan is read, `training.threads`. `reconstruction.prior` names the trained prior of the solver's image.

@@ -18,8 +18,8 @@ class RefineConfig(Section):
 
     iterations: int = Field(default=0, ge=0, le=100_000)
     """Number of passes over all patterns. 0 does not refine a network's image; where the solver makes the image (`run`,
-    `reconstruct` without a model) 0 stands for 40. The step size follows this number, so a longer run stopped early is
-    worse than a short one."""
+    `reconstruct` without a model) 0 stands for 28 at low dose to 40 at high dose. The step size follows this number, so
+    a longer run stopped early is worse than a short one."""
     loss: str = "poisson"
     """Data loss that is minimised, by name: `poisson` (deviance of the counts), `amplitude` (squared difference of
     amplitudes), or a loss of an installed package. `poisson` is better at low dose."""

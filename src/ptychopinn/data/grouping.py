@@ -5,7 +5,6 @@ from math import comb
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import KDTree
 
 from ptychopinn.config import DataConfig
 from ptychopinn.data.draw import draw_subsets
@@ -220,6 +219,8 @@ def _check_legacy(n: int, group_size: int, neighbors: int, n_groups: int, oversa
 
 
 def _legacy_neighbors(positions_px: NDArray[np.float64], seeds: NDArray[np.intp], neighbors: int) -> NDArray[np.int64]:
+    from scipy.spatial import KDTree
+
     xy = np.ascontiguousarray(positions_px[:, ::-1])
     k = min(neighbors + 1, len(xy))
     return np.asarray(KDTree(xy).query(xy[seeds], k=k)[1], np.int64)[:, 1:]

@@ -7,9 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
-from scipy.spatial import KDTree
 
 from ptychopinn.config.data import DroppedKind as Kind
 from ptychopinn.data.chunks import frame_chunks
@@ -28,6 +25,8 @@ FARTHEST_PX = 1e9
 FAR_STEPS = 20.0
 """Median steps between an outlying position and all others. A scan has no gap of this size within itself; a lost
 encoder value is usually hundreds of steps away."""
+MOST_CELLS = 10_000
+"""Cells up to which a loop is as fast as a tree of them."""
 OUTLYING_FRACTION = 0.05
 """Largest fraction of the positions that may be outlying together; two halves of a scan are no outliers."""
 
@@ -64,6 +63,11 @@ def outlying(positions_px: NDArray[np.float64], pattern_size: int) -> NDArray[np
     if n < 4 or not np.isfinite(positions_px).all():
         return none
     positions_px = np.clip(positions_px, -FARTHEST_PX, FARTHEST_PX)
+    if _are_linked(positions_px, float(pattern_size)):
+        return none
+
+    from scipy.spatial import KDTree  # imported where it is needed: most scans have no gap as wide as a pattern
+
     places = np.unique(positions_px, axis=0)
     if len(places) < 3:
         return none
@@ -74,8 +78,27 @@ def outlying(positions_px: NDArray[np.float64], pattern_size: int) -> NDArray[np
     return far if far.sum() <= max(1, OUTLYING_FRACTION * n) else none
 
 
+def _are_linked(positions_px: NDArray[np.float64], reach: float) -> bool:
+    """Whether cells of `reach` that hold a position all hang together; False where there are very many of them."""
+    cells = np.unique(np.floor(positions_px / reach).astype(np.int64), axis=0)
+    if len(cells) > MOST_CELLS:
+        return False
+    left = set(map(tuple, cells.tolist()))
+    reached = [left.pop()]
+    while reached:
+        y, x = reached.pop()
+        beside = {(y + dy, x + dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)} & left
+        left -= beside
+        reached.extend(beside)
+    return not left
+
+
 def _linked(positions_px: NDArray[np.float64], reach: float) -> NDArray[np.int64]:
     """(N,): number of the linked part that each position belongs to; cells of `reach` that touch are linked."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+    from scipy.spatial import KDTree
+
     cells, cell_of = np.unique(np.floor(positions_px / reach), axis=0, return_inverse=True)
     pairs = KDTree(cells).query_pairs(1.5, output_type="ndarray")
     links = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(len(cells), len(cells)))

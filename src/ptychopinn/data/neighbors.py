@@ -2,12 +2,15 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import KDTree
 
 from ptychopinn.config import DataConfig
+
+if TYPE_CHECKING:
+    from scipy.spatial import KDTree
 
 _CHUNK = 1 << 21
 """Entries of a table of distances that are held at once."""
@@ -65,6 +68,8 @@ def _objects(n: int, scan_index: NDArray[np.int64] | None) -> Iterator[NDArray[n
 def _within_one_object(
     positions: NDArray[np.float64], config: DataConfig, k: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    from scipy.spatial import KDTree
+
     n = len(positions)
     index = np.full((n, k), -1, np.int64)
     count = np.zeros(n, np.int64)
@@ -84,7 +89,7 @@ def _within_one_object(
     return index, count
 
 
-def _pool_size(tree: KDTree, positions: NDArray[np.float64], config: DataConfig, k: int) -> int:
+def _pool_size(tree: "KDTree", positions: NDArray[np.float64], config: DataConfig, k: int) -> int:
     """How many nearest points must be looked at, the position itself among them."""
     if config.neighbor_rule == "min_distance" and config.min_distance_px > 0:
         close = tree.query_ball_point(positions, config.min_distance_px, return_length=True)
@@ -95,7 +100,7 @@ def _pool_size(tree: KDTree, positions: NDArray[np.float64], config: DataConfig,
 
 
 def _ranked(
-    tree: KDTree, positions: NDArray[np.float64], rows: NDArray[np.intp], pool: int, config: DataConfig
+    tree: "KDTree", positions: NDArray[np.float64], rows: NDArray[np.intp], pool: int, config: DataConfig
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """The nearest `pool` points of some positions, allowed ones first, best first; and which are allowed."""
     distance, table = tree.query(positions[rows], k=np.arange(1, pool + 1))

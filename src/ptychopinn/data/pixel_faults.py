@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from ptychopinn.config.data import MaskedKind
 from ptychopinn.data.chunks import changed_masks, frame_chunks
@@ -86,12 +85,25 @@ def dead_pixels(
     values = total if bad is None else np.where(bad, np.nan, total)
     zero = values == 0
     expected = np.where(zero, _beside(values, beam), 0)
-    gaps, _ = ndimage.label(expected > NEIGHBOUR_PHOTONS, structure=np.ones((3, 3)))
     least = BLOCK_PHOTONS[0 if beam is not None else 1]
+    if not (expected > EXPECTED_PHOTONS).any() and not _holds_block(expected > least):
+        return np.zeros(total.shape, dtype=bool)
+
+    from scipy import ndimage  # imported where it is needed: hardly any scan has a dead pixel
+
+    gaps, _ = ndimage.label(expected > NEIGHBOUR_PHOTONS, structure=np.ones((3, 3)))
     block = ndimage.binary_erosion(expected > least, structure=np.ones((BLOCK_PX, BLOCK_PX)))
     sure = np.unique(gaps[(expected > EXPECTED_PHOTONS) | block])
     found = np.isin(gaps, sure[sure > 0])
     return found | _enclosed(zero & ~found, found, values)
+
+
+def _holds_block(mask: NDArray[np.bool_]) -> bool:
+    """Whether a square of `BLOCK_PX` pixels is True everywhere."""
+    if mask.sum() < BLOCK_PX**2 or min(mask.shape) < BLOCK_PX:
+        return False
+    along = np.lib.stride_tricks.sliding_window_view(mask, BLOCK_PX, axis=1).all(axis=-1)
+    return bool(np.lib.stride_tricks.sliding_window_view(along, BLOCK_PX, axis=0).all(axis=-1).any())
 
 
 def _beside(values: NDArray[np.float64], beam: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
@@ -120,6 +132,8 @@ def _fewer(values: NDArray[np.float64], axis: int, lit: NDArray[np.bool_] | None
 
 def _enclosed(rest: NDArray[np.bool_], found: NDArray[np.bool_], values: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Of the other zero pixels those, as where two gaps cross, that only the gap and bright pixels surround."""
+    from scipy import ndimage
+
     parts, _ = ndimage.label(rest)
     boxes = ndimage.find_objects(parts)
     beside = np.unique(parts[ndimage.binary_dilation(found)]) if found.any() else np.zeros(0, np.int64)
@@ -165,14 +179,27 @@ def hot_pixels(
     [[1, 1]]
     """
     values = total if bad is None else np.where(bad, 0, total)
-    second = ndimage.rank_filter(values, rank=-2, footprint=_AROUND, mode="constant", cval=0.0)
+    second = _second_largest_around(values)
     hot = values - HOT_SIGMA * np.sqrt(values) > HOT_TIMES * sharpest * np.maximum(second, 1)
     middle = tuple(slice(max(0, side // 2 - CENTRE_PX), side // 2 + CENTRE_PX + 1) for side in total.shape)
     hot[middle] = False
     if hot.any():
+        from scipy import ndimage
+
         measured = np.ones(total.shape) if bad is None else 1.0 - bad
         hot &= ndimage.convolve(measured, _AROUND.astype(float), mode="constant") >= FEWEST_NEIGHBOURS
     return hot
+
+
+def _second_largest_around(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(H, W): the second largest of the eight neighbours of each pixel, which are 0 beyond the edge."""
+    padded = np.pad(values, 1)
+    largest, second = np.full_like(values, -np.inf), np.full_like(values, -np.inf)
+    for y, x in np.argwhere(_AROUND):
+        beside = padded[y : y + values.shape[0], x : x + values.shape[1]]
+        second = np.maximum(second, np.minimum(largest, beside))
+        largest = np.maximum(largest, beside)
+    return second
 
 
 def sharpest_peak(probe: NDArray[np.complexfloating] | None) -> float:

@@ -6,7 +6,6 @@ from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import KDTree
 
 from ptychopinn.data.chunks import frame_chunks
 from ptychopinn.data.masks import masks_of
@@ -22,6 +21,10 @@ CLEARER = 1.5
 """How many times larger the correlation must be than with the other sign of the defocus."""
 _FACTORS = 1.15 ** np.arange(-9, 11)
 """Diameters that are tried, relative to that of 70 % overlap: 0.28 to 4 times."""
+
+
+FEW_PLACES = 2048
+"""Positions up to which all their distances are found: importing a tree takes longer than a tree of so few saves."""
 
 
 @final
@@ -131,6 +134,8 @@ def _pairs(
     patterns: NDArray[Any], bad_pixels: NDArray[np.bool_] | None, counts: bool, positions_px: NDArray[np.float64]
 ) -> Iterator[tuple[NDArray[Any], NDArray[Any], NDArray[np.float64]]]:
     """Fourier transforms of the amplitudes, less their mean, of neighbours, and the step between them in px."""
+    from scipy.spatial import KDTree
+
     if len(positions_px) < 2:
         return
     chosen = np.unique(np.linspace(0, len(positions_px) - 1, PAIRS).astype(int))
@@ -168,7 +173,19 @@ def median_step_px(positions_px: NDArray[np.float64]) -> float:
     places = np.unique(positions_px[np.isfinite(positions_px).all(axis=1)], axis=0)
     if len(places) < 2:
         return 0.0
-    distances = KDTree(places).query(places, k=min(5, len(places)))[0]
+    nearest = min(5, len(places))
+    if len(places) <= FEW_PLACES:
+        squares = np.concatenate(
+            [
+                np.partition(np.square(part[:, None] - places).sum(axis=-1), nearest - 1, axis=1)[:, :nearest]
+                for part in np.array_split(places, -(-len(places) // 256))
+            ]
+        )
+        distances = np.sqrt(np.sort(squares, axis=1))
+    else:
+        from scipy.spatial import KDTree
+
+        distances = KDTree(places).query(places, k=nearest)[0]
     return float(np.median(distances[:, 1:].mean(axis=1)))
 
 

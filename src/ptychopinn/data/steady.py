@@ -18,7 +18,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 CORNER_PART = 8
 """Side of a corner: the eighth of the pattern."""
@@ -120,5 +119,18 @@ def _likeness(positions_px: NDArray[np.float64], probe: NDArray[np.complex64]) -
     spectrum = np.square(np.abs(np.fft.rfft2(power, (2 * height, 2 * width))))
     overlap = np.fft.fftshift(np.fft.irfft2(spectrum, (2 * height, 2 * width)))
     apart = positions_px[:, None] - positions_px
-    found = ndimage.map_coordinates(overlap, [apart[..., 0] + height, apart[..., 1] + width], order=1)
-    return np.asarray(found / overlap.max())
+    return _between_pixels(overlap, apart + np.array([height, width])) / overlap.max()
+
+
+def _between_pixels(image: NDArray[np.float64], places: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Values of an image (Y, X) at places (..., 2), (y, x) in px, by bilinear interpolation; 0 beyond its pixels."""
+    last = np.array(image.shape) - 1
+    inside = ((places >= 0) & (places <= last)).all(axis=-1)
+    whole = np.clip(np.floor(places), 0, np.maximum(last - 1, 0)).astype(np.int64)
+    y, x = np.moveaxis(whole, -1, 0)
+    by_y, by_x = np.moveaxis(places - whole, -1, 0)
+    above, below = (
+        image[row, x] * (1 - by_x) + image[row, np.minimum(x + 1, last[1])] * by_x
+        for row in (y, np.minimum(y + 1, last[0]))
+    )
+    return np.where(inside, above * (1 - by_y) + below * by_y, 0.0)

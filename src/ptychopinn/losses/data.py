@@ -85,11 +85,15 @@ class Poisson:
         """Loss of each pixel, and its derivative by `expected`."""
         expected, counts = torch.broadcast_tensors(expected, counts)
         photons, counts = (expected + self.offset_photons).flatten(), counts.flatten()
-        value, slope = self._likelihood(photons, counts), (photons - counts).div_(photons)
-        if self.steepest is not None:
-            steep = (slope < 1 - self.steepest).nonzero().squeeze(1)
-            if len(steep):  # few pixels
-                value[steep], slope[steep] = self._line(photons[steep], counts[steep], self.steepest)
+        above = photons - counts
+        slope = above / photons
+        if self.offset_photons > 0 and not self.counts_offset_photons:  # the same likelihood, by what is known already
+            value = torch.addcmul(above, counts, slope.neg().clamp_min_(torch.finfo(slope.dtype).eps - 1).log1p_())
+        else:
+            value = self._likelihood(photons, counts)
+        if self.steepest is not None and slope.numel() and slope.amin() < 1 - self.steepest:
+            steep = (slope < 1 - self.steepest).nonzero().squeeze(1)  # few pixels
+            value[steep], slope[steep] = self._line(photons[steep], counts[steep], self.steepest)
         return value.mul_(self.scale).view(expected.shape), slope.mul_(self.scale).view(expected.shape)
 
     def _line(self, photons: Tensor, counts: Tensor, limit: float) -> tuple[Tensor, Tensor]:

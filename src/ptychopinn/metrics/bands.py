@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-import scipy.fft
 from numpy.typing import NDArray
 
 from ptychopinn.metrics.frc import FIRST_RING
@@ -32,6 +31,8 @@ def split_bands(image: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.fl
     >>> bool(np.allclose(low + high, np.eye(32))), abs(float(high.mean())) < 1e-12
     (True, True)
     """
+    import scipy.fft
+
     spectrum = scipy.fft.dctn(np.asarray(image, np.float64), norm="ortho")
     rows, columns = (np.arange(size) / (2 * size) for size in spectrum.shape)
     is_low = np.hypot(rows[:, None], columns[None, :]) <= low_frequency_limit(spectrum.shape)

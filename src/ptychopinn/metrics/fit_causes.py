@@ -11,7 +11,6 @@ from typing import Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.ndimage import median_filter
 
 from ptychopinn.metrics.fit_sums import FitSums, Floats, Part
 from ptychopinn.physics.deviance import deviance
@@ -299,7 +298,13 @@ def _flicker(part: Part, far: NDArray[np.bool_], excess: float) -> tuple[float, 
 def _typical(ratio: Floats) -> Floats:
     """Median of the ratios around each pixel."""
     size = min(NEIGHBOURHOOD_PX, min(ratio.shape))
-    return np.asarray(median_filter(ratio, size=size, mode="nearest"), np.float64)
+    before = size // 2
+    padded = np.pad(ratio, (before, size - 1 - before), mode="edge")
+    typical = np.empty(ratio.shape)
+    for row in range(len(ratio)):  # the windows of all pixels together would be many times the patterns
+        windows = np.lib.stride_tricks.sliding_window_view(padded[row : row + size], (size, size))[0]
+        typical[row] = np.partition(windows.reshape(-1, size**2), size**2 // 2)[:, size**2 // 2]
+    return typical
 
 
 def _background(part: Part, far: NDArray[np.bool_]) -> tuple[float | None, bool]:

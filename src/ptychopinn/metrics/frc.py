@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import scipy.fft
 from numpy.typing import NDArray
 
 from ptychopinn.metrics.checks import checked_pair
@@ -131,6 +130,8 @@ def fourier_ring_correlation(image: NDArray[Any], reference: NDArray[Any]) -> FR
 
 
 def _windowed_spectrum(image: NDArray[Any]) -> NDArray[np.complex128]:
+    import scipy.fft
+
     rows, columns = (np.hanning(size + 2)[1:-1] for size in image.shape)
     return scipy.fft.fft2((image - image.mean()) * rows[:, None] * columns[None, :])
 

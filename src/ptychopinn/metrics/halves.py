@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from ptychopinn.metrics.alignment import Alignment, align
 from ptychopinn.metrics.entries import frc_entries, plain
@@ -92,6 +91,8 @@ def _covered_part(covered: NDArray[np.bool_], region: Region | None) -> Region:
     Raises:
         ValueError: there is no covered rectangle of 16 px.
     """
+    from scipy import ndimage
+
     within = covered
     if region is not None and min(region[1] - region[0], region[3] - region[2]) >= MIN_SIDE_PX:
         inside = np.s_[region[0] : region[1], region[2] : region[3]]

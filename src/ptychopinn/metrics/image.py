@@ -4,8 +4,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
-from skimage.metrics import structural_similarity
 
 from ptychopinn.metrics.checks import checked_mask, checked_real_pair
 
@@ -78,6 +76,8 @@ def ssim(
     Raises:
         ValueError: images too small, a range that is not positive, or no masked pixel inside the border.
     """
+    from skimage.metrics import structural_similarity
+
     first, second = checked_real_pair(image, reference)
     _check_range(data_range)
     if min(first.shape) < SSIM_WINDOW_PX:
@@ -137,6 +137,8 @@ def _similarity(first: NDArray[Any], second: NDArray[Any], data_range: float) ->
 
 def _windowed(image: NDArray[Any]) -> NDArray[Any]:
     """Means under the Gaussian window; beyond the edge the image is mirrored."""
+    from scipy.ndimage import gaussian_filter
+
     return gaussian_filter(image, SSIM_SIGMA_PX, radius=SSIM_WINDOW_PX // 2, mode="mirror")
 
 

@@ -4,7 +4,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from ptychopinn.metrics.phase import Pair, ramp_factor
 from ptychopinn.metrics.translation import translate
@@ -79,6 +78,8 @@ def problem_around(
     free: tuple[bool, bool, bool],
 ) -> Problem:
     """Cut out the bounding box of the mask with a margin; without a support, the closed mask is trusted."""
+    from scipy import ndimage
+
     rows, columns = np.flatnonzero(counts.any(1)), np.flatnonzero(counts.any(0))
     y0, x0 = max(rows[0] - MARGIN_PX, 0), max(columns[0] - MARGIN_PX, 0)
     box = np.s_[y0 : rows[-1] + 1 + MARGIN_PX, x0 : columns[-1] + 1 + MARGIN_PX]
@@ -110,6 +111,8 @@ def cost(problem: Problem, found: tuple[Pose, float]) -> float:
 
 def valid_pixels(problem: Problem, shift: Pair) -> NDArray[np.bool_]:
     """Where the mask counts and the moved image is known; the mask alone where that leaves too little."""
+    from scipy import ndimage
+
     near = ndimage.binary_erosion(moved_mask(problem.known, shift), iterations=EDGE_PX)
     valid = problem.counts & near
     return valid if 4 * valid.sum() > problem.counts.sum() else problem.counts
@@ -117,6 +120,8 @@ def valid_pixels(problem: Problem, shift: Pair) -> NDArray[np.bool_]:
 
 def moved_mask(mask: NDArray[np.bool_], shift: Pair) -> NDArray[np.bool_]:
     """Pixels whose value after a translation comes from inside the mask; outside the frame nothing is."""
+    from scipy import ndimage
+
     return ndimage.shift(mask.astype(np.float32), shift, order=1, mode="grid-constant", cval=0.0) > 0.99
 
 

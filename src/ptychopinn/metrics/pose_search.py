@@ -5,9 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import scipy.fft
 from numpy.typing import NDArray
-from skimage.registration import phase_cross_correlation
 
 from ptychopinn.metrics.phase import Pair, estimate_phase_ramp
 from ptychopinn.metrics.pose import Pose, Problem, same_basin, scored, valid_pixels
@@ -38,6 +36,8 @@ def coarse_poses(problem: Problem, ramp: Pair, rounds: int = 3) -> Iterator[tupl
 
 
 def _spectral_offset(problem: Problem) -> Pair:
+    import scipy.fft
+
     window = _window(problem.counts)
     spectra = [np.abs(scipy.fft.fft2(array * window)) for array in (problem.target, problem.moving)]
     offset = _registered(spectra[0], spectra[1])
@@ -67,6 +67,8 @@ def _corrected_ramp(problem: Problem, pose: Pose) -> Pair:
 
 def _registered(target: NDArray[Any], moving: NDArray[Any]) -> Pair:
     """Shift (y, x), px, to a tenth of a pixel, that moves `moving` onto `target`; zero where one is empty."""
+    from skimage.registration import phase_cross_correlation
+
     if not (np.any(target) and np.any(moving)):
         return 0.0, 0.0
     shift = phase_cross_correlation(target, moving, upsample_factor=10, normalization=None)[0]

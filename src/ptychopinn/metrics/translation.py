@@ -3,9 +3,7 @@
 from functools import lru_cache
 
 import numpy as np
-import scipy.fft
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_edt, fourier_shift
 
 from ptychopinn.metrics.phase import Pair
 
@@ -23,6 +21,9 @@ def translate(image: NDArray[np.complex128], shift_px: Pair) -> NDArray[np.compl
     Returns:
         complex (Y, X). What comes from outside the image is its mirror image and means nothing.
     """
+    import scipy.fft
+    from scipy.ndimage import fourier_shift
+
     spectrum = scipy.fft.fft2(_padded(image), overwrite_x=True)
     return _cropped(scipy.fft.ifft2(fourier_shift(spectrum, shift_px), overwrite_x=True), image.shape)
 
@@ -31,6 +32,9 @@ def translate_with_gradient(
     image: NDArray[np.complex128], shift_px: Pair
 ) -> tuple[NDArray[np.complex128], NDArray[np.complex128], NDArray[np.complex128]]:
     """The translated image and its derivatives by the two components (y, x) of the shift."""
+    import scipy.fft
+    from scipy.ndimage import fourier_shift
+
     spectrum = fourier_shift(scipy.fft.fft2(_padded(image), overwrite_x=True), shift_px)
     ky, kx = (-2j * np.pi * np.fft.fftfreq(size) for size in spectrum.shape)
     moved = _cropped(scipy.fft.ifft2(spectrum), image.shape)
@@ -41,6 +45,8 @@ def translate_with_gradient(
 
 def fill_outside(image: NDArray[np.complex128], known: NDArray[np.bool_]) -> NDArray[np.complex128]:
     """Give every pixel that is not `known` the value of the nearest known one, so that no edge rings."""
+    from scipy.ndimage import distance_transform_edt
+
     if known.all():
         return image
     rows, columns = distance_transform_edt(~known, return_distances=False, return_indices=True)
@@ -61,6 +67,8 @@ def _cropped(padded: NDArray[np.complex128], shape: tuple[int, ...]) -> NDArray[
 
 
 def _border(size: int) -> tuple[int, int]:
+    import scipy.fft
+
     return PAD_PX, scipy.fft.next_fast_len(size + 2 * PAD_PX) - size - PAD_PX
 
 

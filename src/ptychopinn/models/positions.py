@@ -9,7 +9,6 @@ common shift moves the object alone.
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 from torch import Tensor, nn
 
 from ptychopinn.data.chunks import frame_chunks
@@ -56,6 +55,8 @@ class PositionShifts(nn.Module):
 
     def _rows(self, scan: Scan) -> Tensor:
         """(n,), where the patterns of a scan stand among those that were fitted; -1 where they do not."""
+        from scipy.spatial import cKDTree
+
         there, asked = self.identity.cpu().numpy(), _identity(scan)
         mean = max(float(there[:, 2].mean()), 1.0)
         distance, found = cKDTree(there / [1, 1, mean]).query(asked / [1, 1, mean])

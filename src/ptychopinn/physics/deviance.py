@@ -12,7 +12,6 @@ from functools import cache
 
 import numpy as np
 import torch
-from scipy.special import xlogy
 from torch import Tensor
 
 TABLE_PHOTONS = 30.0
@@ -96,8 +95,9 @@ def summed_deviance(expected: Tensor, offset_photons: float = 0.0) -> Tensor:
     mean, c = expected.double().numpy(), offset_photons
     largest = float(mean.max(initial=0.0))
     probability = np.exp(-mean)
-    total = probability * xlogy(c, c)
+    total = probability * (c * np.log(c) if c > 0 else 0.0)
     for k in range(1, int(largest + 12 * np.sqrt(largest)) + 20):
         probability *= mean / k
         total += probability * ((k + c) * np.log(k + c))
-    return torch.from_numpy(2 * (total - xlogy(mean + c, mean + c)))
+    own = torch.from_numpy(mean + c)
+    return 2 * (torch.from_numpy(total) - torch.xlogy(own, own))

@@ -8,6 +8,7 @@ A shift by \(d = (d_y, d_x)\) px moves the content towards larger indices: out[y
 """
 
 import math
+from functools import lru_cache
 
 import torch
 from jaxtyping import Bool, Complex, Float, Inexact, Int, Real
@@ -38,11 +39,16 @@ def shift_phase(
 
 
 def _axis_phase(shift: Tensor, size: int, centred: bool) -> Tensor:
-    frequency = frequencies(size, device=shift.device, dtype=shift.dtype)
-    if not centred:
-        frequency = torch.fft.ifftshift(frequency)
-    angle = -2 * math.pi * shift.unsqueeze(-1) * frequency
+    angle = shift.unsqueeze(-1) * _angles(size, shift.device, shift.dtype, centred)
     return torch.polar(torch.ones_like(angle), angle)
+
+
+@lru_cache(maxsize=16)
+@torch.inference_mode(False)  # what is kept must also serve where gradients are recorded
+def _angles(size: int, device: torch.device, dtype: torch.dtype, centred: bool) -> Tensor:
+    """-2 pi f of an axis, rad/px."""
+    frequency = frequencies(size, device=device, dtype=dtype)
+    return -2 * math.pi * (frequency if centred else torch.fft.ifftshift(frequency))
 
 
 def fourier_shift(

@@ -27,7 +27,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from ptychopinn.data.dataset import ScanTensors
@@ -293,12 +292,16 @@ def _shares(
 
 
 def _detail(values: Floats) -> Floats:
+    from scipy.ndimage import gaussian_filter
+
     fine, coarse = (gaussian_filter(values, sigma) for sigma in DETAIL_PX)
     return np.asarray(fine - coarse)
 
 
 def _local_mean(values: Floats, covered: NDArray[np.bool_]) -> Floats:
     """Means of the covered pixels under the Gaussian."""
+    from scipy.ndimage import gaussian_filter
+
     weight = gaussian_filter(covered.astype(np.float64), NEIGHBOURHOOD_PX)
     return np.asarray(gaussian_filter(np.where(covered, values, 0), NEIGHBOURHOOD_PX) / np.maximum(weight, 1e-6))
 

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.fft import fftfreq, irfft2, rfft2, rfftfreq
 
 Field = NDArray[np.float64]
 
@@ -43,6 +42,8 @@ def grid(shape: tuple[int, int]) -> tuple[Field, Field]:
 
 def random_field(shape: tuple[int, int], exponent: float, rng: np.random.Generator) -> Field:
     """Gaussian field of mean 0 and deviation 1 with power spectrum |k|^-exponent."""
+    from scipy.fft import fftfreq, irfft2, rfft2, rfftfreq
+
     k = np.hypot(fftfreq(shape[0])[:, None], rfftfreq(shape[1])[None])
     k[0, 0] = np.inf
     field = irfft2(rfft2(rng.standard_normal(shape)) * k ** (-exponent / 2), s=shape)

@@ -9,10 +9,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.fft import fftfreq, irfft2, rfft2, rfftfreq
-from scipy.ndimage import gaussian_filter
-from scipy.spatial import KDTree
-from skimage.draw import polygon as polygon_pixels
 
 from ptychopinn.simulation.fields import Field, grid, random_field, to_unit
 from ptychopinn.simulation.leaves import dead_leaves
@@ -26,6 +22,8 @@ LARGEST_BLUR_PX = 1.4
 
 def polygons(shape: tuple[int, int], rng: np.random.Generator) -> Field:
     """Opaque polygons of random corners and levels that hide one another."""
+    from skimage.draw import polygon as polygon_pixels
+
     fine = (FINER * shape[0], FINER * shape[1])
     field = np.full(fine, rng.uniform())
     for _ in range(int(rng.integers(5, 60))):
@@ -59,6 +57,8 @@ def blocks(shape: tuple[int, int], rng: np.random.Generator) -> Field:
 
 def cells(shape: tuple[int, int], rng: np.random.Generator) -> Field:
     """Voronoi cells: a level each, or walls between them, or both."""
+    from scipy.spatial import KDTree
+
     count = int(np.exp(rng.uniform(np.log(8), np.log(500))))
     fine = (FINER * shape[0], FINER * shape[1])
     seeds = rng.uniform(-0.1, 1.1, (count, 2)) * fine
@@ -72,6 +72,8 @@ def cells(shape: tuple[int, int], rng: np.random.Generator) -> Field:
 
 def strokes(shape: tuple[int, int], rng: np.random.Generator) -> Field:
     """Bent strokes of a constant width each, smooth or winding."""
+    from scipy.spatial import KDTree
+
     pixels = _pixels(shape)
     field = np.zeros(shape)
     for _ in range(int(rng.integers(1, 5))):
@@ -133,6 +135,8 @@ def smooth(shape: tuple[int, int], rng: np.random.Generator) -> Field:
 
 def grain(shape: tuple[int, int], rng: np.random.Generator) -> Field:
     """A random texture of one grain size, perhaps stretched along a direction, perhaps thresholded."""
+    from scipy.fft import irfft2, rfft2
+
     k = _stretched_frequencies(shape, rng)
     centre, width = np.exp(rng.uniform(np.log(0.03), np.log(0.35))), rng.uniform(0.15, 0.8)
     weight = np.exp(-np.square(np.log(np.maximum(k, 1e-3) / centre)) / (2 * width**2))
@@ -148,6 +152,8 @@ def rough(shape: tuple[int, int], rng: np.random.Generator) -> Field:
 
 def cells_index(shape: tuple[int, int], count: int, rng: np.random.Generator) -> NDArray[Any]:
     """(Y, X), int: which of `count` random points is nearest."""
+    from scipy.spatial import KDTree
+
     _, nearest = KDTree(rng.uniform(0, 1, (count, 2)) * shape).query(_pixels(shape))
     return nearest.reshape(shape)
 
@@ -187,6 +193,8 @@ def draw_picture(shape: tuple[int, int], rng: np.random.Generator, kinds: tuple[
     >>> picture.shape, float(picture.min()), float(picture.max())
     ((40, 48), 0.0, 1.0)
     """
+    from scipy.ndimage import gaussian_filter
+
     field = PICTURES[str(rng.choice(kinds))](shape, rng)
     if rng.uniform() < 0.35:
         other = PICTURES[str(rng.choice(kinds))](shape, rng)
@@ -213,6 +221,8 @@ def _path(shape: tuple[int, int], rng: np.random.Generator) -> NDArray[Any]:
 
 def _stretched_frequencies(shape: tuple[int, int], rng: np.random.Generator) -> Field:
     """Moduli of frequencies, cycles/px, longer along a random direction."""
+    from scipy.fft import fftfreq, rfftfreq
+
     ky, kx = fftfreq(shape[0])[:, None], rfftfreq(shape[1])[None]
     turn, longer = rng.uniform(0, np.pi), np.exp(rng.choice([0.0, rng.uniform(0, 1.5)]))
     along, across = ky * np.cos(turn) + kx * np.sin(turn), kx * np.cos(turn) - ky * np.sin(turn)

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter, zoom
 
 from ptychopinn.errors import ConfigError
 from ptychopinn.physics import support_mask
@@ -86,12 +85,16 @@ def ideal_disk(size: int) -> NDArray[np.complex64]:
 
     It stands about ((N-1)/2, (N-1)/2) and is 1 inside, 1e-9 outside.
     """
+    from scipy.ndimage import gaussian_filter
+
     disk = support_mask(size, IDEAL_DISK_RADIUS * size).double().numpy()
     return (gaussian_filter(disk, 1.0) + 1e-9).astype(np.complex64)
 
 
 def interpolate(probe: Probe, size: float) -> Probe:
     """Cubic spline through the real and the imaginary part; the outermost samples stay outermost."""
+    from scipy.ndimage import zoom
+
     return zoom(probe, int(size) / len(probe), order=3)
 
 
@@ -113,6 +116,7 @@ def pad_extrapolate(probe: Probe, size: float) -> Probe:
 
 def smooth(probe: Probe, sigma: float) -> Probe:
     """Gaussian of `sigma` px on the modulus and on the unwrapped phase, each by itself; mirrored at the edges."""
+    from scipy.ndimage import gaussian_filter
     from skimage.restoration import unwrap_phase
 
     phase = gaussian_filter(unwrap_phase(np.angle(probe)), sigma)

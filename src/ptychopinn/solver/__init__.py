@@ -11,6 +11,7 @@ from ptychopinn.solver.refine import (
     flat_start,
     photons_in_batches,
     photons_of,
+    photons_per_px_of,
     refine,
     unlogged,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "log_gauge",
     "photons_in_batches",
     "photons_of",
+    "photons_per_px_of",
     "refine",
     "unlogged",
     "with_gauge",

@@ -29,7 +29,7 @@ from ptychopinn.solver.distortion import limit_px, with_limit
 from ptychopinn.solver.gauge import Gauge, log_gauge, with_gauge
 from ptychopinn.solver.penalties import penalties_of
 from ptychopinn.solver.position_report import log_positions, position_report
-from ptychopinn.solver.solver import Solver
+from ptychopinn.solver.solver import Solver, photons_per_px, placed_power
 
 logger = logging.getLogger("ptychopinn.reconstruction")
 
@@ -178,6 +178,12 @@ def unlogged() -> Iterator[None]:
         yield
     finally:
         logger.removeFilter(passes)
+
+
+def photons_per_px_of(image: Reconstruction, tensors: ScanTensors) -> float:
+    """Measured photons on a pixel of the object, under the probe and at the positions of an image."""
+    frame = Frame.of_positions(image.positions_px, image.probe.shape[-1], margin=2)
+    return photons_per_px(tensors, placed_power(estimate_of(image, frame, tensors.device), RefineConfig().batch_size))
 
 
 @torch.inference_mode()

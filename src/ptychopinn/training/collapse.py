@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.spatial import KDTree
 from torch import Tensor
 
 from ptychopinn.data.dataset import ScanTensors
@@ -182,6 +181,9 @@ def _examined_patterns(positions_px: NDArray[np.float64]) -> NDArray[np.int64]:
     count = len(positions_px)
     if count <= MOST_PATTERNS:
         return np.arange(count)
+
+    from scipy.spatial import KDTree
+
     centres = np.random.default_rng(0).choice(count, MOST_PATTERNS // NEIGHBOURS, replace=False)
     return np.unique(KDTree(positions_px).query(positions_px[centres], k=NEIGHBOURS)[1]).astype(np.int64)
 

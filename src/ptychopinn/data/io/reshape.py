@@ -13,7 +13,6 @@ from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import map_coordinates
 
 from ptychopinn.config import DataConfig
 from ptychopinn.data.chunks import changed_frames, changed_masks, frame_chunks
@@ -234,6 +233,8 @@ def _narrowed(
     probe: NDArray[Any] | None, size: tuple[int, ...], axis: int, fewer: int, step: float
 ) -> NDArray[Any] | None:
     """The probe in a window of fewer pixels along an axis; interpolated where the object pixel changes by a little."""
+    from scipy.ndimage import map_coordinates
+
     if probe is None or probe.shape[-2:] != tuple(size):
         return probe
     target = [*size]
