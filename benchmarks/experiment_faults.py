@@ -1,10 +1,11 @@
-"""What a background, a flickering beam, a gap and a point spread of the detector cost: ignored, given, by default.
+"""What a background, a flickering beam, a gap, a point spread and a second probe mode cost: ignored, given, by default.
 
     python benchmarks/experiment_faults.py [--seeds 2000,2001,2002] [--faults blur]
         [--results benchmarks/results/experiment_faults.md]
 
 Simulated scans of 64 px patterns and 1e6 photons (`drawn_scans.drawn`, probe exact), 40 iterations, scored against the
-truth. `given`: the solver is told the true background, intensities, bad pixels or blur. `default`: it is told nothing.
+truth. `given`: the solver is told the true background, intensities, bad pixels, blur or number of probe modes. `default`: it is told nothing; where
+the beam has two modes it is asked to find their number (`probe_modes=auto`).
 """
 
 import argparse
@@ -23,7 +24,9 @@ from ptychopinn.data import Scan
 from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.data.pixel_faults import with_masked_pixels
 from ptychopinn.physics import DiffractionModel
+from ptychopinn.physics.illumination import with_modes
 from ptychopinn.solver import photons_of, refine
+from ptychopinn.solver.probe_modes import with_mode
 
 PHOTONS = 1e6
 SIZE_PX = 150
@@ -45,6 +48,8 @@ class Fault:
     flicker: float = 0.0
     gap: Gap | None = None
     blur_px: float = 0.0
+    second_mode: float = 0.0
+    """Power of a second probe mode, in units of the first."""
 
 
 FAULTS = (
@@ -57,6 +62,8 @@ FAULTS = (
     Fault("dim gap of 375 px", gap=DIM_GAP),
     Fault("blur 0.3 px", blur_px=0.3),
     Fault("blur 0.7 px", blur_px=0.7),
+    Fault("second mode 5 %", second_mode=0.05),
+    Fault("second mode 20 %", second_mode=0.2),
     Fault("background 5, flicker 10 %", background=5.0, flicker=0.1),
 )
 
@@ -87,6 +94,8 @@ def rows_of(seed: int, name: str = "") -> Iterator[str]:
         scan = faulty(sample, fault, factors, seed)
         start = sample.start()
         known = replace(start, intensities=factors if fault.flicker else None)
+        if fault.second_mode:
+            known = with_mode(known, 2)
         model = DiffractionModel(background=fault.background or None, blur_px=fault.blur_px)
         masked = replace(scan, bad_pixels=mask_of(scan, fault.gap)) if fault.gap else scan
         tried = {
@@ -96,7 +105,7 @@ def rows_of(seed: int, name: str = "") -> Iterator[str]:
                 with_masked_pixels(scan, ("dead", "hot")),
                 start,
                 DiffractionModel(),
-                RefineConfig(iterations=40),
+                RefineConfig(iterations=40, probe_modes="auto" if fault.second_mode else "given"),
             ),
         }
         for setting, (counted, begin, by, config) in tried.items():
@@ -105,6 +114,8 @@ def rows_of(seed: int, name: str = "") -> Iterator[str]:
             seconds = time.process_time() - before
             scores = sample.scores(image)
             found = [] if image.background is None or setting != "default" else [f"background {image.background:.2f}"]
+            if fault.second_mode and setting == "default":
+                found.append(f"{len(image.probe)} modes")
             if image.blur_px is not None and setting == "default":
                 found.append(f"blur {image.blur_px:.3f} px")
             if image.intensities is not None and setting == "default":
@@ -131,12 +142,21 @@ def faulty(sample: Drawn, fault: Fault, factors: NDArray[np.float64], seed: int)
         coverage=np.ones(truth.shape, np.float32),
         origin_px=np.zeros(2, np.int64),
         intensities=factors,
+        probe=beam_of(sample, fault),
     )
     model = DiffractionModel(background=fault.background or None, blur_px=fault.blur_px)
     counts = np.random.default_rng(seed).poisson(photons_of(whole, ScanTensors(sample.scan), model).double().numpy())
     if fault.gap:
         counts[:, *fault.gap] = 0
     return replace(sample.scan, patterns=counts.astype(np.uint32), domain="counts", bad_pixels=None)
+
+
+def beam_of(sample: Drawn, fault: Fault) -> NDArray[np.complex64]:
+    """(M, H, W): the probe of the scan, with a second mode where the fault has one."""
+    probe = sample.scan.probe
+    if not fault.second_mode:
+        return probe
+    return np.asarray(with_modes(torch.from_numpy(probe), 2, fault.second_mode).numpy())
 
 
 def mask_of(scan: Scan, gap: Gap) -> NDArray[np.bool_]:

@@ -31,6 +31,7 @@ REFUSED = {
     "data.mask_pixels=cold": "data.mask_pixels",
     "model.blur_px=-1": "model.blur_px",
     "reconstruction.refine.blur=sharp": "reconstruction.refine.blur",
+    "reconstruction.refine.probe_modes=many": "reconstruction.refine.probe_modes",
     "data.flip_patterns=z": "data.flip_patterns",
     "data.flip_positions=z": "data.flip_positions",
     "data.position_unit=inch": "data.position_unit",

@@ -107,7 +107,7 @@ class Part:
         scale, _ = scan_scale(recipe, fitted, probe)
         start = flat_start(fitted.scan, probe * scale)
         with unlogged():
-            config = recipe.reconstruction.refine.changed(intensities="given", blur="given")
+            config = recipe.reconstruction.refine.changed(intensities="given", blur="given", probe_modes="given")
             if config.background == "auto":
                 config = config.changed(background="given")  # a wrong reading must not be explained by a background
             image = refine(start, fitted, config, model=model).reconstruction

@@ -27,6 +27,11 @@ class RefineConfig(Section):
     """Refine the object."""
     probe: bool = True
     """Refine the probe modes."""
+    probe_modes: Literal["given", "auto"] = "given"
+    """Number of incoherent probe modes: `given` is that of the start (`model.probe.modes`). `auto` adds modes to a
+    single one as long as withheld photons are explained better by more than two standard errors and the added mode
+    holds 2.8 % of the power. It makes two or more images of up to 200 patterns for that; it needs 3e4 photons per
+    pattern."""
     probe_start: int = Field(default=0, ge=0)
     """Iteration in which the probe refinement starts."""
     positions: bool = False
@@ -102,6 +107,12 @@ class RefineConfig(Section):
     def _intensities_with_the_object(self) -> Self:
         if self.intensities == "fitted" and not self.object:
             raise ValueError("intensities must not be fitted where object is false; use intensities=given")
+        return self
+
+    @model_validator(mode="after")
+    def _modes_with_object_and_probe(self) -> Self:
+        if self.probe_modes == "auto" and not (self.object and self.probe):
+            raise ValueError("probe_modes must not be auto where object or probe is false; use probe_modes=given")
         return self
 
     @field_validator("penalties")

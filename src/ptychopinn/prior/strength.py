@@ -187,9 +187,8 @@ def _posterior(gain: Tensor, bend: Tensor, expected: Tensor | float, spread: flo
 
 def _adapted(image: Reconstruction, kept: ScanTensors, model: DiffractionModel, config: RefineConfig) -> Reconstruction:
     dimmer = replace(image, probe=image.probe * np.float32(math.sqrt(1 - WITHHELD)), background=None)
-    held = config.changed(
-        object=True, probe=False, positions=False, background="given", intensities="given", blur="given", **ADAPTING
-    )
+    given = dict.fromkeys(("probe_modes", "background", "intensities", "blur"), "given")
+    held = config.changed(object=True, probe=False, positions=False, **given, **ADAPTING)
     with unlogged():
         return refine(dimmer, kept, held, model=model).reconstruction
 

@@ -29,6 +29,7 @@ from ptychopinn.solver.distortion import limit_px, with_limit
 from ptychopinn.solver.gauge import Gauge, log_gauge, with_gauge
 from ptychopinn.solver.penalties import penalties_of
 from ptychopinn.solver.position_report import log_positions, position_report
+from ptychopinn.solver.probe_modes import found_modes, log_modes, with_mode
 from ptychopinn.solver.solver import Solver, photons_per_px, placed_power
 
 logger = logging.getLogger("ptychopinn.reconstruction")
@@ -127,6 +128,11 @@ def refine(
     model = (model or DiffractionModel()).with_detector(start.background, start.blur_px)
     check_one_image(tensors.scan, model.propagator.name)
     config = with_limit(config, min(start.probe.shape[-2:]))
+    modes = None
+    if config.probe_modes == "auto" and checkpoint is None and config.iterations > 0:
+        modes = found_modes(start, tensors, config, model, fit=trial_of, predict=photons_in_batches)
+        log_modes(modes)
+        start = with_mode(start, modes.modes)
     frame = _frame(start, config)
     solver = Solver(estimate_of(start, frame, tensors.device), tensors, config, model, ranks)
     config = solver.config
@@ -148,6 +154,8 @@ def refine(
         solver.restore(reached.tensors)
     seconds = time.perf_counter() - started
     image = _described(_image(start, frame, solver, min_coverage), start, config, reached.deviance, solver.material)
+    if modes is not None:
+        image.metadata["refine"].update(modes.entry())
     if config.positions:
         _report_positions(image, start, config, solver.positions_deviation_px)
     if config.object and _is_low_dose(tensors):
@@ -184,6 +192,17 @@ def photons_per_px_of(image: Reconstruction, tensors: ScanTensors) -> float:
     """Measured photons on a pixel of the object, under the probe and at the positions of an image."""
     frame = Frame.of_positions(image.positions_px, image.probe.shape[-1], margin=2)
     return photons_per_px(tensors, placed_power(estimate_of(image, frame, tensors.device), RefineConfig().batch_size))
+
+
+def trial_of(
+    start: Reconstruction, tensors: ScanTensors, config: RefineConfig, model: DiffractionModel
+) -> Reconstruction | None:
+    """The image of a trial, of which nothing is logged; None where its iterations diverge."""
+    try:
+        with unlogged():
+            return refine(start, tensors, config, model=model).reconstruction
+    except PtychoPINNError:
+        return None
 
 
 @torch.inference_mode()
