@@ -4,8 +4,8 @@
         [--results benchmarks/results/experiment_faults.md]
 
 Simulated scans of 64 px patterns and 1e6 photons (`drawn_scans.drawn`, probe exact), 40 iterations, scored against the
-truth. `given`: the solver is told the true background, intensities, bad pixels, blur or number of probe modes. `default`: it is told nothing; where
-the beam has two modes it is asked to find their number (`probe_modes=auto`).
+truth. `given`: the solver is told the true background, intensities, bad pixels, blur or number of probe modes.
+`default`: it is told nothing; where the beam has two modes, it is asked for their number (`probe_modes=auto`).
 """
 
 import argparse

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 import ptychopinn
-from ptychopinn.api.choice import for_part
 from ptychopinn.config import ModelConfig, Recipe, SimulationConfig
 from ptychopinn.data import Scan, read_scan
 from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.data.reconstruction import Reconstruction
+from ptychopinn.data.thinning import for_part
 from ptychopinn.errors import ConfigError, ScanError
 from ptychopinn.physics import DiffractionModel
 from ptychopinn.simulation import simulate

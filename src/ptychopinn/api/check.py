@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ptychopinn.api.geometry_candidates import around, described, first_readings
 from ptychopinn.api.geometry_trials import Part, Trial, part_of
 from ptychopinn.api.inputs import RecipeSource, ScanSource, as_recipe, opened_scan, problems_of
+from ptychopinn.api.position_trial import PositionTrial, position_trial
 from ptychopinn.api.scan_facts import facts_of
 from ptychopinn.config import Recipe
 from ptychopinn.data import Scan
@@ -86,7 +87,10 @@ class Checked:
     seconds: float
     """Wall-clock time."""
     problems: tuple[str, ...] = ()
-    """What `ptychopinn.info` finds wrong with the scan as it was read, one sentence each."""
+    """What `ptychopinn.info` finds wrong with the scan as it was read, and its positions where these look wrong; one
+    sentence each."""
+    positions: PositionTrial | None = None
+    """What a short refinement of the positions found; None where the geometry is not right, or it says nothing."""
 
     @property
     def equivalent(self) -> tuple[Tried, ...]:
@@ -124,7 +128,16 @@ def check(scan: ScanSource, recipe: RecipeSource = None, *, overrides: Sequence[
     settings = as_recipe(recipe, overrides)
     data, base = _opened(scan, settings)
     checked = check_scan(data, settings, base, is_file=not isinstance(scan, Scan))
-    return replace(checked, problems=problems_of(data, facts_of(data), settings))
+    problems = tuple(problems_of(data, facts_of(data), settings))
+    if checked.verdict != "right":
+        return replace(checked, problems=problems)
+    started = time.perf_counter()
+    found = position_trial(part_of(data, settings), with_geometry(settings, data))
+    if found is not None and found.look_wrong:
+        problems = (*problems, found.sentence)
+        logger.warning("%s", found.sentence)
+    seconds = checked.seconds + time.perf_counter() - started
+    return replace(checked, problems=problems, positions=found, seconds=seconds)
 
 
 def check_scan(scan: Scan, recipe: Recipe, base: ReadingConvention | None = None, *, is_file: bool = False) -> Checked:

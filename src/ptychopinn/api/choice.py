@@ -22,7 +22,7 @@ from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.data.scan import Scan
 from ptychopinn.data.thinning import Split
 from ptychopinn.metrics.verdict import Maker
-from ptychopinn.metrics.withheld import Preference, deviance_of_patterns, preference
+from ptychopinn.metrics.withheld import Preference, preference, withheld_deviance
 from ptychopinn.physics import DiffractionModel
 from ptychopinn.solver import photons_in_batches
 from ptychopinn.training import Fit
@@ -91,16 +91,6 @@ def found_scan(scan: Scan, image: Reconstruction) -> Scan:
     return replace(scan, probe=image.probe, positions_px=image.positions_px)
 
 
-def for_part(recipe: Recipe, fraction: float) -> Recipe:
-    """The recipe for the photons that are not withheld: the background is thinned with all other counts.
-
-    Args:
-        recipe: for all photons.
-        fraction: q, the part that is withheld.
-    """
-    return recipe.changed(model=recipe.model.changed(background=(1 - fraction) * recipe.model.background))
-
-
 def with_found_probe(recipe: Recipe) -> Recipe:
     """The recipe of a training with the probe that the solver found; it is not smoothed, masked or scaled again."""
     as_found = recipe.model.probe.changed(smoothing_px=0.0, mask_radius=None, mask_edge_px=0.0, scale=1.0)
@@ -150,13 +140,8 @@ def _scale_of_start(task: Task) -> float:
 
 def _withheld_deviance(made: Made, split: Split) -> NDArray[np.float64]:
     """(N,): of the withheld counts of each pattern under an image that was made from the others."""
-    brightness = split.fraction / (1 - split.fraction)
-    deviances = []
-    for part, photons in photons_in_batches(made.image, made.tensors, DiffractionModel.of(made.recipe.model)):
-        measured = made.tensors.measured_of(part)
-        known = None if measured is None else measured.cpu().numpy()
-        deviances.append(deviance_of_patterns(split.withheld[part], brightness * photons.cpu().numpy(), known))
-    return np.concatenate(deviances)
+    photons = photons_in_batches(made.image, made.tensors, DiffractionModel.of(made.recipe.model))
+    return withheld_deviance(photons, split, made.tensors)
 
 
 def _reason(found: Preference) -> str:

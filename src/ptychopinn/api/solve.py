@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 
-from ptychopinn.api.choice import for_part
 from ptychopinn.api.figure_content import is_of_network
 from ptychopinn.api.fit import announce, judge_fit
 from ptychopinn.api.inputs import RunLog, as_recipe, as_scan, log_backend, warn_of_problems
@@ -29,6 +28,7 @@ from ptychopinn.data.io.atomic import check_output_folder
 from ptychopinn.data.propagation import with_geometry
 from ptychopinn.data.reconstruction import METHOD, Reconstruction
 from ptychopinn.data.scan import Scan
+from ptychopinn.data.thinning import for_part
 from ptychopinn.errors import ConfigError
 from ptychopinn.models import prepare_probe, scan_scale
 from ptychopinn.physics import DiffractionModel

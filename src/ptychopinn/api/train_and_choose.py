@@ -16,7 +16,6 @@ from ptychopinn.api.choice import (
     Choice,
     at_full_dose,
     choose,
-    for_part,
     found_scan,
     with_found_detector,
     with_found_probe,
@@ -33,7 +32,7 @@ from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.data.io.atomic import atomic_path, remove_file, write_text_atomically
 from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.data.scan import Scan
-from ptychopinn.data.thinning import Split, holds_photons, withhold_photons
+from ptychopinn.data.thinning import Split, for_part, holds_photons, withhold_photons
 from ptychopinn.metrics.verdict import Maker
 from ptychopinn.ranks import Ranks
 from ptychopinn.reconstruction import Reconstructor

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ptychopinn.config import Recipe
 from ptychopinn.data.chunks import changed_masks
 from ptychopinn.data.dataset import Batch
 from ptychopinn.data.large_arrays import new_array
@@ -107,6 +108,16 @@ def holds_photons(scan: Scan) -> bool:
         asked += values.size
         whole += int((np.abs(values - np.rint(values)) <= 0.01 + _ROUNDING * values).sum())
     return asked > 0 and whole >= LEAST_WHOLE * asked
+
+
+def for_part(recipe: Recipe, fraction: float) -> Recipe:
+    """The recipe for the photons that are not withheld: the background is thinned with all other counts.
+
+    Args:
+        recipe: for all photons.
+        fraction: q, the part that is withheld.
+    """
+    return recipe.changed(model=recipe.model.changed(background=(1 - fraction) * recipe.model.background))
 
 
 def _parts(scan: Scan, fraction: float, seed: int) -> Iterator[tuple[slice, Tensor, Tensor]]:

@@ -11,13 +11,17 @@ counting noise. The deviance has no free factor: an image of the wrong brightnes
 """
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from ptychopinn.data.dataset import ScanTensors
+from ptychopinn.data.thinning import Split
 from ptychopinn.physics.deviance import deviance
 
 LEAST_EXPECTED = 1e-6
@@ -101,3 +105,22 @@ def deviance_of_patterns(
     if measured is not None:
         values = np.where(measured, values, 0.0)
     return np.asarray(values.sum((-2, -1)))
+
+
+def withheld_deviance(
+    photons: Iterable[tuple[slice, Tensor]], split: Split, tensors: ScanTensors
+) -> NDArray[np.float64]:
+    """(N,): of the withheld counts of each pattern under an image that was made from the others.
+
+    Args:
+        photons: that the image predicts for the counts that it was made from, some patterns at a time.
+        split: the counts.
+        tensors: the first part of them.
+    """
+    brightness = split.fraction / (1 - split.fraction)
+    deviances = []
+    for part, expected in photons:
+        measured = tensors.measured_of(part)
+        known = None if measured is None else measured.cpu().numpy()
+        deviances.append(deviance_of_patterns(split.withheld[part], brightness * expected.cpu().numpy(), known))
+    return np.concatenate(deviances)

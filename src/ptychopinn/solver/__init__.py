@@ -13,6 +13,7 @@ from ptychopinn.solver.refine import (
     photons_of,
     photons_per_px_of,
     refine,
+    trial_of,
     unlogged,
 )
 from ptychopinn.solver.state import Stage, State
@@ -36,6 +37,7 @@ __all__ = [
     "photons_of",
     "photons_per_px_of",
     "refine",
+    "trial_of",
     "unlogged",
     "with_gauge",
 ]

@@ -20,7 +20,7 @@ from ptychopinn.config import RefineConfig
 from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.data.thinning import Split, holds_photons, withhold_photons
-from ptychopinn.metrics.withheld import Preference, deviance_of_patterns, preference
+from ptychopinn.metrics.withheld import Preference, preference, withheld_deviance
 from ptychopinn.physics import DiffractionModel
 from ptychopinn.physics.illumination import with_modes
 
@@ -129,25 +129,6 @@ def nearest(positions_px: NDArray[np.float64], count: int) -> NDArray[np.int64]:
     """The `count` patterns nearest to the middle of the scan, in their order."""
     _, index = KDTree(positions_px).query(np.median(positions_px, axis=0), k=min(count, len(positions_px)))
     return np.sort(np.atleast_1d(index).astype(np.int64))
-
-
-def withheld_deviance(
-    photons: Iterable[tuple[slice, Tensor]], split: Split, tensors: ScanTensors
-) -> NDArray[np.float64]:
-    """(N,): of the withheld counts of each pattern under an image that was made from the others.
-
-    Args:
-        photons: that the image predicts for the counts that it was made from, some patterns at a time.
-        split: the counts.
-        tensors: the first part of them.
-    """
-    brightness = split.fraction / (1 - split.fraction)
-    deviances = []
-    for part, expected in photons:
-        measured = tensors.measured_of(part)
-        known = None if measured is None else measured.cpu().numpy()
-        deviances.append(deviance_of_patterns(split.withheld[part], brightness * expected.cpu().numpy(), known))
-    return np.concatenate(deviances)
 
 
 def dimmed(image: Reconstruction, fraction: float) -> Reconstruction:
