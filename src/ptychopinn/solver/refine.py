@@ -131,6 +131,7 @@ def refine(
     modes = None
     if config.probe_modes == "auto" and checkpoint is None and config.iterations > 0:
         modes = found_modes(start, tensors, config, model, fit=trial_of, predict=photons_in_batches)
+        modes = replace(modes, modes=round(ranks.total(modes.modes if ranks.is_first else 0.0)))  # the same in all
         log_modes(modes)
         start = with_mode(start, modes.modes)
     frame = _frame(start, config)
