@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.spatial import KDTree
 from torch import Tensor
 
 from ptychopinn.config import RefineConfig
@@ -127,8 +126,8 @@ def with_mode(image: Reconstruction, modes: int) -> Reconstruction:
 
 def nearest(positions_px: NDArray[np.float64], count: int) -> NDArray[np.int64]:
     """The `count` patterns nearest to the middle of the scan, in their order."""
-    _, index = KDTree(positions_px).query(np.median(positions_px, axis=0), k=min(count, len(positions_px)))
-    return np.sort(np.atleast_1d(index).astype(np.int64))
+    distance = np.square(positions_px - np.median(positions_px, axis=0)).sum(axis=1)
+    return np.sort(np.argsort(distance, kind="stable")[:count])
 
 
 def dimmed(image: Reconstruction, fraction: float) -> Reconstruction:
