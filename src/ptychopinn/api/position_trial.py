@@ -24,7 +24,7 @@ FEWEST_PATTERNS = 24
 """With fewer patterns nothing is said."""
 LEAST_ERRORS = 3.0
 """Standard errors by which the withheld photons must be explained better."""
-"""On 12 drawn scans of right positions it was 1.4 at most, with errors of 0.3 px 3.3 or more, with 1 px 11 or more."""
+"""On 4 drawn scans of right positions it was 1.4 at most, with errors of 0.3 px 3.3 or more, with 1 px 11 or more."""
 LEAST_MOVE_PX = 0.15
 """Rms move along an axis, px. Counting noise moved right positions by 0.19 px at 1e4 photons per pattern."""
 LARGE_PX = 0.5
