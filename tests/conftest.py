@@ -32,6 +32,7 @@ OPTIONAL = (
     "prefect",
     "mkdocstrings",
     "latex2mathml",
+    "onnx",
 )
 """Packages that some tests need and the test environment does not have."""
 

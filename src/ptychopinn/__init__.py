@@ -1,7 +1,8 @@
 """Ptychography by physics-informed networks: a scan goes in, a quantitative image comes out.
 
-The commands `run`, `train`, `reconstruct`, `evaluate`, `simulate`, `info`, `check`, `convert` and the nouns below are
-loaded when they are first used, so that `import ptychopinn` and `import ptychopinn.config` stay quick, without torch.
+The commands `run`, `train`, `reconstruct`, `evaluate`, `simulate`, `info`, `check`, `convert`, `export` and the nouns
+below are loaded when they are first used, so that `import ptychopinn` and `import ptychopinn.config` stay quick,
+without torch.
 
 >>> import ptychopinn
 >>> scan = ptychopinn.simulate(overrides=["simulation.object_size_px=48", "simulation.probe_size_px=16"]).scan
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from ptychopinn.api.check import check
     from ptychopinn.api.convert import convert
     from ptychopinn.api.evaluate import evaluate
+    from ptychopinn.api.export import export
     from ptychopinn.api.info import info
     from ptychopinn.api.reconstruct import reconstruct
     from ptychopinn.api.run import run
@@ -42,6 +44,7 @@ _HOME = {
     "info": "ptychopinn.api.info",
     "check": "ptychopinn.api.check",
     "convert": "ptychopinn.api.convert",
+    "export": "ptychopinn.api.export",
     "Recipe": "ptychopinn.config",
     "Geometry": "ptychopinn.data.geometry",
     "Scan": "ptychopinn.data",
@@ -64,6 +67,7 @@ __all__ = [
     "check",
     "convert",
     "evaluate",
+    "export",
     "info",
     "label_scan",
     "read_scan",

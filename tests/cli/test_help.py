@@ -16,7 +16,7 @@ import ptychopinn
 from ptychopinn.cli import app
 
 VERBS = ["doctor", "init", "recipe", "info", "check", "run", "train", "reconstruct", "evaluate", "simulate"]
-VERBS += ["convert", "campaign", "watch", "view", "train-prior"]
+VERBS += ["convert", "export", "campaign", "watch", "view", "train-prior"]
 
 
 def test_the_command_alone_names_every_verb(ptycho: Callable) -> None:

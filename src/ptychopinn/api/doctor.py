@@ -31,6 +31,7 @@ EXTRAS = {
     "mlflow": ("mlflow-skinny", "mlflow"),
     "tensorboard": ("tensorboard",),
     "wandb": ("wandb",),
+    "onnx": ("onnxruntime", "onnxruntime-gpu"),
 }
 """Extra of this package -> distributions, one of which it needs."""
 SCAN = (

@@ -11,6 +11,7 @@ from ptychopinn.cli.console import output
 from ptychopinn.cli.convert import convert
 from ptychopinn.cli.doctor import doctor
 from ptychopinn.cli.evaluate import evaluate
+from ptychopinn.cli.export import export
 from ptychopinn.cli.info import info
 from ptychopinn.cli.init import init
 from ptychopinn.cli.recipe import recipe
@@ -73,6 +74,7 @@ for _command, _example in (
     (view, "ptychopinn view out/"),
     (evaluate, "ptychopinn evaluate recon/reconstruction.npz --reference scan.npz"),
     (convert, "ptychopinn convert scan.cxi scan.npz"),
+    (export, "ptychopinn export out/wts.h5.zip network.onnx"),
     (simulate, "ptychopinn simulate -o scan.npz --set simulation.photons_per_pattern=1e6"),
 ):
     app.command(cls=Command, epilog=f"Example: {_example}")(_command)
