@@ -146,6 +146,7 @@ REFUSED = {
     "training.figure_patches=65": "training.figure_patches",
     "training.figure_indices=[-1]": "training.figure_indices",
     "training.precision=float16": "training.precision",
+    "training.compile_mode=fast": "training.compile_mode",
     "training.threads=0": "training.threads",
     "reconstruction.resolution=half": "reconstruction.resolution",
     "reconstruction.uncertainty_replicas=0": "reconstruction.uncertainty_replicas",

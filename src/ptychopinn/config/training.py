@@ -7,6 +7,9 @@ from pydantic import Field, field_validator, model_validator
 from ptychopinn.config.base import Section
 from ptychopinn.config.stages import FineTuneConfig, StagesConfig
 
+CompileMode = Literal["default", "reduce-overhead", "max-autotune"]
+"""Of torch.compile."""
+
 
 class TrainingConfig(Section):
     """Length, optimiser, schedule and bookkeeping of a training."""
@@ -93,9 +96,13 @@ class TrainingConfig(Section):
     monitor: Literal["auto", "train_loss", "val_loss"] = "auto"
     """Loss whose lowest epoch is the best: `auto` is the validation loss where there is one."""
     precision: Literal["float32", "bfloat16"] = "float32"
-    """Floating-point format of the network. The forward model always uses float32."""
+    """Floating-point format of the network. Forward model, loss and weights always use float32. `bfloat16` halves the
+    time of wide networks on processors and GPUs that have it."""
     compile: bool = False
-    """Compile the network with torch.compile."""
+    """Compile the network with torch.compile. Where that fails (no C++ compiler, no Triton) a warning says so, and the
+    network runs without. It pays from some minutes of training on."""
+    compile_mode: CompileMode = "default"
+    """How: `default`; `reduce-overhead` also records CUDA graphs on a GPU; `max-autotune` also times alternatives."""
     threads: int | None = Field(default=None, ge=1, le=1024)
     """Number of CPU threads. Null uses the default of torch."""
     stages: StagesConfig = StagesConfig()

@@ -31,6 +31,25 @@ def choose_device(name: str, setting: str = "training.device") -> torch.device:
     return device
 
 
+def check_precision(name: str, device: torch.device) -> None:
+    """Refuse arithmetic of the network that a device does not have.
+
+    Args:
+        name: `training.precision`.
+        device: where it trains.
+
+    Raises:
+        ConfigError: no bfloat16 there.
+
+    >>> check_precision("bfloat16", torch.device("cpu"))
+    """
+    known = torch.amp.is_autocast_available(device.type)
+    if device.type == "cuda":
+        known = torch.cuda.is_bf16_supported(including_emulation=False)
+    if name != "float32" and not known:
+        raise ConfigError(f"training.precision is {name!r}, which the device {device} does not have; set it to float32")
+
+
 def on_usable_device(recipe: Recipe, wanted: str) -> Recipe:
     """The recipe on one CPU, with a warning, where a GPU is `wanted` and there is none; otherwise as it is."""
     if not wanted.casefold().startswith(("cuda", "gpu")) or torch.cuda.is_available():

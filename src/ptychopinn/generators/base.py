@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ptychopinn.config.backend import Backend
+from ptychopinn.config.training import CompileMode
 from ptychopinn.physics import DiffractionModel, amplitude, intensity
 from ptychopinn.typing import Canvas, Mask, Patches, Patterns, Positions, Probe
 
@@ -120,8 +121,8 @@ class Generator(nn.Module, ABC):
         """What the first network sees, normalised."""
 
     @abstractmethod
-    def compile_networks(self) -> None:
-        """Compile every network."""
+    def compile_networks(self, mode: CompileMode = "default") -> None:
+        """Compile every network; see `ptychopinn.generators.compiled`."""
 
     def normalise_by(self, mean: float, deviation: float) -> None:
         """Freeze the statistics that the input is normalised by."""

@@ -6,7 +6,9 @@ import torch
 from torch import Tensor
 
 from ptychopinn.config import GeneratorConfig
+from ptychopinn.config.training import CompileMode
 from ptychopinn.generators.base import Generator, GroupView
+from ptychopinn.generators.compiled import compile_network
 from ptychopinn.generators.registry import build_network, resolve_part
 
 
@@ -36,9 +38,9 @@ class SinglePass(Generator):
         """None: patches are merged afterwards."""
         return None
 
-    def compile_networks(self) -> None:
+    def compile_networks(self, mode: CompileMode = "default") -> None:
         """Compile the network."""
-        self.network.compile()
+        compile_network(self.network, mode)
 
     def forward(self, view: GroupView) -> Tensor:
         """Patches (B, G, H, W), complex, on the whole-pixel grid of the positions."""

@@ -26,8 +26,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ptychopinn.config import GeneratorConfig
+from ptychopinn.config.training import CompileMode
 from ptychopinn.errors import ConfigError
 from ptychopinn.generators.base import Generator, GroupView, Scene
+from ptychopinn.generators.compiled import compile_network
 from ptychopinn.generators.registry import build_network, resolve_part
 from ptychopinn.physics import extract_patches, place_patches
 from ptychopinn.physics.gradients import amplitude_change
@@ -142,10 +144,10 @@ class Unrolled(Generator):
         """This generator: its stages work on the merged object."""
         return self
 
-    def compile_networks(self) -> None:
+    def compile_networks(self, mode: CompileMode = "default") -> None:
         """Compile the network of every stage."""
         for network in self.network:
-            network.compile()
+            compile_network(network, mode)
 
     def forward(self, view: GroupView) -> Patches:
         """Patches (B, G, H, W), complex, cut from the object of the last stage."""

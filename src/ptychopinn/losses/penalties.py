@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ptychopinn.losses.means import phase_of
-from ptychopinn.losses.single_material import material_direction, single_material_gradient, single_material_sum
+from ptychopinn.losses.single_material import principal_direction, single_material_gradient, single_material_sum
 from ptychopinn.typing import Canvas
 
 Part = Literal["complex", "amplitude", "phase"]
@@ -150,10 +150,10 @@ class SingleMaterial:
         """Derivative of the sum by the conjugate."""
         return single_material_gradient(object_, self._direction(object_))
 
-    def _direction(self, images: Tensor) -> complex:
+    def _direction(self, images: Tensor) -> complex | Tensor:
         if self.direction is not None:
             return self.direction
-        return material_direction(images, torch.ones_like(images.real))[0]
+        return principal_direction(images, torch.ones_like(images.real))[0]
 
 
 def part_of(images: Tensor, part: Part) -> Tensor:

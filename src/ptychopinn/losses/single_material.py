@@ -12,7 +12,6 @@ differences between means over squares of `COARSE_PX` pixels, where the counting
 unwrapped. The idea is that of Paganin et al. 2002 (doi:10.1046/j.1365-2818.2002.01010.x), as a penalty.
 """
 
-import math
 from collections.abc import Iterator
 
 import torch
@@ -37,6 +36,12 @@ def material_direction(object_: Tensor, power: Tensor) -> tuple[complex, float]:
         c, its imaginary part not negative; the correlation of absorption and phase: 1 or -1 for a single material,
         near 0 for many, or for one that hardly absorbs.
     """
+    direction, correlation = principal_direction(object_, power)
+    return complex(direction), float(correlation)
+
+
+def principal_direction(object_: Tensor, power: Tensor) -> tuple[Tensor, Tensor]:
+    """What `material_direction` gives as two numbers, as two tensors of the device, which nothing waits for."""
     size = object_.shape[-2:]
     weighted = torch.stack((object_.real * power, object_.imag * power, power)).reshape(3, -1, *size)
     real, imaginary, dose = F.avg_pool2d(weighted, COARSE_PX)
@@ -47,33 +52,36 @@ def material_direction(object_: Tensor, power: Tensor) -> tuple[complex, float]:
         amplitude = amplitude + (weight * logarithm.real.square()).sum()
         delayed = delayed + (weight * logarithm.imag.square()).sum()
         absorbed = absorbed + (weight * logarithm.real * logarithm.imag).sum()
-    a, d, both = float(amplitude), float(delayed), float(absorbed)
-    angle = math.atan2(2 * both, a - d) / 2
-    sign = 1 if math.sin(angle) >= 0 else -1
-    return sign * complex(math.cos(angle), math.sin(angle)), both / math.sqrt(a * d) if a * d > 0 else 0.0
+    angle = torch.atan2(2 * absorbed, amplitude - delayed) / 2
+    upwards = torch.where(angle < 0, -torch.ones_like(angle), torch.ones_like(angle))
+    spread = (amplitude * delayed).sqrt()
+    correlation = torch.where(spread > 0, absorbed / spread, torch.zeros_like(spread))
+    return torch.polar(upwards.abs(), angle) * upwards, correlation
 
 
-def single_material_sum(object_: Tensor, direction: complex) -> Tensor:
+def single_material_sum(object_: Tensor, direction: complex | Tensor) -> Tensor:
     """R of images (..., Y, X), summed over all of them; differentiable, the factors min |O| held."""
+    direction = torch.as_tensor(direction, dtype=object_.dtype, device=object_.device)
     modulus = object_.detach().abs()
     total = modulus.new_zeros(())
     for axis in (-2, -1):
         last = object_.shape[axis] - 1
         after, before = object_.narrow(axis, 1, last), object_.narrow(axis, 0, last)
-        across = (_difference(after, before) * direction.conjugate()).imag
+        across = (_difference(after, before) * direction.conj()).imag
         smaller = torch.minimum(modulus.narrow(axis, 1, last), modulus.narrow(axis, 0, last))
         total = total + (smaller.square() * across.square()).sum()
     return total
 
 
-def single_material_gradient(object_: Canvas, direction: complex) -> Canvas:
+def single_material_gradient(object_: Canvas, direction: complex | Tensor) -> Canvas:
     """Derivative of R by the conjugate of the object, the factors min |O| held, (Y, X)."""
+    direction = torch.as_tensor(direction, dtype=object_.dtype, device=object_.device)
     modulus, phase = object_.abs(), object_.sgn()
     result = torch.zeros_like(object_)
     for axis in (0, 1):
         last = object_.shape[axis] - 1
         after, before = object_.narrow(axis, 1, last), object_.narrow(axis, 0, last)
-        across = 1j * direction * (_difference(after, before) * direction.conjugate()).imag
+        across = 1j * direction * (_difference(after, before) * direction.conj()).imag
         smaller = torch.minimum(modulus.narrow(axis, 1, last), modulus.narrow(axis, 0, last))
         for side, sign in ((1, 1), (0, -1)):
             part = smaller.square() / modulus.narrow(axis, side, last).clamp_min(_SMALLEST)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from ptychopinn.bundle.layouts import to_pytorch, to_tensorflow
 from ptychopinn.config import Recipe
 from ptychopinn.config.backend import Backend
+from ptychopinn.config.training import CompileMode
 from ptychopinn.generators import Generator
 from ptychopinn.generators import GroupView as TorchView
 from ptychopinn.models import PatchModel as TorchModel
@@ -59,7 +60,7 @@ class KerasGenerator(Generator):
         seen = GroupView(amplitude, measured, probes, detector_probes, self.model.config.background)
         return torch.from_numpy(self.model.generator.network_input(seen).numpy())
 
-    def compile_networks(self) -> None:
+    def compile_networks(self, mode: CompileMode = "default") -> None:
         """Keras compiles its networks itself."""
 
     def _patches(self, *view: Any) -> tf.Tensor:

@@ -55,7 +55,7 @@ def train_here(
     share = Share(ranks.index, ranks.count)
     module = module_type(start.model, config, fitted.mean_count, recipe.model_dump(mode="json"))
     if config.compile:
-        start.model.generator.compile_networks()
+        start.model.generator.compile_networks(config.compile_mode)
     train = training_loader(start, config, lambda: module.current_epoch, share)
     validation = validation_loader(start, config, share)
     path = folder / "history.csv" if folder and config.logger != "none" and ranks.is_first else None

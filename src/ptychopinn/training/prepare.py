@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ptychopinn.config import DataConfig, Recipe
 from ptychopinn.data import cached_groups, check_sizes, inside_bounds, make_groups, split_by_place, subsample
 from ptychopinn.data.dataset import ScanTensors
-from ptychopinn.data.device import choose_device
+from ptychopinn.data.device import check_precision, choose_device
 from ptychopinn.data.frame import check_one_image
 from ptychopinn.data.propagation import with_geometry
 from ptychopinn.data.scan import Scan
@@ -107,6 +107,7 @@ def _without_statistics(scans: Sequence[Scan], recipe: Recipe) -> tuple[Prepared
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     device = choose_device(config.device)
+    check_precision(config.precision, device)
     _check_devices(device, config.devices)
     data_terms(recipe.model.loss)
     penalty_terms(recipe.model.loss)
