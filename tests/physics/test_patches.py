@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ptychopinn.errors import PtychoPINNError
-from ptychopinn.physics import bilinear_shift, check_inside, extract_patches, place_patches
+from ptychopinn.physics import add_weighted, bilinear_shift, check_inside, extract_patches, place_patches
 
 SIZES = [(8, 8), (7, 9), (6, 5)]
 SHAPE = (23, 30)
@@ -115,3 +115,22 @@ def test_windows_cut_row_by_row_equal_those_with_a_gradient(size: tuple[int, int
     placed = place_patches(patches, positions, SHAPE)
     assert placed.requires_grad
     torch.testing.assert_close(place_patches(patches.detach(), positions, SHAPE), placed.detach())
+
+
+@pytest.mark.parametrize("recorded", [False, True], ids=["rows", "index"])
+@pytest.mark.parametrize("rest", [0.0, 0.3])
+def test_patches_that_are_added_to_a_canvas_are_placed_on_it(rest: float, recorded: bool) -> None:
+    """Patches whose gradient is recorded, and fractional positions, take the way of an accelerator."""
+    random = torch.Generator().manual_seed(5)
+    patches = torch.randn(6, 7, 9, dtype=torch.complex128, generator=random)
+    weight = torch.rand(6, 7, 9, dtype=torch.float64, generator=random)
+    positions = torch.stack((torch.arange(6) + 4, 2 * torch.arange(6) + 5), dim=1)
+    where = positions + rest if rest else positions
+    before, total = canvas(), canvas().abs()
+    expected = before + place_patches(weight * patches, where, SHAPE), total + place_patches(weight, where, SHAPE)
+    with torch.no_grad() if not recorded else torch.enable_grad():
+        add_weighted(before, total, patches.requires_grad_(recorded), weight, where)
+    for made, other in zip((before, total), expected, strict=True):
+        torch.testing.assert_close(made.detach(), other.detach(), rtol=1e-12, atol=1e-12)
+    with pytest.raises(PtychoPINNError, match="leave the canvas"):
+        add_weighted(canvas(), total.detach(), patches, weight, positions + 20)

@@ -5,7 +5,7 @@ from ptychopinn.physics.forward import DiffractionModel, detect_patches
 from ptychopinn.physics.fourier import to_detector, to_sample
 from ptychopinn.physics.illumination import exit_wave, shifted_probes, support_mask
 from ptychopinn.physics.merge import accumulate, average, merge_group, patch_weight, power_weight
-from ptychopinn.physics.patches import centred_part, check_inside, extract_patches, place_patches
+from ptychopinn.physics.patches import add_weighted, centred_part, check_inside, extract_patches, place_patches
 from ptychopinn.physics.propagation import FarField, Propagator, propagator_of
 from ptychopinn.physics.shift import bilinear_shift, fourier_shift, split_position
 
@@ -14,6 +14,7 @@ __all__ = [
     "FarField",
     "Propagator",
     "accumulate",
+    "add_weighted",
     "amplitude",
     "average",
     "bilinear_shift",

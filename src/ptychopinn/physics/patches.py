@@ -80,6 +80,51 @@ def place_patches(
     return _scatter(window, _flat_index(whole, _grown(size), shape), shape)
 
 
+def add_weighted(
+    canvas: Inexact[Tensor, "Y X"],
+    total: Float[Tensor, "Y X"],
+    patches: Inexact[Tensor, "P H W"],
+    weight: Float[Tensor, "P H W"],
+    positions_px: Real[Tensor, "P 2"],
+) -> None:
+    r"""Add \(\sum_n \mathrm{place}(w_n p_n)\) to a canvas and \(\sum_n \mathrm{place}(w_n)\) to another, in place.
+
+    Only the windows are touched, so that the cost of a patch does not grow with the canvas.
+
+    Args:
+        canvas: what was placed before, without a gradient.
+        total: the weights that were placed before.
+        patches: of the type of `canvas`.
+        weight: of every pixel of every patch.
+        positions_px: whole or fractional.
+
+    Raises:
+        PtychoPINNError: a window leaves the canvas.
+
+    >>> canvas, total = torch.zeros(2, 3), torch.ones(2, 3)
+    >>> add_weighted(canvas, total, torch.ones(1, 2, 2), torch.full((1, 2, 2), 0.5), torch.tensor([[1, 2]]))
+    >>> canvas[0].tolist(), total[0].tolist()
+    ([0.0, 0.5, 0.5], [1.0, 1.5, 1.5])
+    """
+    size, shape = (patches.shape[-2], patches.shape[-1]), (canvas.shape[0], canvas.shape[1])
+    _check_on_host(positions_px, size, shape)
+    if not positions_px.is_floating_point() and _is_plain(patches) and _is_plain(weight):
+        sums, weights = canvas.numpy(), total.numpy()
+        product = np.empty(size, sums.dtype)
+        both = zip(patches.detach().resolve_conj().numpy(), weight.detach().numpy(), strict=True)
+        for (window, share), place in zip(both, _places(positions_px, size), strict=True):
+            sums[place] += np.multiply(window, share, out=product)
+            weights[place] += share
+        return
+    whole, grown, planes = positions_px, size, [weight * patches, weight]
+    if positions_px.is_floating_point():
+        whole, rest_y, rest_x = _split(positions_px, size, patches.real.dtype)
+        grown, planes = _grown(size), [_spread(_spread(plane, rest_x, -1), rest_y, -2) for plane in planes]
+    index = _flat_index(whole, grown, shape).reshape(-1)
+    for onto, plane in zip((canvas, total), planes, strict=True):
+        onto.view(-1).index_add_(0, index, plane.reshape(-1))
+
+
 def centred_part(images: Any, shape: tuple[int, int]) -> Any:
     """The central `shape` of images (..., Y, X), an array or a tensor; all of an axis that is no longer than that.
 

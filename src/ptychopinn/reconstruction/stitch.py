@@ -10,7 +10,7 @@ from torch import Tensor
 from ptychopinn.config import ReconstructionConfig
 from ptychopinn.data.frame import Frame
 from ptychopinn.data.scan import Scan
-from ptychopinn.physics import accumulate, average, power_weight
+from ptychopinn.physics import add_weighted, average, power_weight
 from ptychopinn.physics.merge import central_window
 from ptychopinn.ranks import Ranks
 from ptychopinn.typing import Canvas, Patches, Patterns
@@ -35,9 +35,8 @@ class Stitcher:
 
     def add(self, patches: Patches, weight: Patterns, positions_px: Tensor) -> None:
         """Add patches and weights (P, H, W) at positions (P, 2) of the object frame, whole or fractional."""
-        placed, total = accumulate(patches, weight, positions_px - self._origin, self.frame.shape)
-        self._placed += placed
-        self._weight += total
+        where = positions_px - self._origin
+        add_weighted(self._placed, self._weight, patches, weight.expand(patches.shape), where)
 
     def on(self, frame: Frame) -> "Stitcher":
         """The same on a larger canvas, which holds this one."""
