@@ -2,9 +2,11 @@
 
 Training: forward and backward pass of the network alone, as a fraction of a whole optimiser step (gathering, input,
 network, merge, physics, loss, gradients, update). Prediction: the network alone, as a fraction of the time from the
-scan file to the stitched object. Both times of a ratio are measured alternately in the same run.
+scan file to the file of the stitched object: load, group, predict, stitch, write. Both times of a ratio are measured
+alternately in the same run; on one thread they are CPU time.
 
     python benchmarks/overhead.py [scan.npz] [--threads 2] [--results benchmarks/results/overhead.md]
+    python benchmarks/overhead.py --patterns 10000 --size 64 --threads 1
 """
 
 import argparse
@@ -17,11 +19,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from record import add_results_option, record
+from scaling import scan_file
 
 from ptychopinn.config import Recipe
 from ptychopinn.data import read_scan, write_scan
 from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.models import build_model, fit_statistics, prepare_probe
+from ptychopinn.reconstruction import prediction_groups
 from ptychopinn.reconstruction.predict import predict_and_stitch
 from ptychopinn.simulation import simulate
 from ptychopinn.training import split_groups
@@ -49,12 +53,20 @@ def main() -> None:
     parser.add_argument("scan", nargs="?", type=Path, help="a scan file; without it a scan is simulated")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--patterns", type=int, help="simulate a scan of so many patterns")
+    parser.add_argument("--size", type=int, default=64, help="of that scan: side of a pattern, px")
     add_results_option(parser)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     with tempfile.TemporaryDirectory() as folder:
-        path = arguments.scan or write_scan(simulate(Recipe().simulation), Path(folder) / "scan.npz")
-        text = measure(path, arguments.rounds)
+        file = Path(folder) / "scan.npz"
+        if arguments.scan is not None:
+            file = arguments.scan
+        elif arguments.patterns is not None:
+            scan_file(file, arguments.patterns, arguments.size, seed=4200)
+        else:
+            write_scan(simulate(Recipe().simulation), file)
+        text = measure(file, arguments.rounds)
     print(text)
     if arguments.results:
         record(arguments.results, f"```\n{text}\n```")
@@ -96,8 +108,12 @@ def measure(path: Path, rounds: int) -> str:
     alone = np.arange(len(tensors))[:, None]
     batch_size = recipe.reconstruction.batch_size
 
-    def load_to_stitched() -> None:
-        predict_and_stitch(model, ScanTensors(read_scan(path)), alone, recipe.reconstruction)
+    def load_to_written() -> None:
+        scan = read_scan(path)
+        groups = prediction_groups(scan, recipe)
+        image, _ = predict_and_stitch(model, ScanTensors(scan), groups, recipe.reconstruction)
+        with tempfile.TemporaryDirectory() as folder:
+            image.save(folder)
 
     with torch.inference_mode():
         images = [model.generator.network_input(model.view(b)) for b in tensors.batches(alone, batch_size)]
@@ -107,9 +123,9 @@ def measure(path: Path, rounds: int) -> str:
         for one in images:
             model.generator.patches_from(one)
 
-    whole, part, ratio = alternate(load_to_stitched, generator_only, max(3, rounds // 3))
+    whole, part, ratio = alternate(load_to_written, generator_only, max(1, rounds // 3))
     lines += [
-        f"load to stitched {whole:.3f} s, generator alone {part:.3f} s: {ratio:.0%} of it",
+        f"load to written image {whole:.3f} s, generator alone {part:.3f} s: {ratio:.0%} of it",
         f"{len(tensors) / whole:.0f} patterns per second from file to image",
     ]
     return "\n".join(lines)
