@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable
-from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -27,25 +26,17 @@ def gradients(generator: SinglePass, view: GroupView) -> list[torch.Tensor]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16], ids=str)
-def test_a_compiled_network_gives_the_same_patches_and_gradients(
-    make_view: MakeView,
-    make_generator: MakeGenerator,
-    precision: torch.dtype,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    view, generator = make_view(), make_generator(precision=precision)
-    expected = gradients(generator, view)
-    generator.compile_networks()
-    tolerance = 1e-4 if precision == torch.float32 else 0.1
-    for made, other in zip(gradients(generator, view), expected, strict=True):
-        assert (made - other).norm() <= tolerance * other.norm() + 1e-5
-    fewer = make_view(batch=1)
-    torch.testing.assert_close(
-        generator(fewer), deepcopy(generator)(fewer), rtol=0, atol=1e-5 if tolerance < 0.1 else 0.1
-    )
+def test_a_compiled_network_gives_the_same(caplog: pytest.LogCaptureFixture) -> None:
+    network = nn.Sequential(nn.Conv2d(2, 4, 3, padding=1), nn.GELU())
+    image = torch.randn(2, 2, 8, 8)
+    expected = network(image)
+    compile_network(network)
+    made = network(image)
+    made.sum().backward()
+    torch.testing.assert_close(made, expected)
+    assert network[0].weight.grad is not None
+    assert network._compiled_call_impl is not None
     assert warnings_of(caplog) == []
-    assert generator.network._compiled_call_impl is not None
 
 
 def test_a_failed_compilation_is_said_once_and_the_network_runs(
@@ -69,27 +60,6 @@ def test_a_failed_compilation_is_said_once_and_the_network_runs(
             assert torch.equal(made, other)
     said = "training.compile: the network runs without torch.compile, which failed: RuntimeError: no triton here"
     assert warnings_of(caplog) == [said]
-
-
-@pytest.mark.slow
-def test_without_a_compiler_the_network_runs(
-    make_view: MakeView,
-    make_generator: MakeGenerator,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    from torch._inductor import config, cpp_builder
-
-    view, generator = make_view(), make_generator()
-    expected = generator(view)
-    monkeypatch.setattr(config.cpp, "cxx", ("/no/such/compiler",))
-    monkeypatch.setattr(config, "force_disable_caches", True)
-    cpp_builder.get_cpp_compiler.cache_clear() if hasattr(cpp_builder.get_cpp_compiler, "cache_clear") else None
-    torch._dynamo.reset()
-    generator.compile_networks()
-    assert torch.equal(generator(view), expected)
-    (text,) = warnings_of(caplog)
-    assert "the network runs without torch.compile, which failed" in text
 
 
 def test_an_error_of_the_network_itself_is_raised(caplog: pytest.LogCaptureFixture) -> None:
