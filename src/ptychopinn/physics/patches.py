@@ -112,7 +112,7 @@ def add_weighted(
         sums, weights = canvas.numpy(), total.numpy()
         product = np.empty(size, sums.dtype)
         both = zip(patches.detach().resolve_conj().numpy(), weight.detach().numpy(), strict=True)
-        for (window, share), place in zip(both, _places(positions_px, size), strict=True):
+        for (window, share), place in zip(both, _places(positions_px, size, shape), strict=True):
             sums[place] += np.multiply(window, share, out=product)
             weights[place] += share
         return
