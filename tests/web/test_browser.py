@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from ptychopinn.data.reconstruction import Reconstruction
-from ptychopinn.web.server import HOST, PageServer, Source
+from ptychopinn.web.reader import Source
+from ptychopinn.web.server import HOST, PageServer
 from ptychopinn.web.static import write_page
 
 pytestmark = [pytest.mark.optional("playwright"), pytest.mark.optional("axe_playwright_python"), pytest.mark.chromium]

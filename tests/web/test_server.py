@@ -17,7 +17,8 @@ from typer.testing import CliRunner
 from ptychopinn.cli import app
 from ptychopinn.errors import OutputError
 from ptychopinn.studies.campaign.ledger import Found, Ledger, entries_of
-from ptychopinn.web.server import HOST, PageServer, Source
+from ptychopinn.web.reader import Source
+from ptychopinn.web.server import HOST, PageServer
 
 
 @pytest.fixture(scope="module")

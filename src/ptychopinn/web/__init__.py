@@ -9,7 +9,8 @@ except ImportError:
         "the page needs the package bokeh, which is not installed; run: pip install 'ptychopinn[web]'"
     ) from None
 
-from ptychopinn.web.server import Source, serve
+from ptychopinn.web.reader import Source
+from ptychopinn.web.server import serve
 from ptychopinn.web.static import write_page
 
 __all__ = ["Source", "serve", "write_page"]

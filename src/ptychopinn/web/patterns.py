@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from ptychopinn.metrics.frc import FRCCurve
     from ptychopinn.physics import DiffractionModel
 
+MEASURED_TOGETHER = 16
+"""Patterns modelled at once: some 30 MB for 128 x 128 px beside the page. Doubled, the memory is twice as much."""
+
 
 @final
 class Patterns:
@@ -88,7 +91,7 @@ class Patterns:
 
         assert self._scan is not None
         tensors = ScanTensors(self._scan, "cpu")
-        expected = photons_in_batches(self._image, tensors, self._model)
+        expected = photons_in_batches(self._image, tensors, self._model, MEASURED_TOGETHER)
         self.ratio = judge_fit(expected, tensors, self._maker).ratio
 
     def selection(self, count: int) -> list[tuple[str, int]]:

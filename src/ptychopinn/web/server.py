@@ -5,43 +5,33 @@ of each result serves all windows of the browser.
 """
 
 import errno
-import hmac
 import logging
 import secrets
-import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, final
 
 from bokeh.document import Document
 from bokeh.models import Select
-from bokeh.server.auth_provider import AuthProvider
 from bokeh.server.server import Server
 from bokeh.settings import settings
-from tornado.web import RequestHandler
 
-from ptychopinn.errors import OutputError, PtychoPINNError, one_line
-from ptychopinn.metrics.frc import FRCCurve
+from ptychopinn.errors import OutputError, PtychoPINNError
 from ptychopinn.plotting.content import PatternFit, best_median_worst
 from ptychopinn.studies.campaign.ledger import LEDGER, entries_of
 from ptychopinn.web import text
-from ptychopinn.web.maps import Maps, maps_of
 from ptychopinn.web.page import Page, View, note
-from ptychopinn.web.patterns import Patterns, correlation_of
-from ptychopinn.web.results import Result, State, check_named, read_result, result_paths, state_of
+from ptychopinn.web.patterns import correlation_of
+from ptychopinn.web.reader import Known, Reader, Source
+from ptychopinn.web.results import Result, State, check_named, result_paths, state_of
 from ptychopinn.web.static import template, title_of
+from ptychopinn.web.token import Token
 
 logger = logging.getLogger("ptychopinn")
 HOST = "127.0.0.1"
 LOOK_MS = 1500
 """Between two looks at the files: a look costs some calls of the file system."""
-MOST_PIXELS = 4_000_000
-"""Of the maps of a result: 100 MB of arrays, which a browser holds."""
-MOST_KNOWN = 8
-"""Results that are kept after they were read: twice as many as one page shows."""
 NEWEST = "newest"
 """The choice that follows the result whose files changed last."""
 MOST_ROWS = 500
@@ -57,105 +47,6 @@ def policy(port: int) -> str:
         f"img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' ws://{HOST}:{port}; base-uri 'none'; "
         "form-action 'none'; object-src 'none'"
     )
-
-
-@final
-@dataclass(frozen=True)
-class Source:
-    """What a user named."""
-
-    path: Path
-    name: str
-    scan: Path | None = None
-    """Read instead of the file that a result names."""
-
-
-@final
-@dataclass(eq=False)
-class Known:
-    """What was read of a result, in the state that its files had."""
-
-    state: State
-    result: Result
-    maps: Maps | None
-    patterns: Patterns | None
-    done: threading.Event = field(default_factory=threading.Event)
-    """Set when the scan was read, or cannot be."""
-    fault: str = ""
-    """Why there are no patterns."""
-    correlation: dict[str, FRCCurve] = field(default_factory=dict)
-    measured: threading.Event = field(default_factory=threading.Event)
-    """Set when misfit and ring correlation are there, or cannot be."""
-    _begun: bool = False
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def begin(self) -> bool:
-        """Whether the caller is the first to ask for the scan, and has to read it."""
-        with self._lock:
-            first, self._begun = not self._begun, True
-        return first
-
-
-@final
-class Reader:
-    """Results by path; each is read again when its files have changed.
-
-    Args:
-        sources: what the user named.
-    """
-
-    def __init__(self, sources: Sequence[Source]) -> None:
-        self.sources = tuple(sources)
-        self._known: dict[Path, Known] = {}
-        self._lock = threading.Lock()
-        self.quick = ThreadPoolExecutor(2, "ptychopinn-look")
-        self.slow = ThreadPoolExecutor(1, "ptychopinn-scan")
-
-    def known(self, path: Path, source: Source, name: str) -> Known:
-        """What there is of a result now."""
-        state = state_of(path)
-        with self._lock:
-            before = self._known.get(path)
-            if before is not None and before.state == state:
-                return before
-            result = read_result(path, name)
-            if before is not None and _image_state(before.state) == _image_state(state):
-                known = before
-                known.state, known.result = state, result
-                return known
-            maps = None if result.image is None else maps_of(result.image, MOST_PIXELS)
-            patterns = None if result.image is None else Patterns(result, source.scan)
-            known = self._known[path] = Known(state, result, maps, patterns)
-            while len(self._known) > MOST_KNOWN:
-                self._known.pop(next(iter(self._known)))
-            return known
-
-    def prepare(self, known: Known) -> None:
-        """Read the scan of a result, and compare it; called in a thread."""
-        if known.patterns is None or not known.begin():
-            return
-        try:
-            known.patterns.load()
-            known.done.set()
-            known.patterns.measure()
-            known.correlation.update(known.patterns.ring_correlation())
-        except (PtychoPINNError, OSError, MemoryError) as error:
-            known.fault = one_line(str(error) or type(error).__name__)
-        except Exception as error:  # of a scan that does not fit its image nobody foresees everything
-            logger.exception("%s: its patterns cannot be compared", known.result.name)
-            known.fault = one_line(f"the patterns cannot be compared with the image ({error})")
-        finally:
-            known.done.set()
-            known.measured.set()
-
-    def close(self) -> None:
-        """Drop what is waiting."""
-        self.quick.shutdown(wait=False, cancel_futures=True)
-        self.slow.shutdown(wait=False, cancel_futures=True)
-
-
-def _image_state(state: State) -> State:
-    return tuple(part for part in state if part[0].endswith((".npz", ".cxi", ".h5", ".hdf5")))
 
 
 @final
@@ -271,7 +162,7 @@ class Session:
 
     def _show_all(self, found: Sequence[Known | None]) -> None:
         results = [
-            Result(pane.source.name, faults=("No result yet; the page follows the folder.",))
+            Result(pane.source.name, faults=(NO_RESULT,))
             if one is None
             else one.result
             for pane, one in zip(self._panes, found, strict=True)
@@ -354,75 +245,6 @@ class Session:
 
 
 @final
-class _Refused(RequestHandler):
-    """Answers everybody who does not have the token."""
-
-    def get(self) -> None:
-        """Refuse."""
-        self.set_status(403)
-        self.set_header("Content-Type", "text/plain; charset=utf-8")
-        self.finish("This page needs the token of the address that `ptychopinn view` has printed.\n")
-
-
-@final
-class _Token(AuthProvider):
-    """Lets in who has the token: from the address at first, and then from a cookie."""
-
-    def __init__(self, token: str, port: Callable[[], int]) -> None:
-        self._token = token
-        self._port = port
-        super().__init__()
-
-    @property
-    def get_user(self) -> Callable[[Any], str | None]:
-        """Who asks; None of somebody without the token."""
-        return self._user
-
-    @property
-    def get_user_async(self) -> None:
-        """Nothing has to be waited for."""
-        return None
-
-    @property
-    def login_url(self) -> str:
-        """Where others are sent."""
-        return "/refused"
-
-    @property
-    def get_login_url(self) -> None:
-        """The address is always the same."""
-        return None
-
-    @property
-    def login_handler(self) -> type[RequestHandler]:
-        """What answers there."""
-        return _Refused
-
-    @property
-    def logout_url(self) -> None:
-        """Nobody leaves."""
-        return None
-
-    @property
-    def logout_handler(self) -> None:
-        """Nobody leaves."""
-        return None
-
-    def _user(self, handler: Any) -> str | None:
-        name = f"ptychopinn_{self._port()}"  # cookies of one host are common to its ports
-        if self._is_right(handler.get_cookie(name)):
-            return "owner"
-        if self._is_right(handler.get_argument("token", None)):
-            if handler.request.method == "GET" and "Upgrade" not in handler.request.headers:
-                handler.set_cookie(name, self._token, httponly=True, samesite="Strict")
-            return "owner"
-        return None
-
-    def _is_right(self, given: str | None) -> bool:
-        return given is not None and hmac.compare_digest(given.encode(), self._token.encode())
-
-
-@final
 class PageServer:
     """The server of a page, which listens from its creation on.
 
@@ -451,7 +273,7 @@ class PageServer:
                 address=HOST,
                 port=port,
                 allow_websocket_origin=[f"{HOST}:{port}"],
-                auth_provider=_Token(self._token, lambda: port),
+                auth_provider=Token(self._token, lambda: port),
                 secret_key=secrets.token_urlsafe(32),
                 sign_sessions=True,
                 include_headers=[],
