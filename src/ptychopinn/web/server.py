@@ -162,9 +162,7 @@ class Session:
 
     def _show_all(self, found: Sequence[Known | None]) -> None:
         results = [
-            Result(pane.source.name, faults=(NO_RESULT,))
-            if one is None
-            else one.result
+            Result(pane.source.name, faults=(NO_RESULT,)) if one is None else one.result
             for pane, one in zip(self._panes, found, strict=True)
         ]
         self._page.show(results, [None if one is None else one.maps for one in found])
