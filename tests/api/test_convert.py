@@ -88,7 +88,7 @@ REFUSED = [
     ("scan.npz", "my_Product.cxi", {}, OutputError, "a product holds a reconstructed object"),
     ("scan.npz", "scan.tif", {}, OutputError, r"name a file that ends in \.npz, \.cxi or \.h5"),
     ("scan.npz", "scan.npz", {}, OutputError, "source and target are the same file"),
-    ("image.npz", "image.tif", {}, OutputError, "a reconstruction is written as NPZ, CXI or ptychodus product"),
+    ("image.npz", "image.jpg", {}, OutputError, "a reconstruction is written as NPZ, CXI, ptychodus product or TIFF"),
     ("image.npz", "b.h5", {"probe": "scan.npz"}, ConfigError, "taken for a reconstruction, but options say how a scan"),
     ("image.npz", "b.h5", {"overrides": ["data.fftshift=true"]}, ConfigError, "--as scan if it belongs to a scan"),
     ("absent.npz", "b.h5", {}, ScanError, "no such file"),
@@ -150,3 +150,48 @@ def test_the_shared_cxi_file_gives_the_same_reconstruction_as_the_npz(shared_dir
     object_, coverage = cxi.in_frame((int(npz.origin_px[0]) - 8, int(npz.origin_px[1]) - 8), npz.object_.shape)
     assert (coverage[npz.covered] > 0).all()
     np.testing.assert_allclose(object_[npz.covered], npz.object_[npz.covered], atol=1e-4)
+
+
+def test_an_image_as_a_tiff_stack_with_its_pixel_size(image: Reconstruction, tmp_path: Path) -> None:
+    import tifffile
+
+    error = np.full(image.object_.shape, 0.01, np.float32)
+    known = replace(image, pixel_size_m=20e-9, amplitude_error=error, phase_error=2 * error)
+    made = convert(known.save(tmp_path / "source.npz"), tmp_path / "new" / "image.tif")
+    with tifffile.TiffFile(made.path) as file:
+        pages, described = file.asarray(), file.imagej_metadata
+        across, over = file.pages[0].tags["XResolution"].value
+    assert described is not None
+    assert described["unit"] == "um"
+    assert over / across == pytest.approx(0.02, rel=1e-6)
+    names = ["amplitude", "phase (rad)", "coverage", "amplitude error (standard deviation)"]
+    assert described["Labels"] == [*names, "phase error (standard deviation, rad)"]
+    np.testing.assert_allclose(pages[0], np.abs(image.object_), rtol=1e-6)
+    np.testing.assert_allclose(pages[1], np.angle(image.object_), atol=1e-6)
+    np.testing.assert_array_equal(pages[4], 2 * error)
+    convert(image.save(tmp_path / "bare.npz"), tmp_path / "bare.tiff")
+    with tifffile.TiffFile(tmp_path / "bare.tiff") as file:
+        assert file.asarray().shape == (3, *image.object_.shape)
+        assert "unit" not in (file.imagej_metadata or {})
+
+
+def test_an_image_as_pictures(image: Reconstruction, tmp_path: Path) -> None:
+    from PIL import Image
+
+    error = np.full(image.object_.shape, 0.01, np.float32)
+    source = replace(image, amplitude_error=error, phase_error=error).save(tmp_path / "source.npz")
+    made = convert(source, tmp_path / "new" / "image.png")
+    names = ["amplitude", "phase", "coverage", "probe", "amplitude_error", "phase_error"]
+    assert [path.name for path in (made.path, *made.others)] == [f"image_{name}.png" for name in names]
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == sorted(f"image_{name}.png" for name in names)
+    for path in (made.path, *made.others):
+        with Image.open(path) as picture:
+            assert picture.mode in ("RGB", "RGBA")
+            assert picture.width > 1000
+            assert np.unique(np.asarray(picture.convert("L"))).size > 50
+
+
+def test_a_scan_is_not_drawn(scan: Scan, tmp_path: Path) -> None:
+    source = ptychopinn.write_scan(scan, tmp_path / "source.npz")
+    with pytest.raises(OutputError, match="a scan is written as"):
+        convert(source, tmp_path / "scan.png")

@@ -22,6 +22,8 @@ from ptychopinn.errors import ConfigError, OutputError
 logger = logging.getLogger("ptychopinn")
 
 _PRODUCT = "product"
+PANELS = ".png"
+"""Extension of maps that are drawn, and not read again."""
 
 Kind = Literal["scan", "reconstruction", "model"]
 
@@ -51,9 +53,9 @@ class Converted:
     value: Scan | Reconstruction | Bundle
     """As it was read."""
     path: Path
-    """The new file; of two the first one."""
-    other: Path | None = None
-    """The second part of a scan that was split."""
+    """The new file; of several the first one."""
+    others: tuple[Path, ...] = ()
+    """The second part of a scan that was split, or further maps."""
 
 
 def convert(
@@ -73,7 +75,7 @@ def convert(
 
     Archives and checkpoints of the earlier implementation become bundles (`.zip`). Scans become NPZ (`.npz`), CXI
     (`.cxi`) or training data of ptychodus (`.h5`, `.hdf5`), reconstructions NPZ,
-    CXI or a product of ptychodus. Installed packages may add formats.
+    CXI, a product of ptychodus, a TIFF stack of their maps with the pixel size (`.tif`), or a PNG of each map (`.png`). Installed packages may add formats.
 
     Args:
         source: a file of any format that is read, or the folder of a reconstruction.
@@ -124,7 +126,7 @@ def convert(
     first, second = split(scan, rearrange.split, rearrange.split_by, rearrange.seed)
     paths = [target.with_stem(f"{target.stem}_{part}") for part in ("train", "test")]
     written = [_logged(write(part, path), source, "scan") for part, path in zip((first, second), paths, strict=True)]
-    return Converted("scan", first, *written)
+    return Converted("scan", first, written[0], tuple(written[1:]))
 
 
 def _build(
@@ -154,10 +156,23 @@ def content_of(source: Path, diffraction: str | Path | None = None) -> Kind:
 
 
 def _convert_reconstruction(source: Path, target: Path) -> Converted:
+    if target.suffix.lower() == PANELS:
+        return _draw(source, target)
     format_for(target, "reconstruction")
     image = Reconstruction.load(source)
     check_output_folder(target.parent)
     return Converted("reconstruction", image, _logged(image.save(target), source, "reconstruction"))
+
+
+def _draw(source: Path, target: Path) -> Converted:
+    """The maps of a reconstruction, each as a PNG."""
+    from ptychopinn.plotting import save_panels
+
+    image = Reconstruction.load(source)
+    check_output_folder(target.parent)
+    paths = save_panels(image, target, amplitude_error=image.amplitude_error, phase_error=image.phase_error)
+    written = [_logged(path, source, "reconstruction") for path in paths]
+    return Converted("reconstruction", image, written[0], tuple(written[1:]))
 
 
 def _convert_model(source: Path, target: Path, to: Target | None) -> Converted:

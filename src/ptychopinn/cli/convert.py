@@ -44,7 +44,9 @@ def convert(
     target: Annotated[
         Path,
         typer.Argument(
-            metavar="OUT", help="The new file: .npz, .cxi, .h5 or .hdf5; .zip for a model.", show_default=False
+            metavar="OUT",
+            help="The new file: .npz, .cxi, .h5 or .hdf5; .tif or .png for the maps of an image; .zip for a model.",
+            show_default=False,
         ),
     ],
     content: Annotated[
@@ -119,7 +121,8 @@ def convert(
         rearrange=Rearrange(_names(rename or []), shuffle, split, split_by, shuffle or 0) if arranged else None,
     )
     show_path(written.content, written.path)
-    show_path(written.content, written.other)
+    for path in written.others:
+        show_path(written.content, path)
 
 
 def _names(items: list[str]) -> dict[str, str]:

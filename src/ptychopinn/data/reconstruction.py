@@ -163,8 +163,9 @@ class Reconstruction(Shown):
         """Write beside the target and rename.
 
         Args:
-            path: The file, by its extension NPZ (`.npz`), CXI (`.cxi`) or a product of ptychodus (`.h5`, `.hdf5`);
-                or a folder that shall hold `reconstruction.npz`.
+            path: The file, by its extension NPZ (`.npz`), CXI (`.cxi`), a product of ptychodus (`.h5`, `.hdf5`) or
+                a TIFF stack of the maps (`.tif`), which is not read again; or a folder that shall hold
+                `reconstruction.npz`.
 
         Returns:
             The file written.

@@ -3,7 +3,7 @@
 from ptychopinn.plotting.comparison import figure_comparison
 from ptychopinn.plotting.content import Added, Bars, PatternFit, ReportContent, best_median_worst
 from ptychopinn.plotting.curves import draw_learning_rate, draw_loss
-from ptychopinn.plotting.figures import Drawable, figure_history, figure_map, figure_reconstruction, save_figure
+from ptychopinn.plotting.figures import Drawable, figure_history, figure_reconstruction, save_figure
 from ptychopinn.plotting.fit import draw_deviance, draw_misfit
 from ptychopinn.plotting.frc import draw_frc, draw_frc_curves, draw_halves, figure_frc
 from ptychopinn.plotting.maps import (
@@ -15,6 +15,7 @@ from ptychopinn.plotting.maps import (
     draw_positions,
     draw_region,
 )
+from ptychopinn.plotting.panels import figure_map, save_panels
 from ptychopinn.plotting.patches import PredictedPatch, figure_patches
 from ptychopinn.plotting.patterns import draw_patterns
 from ptychopinn.plotting.probe import draw_probe
@@ -55,4 +56,5 @@ __all__ = [
     "figure_scan",
     "figure_trend",
     "save_figure",
+    "save_panels",
 ]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -43,7 +43,6 @@ BAR, TITLE, RULER = 0.9, 0.4, 0.35
 """Room for a colour bar, for a title, for a scale bar."""
 QUICK = 1
 """Compression of a PNG: a third of the time of the usual 6, and a file a sixth larger."""
-AROUND, BESIDE = 0.5, 1.1
 """Inches round a map that stands alone, and on its right for the colour bar."""
 
 
@@ -174,29 +173,6 @@ def figure_history(history: History, title: str = "Training", facts: str = "") -
         rate = draw_learning_rate(page.panel(0.75, HEAD + 3.0 + 0.7, 6.4, 0.8), history)
         rate.set_xlim(loss.get_xlim())
         loss.set_xlabel("")
-    return page.figure
-
-
-def figure_map(
-    source: Drawable,
-    part: Literal["amplitude", "phase"],
-    largest: float = 6.0,
-    limits: tuple[float, float] | None = None,
-) -> Figure:
-    """One map of an object alone, with its colour bar.
-
-    Args:
-        source: Object, coverage, frame and pixel size.
-        part: `amplitude`, or `phase` less that of the covered mean, rad.
-        largest: Largest width and height of the map, inches.
-        limits: Lowest and highest value of the colours; by default those of the map.
-    """
-    draw = draw_amplitude if part == "amplitude" else draw_phase
-    aspect = shown_aspect(source.coverage)
-    width, height = largest / max(aspect, 1), largest * min(aspect, 1)
-    page = Page.blank(width + AROUND + BESIDE, height + 2 * AROUND)
-    place = Placement(source.origin_px, source.pixel_size_m)
-    draw(page.panel(AROUND, AROUND, width, height), source.object_, source.coverage, place=place, limits=limits)
     return page.figure
 
 

@@ -136,6 +136,7 @@ _BUILT_IN = {
     "fold_slice": "ptychopinn.data.io.fold_slice:FoldSlice",
     "frames_with_table": "ptychopinn.data.io.frames_with_table:FramesWithTable",
     "nexus": "ptychopinn.data.io.hdf5_formats:Nexus",
+    "tiff": "ptychopinn.data.io.tiff:Tiff",
 }
 """In the order in which they are asked; by name only, so that a format is imported when a file needs it."""
 
