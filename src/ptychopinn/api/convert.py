@@ -74,8 +74,9 @@ def convert(
     """Write a scan or a reconstruction in the format that the extension of the target names, or a model as a bundle.
 
     Archives and checkpoints of the earlier implementation become bundles (`.zip`). Scans become NPZ (`.npz`), CXI
-    (`.cxi`) or training data of ptychodus (`.h5`, `.hdf5`), reconstructions NPZ,
-    CXI, a product of ptychodus, a TIFF stack of their maps with the pixel size (`.tif`), or a PNG of each map (`.png`). Installed packages may add formats.
+    (`.cxi`) or training data of ptychodus (`.h5`, `.hdf5`). Reconstructions become NPZ, CXI, a product of ptychodus,
+    a TIFF stack of their maps with the pixel size (`.tif`), or a PNG of each map (`.png`). Installed packages may add
+    formats.
 
     Args:
         source: a file of any format that is read, or the folder of a reconstruction.
