@@ -21,15 +21,18 @@ LONGER = ("training.epochs=10", "training.learning_rate=2e-3", "model.generator.
 
 @pytest.mark.parametrize("architecture", ["cnn", "unrolled"])
 def test_loss_and_image_are_close_to_those_of_float32(scan: Scan, make_recipe: MakeRecipe, architecture: str) -> None:
+    """A short training amplifies rounding; another seed changes the image at least four times as much."""
     named = f"model.generator.architecture={architecture}"
-    exact, rough = (
-        fit(scan, make_recipe(*LONGER, named, f"training.precision={name}")) for name in ("float32", "bfloat16")
+    exact, rough, other = (
+        fit(scan, make_recipe(*LONGER, named, *texts))
+        for texts in ((), ("training.precision=bfloat16",), ("training.seed=4",))
     )
     assert exact.history["train_loss"] != rough.history["train_loss"]
     assert rough.history["train_loss"][-1] == pytest.approx(exact.history["train_loss"][-1], rel=0.03)
-    images = [Reconstructor.for_scan(TrainedModel(one.model, one.recipe), scan).image()[0] for one in (exact, rough)]
-    first, second = (image.object_[images[0].covered] for image in images)
-    assert np.abs(second - first).mean() < 0.1 * np.abs(first - first.mean()).mean()
+    trained = [TrainedModel(one.model, one.recipe) for one in (exact, rough, other)]
+    images = [Reconstructor.for_scan(one, scan).image()[0] for one in trained]
+    first, second, third = (image.object_[images[0].covered] for image in images)
+    assert 0 < np.abs(second - first).mean() < np.abs(third - first).mean() / 4
 
 
 def test_physics_loss_and_weights_stay_in_float32(scan: Scan, make_recipe: MakeRecipe) -> None:
