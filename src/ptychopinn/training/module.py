@@ -75,8 +75,8 @@ class TrainingModule(LightningModule):
         return self._total(batch, "val")
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
-        """Hold the photons of a probe that is fitted, so that it exchanges no factor with the network."""
-        if self.model.probe_parts.requires_grad:
+        """Hold the photons of a probe that was changed, so that it exchanges no factor with the network."""
+        if self.model.probe_parts.grad is not None:
             self.model.hold_photons(self._probe_photons.to(self.model.probe_parts.device))
 
     def _total(self, batch: Batch, stage: str) -> Tensor:
