@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ptychopinn.losses import AmplitudeSquare, DataLoss, Poisson
 from ptychopinn.physics import DiffractionModel, Propagator, extract_patches, intensity
-from ptychopinn.physics.gradients import Estimate, Gradients, amplitude_change, gradients, tilt_response
+from ptychopinn.physics.gradients import Counted, Estimate, Gradients, amplitude_change, gradients, tilt_response
 from ptychopinn.physics.illumination import exit_wave
 from ptychopinn.physics.likelihood import MODEL_ERROR, SOLVER_PHOTONS
 
@@ -16,6 +16,12 @@ SIZE = 8
 LOSSES: dict[str, DataLoss] = {"poisson": Poisson(), "amplitude": AmplitudeSquare()}
 POISSON = LOSSES["poisson"].value_and_slope
 INDEX = torch.tensor([4, 0, 2])
+FAR_FIELD = DiffractionModel()
+
+
+def of(model: DiffractionModel, amplitude: Tensor, measured: Tensor | None = None) -> Counted:
+    """Patterns (B, H, W) in sqrt(photons) as the gradients compare with them."""
+    return Counted.of(model.propagator, amplitude.square(), measured)
 
 
 @pytest.fixture
@@ -72,13 +78,15 @@ def by_autograd(
 
 def test_the_gradient_of_a_held_probe_is_left_out_and_changes_no_other(estimate: Estimate, amplitude: Tensor) -> None:
     whole, held = (
-        gradients(DiffractionModel(), estimate, INDEX, amplitude, loss=POISSON, probe=probe, positions=probe)
+        gradients(
+            DiffractionModel(), estimate, INDEX, of(FAR_FIELD, amplitude), loss=POISSON, probe=probe, positions=probe
+        )
         for probe in (True, False)
     )
     assert held.probe is held.object_power is held.positions is None
     assert torch.equal(held.object_, whole.object_)
     assert torch.equal(held.probe_power, whole.probe_power)
-    only = gradients(DiffractionModel(), estimate, INDEX, amplitude, loss=POISSON, probe=False)
+    only = gradients(DiffractionModel(), estimate, INDEX, of(FAR_FIELD, amplitude), loss=POISSON, probe=False)
     assert only.positions is not None
     assert whole.positions is not None
     assert torch.equal(only.positions, whole.positions)
@@ -89,7 +97,7 @@ def test_the_gradient_of_a_held_probe_is_left_out_and_changes_no_other(estimate:
 def test_gradients_are_those_of_autograd(
     model: DiffractionModel, estimate: Estimate, amplitude: Tensor, loss: str, measured: Tensor | None
 ) -> None:
-    found = gradients(model, estimate, INDEX, amplitude, measured, loss=LOSSES[loss].value_and_slope)
+    found = gradients(model, estimate, INDEX, of(model, amplitude, measured), loss=LOSSES[loss].value_and_slope)
     total, (by_object, by_probe, by_position) = by_autograd(model, estimate, amplitude, measured, loss)
     torch.testing.assert_close(found.loss, total, rtol=1e-10, atol=0)
     torch.testing.assert_close(found.object_, by_object, rtol=1e-9, atol=1e-9)
@@ -109,9 +117,9 @@ def test_the_curvature_of_a_position_is_half_its_fisher_information(
     jacobian = torch.autograd.functional.jacobian(lambda where: photons(where).sum(0), positions)
     weight = (torch.ones(()) if measured is None else measured) / (photons(positions) + SOLVER_PHOTONS)
     expected = torch.einsum("hwna,hwnb,nhw->nab", jacobian, jacobian, weight.expand(3, SIZE, SIZE)) / 2
-    found = gradients(model, estimate, INDEX, amplitude, measured, loss=POISSON, positions_curvature=True)
+    found = gradients(model, estimate, INDEX, of(model, amplitude, measured), loss=POISSON, positions_curvature=True)
     torch.testing.assert_close(found.positions_curvature, expected, rtol=1e-9, atol=1e-9)
-    assert gradients(model, estimate, INDEX, amplitude, measured, loss=POISSON).positions_curvature is None
+    assert gradients(model, estimate, INDEX, of(model, amplitude, measured), loss=POISSON).positions_curvature is None
 
 
 @pytest.mark.parametrize("measured", masks(), ids=["all pixels", "one mask", "a mask each"])
@@ -142,7 +150,7 @@ def test_the_strain_of_patches_follows_from_strained_objects(
 
     none = torch.zeros(3, 4, dtype=torch.float64)
     straight = Estimate(quadratic(grid), estimate.probe, estimate.positions_px)
-    found = gradients(model, straight, INDEX, amplitude, measured, loss=POISSON, strain=True)
+    found = gradients(model, straight, INDEX, of(model, amplitude, measured), loss=POISSON, strain=True)
     torch.testing.assert_close(found.strain, torch.autograd.functional.jacobian(robust, none), rtol=1e-8, atol=1e-8)
     jacobian = torch.autograd.functional.jacobian(lambda strain: photons(strain).sum(0), none)
     weight = seen / (photons(none) + background)
@@ -151,7 +159,7 @@ def test_the_strain_of_patches_follows_from_strained_objects(
 
 
 def test_gradients_of_bilinear_patches(estimate: Estimate, amplitude: Tensor) -> None:
-    found = gradients(DiffractionModel("bilinear"), estimate, INDEX, amplitude, loss=POISSON)
+    found = gradients(DiffractionModel("bilinear"), estimate, INDEX, of(FAR_FIELD, amplitude), loss=POISSON)
     total, (by_object, by_probe, _) = by_autograd(DiffractionModel("bilinear"), estimate, amplitude, None, "poisson")
     torch.testing.assert_close(found.loss, total, rtol=1e-10, atol=0)
     torch.testing.assert_close(found.object_, by_object, rtol=1e-9, atol=1e-9)
@@ -182,7 +190,7 @@ def test_dark_pixels_give_finite_gradients(estimate: Estimate) -> None:
             DiffractionModel(),
             dark,
             INDEX,
-            ones,
+            of(FAR_FIELD, ones),
             loss=LOSSES[loss].value_and_slope,
             positions_curvature=True,
             strain=True,
@@ -191,7 +199,7 @@ def test_dark_pixels_give_finite_gradients(estimate: Estimate) -> None:
 
 
 def test_powers_are_the_placed_squares(estimate: Estimate, amplitude: Tensor) -> None:
-    found: Gradients = gradients(DiffractionModel(), estimate, INDEX, amplitude, loss=POISSON)
+    found: Gradients = gradients(DiffractionModel(), estimate, INDEX, of(FAR_FIELD, amplitude), loss=POISSON)
     assert found.probe_power.sum().item() == pytest.approx(3 * estimate.probe.abs().square().sum().item())
     whole = torch.floor(estimate.positions_px[INDEX] + 0.5).long()
     rows = [estimate.object_[y - 4 : y + 4, x - 4 : x + 4].abs().square() for y, x in whole.tolist()]
@@ -214,7 +222,7 @@ def test_a_background_explains_photons_that_no_object_explains(estimate: Estimat
     true = DiffractionModel(background=3.0)
     counted = true(estimate.object_, estimate.positions_px[INDEX], estimate.probe).sqrt()
     slopes = [
-        gradients(model, estimate, INDEX, counted, loss=LOSSES["amplitude"].value_and_slope).object_.norm()
+        gradients(model, estimate, INDEX, of(model, counted), loss=LOSSES["amplitude"].value_and_slope).object_.norm()
         for model in (true, DiffractionModel())
     ]
     assert slopes[0] < 1e-9 * slopes[1]
@@ -238,7 +246,9 @@ def test_derivatives_by_intensities_are_those_of_the_model(
         return (value * seen).sum()
 
     logarithm = factors[INDEX].log()
-    found = gradients(model, now, INDEX, amplitude, measured, loss=LOSSES["poisson"].value_and_slope, intensities=True)
+    found = gradients(
+        model, now, INDEX, of(model, amplitude, measured), loss=LOSSES["poisson"].value_and_slope, intensities=True
+    )
     assert found.intensities is not None
     torch.testing.assert_close(found.intensities.slope, torch.autograd.functional.jacobian(loss, logarithm))
     torch.testing.assert_close(found.loss, loss(logarithm))
@@ -264,7 +274,7 @@ def test_the_curvature_of_a_tilt_is_half_its_fisher_information(
     if measured is not None:
         weight = weight * measured
     wanted = torch.einsum("nyxa,nyxb,nyx->ab", slopes, slopes, weight) / 2
-    found = tilt_response(model, estimate, INDEX, amplitude, measured)
+    found = tilt_response(model, estimate, INDEX, of(model, amplitude, measured))
     waves = exit_wave(
         model.probes(estimate.probe, model.split(estimate.positions_px[INDEX])[1]),
         extract_patches(estimate.object_, model.split(estimate.positions_px[INDEX])[0], (SIZE, SIZE)),
@@ -278,7 +288,7 @@ def test_the_spread_is_the_covariance_of_the_illuminated_intensity(estimate: Est
     probe[0, 2, 4] = probe[0, 5, 5] = 1
     now = Estimate(torch.ones_like(estimate.object_), probe, estimate.positions_px.round())
     wanted = torch.tensor([[2.25, 0.75], [0.75, 0.25]], dtype=torch.float64)
-    torch.testing.assert_close(tilt_response(DiffractionModel(), now, INDEX, amplitude).spread, wanted)
+    torch.testing.assert_close(tilt_response(DiffractionModel(), now, INDEX, of(FAR_FIELD, amplitude)).spread, wanted)
 
 
 @pytest.mark.parametrize("measured", masks(), ids=["all", "one mask", "a mask for each"])
@@ -294,8 +304,7 @@ def test_slope_and_curvature_by_a_flat_background(
         DiffractionModel(background=photons.detach()),
         estimate,
         INDEX,
-        amplitude,
-        measured,
+        of(FAR_FIELD, amplitude, measured),
         loss=POISSON,
         background=True,
     )

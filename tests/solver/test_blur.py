@@ -17,7 +17,7 @@ from ptychopinn.losses import data_loss
 from ptychopinn.metrics import compare
 from ptychopinn.physics import DiffractionModel
 from ptychopinn.physics.fresnel import Fresnel
-from ptychopinn.physics.gradients import Estimate, amplitude_change, gradients
+from ptychopinn.physics.gradients import Counted, Estimate, amplitude_change, gradients
 from ptychopinn.solver import SolverInterrupted, flat_start, refine
 
 SETTINGS = {"object_size_px": 120, "probe_size_px": 32, "step_px": 5, "seed": 3}
@@ -68,7 +68,8 @@ def loss_of(model: DiffractionModel, now: Estimate, amplitude: torch.Tensor) -> 
 def test_gradients_are_those_of_the_blurred_patterns(blur_px: float) -> None:
     model, now, amplitude = case(blur_px)
     index, compare_by = torch.arange(3), data_loss("poisson").value_and_slope
-    found = gradients(model, now, index, amplitude, loss=compare_by, blur=True, positions_curvature=True)
+    counted = Counted.of(model.propagator, amplitude.square())
+    found = gradients(model, now, index, counted, loss=compare_by, blur=True, positions_curvature=True)
     leaves = [one.clone().requires_grad_() for one in (now.object_, now.probe, now.positions_px)]
     loss_of(model, Estimate(*leaves), amplitude).backward()
     torch.testing.assert_close(found.object_, leaves[0].grad / 2)

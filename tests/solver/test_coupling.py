@@ -12,7 +12,7 @@ from ptychopinn.data import Scan
 from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.losses import data_loss
 from ptychopinn.physics import DiffractionModel
-from ptychopinn.physics.gradients import Estimate, Gradients, gradients
+from ptychopinn.physics.gradients import Counted, Estimate, Gradients, gradients
 from ptychopinn.simulation import record_patterns, simulate
 from ptychopinn.solver import State, flat_start, refine
 from ptychopinn.solver.coupling import Coupling
@@ -43,12 +43,12 @@ def stretched(positions: torch.Tensor) -> torch.Tensor:
 
 
 def found_by(state: State, scan: Scan, object_: torch.Tensor, positions: torch.Tensor) -> Gradients:
-    amplitude = torch.from_numpy(scan.counts().astype(np.float64)).sqrt()
+    model = DiffractionModel()
     return gradients(
-        DiffractionModel(),
+        model,
         Estimate(object_, state.estimate.probe, positions),
         torch.arange(len(positions)),
-        amplitude,
+        Counted.of(model.propagator, torch.from_numpy(scan.counts().astype(np.float64))),
         loss=data_loss("poisson").value_and_slope,
         positions_curvature=True,
     )

@@ -16,7 +16,8 @@ from ptychopinn.physics import DiffractionModel
 from ptychopinn.physics.gradients import Estimate
 from ptychopinn.ranks import Ranks
 from ptychopinn.simulation import simulate
-from ptychopinn.solver import Refined, SolverInterrupted, flat_start, refine
+from ptychopinn.solver import Refined, SolverInterrupted, counted, flat_start, refine
+from ptychopinn.solver.counted import KEPT_BYTES
 from ptychopinn.solver.distortion import with_limit
 from ptychopinn.solver.refine import estimate_of
 from ptychopinn.solver.solver import Solver
@@ -121,22 +122,26 @@ def test_ranks_without_a_pattern_in_a_batch_take_the_steps_too(in_ranks: InRanks
         _close(made.probe, alone.probe, EXACT)
 
 
-def test_each_rank_reads_its_own_patterns_alone(in_ranks: InRanks, noisy: Scan) -> None:
-    """In the iterations; before them all look once through the counts."""
+@pytest.mark.parametrize("kept_bytes", [0, KEPT_BYTES], ids=["made anew", "kept"])
+def test_each_rank_reads_its_own_patterns_alone(
+    monkeypatch: pytest.MonkeyPatch, in_ranks: InRanks, noisy: Scan, kept_bytes: int
+) -> None:
+    """For the iterations; before them all look once through the counts."""
+    monkeypatch.setattr(counted, "KEPT_BYTES", kept_bytes)
     config = RefineConfig(iterations=4, positions=True, positions_start=1)
 
     @torch.inference_mode()
     def work(ranks: Ranks) -> set[int]:
         tensors = ScanTensors(noisy)
-        solver = _solver(noisy, config, ranks, tensors)
         asked: set[int] = set()
         plain = tensors.amplitude_of
 
         def noted(index: Any) -> torch.Tensor:
-            asked.update(index.tolist())
+            asked.update(np.arange(len(noisy))[index].tolist())
             return plain(index)
 
         tensors.amplitude_of = noted
+        solver = _solver(noisy, config, ranks, tensors)
         for iteration in range(4):
             solver.iterate(iteration)
         return asked

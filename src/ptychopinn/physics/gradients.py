@@ -48,7 +48,7 @@ from ptychopinn.physics.likelihood import (
     robust_slope,
 )
 from ptychopinn.physics.patches import extract_patches, place_patches
-from ptychopinn.physics.propagation import cheapest
+from ptychopinn.physics.propagation import Propagator, cheapest
 from ptychopinn.physics.shift import shift_phase
 from ptychopinn.typing import Canvas, Patterns, Probe
 
@@ -71,6 +71,38 @@ class Estimate:
         if self.intensities is None:
             return None
         return self.intensities[index].sqrt().to(self.probe.real.dtype)[:, None, None, None]
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What was measured of B patterns, in the array order of the detector waves (`cheapest`)."""
+
+    counts: Patterns
+    """(B, H, W), photons."""
+    bad: Bool[Tensor, "... H W"] | None = None
+    """(B, H, W) or (H, W), True at bad pixels; None where there are none."""
+
+    @classmethod
+    def of(cls, propagator: Propagator, counts: Patterns, measured: Bool[Tensor, "... H W"] | None = None) -> "Counted":
+        """From patterns as they were recorded.
+
+        Args:
+            propagator: of the model that they are compared with.
+            counts: (B, H, W), photons.
+            measured: (B, H, W) or (H, W), False at bad pixels.
+        """
+        order = cheapest(propagator).order
+        return cls(order(counts), None if measured is None else ~order(measured))
+
+    def masked(self, values: Tensor) -> Tensor:
+        """Values (B, H, W), zero at bad pixels."""
+        return values if self.bad is None else values.masked_fill(self.bad, 0)
+
+    def summed(self) -> tuple[Tensor, Tensor | float]:
+        """Photons on the measured pixels, and how many of these pixels there are."""
+        if self.bad is None:
+            return self.counts.sum(), float(self.counts.numel())
+        return self.masked(self.counts).sum(), (~self.bad).expand_as(self.counts).sum()
 
 
 @dataclass(frozen=True)
@@ -134,8 +166,7 @@ def gradients(
     model: DiffractionModel,
     now: Estimate,
     index: Tensor,
-    amplitude: Patterns,
-    measured: Bool[Tensor, "... H W"] | None = None,
+    counted: Counted,
     *,
     loss: Compare,
     probe: bool = True,
@@ -156,8 +187,7 @@ def gradients(
         model: sub-pixel positions, propagator and background.
         now: object, probe, positions; their precision is that of the arithmetic.
         index: (B,), which positions.
-        amplitude: (B, H, W), sqrt(photons), as recorded.
-        measured: (B, H, W) or (H, W), False at bad pixels.
+        counted: the patterns there.
         loss: from expected and counted photons to the loss of each pixel and its derivative by the expected ones.
         probe: also find the gradient of the probe; without it and that of the positions a fifth of the time is saved.
         positions: also find the gradient of the positions.
@@ -181,15 +211,19 @@ def gradients(
         phase = phase * roots
     spectra = _spectrum(now.probe) * phase
     probes = _of_spectrum(spectra)
-    seen = _Detector(model, exit_wave(probes, patches), amplitude, measured)
+    seen = _Detector(model, exit_wave(probes, patches), counted)
     losses, slope = seen.compared(loss)
     by_wave = seen.spread(slope)
-    back = torch.conj_physical(seen.to_sample(by_wave.unsqueeze(1) * seen.waves))
+    back = seen.to_sample(by_wave.unsqueeze(1) * seen.waves).conj_physical_()
     residual = _of_spectrum(exit_wave(back, patches)) if probe or positions else None
+    by_position = _position_gradient(residual, spectra) if residual is not None and positions else None
+    by_probe = None
+    if residual is not None and probe:
+        by_probe = torch.fft.ifft2(residual.mul_(phase).sum(0).conj_physical_())
     by_strain = by_strain_twice = None
     if strain:
         changes = _strained_patches(now.object_, where, size)
-        photons, pixels = summed_photons(amplitude, measured)
+        photons, pixels = counted.summed()
         variance = (MODEL_ERROR * (photons / pixels if mean_photons is None else mean_photons)).square()
         robust = model.blurred(seen.masked(robust_slope(seen.expected, seen.counts, variance)))
         by_robust = exit_wave_to_patches(probes, seen.to_sample(robust.unsqueeze(1) * seen.waves))
@@ -198,11 +232,11 @@ def gradients(
         by_strain_twice = seen.curvature(moved, variance)
     return Gradients(
         losses=losses,
-        object_=place_patches(_over_modes(probes * back).conj_physical_(), where, shape),
+        object_=place_patches(_over_modes(back.mul_(probes)).conj_physical_(), where, shape),
         probe_power=place_patches(intensity(probes), where, shape),
-        probe=_of_spectrum((residual * phase).sum(0).conj_physical()) if residual is not None and probe else None,
+        probe=by_probe,
         object_power=intensity(patches) if probe else None,
-        positions=_position_gradient(residual, spectra) if residual is not None and positions else None,
+        positions=by_position,
         positions_curvature=_position_curvature(seen, spectra, patches) if positions_curvature else None,
         strain=by_strain,
         strain_curvature=by_strain_twice,
@@ -216,8 +250,7 @@ def tilt_response(
     model: DiffractionModel,
     now: Estimate,
     index: Tensor,
-    amplitude: Patterns,
-    measured: Bool[Tensor, "... H W"] | None = None,
+    counted: Counted,
 ) -> TiltResponse:
     r"""How much some patterns depend on a phase gradient t of the object, \(\psi_n \to \psi_n e^{i t \cdot r}\).
 
@@ -231,14 +264,13 @@ def tilt_response(
         model: sub-pixel positions, propagator and background.
         now: object, probe, positions.
         index: (B,), which positions.
-        amplitude: (B, H, W), sqrt(photons), as recorded.
-        measured: (B, H, W) or (H, W), False at bad pixels.
+        counted: the patterns there.
     """
     size = (now.probe.shape[-2], now.probe.shape[-1])
     where, rest = model.split(now.positions_px[index])
     probes, roots = model.probes(now.probe, rest), now.roots(index)
     waves = exit_wave(probes if roots is None else probes * roots, extract_patches(now.object_, where, size))
-    seen = _Detector(model, waves, amplitude, measured)
+    seen = _Detector(model, waves, counted)
     photons = intensity(waves)
     rows, columns = (torch.arange(side, device=photons.device, dtype=photons.dtype) - side // 2 for side in size)
     arms = (rows.unsqueeze(-1).expand(size), columns.expand(size))
@@ -285,22 +317,16 @@ class _Detector:
     Args:
         model: propagator and background.
         exit_waves: (B, M, H, W).
-        amplitude: (B, H, W), as recorded.
-        measured: (B, H, W) or (H, W), as recorded.
+        counted: the patterns.
     """
 
-    def __init__(self, model: DiffractionModel, exit_waves: Tensor, amplitude: Tensor, measured: Tensor | None) -> None:
+    def __init__(self, model: DiffractionModel, exit_waves: Tensor, counted: Counted) -> None:
         self._to_detector, self.to_sample, order, _ = cheapest(model.propagator)
         self.waves = self._to_detector(exit_waves)
         self._model = model
         photons = model.blurred(intensity(self.waves))
         self.expected = model.with_background(photons.clamp_min(0) if model.blur_px else photons, order)
-        self.counts = order(amplitude).square()
-        self._bad = None if measured is None else ~order(measured)
-
-    def masked(self, values: Tensor) -> Tensor:
-        """Values (B, H, W), zero at bad pixels."""
-        return values if self._bad is None else values.masked_fill(self._bad, 0)
+        self.counts, self.masked = counted.counts, counted.masked
 
     def compared(self, loss: Compare) -> tuple[Tensor, Tensor]:
         """Loss (B,), and its derivative (B, H, W) by the expected photons, zero where nothing was measured."""
@@ -351,11 +377,12 @@ def _over_modes(waves: Tensor) -> Tensor:
 
 
 def _spectrum(wave: Tensor) -> Tensor:
-    return torch.fft.fft2(wave, norm="ortho")
+    """Divided by the number of pixels, so that only the few waves of the probe are scaled."""
+    return torch.fft.fft2(wave, norm="forward")
 
 
 def _of_spectrum(spectrum: Tensor) -> Tensor:
-    return torch.fft.ifft2(spectrum, norm="ortho")
+    return torch.fft.ifft2(spectrum, norm="forward")
 
 
 def _position_gradient(residual: Tensor, spectra: Tensor) -> Tensor:
@@ -377,15 +404,6 @@ def _strained_patches(object_: Canvas, where: Tensor, size: tuple[int, int]) -> 
     slopes = [extract_patches(slope, where, size) for slope in torch.gradient(object_, dim=(-2, -1))]
     rows, columns = (torch.arange(side, device=object_.device, dtype=object_.real.dtype) - side // 2 for side in size)
     return -torch.stack([arm * slope for slope in slopes for arm in (rows.unsqueeze(-1), columns)], 1)
-
-
-def summed_photons(amplitude: Tensor, measured: Tensor | None) -> tuple[Tensor, Tensor | float]:
-    """Photons on the measured pixels of patterns (B, H, W), and how many of these pixels there are."""
-    photons = amplitude.square()
-    if measured is None:
-        return photons.sum(), float(photons.numel())
-    seen = measured.expand_as(photons)
-    return (photons * seen).sum(), seen.sum()
 
 
 def _of_no_pattern(

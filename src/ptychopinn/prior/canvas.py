@@ -16,7 +16,7 @@ from ptychopinn.data.frame import Frame
 from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.losses import Poisson
 from ptychopinn.physics import DiffractionModel
-from ptychopinn.physics.gradients import Estimate, gradients
+from ptychopinn.physics.gradients import Counted, Estimate, gradients
 from ptychopinn.physics.likelihood import Compare
 from ptychopinn.physics.steps import damping_floor
 from ptychopinn.solver import estimate_of
@@ -78,9 +78,9 @@ def object_gradient(
     power = torch.zeros_like(gradient.real)
     losses = []
     for index in torch.arange(len(tensors), device=tensors.device).split(BATCH):
-        amplitude = tensors.amplitude_of(index).to(power.dtype)
-        measured = tensors.measured_of(index)
-        found = gradients(model, estimate, index, amplitude, measured, loss=loss, probe=False, positions=False)
+        counts = tensors.amplitude_of(index).to(power.dtype).square()
+        counted = Counted.of(model.propagator, counts, tensors.measured_of(index))
+        found = gradients(model, estimate, index, counted, loss=loss, probe=False, positions=False)
         gradient += found.object_
         power += found.probe_power
         losses.append(found.losses)

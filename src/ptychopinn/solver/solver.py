@@ -11,11 +11,12 @@ from ptychopinn.config import RefineConfig
 from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.losses import data_loss
 from ptychopinn.physics import DiffractionModel, intensity, place_patches, split_position
-from ptychopinn.physics.gradients import Estimate, Gradients, TiltResponse, gradients, summed_photons, tilt_response
+from ptychopinn.physics.gradients import Counted, Estimate, Gradients, TiltResponse, gradients, tilt_response
 from ptychopinn.ranks import ALONE, Ranks
 from ptychopinn.solver.background import LEAST_SHARE, FlatBackground
 from ptychopinn.solver.blur import START, blur_of, width_px
 from ptychopinn.solver.constraints import Constraint, constraints_of
+from ptychopinn.solver.counted import CountedPatterns
 from ptychopinn.solver.distortion import DistortionStep
 from ptychopinn.solver.intensities import intensities_of
 from ptychopinn.solver.low_frequencies import LowFrequencyPhase
@@ -66,6 +67,7 @@ class Solver:
         config = with_penalties(config, dose)
         self._config = config
         self._model = model
+        self._patterns = CountedPatterns(tensors, model.propagator, power.dtype, self._own)
         self._loss = data_loss(config.loss)
         self._penalties = penalties_of(config)
         self._distortion = DistortionStep(estimate.positions_px, config)
@@ -213,14 +215,12 @@ class Solver:
         self._ranks.add(found.object_, found.probe_power, *of_probe)
 
     def _gradients(self, index: Tensor) -> Gradients:
-        tensors, state = self._tensors, self.state
-        amplitude, measured = tensors.amplitude_of(index).to(state.power.dtype), tensors.measured_of(index)
+        state, counted = self.state, self._patterns.of(index)
         return gradients(
             self._model_now(),
             state.estimate,
             index,
-            amplitude,
-            measured,
+            counted,
             loss=self._loss.value_and_slope,
             probe=state.stage.probe,
             positions=state.stage.positions,
@@ -229,12 +229,12 @@ class Solver:
             background=self._fits_background,
             intensities=state.stage.intensities,
             blur=state.stage.blur,
-            mean_photons=self._mean_photons(amplitude, measured) if state.stage.distortion else None,
+            mean_photons=self._mean_photons(counted) if state.stage.distortion else None,
         )
 
-    def _mean_photons(self, amplitude: Tensor, measured: Tensor | None) -> Tensor:
+    def _mean_photons(self, counted: Counted) -> Tensor:
         """Of a measured pixel, over the patterns of a batch that all ranks have."""
-        photons, pixels = summed_photons(amplitude, measured)
+        photons, pixels = counted.summed()
         sums = photons.new_tensor([float(photons), float(pixels)], dtype=torch.float64)
         self._ranks.add(sums)
         return (sums[0] / sums[1]).to(photons)
@@ -266,8 +266,7 @@ class Solver:
         curvature = spread = state.power.new_zeros(2, 2)
         photons: Tensor | float = 0.0
         if len(index):
-            amplitude = tensors.amplitude_of(index).to(state.power.dtype)
-            found = tilt_response(self._model_now(), state.estimate, index, amplitude, tensors.measured_of(index))
+            found = tilt_response(self._model_now(), state.estimate, index, self._patterns.of(index))
             if not self._ranks.are_many:
                 return found
             curvature, spread, photons = found.curvature, found.spread, found.photons
