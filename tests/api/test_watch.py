@@ -5,6 +5,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,14 @@ def scan() -> Scan:
 @pytest.fixture(scope="module")
 def trained(scan: Scan, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return ptychopinn.train(scan, tmp_path_factory.mktemp("model"), overrides=MODEL).paths["model"]
+
+
+@pytest.fixture
+def ctrl_c_interrupts() -> Iterator[None]:
+    """Also where the tests run in the background of a shell, which ignores Ctrl-C there."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def write(path: Path, frames: np.ndarray, **arrays: np.ndarray) -> None:
@@ -99,7 +108,7 @@ def test_missing_and_damaged_pieces_are_reported(scan: Scan, trained: Path, tmp_
 
 
 def test_the_solver_refines_what_has_arrived_and_ctrl_c_ends_with_an_image(
-    scan: Scan, trained: Path, tmp_path: Path
+    scan: Scan, trained: Path, tmp_path: Path, ctrl_c_interrupts: None
 ) -> None:
     folder = tmp_path / "pieces"
     folder.mkdir()
