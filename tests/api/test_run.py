@@ -155,6 +155,7 @@ def test_without_training_only_the_solver_runs(scan: Scan, tmp_path: Path) -> No
         "reconstruction.npz",
         "reconstruction.png",
         "metrics.json",
+        "recipe.yaml",
         "run.log",
     }
     assert (made.other, made.choice, made.training) == (None, None, None)

@@ -91,7 +91,7 @@ def test_inference_writes_image_pictures_and_metrics(
     assert infer(words) == 0
 
     assert names(tmp_path) == {"recon"}
-    assert names(tmp_path / "recon") == IMAGE
+    assert names(tmp_path / "recon") == IMAGE | {"recipe.yaml"}
     assert Reconstruction.load("recon").object_.shape == (52, 52)
     assert json.loads(Path("recon/metrics.json").read_text())["reference"]["psnr_phase"] > 10
     for name in IMAGE:

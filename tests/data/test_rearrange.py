@@ -50,8 +50,8 @@ def test_arrays_get_the_names_of_the_format(tmp_path: Path) -> None:
     names = {"frames": "diff3d", "px": "xcoords"}
     done = convert(tmp_path / "old.npz", tmp_path / "new.npz", rearrange=Rearrange(names, shuffle=1, split=0.5))
     assert done.path == tmp_path / "new_train.npz"
-    assert done.other == tmp_path / "new_test.npz"
-    parts = [read_scan(path) for path in (done.path, done.other)]
+    assert done.others == (tmp_path / "new_test.npz",)
+    parts = [read_scan(path) for path in (done.path, *done.others)]
     assert [len(part) for part in parts] == [6, 6]
     total = sum(int(part.patterns.sum()) for part in parts)
     assert total == int(arrays["frames"].sum())
