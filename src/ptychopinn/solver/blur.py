@@ -44,6 +44,9 @@ LEAST_SIGNIFICANCE = 17.0
 which a blur is fitted. The smoothness of the object also makes patterns less sharp than the model, but by few
 photons: without a blur it was at most 13.5 up to 1e6 photons in a pattern, with one of 0.7 px 22 or more at 1e5, and
 with one of 0.3 px 33 or more at 1e6."""
+LARGEST_MISFIT = 0.05
+"""Deviance per pixel over the photons per pixel of the object beyond which no blur is looked for: something else is
+wrong, such as a gap of saturated pixels (0.4). With a point spread of 0.7 px it is about 0.002 at 1e6 photons."""
 LEAST_VARIANCE_PX2 = 0.03
 """Variance that it must keep, 0.17 px squared."""
 KEPT_AFTER = 6
@@ -65,6 +68,8 @@ class Checks:
     kept: int
     least_step_px2: float
     """First step that is needed."""
+    largest_deviance: float
+    """Deviance per measured pixel up to which a blur is looked for."""
 
 
 def blur_of(config: RefineConfig, given_px: float, dose: float, *, is_far_field: bool) -> "DetectorBlur | None":
@@ -84,9 +89,9 @@ def blur_of(config: RefineConfig, given_px: float, dose: float, *, is_far_field:
     at = max(int(part * config.iterations), least)
     step, usual, power = LEAST_STEP_PX2
     least_step = max(step * (usual / max(dose, 1.0)) ** power, SMALLEST_STEP_PX2)
-    return (
-        DetectorBlur(0.0, Checks(at, at + KEPT_AFTER, least_step)) if at + FEWEST_AFTER <= config.iterations else None
-    )
+    if at + FEWEST_AFTER > config.iterations:
+        return None
+    return DetectorBlur(0.0, Checks(at, at + KEPT_AFTER, least_step, LARGEST_MISFIT * max(dose, 1000.0)))
 
 
 @final
@@ -117,7 +122,8 @@ class DetectorBlur:
         before = 0.0 if state.blur_px2 is None else state.blur_px2
         if state.blur_px2 is None and self._checks is not None:
             significance = change * math.sqrt(2 * curvature / len(state.estimate.positions_px))
-            if change <= self._checks.least_step_px2 or significance <= LEAST_SIGNIFICANCE:
+            is_clear = change > self._checks.least_step_px2 and significance > LEAST_SIGNIFICANCE
+            if not is_clear or state.deviance > self._checks.largest_deviance:
                 return
         length = FOLLOWED[0] if state.blur_px2 is None else FOLLOWED[1]
         after = min(max(before + length * min(change, LARGEST_STEP_PX2), 0.0), LARGEST_PX**2)

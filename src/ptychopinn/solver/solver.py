@@ -180,7 +180,7 @@ class Solver:
         self._ranks.add(loss)
         state.power = power
         deviance = 4 * loss / self._tensors.measured_pixels()
-        if state.stage.intensities:
+        if state.stage.intensities or state.stage.blur:
             state.deviance = float(deviance)
         for constraint in self._constraints:
             constraint.apply(state)
