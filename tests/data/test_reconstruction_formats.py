@@ -70,7 +70,8 @@ def test_it_survives_two_formats(tmp_path: Path, first: str, second: str, varian
 
 
 def test_other_extensions_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match=r"as NPZ, CXI, ptychodus product or TIFF; name a file that ends in \.npz, \.cxi"):
+    rule = r"as NPZ, CXI, ptychodus product or TIFF; name a file that ends in \.npz, \.cxi"
+    with pytest.raises(OutputError, match=rule):
         example().save(tmp_path / "result.jpg")
     assert list(tmp_path.iterdir()) == []
 
