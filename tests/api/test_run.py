@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import ptychopinn
-from ptychopinn import PtychoPINNError, Reconstruction, Scan
+from ptychopinn import PtychoPINNError, Recipe, Reconstruction, Scan
 from ptychopinn.api.reconstructed import Reconstructed
 from ptychopinn.api.run import Run
 from ptychopinn.errors import ConfigError
@@ -170,6 +170,21 @@ def test_a_run_without_training_does_not_replace_an_earlier_one(scan: Scan, tmp_
         ptychopinn.run(scan, tmp_path, overrides=MODEL, train=False)
     assert (tmp_path / "reconstruction.npz").read_bytes() == before
     assert (tmp_path / "reconstruction_network.npz").exists() or (tmp_path / "reconstruction_solver.npz").exists()
+
+
+def test_a_run_that_replaces_an_earlier_one_leaves_none_of_its_files(scan: Scan, tmp_path: Path) -> None:
+    ptychopinn.run(scan, tmp_path, overrides=MODEL)
+    ptychopinn.run(scan, tmp_path, overrides=["model.background=0.01"], train=False, overwrite=True)
+    assert not (tmp_path / "wts.h5.zip").exists()
+    assert not list((tmp_path / "checkpoints").glob("*.ckpt"))
+    assert Recipe.from_file(tmp_path / "recipe.yaml").model.background == 0.01
+
+
+def test_the_recipe_is_there_while_the_network_is_trained(scan: Scan, tmp_path: Path) -> None:
+    (tmp_path / "recipe.yaml").write_text("seed: 77\n")
+    with pytest.raises(KeyboardInterrupt):
+        ptychopinn.run(scan, tmp_path, overrides=[*MODEL, "model.background=0.01"], on_epoch=Stop(1))
+    assert Recipe.from_file(tmp_path / "recipe.yaml").model.background == 0.01
 
 
 def test_without_the_solver_the_network_alone_makes_the_image(scan: Scan) -> None:

@@ -171,7 +171,12 @@ def keep_recipe(recipe: Recipe, folder: Path | None) -> None:
         folder: of the result; nothing is written without it.
     """
     if folder is not None and not (folder / BUNDLE_NAME).exists():
-        write_text_atomically(folder / RECIPE, recipe.to_yaml())
+        write_recipe(recipe, folder)
+
+
+def write_recipe(recipe: Recipe, folder: Path) -> None:
+    """Write a recipe into a folder, in place of an earlier one."""
+    write_text_atomically(folder / RECIPE, recipe.to_yaml())
 
 
 def write_image(image: Judged, job: Job, name: str) -> dict[str, Path]:

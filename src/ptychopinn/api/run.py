@@ -15,10 +15,18 @@ from ptychopinn.api.default_network import network_for
 from ptychopinn.api.inputs import RecipeSource, RunLog, ScanSource, as_recipe, as_scan, log_backend, warn_of_problems
 from ptychopinn.api.prior_use import prior_of
 from ptychopinn.api.reconstruct import reconstruct_prepared
-from ptychopinn.api.reconstructed import Reconstructed, keep_recipe
+from ptychopinn.api.reconstructed import Reconstructed, write_recipe
 from ptychopinn.api.request import Job, begun_folder
 from ptychopinn.api.solve import finish_refined, from_nothing
-from ptychopinn.api.train import Trained, begin, check_unused, choose_earlier, record_model, write_training
+from ptychopinn.api.train import (
+    Trained,
+    begin,
+    check_unused,
+    choose_earlier,
+    record_model,
+    remove_training,
+    write_training,
+)
 from ptychopinn.api.train_and_choose import remove_other_images, train_and_choose
 from ptychopinn.config.backend import check_installed
 from ptychopinn.data.reconstruction import Reconstruction
@@ -194,7 +202,9 @@ def _solver_first(asked: _Asked, train: bool, on_image: ImageHook | None, log: R
         task = from_nothing(scan, recipe, recipe.training.device, prior, ranks)
     folder = begun_folder(asked.output, log, ranks)
     if folder and not asked.resume:
-        remove_other_images(folder, "solver", "network")
+        _remove_earlier(folder, train)
+    if folder:
+        write_recipe(task.recipe, folder)
     warn_of_problems(scan)
     timings = {"load_s": time.perf_counter() - started}
     trained_in = None if asked.output is None else Path(asked.output)
@@ -205,7 +215,13 @@ def _solver_first(asked: _Asked, train: bool, on_image: ImageHook | None, log: R
     if on_image is not None:
         on_image(first)
     if not train:
-        keep_recipe(task.recipe, folder)
         return Run(None, first, first.paths)
     chosen = train_and_choose(task, recipe, first, job, asked.on_epoch)
     return Run(chosen.trained, chosen.result, chosen.paths, chosen.other, chosen.choice)
+
+
+def _remove_earlier(folder: Path, train: bool) -> None:
+    """Remove what an earlier run left; its model stays until training has made the next one."""
+    remove_other_images(folder, "solver", "network")
+    if not train:
+        remove_training(folder)

@@ -12,7 +12,7 @@ from ptychopinn.api.figure_content import NETWORK, today
 from ptychopinn.api.inputs import RecipeSource, RunLog, ScanSource, as_recipe, as_scan, log_backend, warn_of_problems
 from ptychopinn.api.model_files import BUNDLE_NAME, files_of, save_model
 from ptychopinn.config import Recipe
-from ptychopinn.data.io.atomic import check_output_folder, write_text_atomically
+from ptychopinn.data.io.atomic import check_output_folder, remove_file, write_text_atomically
 from ptychopinn.errors import ConfigError
 from ptychopinn.metrics.collapse import Collapse
 from ptychopinn.models import TrainedModel
@@ -226,6 +226,13 @@ def check_unused(folder: Path) -> None:
             f"{folder}: holds an earlier training ({', '.join(used)}); give --resume to continue it, --overwrite to "
             "replace it, or another output folder"
         )
+
+
+def remove_training(folder: Path) -> None:
+    """Remove the files of an earlier training from a folder."""
+    names = (BUNDLE_NAME, "history.csv", "history.png", f"{CHECKPOINTS}/last.ckpt", f"{CHECKPOINTS}/best.ckpt")
+    for name in names:
+        remove_file(folder / name)
 
 
 def write_training(result: Fit, folder: Path) -> dict[str, Path]:
