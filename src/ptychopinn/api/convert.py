@@ -159,7 +159,10 @@ def content_of(source: Path, diffraction: str | Path | None = None) -> Kind:
 def _convert_reconstruction(source: Path, target: Path) -> Converted:
     if target.suffix.lower() == PANELS:
         return _draw(source, target)
-    format_for(target, "reconstruction")
+    try:
+        format_for(target, "reconstruction")
+    except OutputError as error:
+        raise OutputError(f"{error}, or in {PANELS} for an image of each map") from None
     image = Reconstruction.load(source)
     check_output_folder(target.parent)
     return Converted("reconstruction", image, _logged(image.save(target), source, "reconstruction"))

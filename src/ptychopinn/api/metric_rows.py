@@ -24,7 +24,7 @@ _GAUGE = (("scale", "scale of the object", "{}"),)
 _REFINE = (
     ("background_photons", "background, fitted", "{:.3g} photons per pixel"),
     ("blur_px", "point spread of the detector, fitted", "{:.3g} px (standard deviation)"),
-    ("probe_modes", "probe modes, by withheld photons", "{}"),
+    ("probe_modes", "probe modes", "{}"),
     ("intensities_rms", "variation of the beam, fitted", "{:.1%} rms"),
 )
 _DATA = (

@@ -43,7 +43,6 @@ BAR, TITLE, RULER = 0.9, 0.4, 0.35
 """Room for a colour bar, for a title, for a scale bar."""
 QUICK = 1
 """Compression of a PNG: a third of the time of the usual 6, and a file a sixth larger."""
-"""Inches round a map that stands alone, and on its right for the colour bar."""
 
 
 class Drawable(Protocol):
