@@ -88,7 +88,7 @@ REFUSED = [
     ("scan.npz", "my_Product.cxi", {}, OutputError, "a product holds a reconstructed object"),
     ("scan.npz", "scan.tif", {}, OutputError, r"name a file that ends in \.npz, \.cxi or \.h5"),
     ("scan.npz", "scan.npz", {}, OutputError, "source and target are the same file"),
-    ("image.npz", "image.jpg", {}, OutputError, r"CXI, ptychodus product or TIFF; .* in \.png for an image of each map"),
+    ("image.npz", "image.jpg", {}, OutputError, r"ptychodus product or TIFF; .* in \.png for an image of each map"),
     ("image.npz", "b.h5", {"probe": "scan.npz"}, ConfigError, "taken for a reconstruction, but options say how a scan"),
     ("image.npz", "b.h5", {"overrides": ["data.fftshift=true"]}, ConfigError, "--as scan if it belongs to a scan"),
     ("absent.npz", "b.h5", {}, ScanError, "no such file"),
