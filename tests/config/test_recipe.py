@@ -162,6 +162,7 @@ REFUSED = {
     "reconstruction.refine.probe_start=-1": "reconstruction.refine.probe_start",
     "reconstruction.refine.positions_start=-1": "reconstruction.refine.positions_start",
     "reconstruction.refine.background=sloped": "reconstruction.refine.background",
+    "reconstruction.refine.probe_relaxation=17": "reconstruction.refine.probe_relaxation",
     "reconstruction.refine.intensities=drifting": "reconstruction.refine.intensities",
     "reconstruction.refine.batch_size=0": "reconstruction.refine.batch_size",
     "reconstruction.refine.object_step=2.5": "reconstruction.refine.object_step",

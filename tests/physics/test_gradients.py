@@ -8,7 +8,8 @@ from torch import Tensor
 
 from ptychopinn.losses import AmplitudeSquare, DataLoss, Poisson
 from ptychopinn.physics import DiffractionModel, Propagator, extract_patches, intensity
-from ptychopinn.physics.gradients import Counted, Estimate, Gradients, amplitude_change, gradients, tilt_response
+from ptychopinn.physics.estimate import Counted, Estimate
+from ptychopinn.physics.gradients import Gradients, amplitude_change, gradients, tilt_response
 from ptychopinn.physics.illumination import exit_wave
 from ptychopinn.physics.likelihood import MODEL_ERROR, SOLVER_PHOTONS
 

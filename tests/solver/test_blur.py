@@ -16,8 +16,9 @@ from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.losses import data_loss
 from ptychopinn.metrics import compare
 from ptychopinn.physics import DiffractionModel
+from ptychopinn.physics.estimate import Counted, Estimate
 from ptychopinn.physics.fresnel import Fresnel
-from ptychopinn.physics.gradients import Counted, Estimate, amplitude_change, gradients
+from ptychopinn.physics.gradients import amplitude_change, gradients
 from ptychopinn.solver import SolverInterrupted, flat_start, refine
 
 SETTINGS = {"object_size_px": 120, "probe_size_px": 32, "step_px": 5, "seed": 3}

@@ -12,7 +12,8 @@ from ptychopinn.data import Scan
 from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.losses import data_loss
 from ptychopinn.physics import DiffractionModel
-from ptychopinn.physics.gradients import Counted, Estimate, Gradients, gradients
+from ptychopinn.physics.estimate import Counted, Estimate
+from ptychopinn.physics.gradients import Gradients, gradients
 from ptychopinn.simulation import record_patterns, simulate
 from ptychopinn.solver import State, flat_start, refine
 from ptychopinn.solver.coupling import Coupling

@@ -13,8 +13,8 @@ from ptychopinn.data.frame import Frame
 from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.metrics import align, compare
 from ptychopinn.physics import DiffractionModel
+from ptychopinn.physics.estimate import Estimate
 from ptychopinn.physics.fresnel import Fresnel
-from ptychopinn.physics.gradients import Estimate
 from ptychopinn.simulation import record_patterns, simulate
 from ptychopinn.solver import Gauge, State, flat_start, photons_of, refine, with_gauge
 from ptychopinn.solver.gauge import HeldPhotons, brightest_modulus, centre_of_mass

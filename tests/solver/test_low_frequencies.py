@@ -10,7 +10,8 @@ from ptychopinn.config import RefineConfig, SimulationConfig
 from ptychopinn.data import Scan
 from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.metrics import compare
-from ptychopinn.physics.gradients import Estimate, TiltResponse
+from ptychopinn.physics.estimate import Estimate
+from ptychopinn.physics.gradients import TiltResponse
 from ptychopinn.simulation import record_patterns, simulate
 from ptychopinn.solver import flat_start, refine
 from ptychopinn.solver.low_frequencies import LARGEST_CHANGE, LowFrequencyPhase

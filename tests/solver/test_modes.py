@@ -13,7 +13,7 @@ from ptychopinn.data import Scan
 from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.physics import DiffractionModel
-from ptychopinn.physics.gradients import Estimate
+from ptychopinn.physics.estimate import Estimate
 from ptychopinn.solver import State, flat_start, refine
 from ptychopinn.solver.modes import OrthogonalModes, mixed, orthogonal_mixture
 from ptychopinn.solver.state import stage_of

@@ -13,7 +13,7 @@ from ptychopinn.data import Scan
 from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.data.frame import Frame
 from ptychopinn.physics import DiffractionModel
-from ptychopinn.physics.gradients import Estimate
+from ptychopinn.physics.estimate import Estimate
 from ptychopinn.ranks import Ranks
 from ptychopinn.simulation import simulate
 from ptychopinn.solver import Refined, SolverInterrupted, counted, flat_start, refine
@@ -66,6 +66,7 @@ CASES = {
     "a search of positions": ({"iterations": 8, "positions": True, "positions_prior_px": 2.5}, 1.5),
     "a distortion": ({"iterations": 14, "positions": True, "positions_distortion": True}, 0.3),
     "intensities": ({"iterations": 8, "intensities": "fitted"}, 0.0),
+    "a probe that varies": ({"iterations": 8, "probe_relaxation": 2}, 0.0),
     "background and blur": ({"iterations": 8, "background": "flat", "blur": "fitted"}, 0.0),
 }
 

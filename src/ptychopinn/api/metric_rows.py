@@ -25,6 +25,7 @@ _REFINE = (
     ("background_photons", "background, fitted", "{:.3g} photons per pixel"),
     ("blur_px", "point spread of the detector, fitted", "{:.3g} px (standard deviation)"),
     ("probe_modes", "probe modes", "{}"),
+    ("probe_relaxation", "power of the varying part of the probe", "{:.2%}"),
     ("intensities_rms", "variation of the beam, fitted", "{:.1%} rms"),
 )
 _DATA = (

@@ -32,6 +32,10 @@ class RefineConfig(Section):
     single one as long as withheld photons are explained better by more than two standard errors and the added mode
     holds 2.8 % of the power. It makes two or more images of up to 200 patterns for that; it needs 3e4 photons per
     pattern."""
+    probe_relaxation: int = Field(default=0, ge=0, le=16)
+    """Number of modes by which the probe varies from pattern to pattern (orthogonal probe relaxation): each is added to
+    the probe with a weight of its own in every pattern. For a beam whose shape fluctuates; try 1 or 2. An iteration
+    takes up to 1.5 times as long with each mode. 0 for a probe that is the same in all patterns."""
     probe_start: int = Field(default=0, ge=0)
     """Iteration in which the probe refinement starts."""
     positions: bool = False
@@ -113,6 +117,12 @@ class RefineConfig(Section):
     def _modes_with_object_and_probe(self) -> Self:
         if self.probe_modes == "auto" and not (self.object and self.probe):
             raise ValueError("probe_modes must not be auto where object or probe is false; use probe_modes=given")
+        return self
+
+    @model_validator(mode="after")
+    def _relaxation_with_object_and_probe(self) -> Self:
+        if self.probe_relaxation and not (self.object and self.probe):
+            raise ValueError("probe_relaxation must be 0 where object or probe is false")
         return self
 
     @field_validator("penalties")

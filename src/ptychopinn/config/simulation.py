@@ -74,6 +74,11 @@ class SimulationConfig(Section):
     """Number of incoherent probe modes. Null uses 1, or all modes of the file."""
     probe_mode_ratio: float = Field(default=0.4, gt=0, le=1)
     """Power of an added mode relative to the mode before it."""
+    probe_relaxation: int = Field(default=0, ge=0, le=5)
+    """Number of modes by which the probe varies at random from pattern to pattern, for a beam whose shape fluctuates.
+    Each is the probe times a polynomial of the coordinates."""
+    probe_relaxation_power: float = Field(default=0.05, gt=0, le=1)
+    """Mean photons of each of these modes, in units of the probe's."""
 
     scan_kind: Literal["jittered_grid", "spiral", "raster", "random", "file"] = "jittered_grid"
     """Scan pattern."""

@@ -1,7 +1,7 @@
 """The result of a reconstruction: an object on its canvas, and where it is covered."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -72,6 +72,10 @@ class Reconstruction(Shown):
     """(Y, X): standard deviation of the phase, rad, NaN where not covered; None without error bars."""
     intensities: NDArray[np.float64] | None = None
     """(N,): photons of the beam in each pattern, in units of the probe's; None where the solver fitted none."""
+    relaxation_modes: NDArray[np.complex64] | None = None
+    """(K, M, H, W), sqrt(photons): modes by which the probe varies from pattern to pattern; None where it does not."""
+    relaxation_weights: NDArray[np.float64] | None = None
+    """(N, K): weights of these modes in each pattern, of mean 0 and mean square 1."""
 
     def __post_init__(self) -> None:
         for name, kind in _TYPES.items():
@@ -81,6 +85,7 @@ class Reconstruction(Shown):
             object.__setattr__(self, name, np.asarray(values, dtype=_MAPS[name]))
         if self.intensities is not None:
             object.__setattr__(self, "intensities", np.asarray(self.intensities, dtype=np.float64))
+        varying, weights = self._checked_relaxation()
         shape = self.object_.shape
         factors = np.ones(len(self.positions_px)) if self.intensities is None else self.intensities
         rules = (
@@ -90,6 +95,13 @@ class Reconstruction(Shown):
             ("positions_px", self.positions_px, self.positions_px.shape[1:] == (2,), "(N, 2)"),
             ("probe", self.probe, self.probe.ndim == 3, "(M, H, W)"),
             ("intensities", factors, factors.shape == self.positions_px.shape[:1], "(N,), one for each position"),
+            ("relaxation_modes", varying, varying.shape[1:] == self.probe.shape, "(K, M, H, W), as the probe"),
+            (
+                "relaxation_weights",
+                weights,
+                weights.shape == (len(self.positions_px), len(varying)),
+                "(N, K), one for each position and each of relaxation_modes",
+            ),
             *((name, one, np.shape(one) == shape, f"{shape}, that of the object") for name, one in maps.items()),
         )
         for name, array, fits, rule in rules:
@@ -118,7 +130,37 @@ class Reconstruction(Shown):
     def at_positions(self, index: NDArray[np.int64]) -> "Reconstruction":
         """The same object and probe, with some of the positions."""
         factors = None if self.intensities is None else self.intensities[index]
-        return replace(self, positions_px=self.positions_px[index], intensities=factors)
+        weights = None if self.relaxation_weights is None else self.relaxation_weights[index]
+        return replace(self, positions_px=self.positions_px[index], intensities=factors, relaxation_weights=weights)
+
+    def with_beam(self, change: Callable[[NDArray[np.complex64]], NDArray[Any]]) -> "Reconstruction":
+        """The same with a linear map, of waves (..., H, W), of the probe and of the modes by which it varies."""
+        modes = None if self.relaxation_modes is None else change(self.relaxation_modes)
+        return replace(self, probe=change(self.probe), relaxation_modes=modes)
+
+    @property
+    def relaxation_powers(self) -> list[float]:
+        """Photons of each mode by which the probe varies, in units of the mean photons of the probe."""
+        if self.relaxation_modes is None:
+            return []
+        powers = np.square(np.abs(self.relaxation_modes), dtype=np.float64).sum((-3, -2, -1))
+        return [float(power) for power in powers / max(self.beam_photons, 1e-300)]
+
+    @property
+    def beam_photons(self) -> float:
+        """Photons of the probe, all modes together; of one that varies the mean over the patterns."""
+        waves = [self.probe] if self.relaxation_modes is None else [self.probe, self.relaxation_modes]
+        return float(sum(np.square(np.abs(wave), dtype=np.float64).sum() for wave in waves))
+
+    def _checked_relaxation(self) -> tuple[NDArray[np.complex64], NDArray[np.float64]]:
+        """Modes and weights by which the probe varies, of the right types; both empty where it does not."""
+        if (self.relaxation_modes is None) != (self.relaxation_weights is None):
+            raise ScanError("reconstruction: relaxation_modes and relaxation_weights must be given together")
+        if self.relaxation_modes is None or self.relaxation_weights is None:
+            return np.zeros((0, *self.probe.shape), np.complex64), np.zeros((len(self.positions_px), 0))
+        object.__setattr__(self, "relaxation_modes", np.asarray(self.relaxation_modes, dtype=np.complex64))
+        object.__setattr__(self, "relaxation_weights", np.asarray(self.relaxation_weights, dtype=np.float64))
+        return self.relaxation_modes, self.relaxation_weights
 
     @property
     def amplitude(self) -> NDArray[np.float32]:

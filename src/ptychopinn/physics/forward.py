@@ -120,7 +120,7 @@ class DiffractionModel(nn.Module):
         return torch.zeros_like(remainder_px) if self.subpixel == "bilinear" else remainder_px
 
     def probes(
-        self, probe: Complex[Tensor, "M H W"], shift_px: Real[Tensor, "*batch 2"]
+        self, probe: Complex[Tensor, "*#batch M H W"], shift_px: Real[Tensor, "*batch 2"]
     ) -> Complex[Tensor, "*batch M H W"]:
         """Shifted probes at the sample, sqrt(photons)."""
         return fourier_shift(probe, shift_px.to(probe.real.dtype).unsqueeze(-2))
@@ -167,7 +167,7 @@ class DiffractionModel(nn.Module):
         self,
         object_: Complex[Tensor, "*batch Y X"],
         positions_px: Real[Tensor, "*batch P 2"],
-        probe: Complex[Tensor, "M H W"],
+        probe: Complex[Tensor, "*#positions M H W"],
         intensities: Float[Tensor, "*batch P"] | None = None,
     ) -> Float[Tensor, "*batch P H W"]:
         """Expected photons of every position.
@@ -175,7 +175,7 @@ class DiffractionModel(nn.Module):
         Args:
             object_: transmission.
             positions_px: (y, x) on the canvas of `object_`.
-            probe: sqrt(photons).
+            probe: sqrt(photons); one for all positions, or (..., P, M, H, W) where it varies.
             intensities: photons of the beam at each position, in units of the probe's; all 1 by default.
 
         Raises:

@@ -17,7 +17,10 @@ The expected second derivative by a position is half of its Fisher information, 
             \mathcal{D}[O_n\, \mathcal{F}^{-1}[f_a \mathcal{F} P_{nm}]] \right] , \]
 
 with \(\lambda_0\) for `SOLVER_PHOTONS`. That by the background is \(\frac12 \sum 1 / (\lambda_n + \lambda_0)\). By the
-variance of a Gaussian G the photons change by half of their Laplacian.
+variance of a Gaussian G the photons change by half of their Laplacian. Where the probe varies by modes \(V_k\) with
+weights \(a_{nk}\) (`ProbeRelaxation`), gradient and curvature by a weight follow from
+\(J_{nk} = 2\, \mathrm{Re} \sum_m \bar\Psi_{nm}\, \mathcal{D}[V_{km} O_n]\), and the gradient by \(\bar V_k\) is that by
+\(\bar P\) with the patterns weighted by \(a_{nk}\).
 
 Where the scan as a whole is distorted by a field \(u(r)\), and the object with it, each patch is strained about its own
 centre by \(\epsilon_{ab} = \partial_b u_a\), so that \(\partial O_n / \partial \epsilon_{ab} = -r_b\, \partial_a O\).
@@ -29,13 +32,14 @@ intensity. The code keeps the conjugates of \(\chi\) and of \(\mathcal{F}[\bar O
 nor patches have to be conjugated.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Complex, Float
 from torch import Tensor
 
 from ptychopinn.physics.detection import blurred_slope, intensity
+from ptychopinn.physics.estimate import Counted, Estimate
 from ptychopinn.physics.forward import DiffractionModel
 from ptychopinn.physics.fourier import frequencies
 from ptychopinn.physics.illumination import exit_wave, exit_wave_to_patches
@@ -48,61 +52,9 @@ from ptychopinn.physics.likelihood import (
     robust_slope,
 )
 from ptychopinn.physics.patches import extract_patches, place_patches
-from ptychopinn.physics.propagation import Propagator, cheapest
+from ptychopinn.physics.propagation import cheapest
 from ptychopinn.physics.shift import shift_phase
-from ptychopinn.typing import Canvas, Patterns, Probe
-
-
-@dataclass
-class Estimate:
-    """What is refined."""
-
-    object_: Canvas
-    """(Y, X)."""
-    probe: Probe
-    """(M, H, W), sqrt(photons)."""
-    positions_px: Tensor
-    """(N, 2), on the canvas."""
-    intensities: Tensor | None = None
-    """(N,), photons of the beam in each pattern in units of the probe's; None where all are 1."""
-
-    def roots(self, index: Tensor) -> Tensor | None:
-        """(B, 1, 1, 1), what the probe is multiplied by in some patterns; None where it is 1."""
-        if self.intensities is None:
-            return None
-        return self.intensities[index].sqrt().to(self.probe.real.dtype)[:, None, None, None]
-
-
-@dataclass(frozen=True)
-class Counted:
-    """What was measured of B patterns, in the array order of the detector waves (`cheapest`)."""
-
-    counts: Patterns
-    """(B, H, W), photons."""
-    bad: Bool[Tensor, "... H W"] | None = None
-    """(B, H, W) or (H, W), True at bad pixels; None where there are none."""
-
-    @classmethod
-    def of(cls, propagator: Propagator, counts: Patterns, measured: Bool[Tensor, "... H W"] | None = None) -> "Counted":
-        """From patterns as they were recorded.
-
-        Args:
-            propagator: of the model that they are compared with.
-            counts: (B, H, W), photons.
-            measured: (B, H, W) or (H, W), False at bad pixels.
-        """
-        order = cheapest(propagator).order
-        return cls(order(counts), None if measured is None else ~order(measured))
-
-    def masked(self, values: Tensor) -> Tensor:
-        """Values (B, H, W), zero at bad pixels."""
-        return values if self.bad is None else values.masked_fill(self.bad, 0)
-
-    def summed(self) -> tuple[Tensor, Tensor | float]:
-        """Photons on the measured pixels, and how many of these pixels there are."""
-        if self.bad is None:
-            return self.counts.sum(), float(self.counts.numel())
-        return self.masked(self.counts).sum(), (~self.bad).expand_as(self.counts).sum()
+from ptychopinn.typing import Canvas, Probe
 
 
 @dataclass(frozen=True)
@@ -113,6 +65,18 @@ class Derivatives:
     """First derivative: scalar or (B,)."""
     curvature: Tensor
     """Expected second derivative: scalar or (B,)."""
+
+
+@dataclass(frozen=True)
+class RelaxationDerivatives:
+    """Of the loss by the modes of a `ProbeRelaxation`, and by their weights in B patterns."""
+
+    modes: Tensor
+    """(K, M, H, W), by the conjugate."""
+    weights: Tensor
+    """(B, K)."""
+    curvature: Tensor
+    """(B, K, K): expected second derivative by the weights."""
 
 
 @dataclass(frozen=True)
@@ -155,6 +119,8 @@ class Gradients:
     """Where asked for: by the logarithm of the intensity of each pattern; (B,)."""
     blur: Derivatives | None = None
     """Where asked for: by the variance of the point spread of the detector, px^2; scalars."""
+    relaxation: RelaxationDerivatives | None = None
+    """Where asked for."""
 
     @property
     def loss(self) -> Tensor:
@@ -176,6 +142,7 @@ def gradients(
     background: bool = False,
     intensities: bool = False,
     blur: bool = False,
+    relaxation: bool = False,
     mean_photons: Tensor | None = None,
 ) -> Gradients:
     """Loss of some patterns, its gradients, and the powers that precondition them.
@@ -196,11 +163,13 @@ def gradients(
         background: also find slope and curvature by a background that is the same in all pixels.
         intensities: also find slope and curvature by the logarithm of the intensity of each pattern.
         blur: also find slope and curvature by the variance of the point spread of the detector.
+        relaxation: also find those by modes and weights of the relaxation, two transforms more for each mode.
         mean_photons: of a measured pixel, from which `strain` takes the error of the model; by default that of these
             patterns.
     """
     if len(index) == 0:
-        return _of_no_pattern(now, probe, positions, positions_curvature, strain, background, intensities, blur)
+        empty = _of_no_pattern(now, probe, positions, positions_curvature, strain, background, intensities, blur)
+        return replace(empty, relaxation=_no_relaxation(now)) if relaxation else empty
     size = (now.probe.shape[-2], now.probe.shape[-1])
     shape = (now.object_.shape[-2], now.object_.shape[-1])
     where, rest = model.split(now.positions_px[index])
@@ -209,17 +178,29 @@ def gradients(
     roots = now.roots(index)
     if roots is not None:
         phase = phase * roots
-    spectra = _spectrum(now.probe) * phase
+    spectra = _spectrum(now.probe)
+    if now.relaxation is not None:
+        changes_of_probe = _spectrum(now.relaxation.modes)
+        spectra = spectra + now.relaxation.combined(changes_of_probe, index)
+    spectra = spectra * phase
     probes = _of_spectrum(spectra)
     seen = _Detector(model, exit_wave(probes, patches), counted)
     losses, slope = seen.compared(loss)
     by_wave = seen.spread(slope)
     back = seen.to_sample(by_wave.unsqueeze(1) * seen.waves).conj_physical_()
-    residual = _of_spectrum(exit_wave(back, patches)) if probe or positions else None
+    residual = _of_spectrum(exit_wave(back, patches)) if probe or positions or relaxation else None
     by_position = _position_gradient(residual, spectra) if residual is not None and positions else None
-    by_probe = None
-    if residual is not None and probe:
-        by_probe = torch.fft.ifft2(residual.mul_(phase).sum(0).conj_physical_())
+    by_probe = by_relaxation = None
+    if residual is not None and (probe or relaxation):
+        residual.mul_(phase)
+        by_probe = torch.fft.ifft2(residual.sum(0).conj_physical_()) if probe else None
+    if residual is not None and relaxation and now.relaxation is not None:
+        moved = [seen.photons_by(exit_wave(_of_spectrum(one * phase), patches)) for one in changes_of_probe]
+        by_relaxation = RelaxationDerivatives(
+            torch.fft.ifft2(now.relaxation.gathered(residual, index).conj_physical_()),
+            torch.stack([(slope * one).sum((-2, -1)) for one in moved], -1),
+            seen.curvature(moved, SOLVER_PHOTONS),
+        )
     by_strain = by_strain_twice = None
     if strain:
         changes = _strained_patches(now.object_, where, size)
@@ -243,6 +224,7 @@ def gradients(
         background=seen.by_background(slope) if background else None,
         intensities=seen.by_intensities(slope) if intensities else None,
         blur=seen.by_blur(slope) if blur else None,
+        relaxation=by_relaxation,
     )
 
 
@@ -268,7 +250,7 @@ def tilt_response(
     """
     size = (now.probe.shape[-2], now.probe.shape[-1])
     where, rest = model.split(now.positions_px[index])
-    probes, roots = model.probes(now.probe, rest), now.roots(index)
+    probes, roots = model.probes(now.probes(index), rest), now.roots(index)
     waves = exit_wave(probes if roots is None else probes * roots, extract_patches(now.object_, where, size))
     seen = _Detector(model, waves, counted)
     photons = intensity(waves)
@@ -432,6 +414,15 @@ def _of_no_pattern(
         background=scalars if background else None,
         intensities=Derivatives(real.new_zeros(0), real.new_zeros(0)) if intensities else None,
         blur=scalars if blur else None,
+    )
+
+
+def _no_relaxation(now: Estimate) -> RelaxationDerivatives | None:
+    if now.relaxation is None:
+        return None
+    count, real = len(now.relaxation.modes), now.object_.real
+    return RelaxationDerivatives(
+        torch.zeros_like(now.relaxation.modes), real.new_zeros(0, count), real.new_zeros(0, count, count)
     )
 
 

@@ -16,7 +16,8 @@ from ptychopinn.data.frame import Frame
 from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.losses import Poisson
 from ptychopinn.physics import DiffractionModel
-from ptychopinn.physics.gradients import Counted, Estimate, gradients
+from ptychopinn.physics.estimate import Counted, Estimate
+from ptychopinn.physics.gradients import gradients
 from ptychopinn.physics.likelihood import Compare
 from ptychopinn.physics.steps import damping_floor
 from ptychopinn.solver import estimate_of

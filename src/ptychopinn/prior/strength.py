@@ -28,11 +28,11 @@ from ptychopinn.generators.unrolled import local_mean
 from ptychopinn.losses import Poisson
 from ptychopinn.metrics.withheld import Preference, preference
 from ptychopinn.physics import DiffractionModel
-from ptychopinn.physics.gradients import Estimate
+from ptychopinn.physics.estimate import Estimate
 from ptychopinn.physics.likelihood import SOLVER_PHOTONS
 from ptychopinn.prior.canvas import BATCH, PriorCanvas, canvas_of, object_gradient
 from ptychopinn.prior.files import Prior
-from ptychopinn.solver import estimate_of, refine, unlogged
+from ptychopinn.solver import estimate_of, photons_at, refine, unlogged
 from ptychopinn.typing import Canvas
 
 WITHHELD = 0.1
@@ -186,16 +186,17 @@ def _posterior(gain: Tensor, bend: Tensor, expected: Tensor | float, spread: flo
 
 
 def _adapted(image: Reconstruction, kept: ScanTensors, model: DiffractionModel, config: RefineConfig) -> Reconstruction:
-    dimmer = replace(image, probe=image.probe * np.float32(math.sqrt(1 - WITHHELD)), background=None)
+    dimmer = replace(image, background=None).with_beam(lambda wave: wave * np.float32(math.sqrt(1 - WITHHELD)))
     given = dict.fromkeys(("probe_modes", "background", "intensities", "blur"), "given")
-    held = config.changed(object=True, probe=False, positions=False, **given, **ADAPTING)
+    held = config.changed(object=True, probe=False, positions=False, probe_relaxation=0, **given, **ADAPTING)
     with unlogged():
         return refine(dimmer, kept, held, model=model).reconstruction
 
 
 def _for_withheld(adapted: Reconstruction, canvas: PriorCanvas, device: torch.device) -> Estimate:
     estimate = estimate_of(adapted, canvas.frame, device)
-    return replace(estimate, probe=estimate.probe * math.sqrt(WITHHELD / (1 - WITHHELD)))
+    estimate.scale_beam(math.sqrt(WITHHELD / (1 - WITHHELD)))
+    return estimate
 
 
 def _compared(expected: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
@@ -207,8 +208,7 @@ def _losses(estimate: Estimate, other: ScanTensors, model: DiffractionModel) -> 
     """(N,): the loss of the withheld photons of each pattern, as `object_gradient` gives it."""
     found = []
     for part in other.slices(BATCH):
-        factors = None if estimate.intensities is None else estimate.intensities[part]
-        photons = model(estimate.object_, estimate.positions_px[part], estimate.probe, factors)
+        photons = photons_at(estimate, model, part)
         value = EXACT.value(photons, other.counts_of(part))
         measured = other.measured_of(part)
         found.append((value if measured is None else value * measured).sum((-2, -1)))

@@ -47,11 +47,11 @@ class Orientation:
         """An image of that scan with rows and columns as in the recorded positions."""
         if not self.transpose:
             return image
-        return replace(
+        turned = replace(
             image,
             object_=image.object_.T,
             coverage=image.coverage.T,
             origin_px=image.origin_px[::-1],
             positions_px=image.positions_px[:, ::-1],
-            probe=image.probe.swapaxes(1, 2),
         )
+        return turned.with_beam(lambda wave: wave.swapaxes(-2, -1))

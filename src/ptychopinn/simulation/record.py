@@ -18,6 +18,8 @@ from torch import Tensor
 
 from ptychopinn.data.device import choose_device
 from ptychopinn.physics import DiffractionModel, check_inside, count_photons, extract_patches
+from ptychopinn.physics.estimate import Estimate
+from ptychopinn.physics.relaxation import ProbeRelaxation
 
 Counts = NDArray[np.uint16 | np.uint32 | np.uint64]
 
@@ -38,6 +40,7 @@ def record_patterns(
     batch_size: int | None = None,
     device: str = "cpu",
     model: DiffractionModel | None = None,
+    relaxation: ProbeRelaxation | None = None,
 ) -> Counts | NDArray[np.float32]:
     """Patterns of any object and probe, (N, H, W), photons, zero frequency at (H//2, W//2).
 
@@ -53,6 +56,7 @@ def record_patterns(
         batch_size: patterns computed at once; by default what suits the device.
         device: auto, cpu, cuda, cuda:1. A GPU draws other counts than a CPU, of the same distribution.
         model: from the sample to expected counts; the far field with shifted probes and no background by default.
+        relaxation: how the probe varies from position to position; it does not by default.
 
     Raises:
         PtychoPINNError: a patch leaves the object.
@@ -64,14 +68,17 @@ def record_patterns(
     check_inside(torch.from_numpy(positions_px), probe.shape[-2:], object_.shape[-2:])
     canvas, modes, positions = (torch.from_numpy(array).to(place) for array in (object_, probe, positions_px))
     size = batch_size or max(1, (BATCH_ELEMENTS if on_host else GPU_BATCH_ELEMENTS) // probe.size)
-    runs = positions.split(max(1, STREAM_ELEMENTS // (probe.shape[-2] * probe.shape[-1])))
+    estimate = Estimate(canvas, modes, positions, relaxation=None if relaxation is None else relaxation.to(place))
+    length = max(1, STREAM_ELEMENTS // (probe.shape[-2] * probe.shape[-1]))
+    runs = [slice(start, start + length) for start in range(0, len(positions), length)]
     if rng is None:
         detectors: list[Callable[[Tensor], NDArray[Any]]] = [_as_expected] * len(runs)
     else:
-        detect = _on_host if on_host or _brightest(object_, probe, model) > BRIGHTEST_ON_GPU else _on_device
+        brightest = _brightest(object_, probe if relaxation is None else _largest(estimate), model)
+        detect = _on_host if on_host or brightest > BRIGHTEST_ON_GPU else _on_device
         detectors = [partial(detect, stream) for stream in (rng, *rng.spawn(len(runs) - 1))]
     with ThreadPoolExecutor(torch.get_num_threads() if on_host else 1) as pool:
-        recorded = list(pool.map(partial(_record, model, canvas, modes, size), runs, detectors))
+        recorded = list(pool.map(partial(_record, model, estimate, size), runs, detectors))
     return np.concatenate(recorded)  # takes the widest type of the runs
 
 
@@ -89,21 +96,21 @@ def object_patches(
 
 def _record(
     model: DiffractionModel,
-    object_: Tensor,
-    probe: Tensor,
+    estimate: Estimate,
     size: int,
-    positions_px: Tensor,
+    run: slice,
     detect: Callable[[Tensor], NDArray[Any]],
 ) -> NDArray[Any]:
     """One run of patterns, `size` at once, as they are detected."""
-    expected = _expected(model, object_, probe, positions_px.split(size))
-    return np.concatenate([detect(photons) for photons in expected])
+    return np.concatenate([detect(photons) for photons in _expected(model, estimate, size, run)])
 
 
 @torch.inference_mode()
-def _expected(model: DiffractionModel, object_: Tensor, probe: Tensor, batches: tuple[Tensor, ...]) -> Iterator[Tensor]:
-    for positions_px in batches:
-        yield model(object_, positions_px, probe)
+def _expected(model: DiffractionModel, estimate: Estimate, size: int, run: slice) -> Iterator[Tensor]:
+    stop = min(run.stop, len(estimate.positions_px))
+    for start in range(run.start, stop, size):
+        part = slice(start, min(start + size, stop))
+        yield model(estimate.object_, estimate.positions_px[part], estimate.probes(part))
 
 
 def _as_expected(expected: Tensor) -> NDArray[np.float32]:
@@ -124,6 +131,15 @@ def _brightest(object_: NDArray[np.complex64], probe: NDArray[np.complex64], mod
     photons = np.square(np.abs(probe.astype(np.complex128))).sum()
     background = 0.0 if model.background is None else float(model.background.max())
     return float(photons * np.square(np.abs(object_)).max()) + background
+
+
+def _largest(estimate: Estimate) -> NDArray[np.complex64]:
+    """(M, H, W): a probe of the photons that no pattern of a probe that varies exceeds."""
+    assert estimate.relaxation is not None
+    roots = estimate.relaxation.photons.sqrt()
+    own = estimate.probe.abs().square().sum().sqrt()
+    reach = (estimate.relaxation.weights.abs() @ roots.double()).max() + own
+    return np.asarray((estimate.probe * (reach / own)).cpu().numpy())
 
 
 def _smallest(counts: NDArray[np.int64]) -> Counts:

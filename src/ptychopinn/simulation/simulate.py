@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from ptychopinn.config import ModelConfig
@@ -14,6 +15,8 @@ from ptychopinn.data.propagation import of_geometry
 from ptychopinn.data.scan import Scan
 from ptychopinn.errors import ConfigError
 from ptychopinn.physics import DiffractionModel
+from ptychopinn.physics.illumination import with_modes
+from ptychopinn.physics.relaxation import ProbeRelaxation
 from ptychopinn.simulation.detector import draw_defects
 from ptychopinn.simulation.fields import Texture
 from ptychopinn.simulation.files import load_object, load_picture, load_positions, load_probe
@@ -23,7 +26,7 @@ from ptychopinn.simulation.record import object_patches, record_patterns
 from ptychopinn.simulation.scans import centred, make_positions, misplaced, position_bounds
 from ptychopinn.simulation.textures import text
 
-OBJECT, POSITIONS, COUNTS, DEFECTS, ERRORS = range(5)
+OBJECT, POSITIONS, COUNTS, DEFECTS, ERRORS, BEAM = range(6)
 """Streams of random numbers of an experiment."""
 
 
@@ -72,6 +75,7 @@ def simulate(config: SimulationConfig, model: ModelConfig | None = None) -> Scan
         model=_forward(settings, geometry),
         geometry=geometry,
         pixel_size_m=pixel_size_m,
+        relaxation=_relaxation(config, probe, len(positions)),
     )
 
 
@@ -92,6 +96,7 @@ def record_scan(
     model: DiffractionModel | None = None,
     geometry: Geometry | None = None,
     pixel_size_m: float | None = None,
+    relaxation: ProbeRelaxation | None = None,
 ) -> Scan:
     """Record a given object with a given probe at given positions.
 
@@ -112,6 +117,8 @@ def record_scan(
         model: from the sample to expected counts; the far field with shifted probes and no background by default.
         geometry: what the scan states of energy, distance and detector.
         pixel_size_m: of the object.
+        relaxation: how the probe varies from position to position. Its weights then go to the metadata, as
+            `true_relaxation_weights`.
 
     Raises:
         PtychoPINNError: a patch leaves the object, or no such device.
@@ -121,7 +128,9 @@ def record_scan(
     streams = np.random.default_rng(seed).spawn(5)
     size, about = probe.shape[-1], dict(metadata or {})
     rng = streams[COUNTS] if poisson_noise else None
-    patterns = record_patterns(object_, probe, positions_px, rng, device=device, model=model)
+    patterns = record_patterns(object_, probe, positions_px, rng, device=device, model=model, relaxation=relaxation)
+    if relaxation is not None:
+        about["true_relaxation_weights"] = relaxation.weights.tolist()
     defects = draw_defects(
         size,
         streams[DEFECTS],
@@ -224,6 +233,24 @@ def illumination(config: SimulationConfig) -> NDArray[np.complex64]:
         defocus_px=config.probe_defocus_px,
         zernike=config.probe_zernike,
     )
+
+
+def _relaxation(config: SimulationConfig, probe: NDArray[np.complex64], count: int) -> ProbeRelaxation | None:
+    """How the probe of a configuration varies over `count` patterns: added modes, each with a random phase."""
+    if not config.probe_relaxation:
+        return None
+    rng = np.random.default_rng(config.seed).spawn(BEAM + 1)[BEAM]
+    first = torch.from_numpy(probe[:1])
+    modes = with_modes(first, 1 + config.probe_relaxation, config.probe_relaxation_power)[1:]
+    photons = config.probe_relaxation_power * np.square(np.abs(probe), dtype=np.float64).sum()
+    norms = torch.linalg.vector_norm(modes.flatten(1), dim=1)
+    phases = torch.from_numpy(np.exp(2j * np.pi * rng.uniform(size=len(modes)))).to(modes)
+    modes = modes * (phases * float(np.sqrt(photons)) / norms)[:, None, None]
+    changes = modes.new_zeros(len(modes), *probe.shape)
+    changes[:, 0] = modes
+    weights = rng.standard_normal((count, len(modes)))
+    weights = (weights - weights.mean(0)) / np.maximum(weights.std(0), 1e-12)
+    return ProbeRelaxation(changes, torch.from_numpy(weights))
 
 
 def calibrated_probe(

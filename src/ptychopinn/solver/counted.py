@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.data.masks import masks_of
-from ptychopinn.physics.gradients import Counted
+from ptychopinn.physics.estimate import Counted
 from ptychopinn.physics.propagation import Propagator
 
 KEPT_BYTES = 1 << 26

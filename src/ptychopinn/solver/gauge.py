@@ -84,6 +84,8 @@ class Gauge:
 class HeldPhotons:
     """Holds the photons of all probe modes together; the object takes the inverse factor, so that no pattern changes.
 
+    Of a probe that varies these are the mean photons over the patterns.
+
     A smoothness penalty is smaller for an object of smaller modulus. Without this, the object therefore loses modulus
     to the probe in every iteration.
     """
@@ -93,8 +95,14 @@ class HeldPhotons:
         if not state.stage.probe:
             return
         estimate = state.estimate
-        factor = (state.probe_photons / intensity(estimate.probe).sum()).sqrt()
-        estimate.probe, state.probe_velocity = estimate.probe * factor, state.probe_velocity * factor
+        photons = intensity(estimate.probe).sum()
+        if estimate.relaxation is not None:
+            photons = photons + estimate.relaxation.photons.sum()
+        factor = (state.probe_photons / photons).sqrt()
+        estimate.scale_beam(factor)
+        state.probe_velocity, state.relaxation_velocity = (
+            factor * one for one in (state.probe_velocity, state.relaxation_velocity)
+        )
         estimate.object_, state.object_velocity = estimate.object_ / factor, state.object_velocity / factor
 
 
@@ -138,7 +146,7 @@ def with_gauge(
         image, entry["ramp_removed_rad_per_px"] = _without_ramp(image)
     if object_refined:
         image, entry["phase_removed_rad"] = _without_phase(image)
-    entry["probe_photons"] = float(np.square(np.abs(image.probe), dtype=np.float64).sum())
+    entry["probe_photons"] = image.beam_photons
     if gauge.photons_known:
         entry["transmission"] = transmission(image)
     return replace(image, metadata={**image.metadata, "gauge": entry})
@@ -206,7 +214,7 @@ def _brightest_is_one(image: Reconstruction) -> tuple[Reconstruction, float]:
     if not factor > 0:
         return image, 1.0
     object_ = np.where(image.covered, image.object_ / factor, image.object_)
-    return replace(image, object_=object_, probe=image.probe * factor), 1 / factor
+    return replace(image, object_=object_).with_beam(lambda wave: wave * factor), 1 / factor
 
 
 def _centred(image: Reconstruction, whole_only: bool) -> tuple[Reconstruction, list[float]]:
@@ -218,13 +226,17 @@ def _centred(image: Reconstruction, whole_only: bool) -> tuple[Reconstruction, l
     whole = np.round(offset).astype(int)
     if _wrapped(power, whole) > LARGEST_WRAP:
         return image, [0.0, 0.0]
-    probe, rest = np.roll(image.probe, tuple(-whole), axis=(-2, -1)), offset - whole
-    if whole_only:
-        rest = np.zeros(2)
-    else:
-        probe = fourier_shift(torch.from_numpy(probe), -torch.from_numpy(rest.astype(np.float32))).numpy()
-    moved = replace(image, probe=probe, origin_px=image.origin_px - whole, positions_px=image.positions_px + rest)
-    return moved, [float(value) + 0.0 for value in -(whole + rest)]
+    rest = np.zeros(2) if whole_only else offset - whole
+
+    def centred(wave: NDArray[np.complex64]) -> NDArray[np.complex64]:
+        rolled = np.roll(wave, tuple(-whole), axis=(-2, -1))
+        if whole_only:
+            return rolled
+        back = -torch.from_numpy(rest.astype(np.float32))
+        return np.asarray(fourier_shift(torch.from_numpy(rolled), back).numpy())
+
+    moved = replace(image, origin_px=image.origin_px - whole, positions_px=image.positions_px + rest)
+    return moved.with_beam(centred), [float(value) + 0.0 for value in -(whole + rest)]
 
 
 def centre_of_mass(power: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -248,8 +260,8 @@ def _without_ramp(image: Reconstruction) -> tuple[Reconstruction, list[float]]:
         float(np.angle((object_[:, 1:] * object_[:, :-1].conj() * np.minimum(weight[:, 1:], weight[:, :-1])).sum())),
     ]
     flat = np.where(image.covered, object_ * _ramp(object_.shape, slope).conj(), image.object_)
-    probe = (image.probe * _ramp(image.probe.shape[-2:], slope)).astype(np.complex64)
-    return replace(image, object_=flat, probe=probe), slope
+    ramp = _ramp(image.probe.shape[-2:], slope)
+    return replace(image, object_=flat).with_beam(lambda wave: (wave * ramp).astype(np.complex64)), slope
 
 
 def _ramp(shape: tuple[int, ...], slope: list[float]) -> NDArray[np.complex128]:

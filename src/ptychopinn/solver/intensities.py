@@ -202,7 +202,10 @@ class PatternIntensities:
             torch.arange(n, device=rows.device) - float(m) for n, m in zip(estimate.object_.shape, middle, strict=True)
         ]
         canvas = (slope[0] * along[0][:, None] + slope[1] * along[1]).exp()
-        estimate.probe, state.probe_velocity = estimate.probe * beam, state.probe_velocity * beam
+        estimate.scale_beam(beam)
+        state.probe_velocity, state.relaxation_velocity = (
+            one * beam for one in (state.probe_velocity, state.relaxation_velocity)
+        )
         estimate.object_, state.object_velocity = estimate.object_ * canvas, state.object_velocity * canvas
         places = (estimate.positions_px - middle) @ slope.to(middle)
         factors = estimate.intensities * (-2 * places).exp().to(estimate.intensities)

@@ -6,6 +6,7 @@ the singular value decomposition \(P = A S V^\dagger\) of the modes as rows of a
 orthogonal, with the squares of the singular values as their powers.
 """
 
+from dataclasses import replace
 from typing import final
 
 import torch
@@ -31,6 +32,10 @@ class OrthogonalModes:
         mixture = orthogonal_mixture(probe)
         state.estimate.probe = mixed(probe, mixture)
         state.probe_velocity = mixed(state.probe_velocity, mixture)
+        known = state.estimate.relaxation
+        if known is not None:
+            state.estimate.relaxation = replace(known, modes=_each_mixed(known.modes, mixture))
+            state.relaxation_velocity = _each_mixed(state.relaxation_velocity, mixture)
 
 
 def orthogonal_mixture(probe: Probe) -> Tensor:
@@ -47,3 +52,8 @@ def orthogonal_mixture(probe: Probe) -> Tensor:
 def mixed(modes: Tensor, mixture: Tensor) -> Tensor:
     """Linear combinations of modes (M, H, W) by the rows of a matrix (M, M)."""
     return (mixture.to(modes) @ modes.flatten(1)).view_as(modes)
+
+
+def _each_mixed(modes: Tensor, mixture: Tensor) -> Tensor:
+    """The same of each change of the probe, (K, M, H, W)."""
+    return torch.stack([mixed(one, mixture) for one in modes])

@@ -2,7 +2,7 @@ r"""How many incoherent probe modes a scan needs, found before the iterations, b
 
 A part q of the photons of some neighbouring patterns is withheld. Images with one, two and more modes are made from the
 others. A mode is added as long as it explains the withheld counts better, by more than two standard errors
-(`ptychopinn.metrics.withheld`), and holds a part of the X
+(`ptychopinn.metrics.withheld`), and holds at least `LEAST_POWER` of the power.
 """
 
 import logging
@@ -86,14 +86,14 @@ def found_modes(
     part = tensors.scan.select(index)
     if len(start.probe) > 1 or tensors.mean_counts_per_pattern() < LEAST_PHOTONS or not holds_photons(part):
         return FoundModes(len(start.probe))
-    short = config.changed(iterations=min(config.iterations, MOST_ITERATIONS), probe_modes="given")
+    short = config.changed(iterations=min(config.iterations, MOST_ITERATIONS), probe_modes="given", probe_relaxation=0)
     split = withhold_photons(part, WITHHELD, SEED)
     kept = ScanTensors(replace(split.scan, object_guess=None, truth_patches=None), tensors.device)
     fainter = model.dimmed(1 - WITHHELD)
 
     compared, powers = [], []
     for found, power in _compared(
-        _of_patterns(start, index),
+        start.at_positions(index),
         split,
         lambda begin: fit(begin, kept, short, fainter),
         lambda image: withheld_deviance(predict(image, kept, fainter), split, kept),
@@ -133,7 +133,7 @@ def nearest(positions_px: NDArray[np.float64], count: int) -> NDArray[np.int64]:
 def dimmed(image: Reconstruction, fraction: float) -> Reconstruction:
     """A start with a part of the photons of its probe and its background."""
     background = None if image.background is None else fraction * image.background
-    return replace(image, probe=image.probe * np.float32(fraction**0.5), background=background)
+    return replace(image, background=background).with_beam(lambda wave: wave * np.float32(fraction**0.5))
 
 
 def _compared(
@@ -160,11 +160,6 @@ def _compared(
 
 def _is_needed(found: Preference, power: float) -> bool:
     return found.is_second_better and power >= LEAST_POWER
-
-
-def _of_patterns(image: Reconstruction, index: NDArray[np.int64]) -> Reconstruction:
-    factors = None if image.intensities is None else image.intensities[index]
-    return replace(image, positions_px=image.positions_px[index], intensities=factors)
 
 
 def _least_power(probe: NDArray[np.complex64]) -> float:

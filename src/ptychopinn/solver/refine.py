@@ -20,8 +20,9 @@ from ptychopinn.data.scan import Scan
 from ptychopinn.errors import PtychoPINNError
 from ptychopinn.losses import data_loss
 from ptychopinn.physics import DiffractionModel, check_inside
-from ptychopinn.physics.gradients import Estimate
+from ptychopinn.physics.estimate import Estimate
 from ptychopinn.physics.likelihood import SOLVER_PHOTONS
+from ptychopinn.physics.relaxation import ProbeRelaxation
 from ptychopinn.ranks import ALONE, Ranks
 from ptychopinn.solver.checkpoint import SolverCheckpoint, SolverInterrupted
 from ptychopinn.solver.constraints import named_constraints
@@ -230,8 +231,7 @@ def photons_in_batches(
     estimate = estimate_of(image, frame, tensors.device)
     model = (model or DiffractionModel()).with_detector(image.background, image.blur_px)
     for part in tensors.slices(batch_size, ranks.own(len(tensors))):
-        factors = None if estimate.intensities is None else estimate.intensities[part]
-        yield part, model(estimate.object_, estimate.positions_px[part], estimate.probe, factors)
+        yield part, photons_at(estimate, model, part)
 
 
 def photons_of(
@@ -255,7 +255,20 @@ def estimate_of(start: Reconstruction, frame: Frame, device: torch.device) -> Es
     positions = torch.from_numpy(start.positions_px - np.asarray(frame.origin_px)).to(device, exact)
     check_inside(positions, (probe.shape[-2], probe.shape[-1]), frame.shape)
     factors = None if start.intensities is None else torch.from_numpy(start.intensities).to(device, exact)
-    return Estimate(object_, probe, positions, factors)
+    return Estimate(object_, probe, positions, factors, _relaxation_of(start, device, exact))
+
+
+def photons_at(estimate: Estimate, model: DiffractionModel, part: slice) -> Tensor:
+    """Photons (B, H, W) that an estimate predicts in some patterns."""
+    factors = None if estimate.intensities is None else estimate.intensities[part]
+    return model(estimate.object_, estimate.positions_px[part], estimate.probes(part), factors)
+
+
+def _relaxation_of(start: Reconstruction, device: torch.device, exact: torch.dtype) -> ProbeRelaxation | None:
+    if start.relaxation_modes is None or start.relaxation_weights is None:
+        return None
+    modes, weights = (torch.from_numpy(one).to(device) for one in (start.relaxation_modes, start.relaxation_weights))
+    return ProbeRelaxation(modes, weights.to(exact))
 
 
 def _check_bounded(deviance: Sequence[float]) -> None:
@@ -285,6 +298,7 @@ def _log_material(correlation: float) -> None:
 def _image(start: Reconstruction, frame: Frame, solver: Solver, min_coverage: float) -> Reconstruction:
     """The estimate on the canvas of the solver, 1 where not covered."""
     estimate, power = solver.state.estimate, solver.state.power
+    relaxation = estimate.relaxation
     coverage = power / power.amax()
     covered = coverage >= min_coverage
     return replace(
@@ -297,6 +311,8 @@ def _image(start: Reconstruction, frame: Frame, solver: Solver, min_coverage: fl
         background=start.background if solver.fitted_background is None else solver.fitted_background,
         blur_px=start.blur_px if solver.fitted_blur_px is None else solver.fitted_blur_px,
         intensities=None if estimate.intensities is None else estimate.intensities.cpu().double().numpy(),
+        relaxation_modes=None if relaxation is None else relaxation.modes.cpu().numpy(),
+        relaxation_weights=None if relaxation is None else relaxation.weights.cpu().double().numpy(),
     )
 
 
@@ -361,6 +377,13 @@ def _described(
     if image.intensities is not None:
         entry["intensities_rms"] = float(image.intensities.std())
         logger.info("intensities of the patterns: %.3g %% rms", 100 * entry["intensities_rms"])
+    if image.relaxation_modes is not None:
+        powers = image.relaxation_powers
+        entry |= {"probe_relaxation": sum(powers), "probe_relaxation_powers": powers}
+        logger.info(
+            "the probe varies from pattern to pattern by modes with %s of its photons",
+            ", ".join(f"{power:.2%}" for power in powers),
+        )
     if material is not None:
         direction, correlation = material
         entry["material_angle_rad"] = math.atan2(direction.imag, direction.real)

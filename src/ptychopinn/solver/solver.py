@@ -11,7 +11,9 @@ from ptychopinn.config import RefineConfig
 from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.losses import data_loss
 from ptychopinn.physics import DiffractionModel, intensity, place_patches, split_position
-from ptychopinn.physics.gradients import Counted, Estimate, Gradients, TiltResponse, gradients, tilt_response
+from ptychopinn.physics.estimate import Counted, Estimate
+from ptychopinn.physics.gradients import Gradients, TiltResponse, gradients, tilt_response
+from ptychopinn.physics.relaxation import ProbeRelaxation
 from ptychopinn.ranks import ALONE, Ranks
 from ptychopinn.solver.background import LEAST_SHARE, FlatBackground
 from ptychopinn.solver.blur import START, blur_of, width_px
@@ -23,6 +25,7 @@ from ptychopinn.solver.low_frequencies import LowFrequencyPhase
 from ptychopinn.solver.penalties import EstimatedMaterial, ObjectPenalty, penalties_of, with_penalties
 from ptychopinn.solver.position_search import PositionSearch
 from ptychopinn.solver.positions import PositionStep
+from ptychopinn.solver.relaxation import RelaxedProbe, first_iteration, with_relaxation
 from ptychopinn.solver.state import State, stage_of
 from ptychopinn.solver.steps import ObjectStep, ProbeStep, Update
 
@@ -62,6 +65,7 @@ class Solver:
         self._tensors = tensors
         self._ranks = ranks
         self._own = ranks.own(len(tensors))
+        estimate = with_relaxation(estimate, config)
         power = placed_power(estimate, config.batch_size)
         dose = photons_per_px(tensors, power)
         config = with_penalties(config, dose)
@@ -85,6 +89,8 @@ class Solver:
         fitted: list[Constraint] = [step for step in (self._intensities, self._blur) if step is not None]
         if self._fits_background:
             fitted.insert(0, self._background_step(config))
+        if config.probe_relaxation:
+            fitted.append(RelaxedProbe(first_iteration(config)))
         self._constraints = constraints_of(config, fitted, phase, self._positions, self._distortion)
         if self._fits_background:
             known = power.new_zeros(1, 1) if known is None else known.to(power).mean().view(1, 1)
@@ -135,6 +141,7 @@ class Solver:
             "power": state.power,
             **({} if estimate.intensities is None else {"intensities": estimate.intensities}),
             **({"background": state.background} if self._fits_background and state.background is not None else {}),
+            **self._relaxation_now(),
             **({} if state.blur_px2 is None else {"blur_px2": torch.tensor(state.blur_px2, dtype=torch.float64)}),
             "positions_velocity_px": self._positions.velocity_px,
             "positions_reference_px": self._distortion.reference_px,
@@ -145,7 +152,13 @@ class Solver:
         """Take the state of a snapshot, of this solver or of another one with the same input."""
         state, device = self.state, self.state.power.device
         known = {name: value.to(device) for name, value in snapshot.items() if name not in ("generator", "blur_px2")}
-        state.estimate = Estimate(known["object"], known["probe"], known["positions_px"], known.get("intensities"))
+        relaxation = state.estimate.relaxation
+        if "relaxation_modes" in known:
+            relaxation = ProbeRelaxation(known["relaxation_modes"], known["relaxation_weights"])
+            state.relaxation_velocity = known["relaxation_velocity"]
+        state.estimate = Estimate(
+            known["object"], known["probe"], known["positions_px"], known.get("intensities"), relaxation
+        )
         state.object_velocity, state.probe_velocity = known["object_velocity"], known["probe_velocity"]
         state.power = known["power"]
         state.background = known.get("background", state.background)
@@ -164,7 +177,8 @@ class Solver:
         stage = stage_of(iteration, self._config, can_distort=self._distortion.possible)
         wanted = self._intensities is not None and self._intensities.acts(state, iteration)
         blur = self._blur is not None and self._blur.acts(state, iteration)
-        state.begin(replace(stage, intensities=wanted, blur=blur))
+        relaxation = bool(self._config.probe_relaxation) and iteration >= first_iteration(self._config)
+        state.begin(replace(stage, intensities=wanted, blur=blur, relaxation=relaxation))
         loss = torch.zeros((), device=state.power.device)
         power = torch.zeros_like(state.power)
         for batch in self._batches():
@@ -185,6 +199,17 @@ class Solver:
         for constraint in self._constraints:
             constraint.apply(state)
         return deviance
+
+    def _relaxation_now(self) -> dict[str, Tensor]:
+        known = self.state.estimate.relaxation
+        if known is None:
+            return {}
+        velocity = self.state.relaxation_velocity
+        return {
+            "relaxation_modes": known.modes,
+            "relaxation_weights": known.weights,
+            "relaxation_velocity": velocity,
+        }
 
     def _background_step(self, config: RefineConfig) -> FlatBackground:
         if config.background == "flat":
@@ -211,7 +236,8 @@ class Solver:
 
         What belongs to single patterns is exchanged once after each iteration, by `Gathered.complete`.
         """
-        of_probe = [one for one in (found.probe, found.object_power) if one is not None]
+        modes = None if found.relaxation is None else found.relaxation.modes
+        of_probe = [one for one in (found.probe, found.object_power, modes) if one is not None]
         self._ranks.add(found.object_, found.probe_power, *of_probe)
 
     def _gradients(self, index: Tensor) -> Gradients:
@@ -229,6 +255,7 @@ class Solver:
             background=self._fits_background,
             intensities=state.stage.intensities,
             blur=state.stage.blur,
+            relaxation=state.stage.relaxation,
             mean_photons=self._mean_photons(counted) if state.stage.distortion else None,
         )
 
@@ -242,7 +269,7 @@ class Solver:
     def _photons_at(self, index: Tensor, positions_px: Tensor) -> Tensor:
         now = self.state.estimate
         factors = None if now.intensities is None else now.intensities[index]
-        return self._model_now()(now.object_, positions_px, now.probe, factors)
+        return self._model_now()(now.object_, positions_px, now.probes(index), factors)
 
     def _counted(self, index: Tensor) -> tuple[Tensor, Tensor | None]:
         amplitude = self._tensors.amplitude_of(index).to(self.state.power.dtype)

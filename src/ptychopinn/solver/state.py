@@ -8,7 +8,8 @@ from torch import Tensor
 
 from ptychopinn.config import RefineConfig
 from ptychopinn.physics import intensity
-from ptychopinn.physics.gradients import Estimate, Gradients
+from ptychopinn.physics.estimate import Estimate
+from ptychopinn.physics.gradients import Gradients
 from ptychopinn.ranks import Ranks
 from ptychopinn.solver.bins import bin_side
 from ptychopinn.typing import Canvas
@@ -42,6 +43,8 @@ class Stage:
     """Whether gradients by the intensities of the patterns are wanted."""
     blur: bool = False
     """Whether those by the point spread of the detector are."""
+    relaxation: bool = False
+    """Whether the modes by which the probe varies move."""
 
 
 class State:
@@ -52,13 +55,14 @@ class State:
         object_velocity: (Y, X), the last step of the object, part of which is repeated.
         probe_photons: scalar, photons per pattern of the start probe, all modes together.
         probe_velocity: (M, H, W), the same of the probe. A constraint that mixes modes mixes these alike.
+        relaxation_velocity: (K, M, H, W), the same of the modes by which it varies.
         power: (Y, X), photons: the placed intensity of all probes over the last iteration.
         overlap: how many patterns lie on a pixel of the object, on the mean over the illumination.
         stage: what is done in this iteration.
         background: (1, 1) or (H, W), photons, of the model; None where it has none and none is fitted.
         blur_px2: variance of the point spread of the detector, where one is fitted; else None.
         slow_px: side of the bins for what varies slowly, where intensities are fitted.
-        deviance: per measured pixel, of this iteration, from when its batches are done.
+        deviance: per measured pixel, of the last iteration in which intensities or a blur were looked for.
         gathered: gradients and curvatures by positions and strains of this iteration.
     """
 
@@ -69,6 +73,8 @@ class State:
         self.object_velocity: Canvas = torch.zeros_like(estimate.object_)
         self.probe_photons = intensity(estimate.probe).sum()
         self.probe_velocity = torch.zeros_like(estimate.probe)
+        modes = None if estimate.relaxation is None else estimate.relaxation.modes
+        self.relaxation_velocity = estimate.probe[None, :0] if modes is None else torch.zeros_like(modes)
         self.power = power
         self.overlap = 1.0
         self.background = background
@@ -102,6 +108,8 @@ class Gathered:
         intensities_curvature: (N,).
         blur: scalar, slope by the variance of the point spread, 1/px^2.
         blur_curvature: scalar, 1/px^4.
+        relaxation: (N, K), slope by the weights of the modes by which the probe varies.
+        relaxation_curvature: (N, K, K).
     """
 
     def __init__(self, estimate: Estimate) -> None:
@@ -118,6 +126,9 @@ class Gathered:
         self.intensities_curvature = positions_px.new_zeros(count)
         self.blur = estimate.probe.real.new_zeros(())
         self.blur_curvature = estimate.probe.real.new_zeros(())
+        modes = 0 if estimate.relaxation is None else len(estimate.relaxation.modes)
+        self.relaxation = positions_px.new_zeros(count, modes)
+        self.relaxation_curvature = positions_px.new_zeros(count, modes, modes)
         self._of_patterns: dict[str, Tensor] = {}
 
     def add(self, index: Tensor, found: Gradients) -> None:
@@ -132,6 +143,9 @@ class Gathered:
         if found.intensities is not None:
             pairs["intensities"] = self.intensities, found.intensities.slope
             pairs["intensities_curvature"] = self.intensities_curvature, found.intensities.curvature
+        if found.relaxation is not None:
+            pairs["relaxation"] = self.relaxation, found.relaxation.weights
+            pairs["relaxation_curvature"] = self.relaxation_curvature, found.relaxation.curvature
         for name, (kept, value) in pairs.items():
             if value is not None:
                 kept[index] = value.to(kept.dtype)

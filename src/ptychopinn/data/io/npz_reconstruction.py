@@ -17,7 +17,8 @@ from ptychopinn.errors import ScanError
 _NEEDED = ("object", "coverage", "origin_px", "positions_px", "probe")
 _MAPS = ("prior_correction", "amplitude_error", "phase_error")
 _NUMBERS = ("background", "blur_px")
-_READ = (*_NEEDED, *_MAPS, *_NUMBERS, "pixel_size_m", "intensities", "_metadata")
+_OF_PATTERNS = ("intensities", "relaxation_modes", "relaxation_weights")
+_READ = (*_NEEDED, *_MAPS, *_NUMBERS, *_OF_PATTERNS, "pixel_size_m", "_metadata")
 
 
 def write_npz_reconstruction(image: Reconstruction, path: Path) -> Path:
@@ -36,10 +37,8 @@ def write_npz_reconstruction(image: Reconstruction, path: Path) -> Path:
     }
     if image.pixel_size_m is not None:
         arrays["pixel_size_m"] = np.float64(image.pixel_size_m)
-    arrays |= {name: getattr(image, name) for name in _MAPS if getattr(image, name) is not None}
+    arrays |= {name: getattr(image, name) for name in (*_MAPS, *_OF_PATTERNS) if getattr(image, name) is not None}
     arrays |= {name: np.float64(getattr(image, name)) for name in _NUMBERS if getattr(image, name) is not None}
-    if image.intensities is not None:
-        arrays["intensities"] = image.intensities
     with atomic_path(path) as temporary, temporary.open("wb") as stream:
         np.savez(stream, **arrays)
     return path
@@ -69,6 +68,8 @@ def read_npz_reconstruction(path: Path) -> Reconstruction:
             background=_number(arrays, "background"),
             blur_px=_number(arrays, "blur_px"),
             intensities=arrays.get("intensities"),
+            relaxation_modes=arrays.get("relaxation_modes"),
+            relaxation_weights=arrays.get("relaxation_weights"),
         )
     except ScanError:
         raise
