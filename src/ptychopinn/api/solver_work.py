@@ -27,7 +27,7 @@ from ptychopinn.training import CHECKPOINTS
 logger = logging.getLogger("ptychopinn")
 _DIGEST = "solver_input"
 """Entry of an image's metadata: digest of all that the solver was given."""
-_FORWARD = {"propagation", "fresnel_number", "background", "blur_px", "subpixel"}
+_FORWARD = {"propagation", "fresnel_number", "background", "blur_px", "subpixel", "fly_path_px", "fly_steps"}
 """Settings of `model` from which `DiffractionModel.of` makes the model of the patterns."""
 
 

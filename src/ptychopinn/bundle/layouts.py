@@ -82,6 +82,8 @@ def lacking(model: ModelConfig) -> Iterator[tuple[str, object, str]]:
             yield f"model.generator.{name}", value, ", ".join(str(one) for one in allowed if one is not None)
     if model.propagation != "far_field":
         yield "model.propagation", model.propagation, "far_field"
+    if model.fly_path_px is not None:
+        yield "model.fly_path_px", model.fly_path_px, "null"
 
 
 def obstacle(model: ModelConfig) -> str:

@@ -170,6 +170,13 @@ class ModelConfig(Section):
     blur_px: float = Field(default=0.0, ge=0, le=10)
     """Standard deviation of the point spread of the detector, a Gaussian, px; 0 for none. The expected photons are
     blurred by it, also by the simulator. Give it if it is known, as of a scintillator."""
+    fly_path_px: tuple[float, float] | None = None
+    """Path of the sample during an exposure of a fly scan, [dy, dx] in px of the object; the position is its middle,
+    and its sign has no effect. The pattern is the mean of those along the path, also in the simulator. Null for a scan
+    that stops at each position. Far field only."""
+    fly_steps: int = Field(default=5, ge=2, le=64)
+    """Number of points on that path whose patterns are averaged. Take about one for each pixel of the path; time and
+    memory grow with it as with the number of probe modes."""
     subpixel: Literal["probe", "bilinear"] = "probe"
     """How the fraction of a pixel in a position is applied: `probe` shifts the probe in Fourier space (exact),
     `bilinear` interpolates the object (slightly blurred)."""

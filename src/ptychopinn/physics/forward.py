@@ -12,7 +12,9 @@ from jaxtyping import Complex, Float, Real
 from torch import Tensor, nn
 
 from ptychopinn.config import ModelConfig
+from ptychopinn.errors import ConfigError
 from ptychopinn.physics.detection import amplitude, blurred, intensity
+from ptychopinn.physics.fly import ExposurePath
 from ptychopinn.physics.illumination import exit_wave, shifted_probes
 from ptychopinn.physics.patches import extract_patches
 from ptychopinn.physics.propagation import FarField, Propagator, cheapest, propagator_of
@@ -38,7 +40,8 @@ class DiffractionModel(nn.Module):
 
     with the propagator \(\mathcal{D}\), the point spread G of the detector (a Gaussian, none by default), the intensity
     \(c_n\) of the beam (1 by default), the background b, and the position split into whole pixels \(y_n\) and a
-    remainder \(\delta_n\). Differentiable in the object, in the probe, and in the positions as far as they do not
+    remainder \(\delta_n\). In a fly scan the modes are those along the path of the exposure (`ExposurePath`), S of each
+    mode of the probe. Differentiable in the object, in the probe, and in the positions as far as they do not
     cross to the next whole pixel.
 
     Args:
@@ -47,9 +50,11 @@ class DiffractionModel(nn.Module):
         background: photons that reach the detector without having met the sample, one number or (H, W); none by
             default.
         blur_px: standard deviation of the Gaussian point spread of the detector; 0 for none.
+        path: of the exposures of a fly scan; None where the sample stands still.
 
     Raises:
-        ValueError: another word for `subpixel`, a background of another shape, or a negative blur.
+        ValueError: another word for `subpixel`, a background of another shape, a negative blur, or a path where the
+            propagator is not that of the far field.
 
     >>> model = DiffractionModel(background=0.5)
     >>> photons = model.photons(torch.ones(8, 8) + 0j, torch.ones(1, 8, 8) + 0j)
@@ -65,6 +70,7 @@ class DiffractionModel(nn.Module):
         propagator: Propagator | None = None,
         background: Background = None,
         blur_px: float = 0.0,
+        path: ExposurePath | None = None,
     ) -> None:
         super().__init__()
         if subpixel not in ("probe", "bilinear"):
@@ -74,6 +80,9 @@ class DiffractionModel(nn.Module):
         self.subpixel = subpixel
         self.blur_px = float(blur_px)
         self.propagator = FarField() if propagator is None else propagator
+        if path is not None and not self.propagator.is_fourier:
+            raise ValueError(f"fly scans are modelled in the far field only, not by {self.propagator.name}")
+        self.path = path
         self.register_buffer("background", _as_pattern(background), persistent=False)
 
     @classmethod
@@ -81,14 +90,22 @@ class DiffractionModel(nn.Module):
         """The model that the settings `model` of a recipe describe.
 
         Raises:
-            ConfigError: no propagator has the name of `model.propagation`, or it lacks a setting.
+            ConfigError: no propagator has the name of `model.propagation`, it lacks a setting, or it is not that of the
+                far field and `model.fly_path_px` is given.
         """
-        return cls(config.subpixel, propagator_of(config), config.background or None, config.blur_px)
+        propagator = propagator_of(config)
+        if config.fly_path_px is not None and not propagator.is_fourier:
+            raise ConfigError(
+                f"model.fly_path_px is given and model.propagation is {propagator.name!r}, but fly scans are modelled "
+                "in the far field only; set model.fly_path_px=null"
+            )
+        path = None if config.fly_path_px is None else ExposurePath(config.fly_path_px, config.fly_steps)
+        return cls(config.subpixel, propagator, config.background or None, config.blur_px, path)
 
     def dimmed(self, fraction: float) -> "DiffractionModel":
         """The same experiment with a part of the background; probes are dimmed by the caller."""
         background = None if self.background is None else fraction * self.background
-        return DiffractionModel(self.subpixel, self.propagator, background, self.blur_px)
+        return DiffractionModel(self.subpixel, self.propagator, background, self.blur_px, self.path)
 
     def with_detector(self, background: Background = None, blur_px: float | None = None) -> "DiffractionModel":
         """The same experiment with another background, photons, and another blur; None for no change."""
@@ -96,7 +113,7 @@ class DiffractionModel(nn.Module):
             return self
         level = self.background if background is None else background
         width = self.blur_px if blur_px is None else blur_px
-        return DiffractionModel(self.subpixel, self.propagator, level, width)
+        return DiffractionModel(self.subpixel, self.propagator, level, width, self.path)
 
     @property
     def shifts_probes(self) -> bool:
@@ -121,14 +138,22 @@ class DiffractionModel(nn.Module):
 
     def probes(
         self, probe: Complex[Tensor, "*#batch M H W"], shift_px: Real[Tensor, "*batch 2"]
-    ) -> Complex[Tensor, "*batch M H W"]:
-        """Shifted probes at the sample, sqrt(photons)."""
-        return fourier_shift(probe, shift_px.to(probe.real.dtype).unsqueeze(-2))
+    ) -> Complex[Tensor, "*batch _ H W"]:
+        """Shifted probes at the sample, sqrt(photons); those along the path of an exposure as modes."""
+        shift = shift_px.to(probe.real.dtype).unsqueeze(-2)
+        if self.path is None:
+            return fourier_shift(probe, shift)
+        offsets = self.path.offsets_px().to(shift).unsqueeze(1)
+        along = fourier_shift(probe.unsqueeze(-4), shift.unsqueeze(-3) + offsets)
+        return along.flatten(-4, -3) / self.path.steps**0.5
 
     def beams(
         self, probe: Complex[Tensor, "M H W"], shift_px: Real[Tensor, "*batch 2"]
-    ) -> tuple[Complex[Tensor, "*batch M H W"], Complex[Tensor, "*batch M H W"]]:
+    ) -> tuple[Complex[Tensor, "*batch _ H W"], Complex[Tensor, "*batch _ H W"]]:
         """Shifted probes at the sample, and propagated to the detector through no object; sqrt(photons)."""
+        if self.path is not None:
+            along = self.probes(probe, shift_px)
+            return along, self.propagator(along)
         probes, spectra = shifted_probes(probe, shift_px.to(probe.real.dtype))
         return probes, spectra if self.propagator.is_fourier else self.propagator(probes)
 
@@ -183,7 +208,7 @@ class DiffractionModel(nn.Module):
         """
         size = (probe.shape[-2], probe.shape[-1])
         where, shift = self.split(positions_px)
-        probes = probe if self.subpixel == "bilinear" else self.probes(probe, shift)
+        probes = probe if self.subpixel == "bilinear" and self.path is None else self.probes(probe, shift)
         if intensities is not None:
             probes = probes * intensities.sqrt().to(probe.real.dtype)[..., None, None, None]
         return self.photons(extract_patches(object_, where, size), probes)

@@ -20,7 +20,7 @@ with \(\lambda_0\) for `SOLVER_PHOTONS`. That by the background is \(\frac12 \su
 variance of a Gaussian G the photons change by half of their Laplacian. Where the probe varies by modes \(V_k\) with
 weights \(a_{nk}\) (`ProbeRelaxation`), gradient and curvature by a weight follow from
 \(J_{nk} = 2\, \mathrm{Re} \sum_m \bar\Psi_{nm}\, \mathcal{D}[V_{km} O_n]\), and the gradient by \(\bar V_k\) is that by
-\(\bar P\) with the patterns weighted by \(a_{nk}\).
+\(\bar P\) with the patterns weighted by \(a_{nk}\). In a fly scan all sums over modes run along the path too.
 
 Where the scan as a whole is distorted by a field \(u(r)\), and the object with it, each patch is strained about its own
 centre by \(\epsilon_{ab} = \partial_b u_a\), so that \(\partial O_n / \partial \epsilon_{ab} = -r_b\, \partial_a O\).
@@ -182,7 +182,9 @@ def gradients(
     if now.relaxation is not None:
         changes_of_probe = _spectrum(now.relaxation.modes)
         spectra = spectra + now.relaxation.combined(changes_of_probe, index)
-    spectra = spectra * phase
+    if model.path is not None:
+        phase = phase.unsqueeze(1) * model.path.phases(now.probe)
+    spectra = _along(spectra, phase)
     probes = _of_spectrum(spectra)
     seen = _Detector(model, exit_wave(probes, patches), counted)
     losses, slope = seen.compared(loss)
@@ -192,10 +194,10 @@ def gradients(
     by_position = _position_gradient(residual, spectra) if residual is not None and positions else None
     by_probe = by_relaxation = None
     if residual is not None and (probe or relaxation):
-        residual.mul_(phase)
+        residual = _gathered(residual, phase)
         by_probe = torch.fft.ifft2(residual.sum(0).conj_physical_()) if probe else None
     if residual is not None and relaxation and now.relaxation is not None:
-        moved = [seen.photons_by(exit_wave(_of_spectrum(one * phase), patches)) for one in changes_of_probe]
+        moved = [seen.photons_by(exit_wave(_of_spectrum(_along(one, phase)), patches)) for one in changes_of_probe]
         by_relaxation = RelaxationDerivatives(
             torch.fft.ifft2(now.relaxation.gathered(residual, index).conj_physical_()),
             torch.stack([(slope * one).sum((-2, -1)) for one in moved], -1),
@@ -351,6 +353,20 @@ class _Detector:
         weight = self.masked((self.expected + variance).reciprocal())
         slope = torch.stack(slopes, 1).flatten(2)
         return (slope * weight.flatten(1).unsqueeze(1)) @ slope.mT / 2
+
+
+def _along(spectra: Tensor, phase: Tensor) -> Tensor:
+    """(B, S M, H, W): modes (M, H, W) or (B, M, H, W) times phases (B, 1, H, W), or (B, S, 1, H, W) along a path."""
+    if phase.ndim == 4:
+        return spectra * phase
+    return (spectra.unsqueeze(-4) * phase).flatten(1, 2)
+
+
+def _gathered(waves: Tensor, phase: Tensor) -> Tensor:
+    """(B, M, H, W): the transpose of `_along`; overwrites the waves (B, S M, H, W)."""
+    if phase.ndim == 4:
+        return waves.mul_(phase)
+    return waves.unflatten(1, (phase.shape[1], -1)).mul_(phase).sum(1)
 
 
 def _over_modes(waves: Tensor) -> Tensor:
