@@ -23,8 +23,8 @@ from ptychopinn.physics.shift import shift_phase
 class ExposurePath:
     """The path of every exposure, and how finely it is summed.
 
-    >>> ExposurePath((0.0, 4.0), 4).offsets_px().tolist()
-    [[0.0, -1.5], [0.0, -0.5], [0.0, 0.5], [0.0, 1.5]]
+    >>> ExposurePath((2.0, -4.0), 2).offsets_px().tolist()
+    [[-0.5, 1.0], [0.5, -1.0]]
     """
 
     path_px: tuple[float, float]
