@@ -10,9 +10,9 @@ without torch.
 (16, 16)
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from ptychopinn.lazy import loads
 from ptychopinn.notebook import FIGURES
 
 if TYPE_CHECKING:
@@ -79,19 +79,17 @@ __all__ = [
     "write_scan",
 ]
 
+_load = loads(globals(), _HOME)
+
 
 def __getattr__(name: str) -> Any:
     """Load a public name from where it lives, once."""
     if name == "__version__":
         from importlib.metadata import version
 
-        value: Any = version("ptychopinn")
-    elif name in _HOME:
-        value = getattr(import_module(_HOME[name]), name)
-    else:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    globals()[name] = value
-    return value
+        globals()[name] = version("ptychopinn")
+        return globals()[name]
+    return _load(name)
 
 
 def __dir__() -> list[str]:

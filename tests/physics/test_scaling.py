@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from ptychopinn.physics.scaling import CALIBRATED_RATIO, intensity_scale, photon_ratio, rms_scale
+from ptychopinn.physics.calibration import CALIBRATED_RATIO, photon_ratio
+from ptychopinn.physics.scaling import intensity_scale, rms_scale
 
 
 def probe(photons: float) -> torch.Tensor:

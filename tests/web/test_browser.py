@@ -252,7 +252,7 @@ def test_positions_that_the_file_does_not_hold_say_so(
     number = ringed.index(0)
     y, x = Reconstruction.load(finished).positions_px[number]
     opened.page.mouse.click(*opened.point(POSITIONS, x, y))
-    opened.wait_for_text(f"Pattern {number} is not in this file. Those at the ringed positions are.")
+    opened.wait_for_text(f"This file does not hold pattern {number}. Click a ringed position.")
     opened.close()
 
 

@@ -56,7 +56,7 @@ def test_without_the_token_nothing_is_shown(server: PageServer) -> None:
         assert (status, headers["Location"].split("?")[0]) == (302, "/refused"), path
     status, _, told = asked(server, "/refused")
     assert status == 403
-    assert "needs the token" in told
+    assert "No valid token" in told
     assert asked(server, "/", Cookie=f"ptychopinn_{server.port}=wrong")[0] == 302
 
 

@@ -11,7 +11,8 @@ from ptychopinn.api.model_files import restored_network
 from ptychopinn.bundle import load_bundle
 from ptychopinn.bundle.checkpoint import UNREADABLE, reason_of
 from ptychopinn.bundle.checkpoint import read_checkpoint as read_values
-from ptychopinn.bundle.legacy import earlier_configs, is_earlier
+from ptychopinn.bundle.legacy import earlier_configs
+from ptychopinn.bundle.recognise import is_earlier
 from ptychopinn.config import Recipe
 from ptychopinn.data.io.atomic import atomic_path
 from ptychopinn.errors import BundleError

@@ -25,15 +25,17 @@ State = Literal["good", "note", "bad"]
 NAMES = ("ptycho", "ptycho_torch")
 """Import names that legacy PtychoPINN has, too."""
 NEEDED = ("torch", "lightning", "numpy", "scipy", "scikit-image", "h5py", "hdf5plugin", "matplotlib", "pydantic")
-EXTRAS = {
-    "tensorflow": ("tensorflow", "tensorflow-cpu"),
-    "neuraloperator": ("neuraloperator",),
-    "mlflow": ("mlflow-skinny", "mlflow"),
-    "tensorboard": ("tensorboard",),
-    "wandb": ("wandb",),
-    "onnx": ("onnxruntime", "onnxruntime-gpu"),
+EXTRAS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "tensorflow": (("tensorflow", "tensorflow-cpu"), ("keras",)),
+    "neuraloperator": (("neuraloperator",),),
+    "mlflow": (("mlflow-skinny", "mlflow"), ("SQLAlchemy",), ("alembic",)),
+    "tensorboard": (("tensorboard",),),
+    "wandb": (("wandb",),),
+    "flows": (("prefect",),),
+    "web": (("bokeh",),),
+    "onnx": (("onnxruntime", "onnxruntime-gpu"), ("onnx",), ("onnxscript",)),
 }
-"""Extra of this package -> distributions, one of which it needs."""
+"""Extra of this package -> distributions that it needs, any one of each group; the version of the first is shown."""
 SCAN = (
     "simulation.object_size_px=128",
     "simulation.probe_size_px=48",
@@ -98,9 +100,11 @@ def _versions() -> Iterator[Finding]:
     yield Finding("ptychopinn", f"{version('ptychopinn')} in {Path(__file__).parents[1]}")
     yield Finding("python", f"{platform.python_version()} in {sys.executable}, {platform.platform()}")
     yield Finding("packages", ", ".join(f"{name} {version(name)}" for name in NEEDED))
-    missing = [extra for extra, names in EXTRAS.items() if all(_version(name) is None for name in names)]
-    there = [f"{extra} {_first_version(names)}" for extra, names in EXTRAS.items() if extra not in missing]
-    yield Finding("extras", ", ".join(there) or "none")
+    found = {extra: [_any_version(group) for group in groups] for extra, groups in EXTRAS.items()}
+    missing = [extra for extra, versions in found.items() if None in versions]
+    yield Finding(
+        "extras", ", ".join(f"{extra} {found[extra][0]}" for extra in found if extra not in missing) or "none"
+    )
     if missing:
         yield Finding("not installed", f"{', '.join(missing)}: pip install 'ptychopinn[NAME]'", "note")
     owners = packages_distributions()
@@ -110,15 +114,14 @@ def _versions() -> Iterator[Finding]:
         yield Finding("conflict", text, "bad")
 
 
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
-
-
-def _first_version(names: tuple[str, ...]) -> str:
-    return next(found for found in map(_version, names) if found is not None)
+def _any_version(names: tuple[str, ...]) -> str | None:
+    """Of the first distribution that is installed; None without any."""
+    for name in names:
+        try:
+            return version(name)
+        except PackageNotFoundError:
+            continue
+    return None
 
 
 def _machine() -> Iterator[Finding]:

@@ -3,10 +3,13 @@
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from reprlib import Repr
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ptychopinn.errors import shown
-from ptychopinn.prior import DEFAULT, Prior, load_prior
+from ptychopinn.prior import DEFAULT
+
+if TYPE_CHECKING:
+    from ptychopinn.prior import Prior
 
 SUFFIX = ".safetensors"
 MOST_LINES = 40
@@ -35,6 +38,8 @@ def prior_rows(name_or_path: str | Path) -> list[tuple[str, str]]:
     Raises:
         BundleError: no such file, or one that is damaged, too large, or no prior.
     """
+    from ptychopinn.prior import load_prior
+
     prior = load_prior(name_or_path)
     rows = [("prior", shown(prior.name)), ("sha256", prior.sha256), ("weights", str(_weights(prior)))]
     rows += [(f"recipe: {name}", str(value)) for name, value in prior.recipe.model_dump().items()]
@@ -51,6 +56,8 @@ def prior_entry(name_or_path: str | Path) -> dict[str, Any]:
     Raises:
         BundleError: no such file, or one that is damaged, too large, or no prior.
     """
+    from ptychopinn.prior import load_prior
+
     prior = load_prior(name_or_path)
     return {
         "content": "prior",
@@ -62,7 +69,7 @@ def prior_entry(name_or_path: str | Path) -> dict[str, Any]:
     }
 
 
-def _weights(prior: Prior) -> int:
+def _weights(prior: "Prior") -> int:
     return sum(parameter.numel() for parameter in prior.network.parameters())
 
 

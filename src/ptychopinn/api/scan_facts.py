@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from ptychopinn.api.scan_info import ScanInfo
@@ -21,7 +20,7 @@ from ptychopinn.data.pixel_faults import (
 from ptychopinn.data.scan import PROBE_ESTIMATED
 from ptychopinn.data.start_probe import median_step_px, rms_diameter_px
 from ptychopinn.data.steady import CornerCounts, beam_variation
-from ptychopinn.physics.scaling import photon_ratio
+from ptychopinn.physics.calibration import photon_ratio
 
 
 def facts_of(data: Scan) -> ScanInfo:
@@ -66,7 +65,6 @@ def _counts(scan: Scan) -> dict[str, Any]:
             largest, at_largest = top, 0
         at_largest += int(np.count_nonzero(frames == largest))
     brightest = largest if scan.domain == "counts" else largest**2
-    probe = torch.from_numpy(scan.probe)
     dead = dead_pixels(total, scan.always_bad, empty_beam(scan, float(total.sum())))
     hot = hot_pixels_of(scan, total, scan.always_bad)
     alike = slice(None) if scan.scan_index is None else scan.scan_index == scan.scan_index[0]
@@ -84,8 +82,8 @@ def _counts(scan: Scan) -> dict[str, Any]:
         if scan.metadata.get(PROBE_ESTIMATED) is True
         else beam_variation(photons[alike], scan.positions_px[alike], scan.probe),
         "edge_photon_fraction": edge / float(photons.sum()),
-        "photon_ratio": photon_ratio(float(photons.mean()), probe),
-        "other_photon_ratio": photon_ratio(float(values.mean()), probe),
+        "photon_ratio": photon_ratio(float(photons.mean()), scan.probe),
+        "other_photon_ratio": photon_ratio(float(values.mean()), scan.probe),
     }
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from ptychopinn.data.geometry import Geometry, PixelSize, is_square
 from ptychopinn.data.scan import PROBE_ESTIMATED
-from ptychopinn.physics.scaling import CALIBRATED_RATIO
+from ptychopinn.physics.calibration import CALIBRATED_RATIO
 
 
 @dataclass(frozen=True)

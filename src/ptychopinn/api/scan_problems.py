@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ptychopinn.data.steady import LEAST_PART
-from ptychopinn.physics.scaling import CALIBRATED_RATIO
+from ptychopinn.physics.calibration import CALIBRATED_RATIO
 
 if TYPE_CHECKING:
     from ptychopinn.api.scan_info import ScanInfo

@@ -12,8 +12,6 @@ from ptychopinn.bundle.manifest import Manifest
 from ptychopinn.config import Recipe
 from ptychopinn.config.backend import Backend
 
-BUNDLE_NAME = "wts.h5.zip"
-"""What a bundle is called inside a run's output folder."""
 PROBE = "probe"
 MODELS = ("autoencoder", "diffraction_to_obj")
 """The training and the inference model: two views of the one weights file."""

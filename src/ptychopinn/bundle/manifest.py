@@ -16,6 +16,8 @@ FORMAT = "ptychopinn-bundle"
 FORMAT_VERSION = "1.1"
 """major.minor; the policy stands in docs/specs/bundle_format.md."""
 
+BUNDLE_NAME = "wts.h5.zip"
+"""What a bundle is called inside a run's output folder."""
 MANIFEST = "manifest.json"
 RECIPE = "recipe.json"
 PARAMS = "params.json"

@@ -8,12 +8,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ptychopinn.bundle.archive import EARLIER_MANIFEST, MAX_JSON_BYTES, read_archive, write_archive
-from ptychopinn.bundle.content import BUNDLE_NAME, MODELS, PROBE, Bundle
+from ptychopinn.bundle.archive import MAX_JSON_BYTES, read_archive, write_archive
+from ptychopinn.bundle.content import MODELS, PROBE, Bundle
 from ptychopinn.bundle.layouts import to_pytorch, to_tensorflow
-from ptychopinn.bundle.legacy import is_earlier, read_earlier
+from ptychopinn.bundle.legacy import read_earlier
 from ptychopinn.bundle.manifest import (
     ARRAYS,
+    BUNDLE_NAME,
     MANIFEST,
     OPTIMIZER,
     PARAMS,
@@ -23,30 +24,12 @@ from ptychopinn.bundle.manifest import (
     parse_json,
 )
 from ptychopinn.bundle.params import PREFIX, join_params, split_params
+from ptychopinn.bundle.recognise import bundle_file, is_earlier
 from ptychopinn.bundle.tensors import pack_arrays, pack_tensors, unpack_arrays, unpack_tensors
 from ptychopinn.config import Recipe
 from ptychopinn.config.backend import Backend
 from ptychopinn.data.io.atomic import atomic_path
-from ptychopinn.data.io.door import zip_names
 from ptychopinn.errors import BundleError, ConfigError, shown
-
-
-def bundle_file(path: str | Path) -> Path:
-    """The file itself: a folder stands for the `wts.h5.zip` inside it, or for its own unpacked members."""
-    path = Path(path)
-    if not path.is_dir():
-        return path
-    inside = path / BUNDLE_NAME
-    unpacked = any((path / name).is_file() for name in (MANIFEST, EARLIER_MANIFEST))
-    return path if unpacked and not inside.exists() else inside
-
-
-def holds_model(path: str | Path) -> bool:
-    """Whether a file or folder is, or holds, a trained model; nothing of it is read but names."""
-    file = bundle_file(path)
-    if file.is_dir() or not file.is_file():
-        return file.is_dir()
-    return MANIFEST in (zip_names(file) or ()) or is_earlier(file)
 
 
 def save_bundle(

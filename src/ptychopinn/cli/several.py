@@ -203,7 +203,7 @@ def _stated(scan: Path, model: Path | None, how: Mapping[str, Any]) -> dict[str,
 
 def _file(path: Path) -> list[Any]:
     """What tells one version of a file from another."""
-    from ptychopinn.bundle.store import bundle_file
+    from ptychopinn.bundle import bundle_file
 
     place = bundle_file(path) if path.is_dir() else path
     try:

@@ -66,9 +66,10 @@ MOST = 4
 
 def _announce(address: str, browser: bool) -> None:
     """Print the address, and open it if wanted and possible."""
+    import threading
     import webbrowser
 
     results.print(f"page: {address}", markup=False, highlight=False, soft_wrap=True)
-    say("note", "The address holds the token: give it to nobody. Ctrl-C ends the page.", "dim")
-    if browser:
-        webbrowser.open(address)
+    say("note", "Keep this address secret: whoever has it can see the results. Press Ctrl-C to stop the server.", "dim")
+    if browser:  # in a thread: a browser of the terminal would block the server
+        threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()

@@ -6,13 +6,7 @@ import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
-CALIBRATED_RATIO = (0.2, 2.0)
-"""A probe whose photons explain the mean counts within these factors is taken to be in sqrt(photons)."""
-
-
-def photon_ratio(mean_counts_per_pattern: float, probe: Complex[Tensor, "M H W"]) -> float:
-    """Measured photons per pattern over the probe's: the mean |object|^2 if the probe is calibrated."""
-    return mean_counts_per_pattern / float(probe.abs().square().sum())
+from ptychopinn.physics.calibration import CALIBRATED_RATIO, photon_ratio
 
 
 def intensity_scale(

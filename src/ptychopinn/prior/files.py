@@ -18,10 +18,8 @@ from ptychopinn.data.io.atomic import atomic_path
 from ptychopinn.data.io.door import check_regular_file
 from ptychopinn.errors import BundleError, ScanError, shown
 from ptychopinn.prior.network import PriorNetwork
-from ptychopinn.prior.recipe import PriorRecipe, PriorRecord
+from ptychopinn.prior.recipe import DEFAULT, PriorRecipe, PriorRecord
 
-DEFAULT = "default"
-"""The name of the prior in this package."""
 ENTRY = "prior"
 """Of the metadata: one, since the order of several is not fixed."""
 MOST_BYTES = 5 * 10**6

@@ -6,6 +6,9 @@ from pydantic import Field
 
 from ptychopinn.config.base import Section
 
+DEFAULT = "default"
+"""The name of the prior in this package."""
+
 
 class PriorRecipe(Section):
     """Architecture and scales of a prior; lengths in px of the object, contrasts in units of the transmission."""

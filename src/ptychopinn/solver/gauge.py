@@ -8,6 +8,7 @@ iterations. `with_gauge` applies the rules of docs/conventions.md to a result, a
 """
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, final
 
@@ -185,15 +186,24 @@ def log_gauge(image: Reconstruction) -> None:
             "probe and object moved by (%.2f, %.2f) px, so that the centre of mass of the probe is at the centre",
             *moved,
         )
-    found = entry.get("transmission")
-    if found is not None and found["above_1"]:
-        logger.warning(
-            "the transmission exceeds 1: the median modulus of the brightest tenth is %.3g, its error %.2g; the "
-            "probe has fewer photons than fell on the sample, so check its calibration, or set "
-            "model.intensity_scale=data for a relative scale",
-            found["brightest"],
-            found["error"],
-        )
+    warning = transmission_warning(entry.get("transmission"))
+    if warning is not None:
+        logger.warning(warning)
+
+
+def transmission_warning(found: Mapping[str, Any] | None) -> str | None:
+    """What to say of the entry `gauge.transmission` of a result; None if the transmission may be right.
+
+    >>> transmission_warning({"brightest": 1.25, "error": 0.1, "above_1": True})[:46]
+    'the transmission exceeds 1: the median modulus'
+    """
+    if found is None or found["above_1"] is not True:
+        return None
+    return (
+        f"the transmission exceeds 1: the median modulus of the brightest tenth is {found['brightest']:.3g}, its error "
+        f"{found['error']:.2g}; the probe has fewer photons than fell on the sample, so check its calibration, or set "
+        "model.intensity_scale=data for a relative scale"
+    )
 
 
 def _pair(values: Any) -> tuple[int, int]:

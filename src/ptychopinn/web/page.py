@@ -222,7 +222,9 @@ class View:
         unit = "px" if pixel is None else "µm"
         lines = figures.profile_figures(profile, (self._size, 150), unit)
         binned = [note(f"<p>Each element shown is the mean of {maps.step} × {maps.step} pixels.</p>")] * (maps.step > 1)
-        hint = note("<p>The line runs between the two dots; type their coordinates, or move them by the last tool.</p>")
+        hint = note(
+            "<p>Line profile between the two dots: type their coordinates, or drag them with the last tool of a map.</p>"
+        )
         return [wrapping(*drawn.values()), *binned, chosen, wrapping(*lines), wrapping(*boxes), hint]
 
     def _line_boxes(self, ends: ColumnDataSource, view: dict[str, Any]) -> list[NumericInput]:

@@ -22,7 +22,8 @@ from ptychopinn.data.reconstruction import RESULT_NAME, Reconstruction
 from ptychopinn.errors import PtychoPINNError, ScanError, one_line
 from ptychopinn.studies.campaign.ledger import LEDGER
 
-FILES = (RESULT_NAME, LIVE_IMAGE, "metrics.json", "history.csv", "recipe.yaml", "run.log")
+RECIPE_NAME = "recipe.yaml"
+FILES = (RESULT_NAME, LIVE_IMAGE, "metrics.json", "history.csv", RECIPE_NAME, "run.log")
 """Whose changes the page follows."""
 MARKS = (RESULT_NAME, LIVE_IMAGE, "history.csv", "run.log")
 """A folder with one of them is that of a result."""
@@ -33,7 +34,7 @@ LOG_BYTES = 2**18
 LOG_LINES = 40
 """Shown."""
 MOST_RESULTS = 2000
-"""In one folder; further ones are left out, and the page says so by their number."""
+"""In one folder; further ones are left out."""
 DEEPEST = 2
 """Folders below the one that was named: `study` keeps results at `runs/NAME/`."""
 _REFINED = re.compile(r"refined (\d{1,7})/(\d{1,7}): deviance per pixel (\S{1,24})$")
@@ -71,13 +72,21 @@ class Result:
 def state_of(path: Path) -> State:
     """What is there of a result now; it changes when one of its files does."""
     found = []
-    for file in [path] if path.is_file() else [path / name for name in FILES]:
+    for file in _files(path):
         try:
             known = file.stat()
         except OSError:
             continue
         found.append((file.name, known.st_mtime_ns, known.st_size))
     return tuple(found)
+
+
+def _files(path: Path) -> list[Path]:
+    """What belongs to a result: all files of a folder; beside a single image its recipe alone."""
+    if not path.is_file():
+        return [path / name for name in FILES]
+    beside = FILES if path.name == RESULT_NAME else (RECIPE_NAME,)
+    return [path, *(path.parent / name for name in beside if name not in (path.name, LIVE_IMAGE))]
 
 
 def result_paths(path: Path) -> list[Path]:
@@ -114,7 +123,7 @@ def read_result(path: Path, name: str) -> Result:
     is_whole = path.is_dir() or path.name == RESULT_NAME
     metrics = _read(faults, _metrics, folder / "metrics.json", {}) if is_whole else {}
     history = _read(faults, _history, folder / "history.csv", {}) if is_whole else {}
-    recipe = _read(faults, Recipe.from_file, folder / "recipe.yaml", None) if is_whole else None
+    recipe = _read(faults, Recipe.from_file, folder / RECIPE_NAME, None)
     log = _read(faults, _log, folder / "run.log", ()) if is_whole else ()
     return Result(
         name,

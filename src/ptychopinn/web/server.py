@@ -22,9 +22,9 @@ from ptychopinn.plotting.content import PatternFit, best_median_worst
 from ptychopinn.studies.campaign.ledger import LEDGER, entries_of
 from ptychopinn.web import text
 from ptychopinn.web.page import Page, View, note
-from ptychopinn.web.patterns import correlation_of
+from ptychopinn.web.patterns import Patterns, correlation_of
 from ptychopinn.web.reader import Known, Reader, Source
-from ptychopinn.web.results import Result, State, check_named, result_paths, state_of
+from ptychopinn.web.results import Result, State, result_paths, state_of
 from ptychopinn.web.static import template, title_of
 from ptychopinn.web.token import Token
 
@@ -96,8 +96,8 @@ class Session:
             if not _is_single(pane.source.path):
                 above.children = [pane.choice, pane.table]
                 pane.choice.on_change("value", partial(self._choose, pane))
-        self._apply(self._looked())
         document.add_root(self._page.root)
+        document.add_next_tick_callback(self._look)
         document.add_periodic_callback(self._look, LOOK_MS)
         document.on_session_destroyed(self._close)
 
@@ -184,8 +184,9 @@ class Session:
             self._reader.slow.submit(self._correlate, images[0], images[1])
 
     def _prepare(self, pane: Pane, view: View, known: Known) -> None:
-        self._reader.prepare(known)
-        known.measured.wait()
+        self._reader.load(known)
+        self._later(partial(self._show_loaded, pane, view, known))
+        self._reader.measure(known)
         self._later(partial(self._show_measured, pane, view, known))
 
     def _correlate(self, first: Known, second: Known) -> None:
@@ -196,6 +197,11 @@ class Session:
                 self._page.views[0].show_correlation(curves)
 
         self._later(show)
+
+    def _show_loaded(self, pane: Pane, view: View, known: Known) -> None:
+        """The pattern that was clicked while the scan was read."""
+        if pane.shown is known and not known.fault and view.positions is not None:
+            self._click(pane, view, "indices", [], view.positions.selected.indices)
 
     def _show_measured(self, pane: Pane, view: View, known: Known) -> None:
         """Misfit, ring correlation and the worst pattern; or why there are none."""
@@ -219,15 +225,15 @@ class Session:
         if not 0 <= number < len(known.patterns):
             return
         view.number.value = number
-        if not known.done.is_set():
-            view.pattern_text.text = READING
+        if not known.loaded.is_set():
+            view.pattern_text.text = READING  # `_show_loaded` asks again
+            return
+        if known.fault:
+            return
 
-        def work(known: Known = known) -> None:
-            known.done.wait()
-            if known.fault or known.patterns is None:
-                return
+        def work(patterns: Patterns = known.patterns) -> None:
             try:
-                fit = known.patterns.fit(number)
+                fit = patterns.fit(number)
             except (PtychoPINNError, OSError) as error:
                 told = text.warning(str(error))
                 self._later(lambda: setattr(view.pattern_text, "text", told))
@@ -251,13 +257,11 @@ class PageServer:
         port: of 127.0.0.1; 0 takes a free one.
 
     Raises:
-        ScanError: a folder or file is not there.
+        ScanError: a folder or file is not there, or a file holds no image.
         OutputError: the port is in use, or may not be used.
     """
 
     def __init__(self, sources: Sequence[Source], port: int) -> None:
-        for source in sources:
-            check_named(source.path)
         settings.resources = "server"
         settings.allowed_ws_origin = []
         self._token = secrets.token_urlsafe(24)
@@ -330,7 +334,7 @@ def serve(sources: Sequence[Source], port: int, ready: Callable[[str], None]) ->
         ready: called with the address once the server answers.
 
     Raises:
-        ScanError: a folder or file is not there.
+        ScanError: a folder or file is not there, or a file holds no image.
         OutputError: the port is in use, or may not be used.
     """
     server = PageServer(sources, port)

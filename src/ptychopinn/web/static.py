@@ -11,12 +11,12 @@ from bokeh.resources import INLINE
 from jinja2 import Template
 
 from ptychopinn.data.io.atomic import check_regular, write_text_atomically
-from ptychopinn.errors import OutputError, PtychoPINNError, ScanError, one_line
+from ptychopinn.errors import OutputError, ScanError, one_line
 from ptychopinn.web import text
-from ptychopinn.web.maps import maps_of
 from ptychopinn.web.page import Page
-from ptychopinn.web.patterns import Patterns, correlation_of
-from ptychopinn.web.results import Result, check_named, read_result, result_paths
+from ptychopinn.web.patterns import correlation_of
+from ptychopinn.web.reader import Reader, Source
+from ptychopinn.web.results import result_paths
 
 logger = logging.getLogger("ptychopinn")
 MAP_BYTES, PATTERN_BYTES = 18 * 2**20, 8 * 2**20
@@ -63,7 +63,7 @@ def write_page(
         What is not on the page, one sentence each.
 
     Raises:
-        ScanError: a folder holds no result, or several.
+        ScanError: a folder holds no result, or several; a file holds no image.
         OutputError: the file cannot be written.
     """
     target = Path(target)
@@ -72,35 +72,37 @@ def write_page(
     check_regular(target)
     if not target.parent.is_dir():
         raise OutputError(f"{target}: its folder does not exist; create it first")
-    results = [_only_result(Path(path), name) for path, name in zip(outputs, names, strict=True)]
+    given = [*scans, *[None] * (len(outputs) - len(scans))]
+    sources = [Source(Path(path), name, scan) for path, name, scan in zip(outputs, names, given, strict=True)]
+    reader = Reader(sources, MAP_BYTES // (PIXEL_BYTES * len(sources)))
+    for source in sources:
+        _check_single(source.path)
+    every = [reader.known(source.path, source, source.name) for source in sources]
+    results = [one.result for one in every]
     page = Page(len(results))
-    most = MAP_BYTES // (PIXEL_BYTES * len(results))
-    page.show(results, [None if one.image is None else maps_of(one.image, most) for one in results])
+    page.show(results, [one.maps for one in every])
     missing = []
-    for number, (view, result) in enumerate(zip(page.views, results, strict=True)):
-        if result.image is None:
-            missing.append(f"{result.name}: there is no image")
+    for view, known in zip(page.views, every, strict=True):
+        name, patterns = known.result.name, known.patterns
+        if known.result.image is None or patterns is None:
+            missing.append(f"{name}: there is no image")
             continue
-        scan = scans[number] if number < len(scans) else None
-        patterns = Patterns(result, scan)
-        try:
-            patterns.load()
-        except PtychoPINNError as error:
-            missing.append(one_line(f"{result.name}: no patterns and no misfit: {error}"))
-            view.pattern_text.text = text.warning(str(error))
+        reader.load(known)
+        reader.measure(known)
+        if patterns.ratio is None:
+            missing.append(one_line(f"{name}: no patterns and no misfit: {known.fault}"))
+            view.pattern_text.text = text.warning(known.fault)
             continue
-        patterns.measure()
-        assert patterns.ratio is not None
         view.show_ratio(patterns.ratio)
-        size = result.image.probe.shape[-1]
+        size = known.result.image.probe.shape[-1]
         count = PATTERN_BYTES // (STORED_BYTES * size**2 * len(results))
         fits = patterns.fits(patterns.selection(min(max(count, 3), MOST_STORED)))
         view.store(fits)
         worst = max(fits, key=lambda one: one.ratio)
         view.show_pattern(worst)
-        view.show_correlation(patterns.ring_correlation())
+        view.show_correlation(known.correlation)
         if len(fits) < len(patterns):
-            missing.append(f"{result.name}: {len(fits)} of {len(patterns)} patterns, those at the ringed positions")
+            missing.append(f"{name}: {len(fits)} of {len(patterns)} patterns, those at the ringed positions")
     if len(results) == 2:
         page.views[0].show_correlation(correlation_of(results[0], results[1]))
     html = file_html(
@@ -114,13 +116,12 @@ def write_page(
     return missing
 
 
-def _only_result(path: Path, name: str) -> Result:
-    """The result in a folder.
+def _check_single(path: Path) -> None:
+    """Refuse what is not one result.
 
     Raises:
-        ScanError: there is none, or there are several.
+        ScanError: a folder holds none, or several.
     """
-    check_named(path)
     found = result_paths(path)
     if not found:
         raise ScanError(f"{path}: holds no result; give the output folder of run, reconstruct, train or watch")
@@ -129,4 +130,3 @@ def _only_result(path: Path, name: str) -> Result:
             f"{path}: holds {len(found)} results in folders below it; give one or two of them to --static, such as "
             f"{found[0]}"
         )
-    return read_result(path, name)

@@ -1,7 +1,7 @@
 """The texts of the page as HTML; everything that comes from a file is escaped."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from html import escape
 from typing import Any
@@ -10,6 +10,7 @@ from ptychopinn.api.metric_rows import metric_rows
 from ptychopinn.errors import one_line, shown
 from ptychopinn.metrics.collapse import reference_warnings
 from ptychopinn.plotting.heading import COLOURS
+from ptychopinn.solver.gauge import transmission_warning
 from ptychopinn.studies.campaign.ledger import Entry
 from ptychopinn.studies.campaign.report import SCORES
 from ptychopinn.web.results import Result, changed_settings
@@ -55,19 +56,22 @@ def warnings(result: Result) -> list[str]:
         found.append("The solver was interrupted: this is the image so far.")
     notes = tree.get("scan_problems")
     found += [str(note) for note in notes] if isinstance(notes, list) else []
-    gauge = _entry(_entry(tree, "gauge"), "transmission")
-    if gauge.get("above_1") is True:
-        found.append("The transmission of the object exceeds 1: the probe has fewer photons than fell on the sample.")
+    found += _of_file(lambda: transmission_warning(_entry(_entry(tree, "gauge"), "transmission") or None), "gauge")
     message = _entry(tree, "collapse").get("message")
     found += [str(message)] if message else []
     bars = _entry(tree, "uncertainty")
     if bars and not bars.get("valid") and bars.get("reason"):
         found.append(str(bars["reason"]))
+    return found + _of_file(lambda: reference_warnings(tree.get("reference")), "reference")
+
+
+def _of_file(read: Callable[[], str | list[str] | None], entry: str) -> list[str]:
+    """Sentences on an entry of `metrics.json`, of which nobody knows what it holds."""
     try:
-        found += reference_warnings(tree.get("reference"))
+        said = read()
     except (TypeError, ValueError, KeyError, AttributeError):
-        found.append("metrics.json: the entry reference is none that a command writes")
-    return found
+        return [f"metrics.json: the entry {entry} cannot be read; reconstruct again"]
+    return [said] if isinstance(said, str) else said or []
 
 
 def metrics_table(result: Result) -> str:
@@ -84,7 +88,7 @@ def metrics_table(result: Result) -> str:
 def settings_table(result: Result) -> str:
     """The recipe against the default."""
     if result.recipe is None:
-        return "<p>The folder holds no recipe.yaml; modelled patterns are those of the default recipe.</p>"
+        return "<p>No recipe.yaml was found; the modelled patterns use the default recipe.</p>"
     rows = changed_settings(result.recipe)
     return table(("setting", "value", "default"), rows) if rows else "<p>All settings have their defaults.</p>"
 

@@ -16,7 +16,7 @@ class _Refused(RequestHandler):
         """Refuse."""
         self.set_status(403)
         self.set_header("Content-Type", "text/plain; charset=utf-8")
-        self.finish("This page needs the token of the address that `ptychopinn view` has printed.\n")
+        self.finish("No valid token: open the whole address that `ptychopinn view` printed, with ?token=...\n")
 
 
 @final

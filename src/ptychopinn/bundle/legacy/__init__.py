@@ -7,6 +7,6 @@
 - `reader`: all of it together, as a `Bundle`.
 """
 
-from ptychopinn.bundle.legacy.reader import earlier_configs, is_earlier, read_earlier
+from ptychopinn.bundle.legacy.reader import earlier_configs, read_earlier
 
-__all__ = ["earlier_configs", "is_earlier", "read_earlier"]
+__all__ = ["earlier_configs", "read_earlier"]

@@ -18,9 +18,10 @@ from ptychopinn.bundle.legacy.layout import Layout
 from ptychopinn.bundle.legacy.lightning import layout_of, read_torch
 from ptychopinn.bundle.legacy.pickled import read_pickle
 from ptychopinn.bundle.legacy.settings import recipe_of, settings_of, trained_probe
-from ptychopinn.bundle.manifest import MANIFEST, Manifest
+from ptychopinn.bundle.manifest import Manifest
 from ptychopinn.bundle.params import storable_params
-from ptychopinn.data.io.door import first_bytes, zip_names
+from ptychopinn.bundle.recognise import GZIP, is_checkpoint
+from ptychopinn.data.io.door import first_bytes
 from ptychopinn.data.io.memory import check_memory
 from ptychopinn.errors import BundleError, ScanError
 from ptychopinn.models.beam import parts_of
@@ -32,7 +33,6 @@ MOST_WEIGHTS_BYTES = 2**31
 MOST_EXPANSION = 20
 """Largest ratio of a checkpoint to its gzip file; weights in float32 shrink to 0.9 of their size, truncated ones to
 0.4."""
-GZIP, ZIP = b"\x1f\x8b", b"PK\x03\x04"
 _CONFIGS = ("model_config", "data_config", "training_config")
 
 
@@ -46,15 +46,6 @@ class _Read:
     names: tuple[str, ...]
     origin: Origin
     version: str
-
-
-def is_earlier(file: Path) -> bool:
-    """Whether a file, or a folder with the unpacked members of one, belongs to the earlier implementation."""
-    if file.is_dir():
-        return (file / EARLIER_MANIFEST).is_file() and not (file / MANIFEST).exists()
-    if not file.is_file():
-        return False
-    return _is_checkpoint(file) or _has_earlier_manifest(zip_names(file) or ())
 
 
 def earlier_configs(file: Path) -> dict[str, Any]:
@@ -81,7 +72,7 @@ def read_earlier(file: Path) -> Bundle:
         BundleError: it is damaged, holds anything but numbers, texts and arrays, or a network that is not known.
     """
     where = str(file)
-    read = _checkpoint(file, where) if not file.is_dir() and _is_checkpoint(file) else _archive(file, where)
+    read = _checkpoint(file, where) if not file.is_dir() and is_checkpoint(file) else _archive(file, where)
     settings = settings_of(read.params, where)
     probe, has_probe = trained_probe(read.params, settings, where)
     recipe = recipe_of(settings, read.layout, probe, has_probe, where)
@@ -180,19 +171,6 @@ def _checkpoint_settings(
         "model_type": "supervised" if model.get("mode") == "Supervised" else "pinn",
         "object.big": bool(model.get("object_big", True)),
     }
-
-
-def _is_checkpoint(file: Path) -> bool:
-    """Whether a file is one of `torch.save`, packed by gzip or not."""
-    try:
-        start = first_bytes(file, 4)
-    except ScanError:
-        return False
-    return start[:2] == GZIP or (start == ZIP and any(name.endswith("/data.pkl") for name in zip_names(file) or ()))
-
-
-def _has_earlier_manifest(names: tuple[str, ...]) -> bool:
-    return EARLIER_MANIFEST in names and MANIFEST not in names
 
 
 def _checkpoint_bytes(file: Path, where: str) -> bytes:

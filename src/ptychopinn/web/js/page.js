@@ -80,7 +80,7 @@ function show_stored(scan, stored, shown, text, mappers, box) {
   box.value = number
   const at = Array.from(stored.data.number).indexOf(number)
   if (at < 0) {
-    text.text = `<p class="warning">Pattern ${number} is not in this file. Those at the ringed positions are.</p>`
+    text.text = `<p class="warning">This file does not hold pattern ${number}. Click a ringed position.</p>`
     return
   }
   const data = {}
