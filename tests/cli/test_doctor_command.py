@@ -1,12 +1,14 @@
 """`ptychopinn doctor` says whether the package works here, and proves it by a figure."""
 
 import json
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
+from packaging.requirements import Requirement
 
 from ptychopinn.api import doctor
 from ptychopinn.api.doctor import Finding, examine
@@ -89,3 +91,13 @@ def test_a_gpu_is_compared_with_the_cpu(monkeypatch: pytest.MonkeyPatch, error: 
     assert (found.name, found.state) == ("cuda:0", state)
     assert found.text.startswith("Test GPU, 16 GiB")
     assert "\n" not in found.text
+
+
+def test_doctor_knows_every_extra_of_users_with_what_it_needs() -> None:
+    text = (Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8")
+    extras = tomllib.loads(text)["project"]["optional-dependencies"]
+    assert set(doctor.EXTRAS) == set(extras) - {"docs", "test", "tools", "fuzz"}
+    for extra, groups in doctor.EXTRAS.items():
+        needed = {Requirement(line).name for line in extras[extra]}
+        assert needed == {name for group in groups for name in group if name in needed}, extra
+        assert all(set(group) & needed for group in groups), extra

@@ -6,6 +6,7 @@ import resource
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -123,6 +124,27 @@ def test_a_shell_completes_commands_options_recipes_and_settings(words: list[str
     assert done.stdout.split() == expected, done.stderr
 
 
+@pytest.mark.parametrize("made", ["scan", "damaged"])
+def test_info_of_a_scan_loads_no_torch(made: str, tmp_path: Path) -> None:
+    """Torch takes 1.5 CPU s to load, of the 2 s that `info` may take."""
+    if made == "damaged":
+        (tmp_path / "scan.npz").write_bytes(b"no scan")  # a refusal needs none either
+    else:
+        overrides = ["simulation.object_size_px=64", "simulation.probe_size_px=32"]
+        ptychopinn.simulate(tmp_path / "scan.npz", overrides=overrides)
+    code = (
+        "import sys\n"
+        "from typer.testing import CliRunner\n"
+        "from ptychopinn.cli import app\n"
+        "print(CliRunner().invoke(app, ['info', sys.argv[1]]).exit_code)\n"
+        "print(*sorted({'torch', 'lightning', 'matplotlib'} & set(sys.modules)))\n"
+    )
+    words = [sys.executable, "-c", code, str(tmp_path / "scan.npz")]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+
+    assert done.stdout.split() == ["0" if made == "scan" else "2"]
+
+
 def cpu_seconds(*words: str) -> float:
     """Of a command in a process of its own."""
     code = "import sys; from ptychopinn.cli import main; main()"
@@ -134,3 +156,8 @@ def cpu_seconds(*words: str) -> float:
 
 def test_help_takes_little_time() -> None:
     assert min(cpu_seconds("--help") for _ in range(3)) < 0.5  # 0.2 s on a quiet machine
+
+
+def test_info_takes_less_than_two_seconds(tmp_path: Path) -> None:
+    ptychopinn.simulate(tmp_path / "scan.npz", overrides=["simulation.object_size_px=96"])
+    assert min(cpu_seconds("info", str(tmp_path / "scan.npz")) for _ in range(3)) < 2  # 0.8 s on a quiet machine

@@ -3,7 +3,10 @@
 import asyncio
 import re
 import shutil
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import ptychopinn
 from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.web.reader import Source
 from ptychopinn.web.server import HOST, PageServer
@@ -296,3 +300,49 @@ def test_two_results_share_their_zoom(chromium: Any, finished: Path, copied: Pat
         assert ranges[0] == ranges[1]
         assert opened.faults == []
         opened.close()
+
+
+@pytest.mark.slow
+def test_a_page_of_10000_patterns_opens_in_3_s_and_stays_below_500_mb(chromium: Any, tmp_path: Path) -> None:
+    """The image within 3 s, anonymous memory of the server also while it compares all patterns with the image."""
+    simulation = {"object_size_px": 928, "probe_size_px": 128, "step_px": 8, "photons_per_pattern": 1e5}
+    overrides = [f"simulation.{name}={value}" for name, value in simulation.items()]
+    scan = ptychopinn.simulate(tmp_path / "scan.npz", overrides=overrides).scan
+    assert scan.patterns.shape == (10_000, 128, 128)
+    assert scan.object_guess is not None
+    truth = Reconstruction(
+        scan.object_guess,
+        np.ones(scan.object_guess.shape),
+        np.zeros(2),
+        scan.positions_px,
+        scan.probe,
+        metadata={"source": str(tmp_path / "scan.npz")},
+    )
+    (tmp_path / "out").mkdir()
+    truth.save(tmp_path / "out")
+    del scan
+    code = "from ptychopinn.cli import main; main()"
+    words = [sys.executable, "-u", "-c", code, "view", str(tmp_path / "out"), "--no-browser", "--port", "0"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        address = next(found[0] for line in process.stdout if (found := re.search(r"http://\S+", line)))
+        started = time.perf_counter()
+        opened = Opened(chromium, address)
+        opened.page.wait_for_function(f"() => {opened.figure('Amplitude')} != null", timeout=WAIT_MS)
+        seconds, peak = time.perf_counter() - started, 0.0
+        measured = opened.page.locator(".bk-Div", has_text="photons measured").first
+        while not measured.is_visible():
+            peak = max(peak, _anonymous_bytes(process.pid))
+            assert time.perf_counter() - started < 300
+            time.sleep(0.02)
+        peak = max(peak, _anonymous_bytes(process.pid))
+        opened.close()
+        process.terminate()
+    print(f"opened in {seconds:.2f} s, at most {peak / 1e6:.0f} MB")
+    assert seconds < 3
+    assert peak < 500e6
+
+
+def _anonymous_bytes(pid: int) -> float:
+    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    return 1024.0 * float(re.search(r"RssAnon:\s+(\d+)", status)[1])  # type: ignore[index]

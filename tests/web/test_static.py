@@ -64,12 +64,17 @@ def test_no_text_of_a_file_ends_a_script(copied: Path, tmp_path: Path) -> None:
         (["empty", "--static", "a.html"], "empty: holds no result"),
         (["several", "--static", "a.html"], "several: holds 2 results in folders below it"),
         ([*"abcde"], "view shows at most 4 results"),
+        (["text.npz", "--static", "a.html"], "text.npz: "),
+        (["text.npz", "--no-browser"], "text.npz: "),
+        (["several/a", "--static", "a.html", "--port", "5007"], "--port belongs to the server"),
+        (["several/a", "--static", "a.html", "--no-browser"], "--no-browser belongs to the server"),
     ],
 )
 def test_what_cannot_be_shown_is_refused(
     words: list[str], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    Path("text.npz").write_text("no image")
     for name in ("empty", "several/a", "several/b"):
         Path(name).mkdir(parents=True)
         if "/" in name:

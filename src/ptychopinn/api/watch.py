@@ -20,6 +20,7 @@ from ptychopinn.api.request import Job
 from ptychopinn.api.train import Trained
 from ptychopinn.data.io.atomic import check_output_folder, write_text_atomically
 from ptychopinn.data.io.pieces import Piece, read_piece
+from ptychopinn.data.reconstruction import LIVE_NAME
 from ptychopinn.data.scan import Domain
 from ptychopinn.errors import BundleError, ConfigError, OutputError, ScanError
 from ptychopinn.plotting import figure_reconstruction, save_figure
@@ -33,7 +34,7 @@ EVERY_S = 5.0
 """Between two images of the scan so far."""
 SHARE = 0.2
 """Largest part of the time that is spent on such images: a large one takes seconds."""
-LIVE, LIVE_IMAGE = "live.png", "live.npz"
+LIVE = "live.png"
 
 FramesHook = Callable[[int, int | None], None]
 """Called with the frames placed, and the frames expected where that is known."""
@@ -194,6 +195,6 @@ def _draw(live: LiveImage, target: Path) -> None:
     try:
         image = live.image(live.reconstructor())
         save_figure(figure_reconstruction(image, title=f"Live: {len(live)} frames"), target / LIVE)
-        image.save(target / LIVE_IMAGE)
+        image.save(target / LIVE_NAME)
     except (OutputError, ScanError) as error:
         logger.warning("no image of the scan so far: %s", error)

@@ -6,7 +6,12 @@ from typing import Annotated
 import typer
 
 from ptychopinn.cli.console import results, say
+from ptychopinn.cli.process import return_freed_memory
 from ptychopinn.errors import ConfigError
+
+MOST = 4
+"""Results beside each other: more are too narrow to compare."""
+PORT = 5006
 
 
 def view(
@@ -35,16 +40,25 @@ def view(
         ),
     ] = None,
     port: Annotated[
-        int, typer.Option("--port", min=0, max=65535, metavar="N", help="Port of 127.0.0.1; 0 for a free one.")
-    ] = 5006,
-    browser: Annotated[
-        bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.", show_default=True)
-    ] = True,
+        int | None,
+        typer.Option(
+            "--port",
+            min=0,
+            max=65535,
+            metavar="N",
+            help=f"Port of 127.0.0.1; 0 for a free one.  [default: {PORT}]",
+            show_default=False,
+        ),
+    ] = None,
+    no_browser: Annotated[
+        bool, typer.Option("--no-browser", help="Print the address only; open no browser.", show_default=False)
+    ] = False,
 ) -> None:
     """Show results in the browser: maps, patterns, misfit, probe, curves, verdict; needs the extra web.
 
     The page follows results that are still being made, and is for this machine only. Ctrl-C ends it.
     """
+    return_freed_memory()
     from ptychopinn.api.references import short_names
     from ptychopinn.web import Source, serve, write_page
 
@@ -52,16 +66,15 @@ def view(
         raise ConfigError(f"view shows at most {MOST} results beside each other, got {len(outputs)}; name fewer")
     names = short_names([one.resolve() / "reconstruction.npz" if one.is_dir() else one for one in outputs])
     if static is not None:
+        for option, is_given in (("--port", port is not None), ("--no-browser", no_browser)):
+            if is_given:
+                raise ConfigError(f"{option} belongs to the server, but --static writes a file; leave one of them out")
         for sentence in write_page(outputs, static, names, [scan] * len(outputs)):
             results.print(sentence, markup=False, highlight=False, soft_wrap=True)
         results.print(f"page: {static}", markup=False, highlight=False, soft_wrap=True)
         return
     sources = [Source(path, name, scan) for path, name in zip(outputs, names, strict=True)]
-    serve(sources, port, lambda address: _announce(address, browser))
-
-
-MOST = 4
-"""Results beside each other: more are too narrow to compare."""
+    serve(sources, PORT if port is None else port, lambda address: _announce(address, not no_browser))
 
 
 def _announce(address: str, browser: bool) -> None:

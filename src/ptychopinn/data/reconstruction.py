@@ -16,7 +16,7 @@ from ptychopinn.data.scan import Scan
 from ptychopinn.errors import OutputError, ScanError
 from ptychopinn.notebook import Shown
 
-RESULT_NAME = "reconstruction.npz"
+RESULT_NAME, LIVE_NAME = "reconstruction.npz", "live.npz"
 """What a reconstruction is called inside a run's output folder."""
 
 METHOD, VERDICT = "method", "verdict"

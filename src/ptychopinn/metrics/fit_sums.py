@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ptychopinn.metrics.columns import Columns
 from ptychopinn.physics.deviance import deviance, ideal_deviance
 from ptychopinn.physics.likelihood import ANSCOMBE_PHOTONS
 from ptychopinn.ranks import Ranks
@@ -65,7 +66,7 @@ class FitSums:
 
     def __init__(self, mean: NDArray[Any]) -> None:
         self._mean = np.asarray(mean, np.float64)
-        self._patterns: list[Floats] = []
+        self._patterns = Columns()
         self._pixels = np.zeros((8, *self._mean.shape))
 
     def add(self, counts: NDArray[Any], expected: NDArray[Any], measured: NDArray[np.bool_] | None = None) -> None:
@@ -92,7 +93,7 @@ class FitSums:
         terms += [k, mean, seen, k * mean, mean.square()]
         if measured is not None:
             terms = [term * seen for term in terms]
-        self._patterns.append(torch.stack([term.sum((1, 2)) for term in terms]).numpy())
+        self._patterns.add(torch.stack([term.sum((1, 2)) for term in terms]))
         self._pixels += torch.stack([term.sum(0) for term in terms]).numpy()
 
     def complete(self, ranks: Ranks, number: int) -> None:
@@ -100,16 +101,18 @@ class FitSums:
         if not ranks.are_many:
             return
         of_patterns = torch.zeros(len(self._pixels), number, dtype=torch.float64)
-        if self._patterns:
-            of_patterns[:, ranks.own(number)] = torch.from_numpy(np.concatenate(self._patterns, axis=1))
+        own = self._patterns.values
+        if own.shape[1]:
+            of_patterns[:, ranks.own(number)] = own
         of_pixels = torch.from_numpy(self._pixels)
         ranks.add(of_patterns, of_pixels)
-        self._patterns, self._pixels = [of_patterns.numpy()], of_pixels.numpy()
+        self._patterns, self._pixels = Columns(), of_pixels.numpy()
+        self._patterns.add(of_patterns)
 
     @property
     def patterns(self) -> Part:
         """Sums of each pattern (N,)."""
-        return Part(*np.concatenate(self._patterns, axis=1))
+        return Part(*self._patterns.values.numpy())
 
     @property
     def pixels(self) -> Part:

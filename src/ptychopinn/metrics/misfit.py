@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ptychopinn.metrics.columns import Columns
 from ptychopinn.physics.deviance import deviance, ideal_deviance
 from ptychopinn.ranks import Ranks
 
@@ -20,8 +21,8 @@ class Misfit:
     """Sums of the misfit over batches of patterns, so that a scan is never expanded as a whole.
 
     Attributes:
-        deviance_of_patterns: deviance and its expectation for a perfect model, (2, B) for each batch: summed over the
-            measured pixels of each pattern.
+        deviance_of_patterns: deviance and its expectation for a perfect model (2, N): summed over the measured pixels
+            of each pattern.
         deviance_of_pixels: the same summed over the patterns, (2, H, W); None before the first batch.
         measured: (H, W), how often each pixel was measured; None before the first batch.
 
@@ -33,10 +34,15 @@ class Misfit:
     """
 
     def __init__(self) -> None:
-        self.deviance_of_patterns: list[Tensor] = []
+        self._patterns = Columns()
         self.deviance_of_pixels: Tensor | None = None
         self.measured: Tensor | None = None
-        self._amplitudes: list[Tensor] = []
+        self._amplitudes: Tensor | None = None
+
+    @property
+    def deviance_of_patterns(self) -> Tensor:
+        """(2, N)."""
+        return self._patterns.values
 
     def add(self, counts: Tensor, expected: Tensor, measured: Tensor | None = None) -> None:
         """Add one batch.
@@ -53,11 +59,14 @@ class Misfit:
         else:
             values = [value.masked_fill(~measured, 0) for value in values]
             seen = measured.expand_as(counts).sum(0, dtype=torch.float64)
-        self._amplitudes.append(torch.stack([_per_pattern(value).sum() for value in values[:2]]))
-        self.deviance_of_patterns.append(torch.stack([_per_pattern(value) for value in values[2:]]))
+        amplitudes = torch.stack([_per_pattern(value).sum() for value in values[:2]])
+        self._amplitudes = amplitudes if self._amplitudes is None else self._amplitudes.add_(amplitudes)
+        self._patterns.add(torch.stack([_per_pattern(value) for value in values[2:]]))
         of_pixels = torch.stack([value.sum(0) for value in values[2:]]).double()
-        self.deviance_of_pixels = of_pixels if self.deviance_of_pixels is None else self.deviance_of_pixels + of_pixels
-        self.measured = seen if self.measured is None else self.measured + seen
+        self.deviance_of_pixels = (
+            of_pixels if self.deviance_of_pixels is None else self.deviance_of_pixels.add_(of_pixels)
+        )
+        self.measured = seen if self.measured is None else self.measured.add_(seen)
 
     def complete(self, ranks: Ranks, shape: tuple[int, int, int]) -> None:
         """Take the sums of the patterns of the other ranks; `shape` (N, H, W) is that of all patterns."""
@@ -66,12 +75,13 @@ class Misfit:
         of_patterns = torch.zeros(2, shape[0], dtype=torch.float64)
         of_pixels = torch.zeros(3, *shape[1:], dtype=torch.float64)
         amplitudes = torch.zeros(2, dtype=torch.float64)
-        if self.deviance_of_pixels is not None and self.measured is not None:
-            of_patterns[:, ranks.own(shape[0])] = torch.cat(self.deviance_of_patterns, 1).cpu()
+        if self.deviance_of_pixels is not None and self.measured is not None and self._amplitudes is not None:
+            of_patterns[:, ranks.own(shape[0])] = self.deviance_of_patterns.cpu()
             of_pixels[:2], of_pixels[2] = self.deviance_of_pixels.cpu(), self.measured.cpu()
-            amplitudes = torch.stack(self._amplitudes).sum(0).cpu()
+            amplitudes = self._amplitudes.cpu()
         ranks.add(of_patterns, of_pixels, amplitudes)
-        self.deviance_of_patterns, self._amplitudes = [of_patterns], [amplitudes]
+        self._patterns, self._amplitudes = Columns(), amplitudes
+        self._patterns.add(of_patterns)
         self.deviance_of_pixels, self.measured = of_pixels[:2], of_pixels[2]
 
     def scores(self) -> dict[str, float]:
@@ -81,12 +91,12 @@ class Misfit:
             ValueError: no pixel was measured, or none holds a photon.
         """
         pixels = 0.0 if self.measured is None else float(self.measured.sum())
-        if pixels == 0:
+        if pixels == 0 or self._amplitudes is None:
             raise ValueError("no pixel was measured; give data, or a mask that selects some")
-        difference, total = torch.stack(self._amplitudes).sum(0).tolist()
+        difference, total = self._amplitudes.tolist()
         if total == 0:
             raise ValueError("the counts are zero wherever they were measured; a relative misfit needs some signal")
-        found, ideal = torch.cat(self.deviance_of_patterns, 1).sum(1).tolist()
+        found, ideal = self.deviance_of_patterns.sum(1).tolist()
         return {
             "amplitude_misfit": difference / total,
             "poisson_deviance_per_pixel": found / pixels,

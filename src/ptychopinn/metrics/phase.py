@@ -8,7 +8,6 @@ It needs no unwrapping.
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from ptychopinn.metrics.checks import checked_mask, checked_pair
@@ -66,7 +65,7 @@ def estimate_phase_ramp(product: NDArray[np.complex128]) -> Pair:
     The peak of a zero-padded FFT, then Newton steps on the phasor sum: exact far below a frequency bin.
     """
     shape = [2 * size + -2 * size % 32 for size in product.shape]  # a factor of 32 makes the transform fast
-    spectrum = torch.fft.fft2(torch.from_numpy(np.ascontiguousarray(product)), s=shape).abs()
+    spectrum = np.abs(np.fft.fft2(product, s=shape))
     peak = np.unravel_index(int(spectrum.argmax()), shape)
     start = np.array([2 * np.pi * np.fft.fftfreq(n)[k] for n, k in zip(shape, peak, strict=True)])
     ramp = _refined_ramp(product, start)

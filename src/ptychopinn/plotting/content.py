@@ -2,14 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ptychopinn.metrics.frc import FRCCurve
-from ptychopinn.metrics.verdict import Level
-from ptychopinn.physics.likelihood import ANSCOMBE_PHOTONS
+
+if TYPE_CHECKING:
+    from ptychopinn.metrics.verdict import Level
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +36,8 @@ class PatternFit:
 
         The offset 3/8 is that of the deviance of the verdict, so that single photons on dark pixels do not dominate.
         """
+        from ptychopinn.physics.likelihood import ANSCOMBE_PHOTONS
+
         k, mean = (np.asarray(part, np.float64) for part in (self.measured, self.modelled))
         return np.asarray((k - mean) / np.sqrt(mean + ANSCOMBE_PHOTONS))
 
@@ -89,7 +92,7 @@ class ReportContent:
 
     method: str = ""
     date: str = ""
-    level: Level | None = None
+    level: "Level | None" = None
     message: str = ""
     patterns: Sequence[PatternFit] = ()
     ratio: NDArray[Any] | None = None

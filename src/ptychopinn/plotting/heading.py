@@ -2,13 +2,16 @@
 
 import textwrap
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from matplotlib.patches import Rectangle
 
-from ptychopinn.metrics.verdict import Level
 from ptychopinn.plotting.content import ReportContent
 from ptychopinn.plotting.page import Page
 from ptychopinn.plotting.style import INK, TEXT_PT
+
+if TYPE_CHECKING:
+    from ptychopinn.metrics.verdict import Level
 
 TOP, LINES = 0.3, 0.62
 """Inches above the title, and for title and facts together."""
@@ -20,7 +23,7 @@ LETTERS_PER_INCH = 14.5
 """Of the message; a line is broken before it leaves the band."""
 LABEL_IN = 1.75
 """Width of the label of the verdict."""
-COLOURS: dict[Level, tuple[str, str]] = {
+COLOURS: "dict[Level, tuple[str, str]]" = {
     "fits": ("#2e7d4f", "white"),
     "fits in part": ("#f0b429", INK),
     "does not fit": ("#b3261e", "white"),
@@ -34,7 +37,7 @@ class Heading:
 
     title: str
     facts: str
-    level: Level | None
+    level: "Level | None"
     lines: tuple[str, ...]
     """Of the message of the verdict."""
 

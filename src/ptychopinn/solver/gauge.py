@@ -8,7 +8,6 @@ iterations. `with_gauge` applies the rules of docs/conventions.md to a result, a
 """
 
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, final
 
@@ -20,6 +19,7 @@ from ptychopinn.config import Recipe
 from ptychopinn.data.frame import Frame
 from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.data.scan import Scan
+from ptychopinn.metrics.transmission import transmission_warning
 from ptychopinn.physics import DiffractionModel, intensity
 from ptychopinn.physics.shift import fourier_shift
 from ptychopinn.solver.state import State
@@ -189,21 +189,6 @@ def log_gauge(image: Reconstruction) -> None:
     warning = transmission_warning(entry.get("transmission"))
     if warning is not None:
         logger.warning(warning)
-
-
-def transmission_warning(found: Mapping[str, Any] | None) -> str | None:
-    """What to say of the entry `gauge.transmission` of a result; None if the transmission may be right.
-
-    >>> transmission_warning({"brightest": 1.25, "error": 0.1, "above_1": True})[:46]
-    'the transmission exceeds 1: the median modulus'
-    """
-    if found is None or found["above_1"] is not True:
-        return None
-    return (
-        f"the transmission exceeds 1: the median modulus of the brightest tenth is {found['brightest']:.3g}, its error "
-        f"{found['error']:.2g}; the probe has fewer photons than fell on the sample, so check its calibration, or set "
-        "model.intensity_scale=data for a relative scale"
-    )
 
 
 def _pair(values: Any) -> tuple[int, int]:

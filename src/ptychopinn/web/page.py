@@ -223,7 +223,7 @@ class View:
         lines = figures.profile_figures(profile, (self._size, 150), unit)
         binned = [note(f"<p>Each element shown is the mean of {maps.step} × {maps.step} pixels.</p>")] * (maps.step > 1)
         hint = note(
-            "<p>Line profile between the two dots: type their coordinates, or drag them with the last tool of a map.</p>"
+            "<p>Line profile between the two dots: type their coordinates, or drag them (last tool of a map).</p>"
         )
         return [wrapping(*drawn.values()), *binned, chosen, wrapping(*lines), wrapping(*boxes), hint]
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ptychopinn.config import Recipe
+from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.errors import PtychoPINNError, ScanError, shown
 from ptychopinn.plotting.content import PatternFit, best_median_worst
 from ptychopinn.web.results import Result
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 
 MEASURED_TOGETHER = 16
 """Patterns modelled at once: some 30 MB for 128 x 128 px beside the page. Doubled, the memory is twice as much."""
+
+MOST_COMPARED_PX = 384
+"""Side of the part of an image whose ring correlation is shown. Moving it onto a reference takes 30 complex arrays of
+its size; 928 px took 400 MB and 7 s."""
 
 
 @final
@@ -111,8 +116,9 @@ class Patterns:
         guess = self._scan.object_guess
         if guess is None or float(np.std(guess)) < 1e-6:
             return {}
+        middle, where = _middle(self._image)
         try:
-            return {"with the object of the scan": evaluate(self._image, self._scan).frc}
+            return {f"with the object of the scan{where}": evaluate(middle, self._scan).frc}
         except (PtychoPINNError, ValueError):
             return {}
 
@@ -132,6 +138,23 @@ class Patterns:
         return Path(name)
 
 
+def _middle(image: Reconstruction) -> tuple[Reconstruction, str]:
+    """The middle of an image as far as the page compares it, and words for that; all of a small one.
+
+    >>> image = Reconstruction(np.ones((600, 40)), np.ones((600, 40)), (0, 0), [[300, 20]], np.ones((1, 16, 16)))
+    >>> part, where = _middle(image)
+    >>> part.object_.shape, part.origin_px.tolist(), where
+    ((384, 40), [108, 0], ', middle 384 × 40 px')
+    """
+    rows, columns = (min(size, MOST_COMPARED_PX) for size in image.object_.shape)
+    if (rows, columns) == image.object_.shape:
+        return image, ""
+    start = image.origin_px + (np.array(image.object_.shape) - (rows, columns)) // 2
+    object_, coverage = image.in_frame((int(start[0]), int(start[1])), (rows, columns))
+    part = Reconstruction(object_, coverage, start, image.positions_px, image.probe, image.pixel_size_m)
+    return part, f", middle {rows} × {columns} px"
+
+
 def _is_of_network(result: Result) -> bool:
     from ptychopinn.api.figure_content import is_of_network
 
@@ -144,7 +167,8 @@ def correlation_of(first: Result, second: Result) -> Mapping[str, "FRCCurve"]:
 
     if first.image is None or second.image is None:
         return {}
+    middle, where = _middle(first.image)
     try:
-        return {f"with {second.name}": evaluate(first.image, second.image).frc}
+        return {f"with {second.name}{where}": evaluate(middle, second.image).frc}
     except (PtychoPINNError, ValueError):
         return {}

@@ -13,19 +13,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ptychopinn.api.watch import LIVE_IMAGE
 from ptychopinn.config import Recipe
 from ptychopinn.config.text import leaves
 from ptychopinn.data.io.door import check_regular_file
 from ptychopinn.data.io.entries import plain_json
-from ptychopinn.data.reconstruction import RESULT_NAME, Reconstruction
+from ptychopinn.data.reconstruction import LIVE_NAME, RESULT_NAME, Reconstruction
 from ptychopinn.errors import PtychoPINNError, ScanError, one_line
 from ptychopinn.studies.campaign.ledger import LEDGER
 
 RECIPE_NAME = "recipe.yaml"
-FILES = (RESULT_NAME, LIVE_IMAGE, "metrics.json", "history.csv", RECIPE_NAME, "run.log")
+FILES = (RESULT_NAME, LIVE_NAME, "metrics.json", "history.csv", RECIPE_NAME, "run.log")
 """Whose changes the page follows."""
-MARKS = (RESULT_NAME, LIVE_IMAGE, "history.csv", "run.log")
+MARKS = (RESULT_NAME, LIVE_NAME, "history.csv", "run.log")
 """A folder with one of them is that of a result."""
 MOST_TEXT = 16 * 2**20
 """Bytes of a JSON or CSV file: the history of 100,000 epochs has 10 MB."""
@@ -86,7 +85,7 @@ def _files(path: Path) -> list[Path]:
     if not path.is_file():
         return [path / name for name in FILES]
     beside = FILES if path.name == RESULT_NAME else (RECIPE_NAME,)
-    return [path, *(path.parent / name for name in beside if name not in (path.name, LIVE_IMAGE))]
+    return [path, *(path.parent / name for name in beside if name not in (path.name, LIVE_NAME))]
 
 
 def result_paths(path: Path) -> list[Path]:
@@ -128,7 +127,7 @@ def read_result(path: Path, name: str) -> Result:
     return Result(
         name,
         image,
-        file is not None and file.name == LIVE_IMAGE,
+        file is not None and file.name == LIVE_NAME,
         metrics,
         history,
         recipe,
@@ -172,7 +171,7 @@ def _image_of(path: Path) -> Path | None:
     """The newer one of the finished image and the image so far."""
     if path.is_file():
         return path
-    found = [path / name for name in (RESULT_NAME, LIVE_IMAGE) if (path / name).is_file()]
+    found = [path / name for name in (RESULT_NAME, LIVE_NAME) if (path / name).is_file()]
     return max(found, key=lambda one: (one.stat().st_mtime_ns, one.name == RESULT_NAME), default=None)
 
 

@@ -13,8 +13,11 @@ from pathlib import Path
 from typing import Any, final
 
 from bokeh.document import Document
+from bokeh.embed.bundle import bundle_for_objs_and_resources
 from bokeh.models import Select
+from bokeh.resources import Resources
 from bokeh.server.server import Server
+from bokeh.server.views.static_handler import StaticHandler
 from bokeh.settings import settings
 
 from ptychopinn.errors import OutputError, PtychoPINNError
@@ -32,6 +35,8 @@ logger = logging.getLogger("ptychopinn")
 HOST = "127.0.0.1"
 LOOK_MS = 1500
 """Between two looks at the files: a look costs some calls of the file system."""
+AFTER_MS = 300
+"""Between drawing a page and reading its scan, which imports torch and would delay the drawing by a second."""
 NEWEST = "newest"
 """The choice that follows the result whose files changed last."""
 MOST_ROWS = 500
@@ -47,6 +52,18 @@ def policy(port: int) -> str:
         f"img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' ws://{HOST}:{port}; base-uri 'none'; "
         "form-action 'none'; object-src 'none'"
     )
+
+
+def scripts(port: int) -> str:
+    """The elements that load Bokeh, without its parts for tables, WebGL and equations, which the page does not use."""
+    parts = Resources(
+        mode="server",
+        root_url=f"http://{HOST}:{port}/",
+        path_versioner=StaticHandler.append_version,
+        components=["bokeh", "bokeh-widgets"],
+    )
+    elements, _ = bundle_for_objs_and_resources(None, parts)
+    return str(elements)
 
 
 @final
@@ -91,7 +108,7 @@ class Session:
         self._is_open = True
         document.title = title_of([source.name for source in reader.sources])
         document.template = template()
-        document.template_variables["policy"] = policy(port)
+        document.template_variables.update(policy=policy(port), scripts=scripts(port))
         for pane, above in zip(self._panes, self._page.above, strict=True):
             if not _is_single(pane.source.path):
                 above.children = [pane.choice, pane.table]
@@ -178,10 +195,15 @@ class Session:
                 self._show_measured(pane, view, known)
             else:
                 view.pattern_text.text = READING
-                self._reader.slow.submit(self._prepare, pane, view, known)
+                self._soon(self._prepare, pane, view, known)
         images = [one for one in found if one is not None and one.result.image is not None]
         if len(found) == 2 and len(images) == 2:
-            self._reader.slow.submit(self._correlate, images[0], images[1])
+            self._soon(self._correlate, images[0], images[1])
+
+    def _soon(self, call: Callable[..., None], *arguments: Any) -> None:
+        """Run in the thread for scans, once the page is drawn."""
+        submit = partial(self._reader.slow.submit, call, *arguments)
+        self._document.add_timeout_callback(lambda: _discard(submit()), AFTER_MS)
 
     def _prepare(self, pane: Pane, view: View, known: Known) -> None:
         self._reader.load(known)
@@ -339,6 +361,10 @@ def serve(sources: Sequence[Source], port: int, ready: Callable[[str], None]) ->
     """
     server = PageServer(sources, port)
     server.run(lambda: ready(server.address))
+
+
+def _discard(_: object) -> None:
+    """Bokeh lets no callback return anything."""
 
 
 def _is_single(path: Path) -> bool:

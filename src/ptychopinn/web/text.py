@@ -9,10 +9,9 @@ from typing import Any
 from ptychopinn.api.metric_rows import metric_rows
 from ptychopinn.errors import one_line, shown
 from ptychopinn.metrics.collapse import reference_warnings
+from ptychopinn.metrics.transmission import transmission_warning
 from ptychopinn.plotting.heading import COLOURS
-from ptychopinn.solver.gauge import transmission_warning
-from ptychopinn.studies.campaign.ledger import Entry
-from ptychopinn.studies.campaign.report import SCORES
+from ptychopinn.studies.campaign.ledger import SCORES, Entry
 from ptychopinn.web.results import Result, changed_settings
 
 STYLE = """

@@ -25,6 +25,8 @@ from ptychopinn.errors import ConfigError, OutputError, one_line, shown
 from ptychopinn.studies.campaign.names import free_name, is_plain_name
 from ptychopinn.studies.campaign.owner import Owner
 
+SCORES = ("amplitude_misfit", "poisson_deviance_per_pixel", "psnr_phase", "ssim_phase", "seconds")
+"""Results of a scan that the table and the page show."""
 LEDGER = "campaign.sqlite"
 State = Literal["waiting", "running", "done", "failed"]
 LEASE_S = 120.0

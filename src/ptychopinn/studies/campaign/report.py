@@ -14,11 +14,10 @@ from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.errors import PtychoPINNError
 from ptychopinn.plotting import save_figure
 from ptychopinn.plotting.contact_sheet import Thumbnail, figure_contact_sheet
-from ptychopinn.studies.campaign.ledger import Entry
+from ptychopinn.studies.campaign.ledger import SCORES, Entry
 
 logger = logging.getLogger("ptychopinn.studies")
 TABLE, SHEET = "table.csv", "contact_sheet"
-SCORES = ("amplitude_misfit", "poisson_deviance_per_pixel", "psnr_phase", "ssim_phase", "seconds")
 COLUMNS = ("name", "state", "verdict", *SCORES, "workers_died", "message", "path")
 PER_SHEET = 1000
 """Scans on one sheet; further ones are on `contact_sheet_2.png` and so on."""
