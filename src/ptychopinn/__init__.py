@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ptychopinn.api.reconstruct import reconstruct
     from ptychopinn.api.run import run
     from ptychopinn.api.simulate import label_scan, simulate, simulate_multiple
+    from ptychopinn.api.together import reconstruct_together
     from ptychopinn.api.train import train
     from ptychopinn.config import Recipe
     from ptychopinn.data import Scan, read_scan, write_scan
@@ -37,6 +38,7 @@ _HOME = {
     "run": "ptychopinn.api.run",
     "train": "ptychopinn.api.train",
     "reconstruct": "ptychopinn.api.reconstruct",
+    "reconstruct_together": "ptychopinn.api.together",
     "evaluate": "ptychopinn.api.evaluate",
     "simulate": "ptychopinn.api.simulate",
     "simulate_multiple": "ptychopinn.api.simulate",
@@ -72,6 +74,7 @@ __all__ = [
     "label_scan",
     "read_scan",
     "reconstruct",
+    "reconstruct_together",
     "run",
     "simulate",
     "simulate_multiple",

@@ -118,13 +118,13 @@ def finish_refined(task: Task, job: Job) -> Reconstructed:
         made = refined(task, job, work)
     except SolverInterrupted as stopped:
         if work is not None:
-            unfinished = judged(_unfinished(stopped, replace(task, ranks=ALONE)), job)  # the others have ended
-            announce(unfinished.made.verdict)
-            write_result(unfinished, job)
+            so_far = judged(unfinished(stopped, replace(task, ranks=ALONE)), job)  # the others have ended
+            announce(so_far.made.verdict)
+            write_result(so_far, job)
         raise
     except PriorInterrupted as stopped:
         if work is not None:
-            write_result(judged(_made(stopped.image, replace(task, ranks=ALONE)), job), job)
+            write_result(judged(made_of(stopped.image, replace(task, ranks=ALONE)), job), job)
         raise
     image = judged(checked(made), job)
     announce(image.made.verdict)
@@ -203,11 +203,11 @@ def refined(task: Task, job: Job, work: SolverWork | None = None) -> Made:
 def _corrected(image: Reconstruction, task: Task, result: Refined | None = None) -> Made:
     """The finished image of the solver with the prior, and its misfit and verdict."""
     image, timings = corrected(image, task.tensors, task.recipe, task.prior)
-    made = _made(image, task, result)
+    made = made_of(image, task, result)
     return replace(made, timings={**made.timings, **timings})
 
 
-def _made(image: Reconstruction, task: Task, result: Refined | None = None) -> Made:
+def made_of(image: Reconstruction, task: Task, result: Refined | None = None) -> Made:
     """An image with its misfit and verdict; the time of its iterations where they ran now."""
     tensors, recipe = task.tensors, task.recipe
     image = replace(image, metadata={**image.metadata, METHOD: _method(image, task)})
@@ -228,7 +228,7 @@ def _made(image: Reconstruction, task: Task, result: Refined | None = None) -> M
     return Made(image, tensors, recipe, metrics, {"refine_s": seconds}, fit)
 
 
-def _unfinished(stopped: SolverInterrupted, task: Task) -> Made:
+def unfinished(stopped: SolverInterrupted, task: Task) -> Made:
     """The image of an interrupted solver, with a mark in its metadata and in the metrics."""
     mark = {
         "iterations_done": len(stopped.checkpoint.deviance),
@@ -236,7 +236,7 @@ def _unfinished(stopped: SolverInterrupted, task: Task) -> Made:
     }
     image = replace(stopped.image, metadata={**stopped.image.metadata, "interrupted": mark})
     image = not_applied(image, task.prior, INTERRUPTED)
-    made = _made(image, task)
+    made = made_of(image, task)
     return replace(made, metrics={**made.metrics, "interrupted": mark})
 
 

@@ -19,6 +19,7 @@ from ptychopinn.solver import (
     Refined,
     SolverCheckpoint,
     SolverInterrupted,
+    Together,
     load_checkpoint,
     refine,
 )
@@ -44,6 +45,8 @@ class Task:
     """Applied to the image of the solver; None for none."""
     ranks: Ranks = ALONE
     """Processes that share the work; all hold the same values."""
+    together: Together | None = None
+    """How the patterns belong together where they are of several scans."""
 
 
 def iterated(
@@ -68,6 +71,7 @@ def iterated(
         checkpoint=checkpoint,
         on_iteration=on_iteration,
         ranks=task.ranks,
+        together=task.together,
     )
 
 
@@ -166,5 +170,6 @@ def work_in(folder: Path, name: str, image_names: tuple[str, ...], task: Task) -
         repr(task.gauge),
         recipe.model.model_dump_json(include=_FORWARD),
         recipe.reconstruction.model_dump_json(include={"refine", "min_coverage"}),
+        *(() if task.together is None else (task.together.common, task.together.scan_of, task.together.doses)),
     )
     return SolverWork(given, folder / CHECKPOINTS / f"{name}.npz", tuple(folder / image for image in image_names))

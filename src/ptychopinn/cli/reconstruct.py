@@ -46,7 +46,7 @@ def reconstruct(
         list[Path],
         typer.Argument(
             metavar="SCAN...",
-            help="The scan file (NPZ, CXI, HDF5), or several, each for itself.",
+            help="The scan file (NPZ, CXI, HDF5), or several, each for itself or together (--common).",
             show_default=False,
         ),
     ],
@@ -68,6 +68,14 @@ def reconstruct(
             metavar="RECIPE",
             autocompletion=complete_recipe,
             help="Recipe: file or name. With --model only reconstruction.*, reading options and threads may differ.",
+            show_default=False,
+        ),
+    ] = None,
+    common: Annotated[
+        Literal["object", "probe", "both"] | None,
+        typer.Option(
+            "--common",
+            help="Solve several scans together, which show one object, were made with one probe, or both.",
             show_default=False,
         ),
     ] = None,
@@ -99,7 +107,7 @@ def reconstruct(
     """Reconstruct scans by a trained model, by the iterative solver, or by both: figure, image and metrics.
 
     The files of several scans are in folders below the output folder, named after the scans. If one of them cannot be
-    reconstructed, the others are, and the exit code is 4.
+    reconstructed, the others are, and the exit code is 4. With --common the solver makes the images of all at once.
     """
     keep_freed_memory()
     choice, file = probe_choice(probe)
@@ -113,6 +121,8 @@ def reconstruct(
     how: dict[str, Any] = {"refine": refine, "recipe": config, "overrides": settings, "probe": choice}
     how["device"] = device or "auto"
     chosen = None if model == _NO_MODEL else model
+    if common is not None:
+        _check_common(scan, chosen, choice, skip_done)
     several = Several.of(scan, output, chosen, {**how, "files": (file, diffraction)}, skip_done=skip_done)
     if dry_run:
         from ptychopinn.api.dry_run import plan_reconstruct
@@ -124,17 +134,30 @@ def reconstruct(
     from ptychopinn.api.reconstruct import reconstruct as reconstruct_scan
 
     with shared_run() as ranks, ProgressDisplay() as shown:
-        if ranks.are_many and (len(scan) > 1 or skip_done):
-            raise ConfigError(
-                f"{ranks.count} processes share one scan, but {len(scan)} scans or --skip-done were given; give one "
-                "scan without it, or reconstruct many scans by `ptychopinn campaign`"
-            )
+        with ranks.together():
+            if ranks.are_many and common is None and (len(scan) > 1 or skip_done):
+                raise ConfigError(
+                    f"{ranks.count} processes share one solve, but {len(scan)} scans or --skip-done were given; give "
+                    "one scan without it, scans that belong together with --common, or use `ptychopinn campaign`"
+                )
 
         def make(one: Path, folder: Path) -> Any:
             hooks: dict[str, Any] = {"on_batch": shown.on_batch, "on_iteration": shown.on_iteration}
             source = with_parts(one, file, diffraction)
             return reconstruct_scan(source, chosen, folder, **how, resume=resume, ranks=ranks, **hooks)
 
+        if common is not None:
+            from ptychopinn.api.together import reconstruct_together
+
+            sources = {path.name: with_parts(one, file, diffraction) for one, path in several.folders.items()}
+            wanted = {key: how[key] for key in ("refine", "recipe", "overrides", "device")}
+            hook = shown.on_iteration
+            together = reconstruct_together(
+                sources, output, common=common, **wanted, resume=resume, on_iteration=hook, ranks=ranks
+            )
+            if ranks.is_first:
+                several.show_together(together)
+            return
         made = several.reconstruct(make, shown)
     if not ranks.is_first:
         return
@@ -143,6 +166,20 @@ def reconstruct(
             show_metrics(result.metrics)
             show_path("figure", result.paths["figure"])
     several.finish()
+
+
+def _check_common(scans: list[Path], model: Path | None, probe: str, skip_done: bool) -> None:
+    """Refuse options that scans solved together do not have.
+
+    Raises:
+        ConfigError: which option.
+    """
+    if len(scans) < 2:
+        raise ConfigError(f"--common needs two or more scans, got {len(scans)}; give another one, or leave it out")
+    refused = {"--model": model is not None, "--skip-done": skip_done, "--probe model": probe == "model"}
+    for name, is_given in refused.items():
+        if is_given:
+            raise ConfigError(f"{name} must not be given with --common, which solves all scans by the solver at once")
 
 
 _CHOICES: tuple[Literal["auto", "scan", "model"], ...] = ("auto", "scan", "model")

@@ -19,6 +19,7 @@ from ptychopinn.errors import ConfigError
 
 if TYPE_CHECKING:
     from ptychopinn.api.reconstructed import Reconstructed
+    from ptychopinn.api.together import ReconstructedTogether
     from ptychopinn.cli.progress import ProgressDisplay
 
 FINISHED = "finished.json"
@@ -105,6 +106,16 @@ class Several:
                 show_verdict(done[-1].metrics["verdict"])
                 show_path("figure", done[-1].paths["figure"])
         return done
+
+    def show_together(self, together: "ReconstructedTogether") -> None:
+        """Show the verdicts of scans that were solved together, and their files."""
+        for (scan, folder), (name, part) in zip(self.folders.items(), together.parts.items(), strict=True):
+            results.print(f"{name}:", markup=False, highlight=False)
+            show_verdict(part.metrics["verdict"])
+            self.rows.append((str(scan), part.metrics["verdict"]["level"], str(folder)))
+        show_path("common object", together.paths.get("reconstruction"))
+        show_path("figure", together.paths.get("figure"))
+        self.finish()
 
     def finish(self) -> None:
         """Show a table of several scans; end with an exit code that says whether one failed.

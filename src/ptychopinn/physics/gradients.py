@@ -104,7 +104,7 @@ class Gradients:
     probe: Probe | None
     """(M, H, W), where asked for."""
     object_power: Tensor | None
-    """(H, W), where the probe's is asked for: the summed squared modulus of the patches."""
+    """(H, W), where the probe's is asked for: the summed squared modulus of the patches; (K, H, W) of K probes."""
     positions: Tensor | None
     """(B, 2), per pixel, where asked for."""
     positions_curvature: Tensor | None
@@ -178,7 +178,8 @@ def gradients(
     roots = now.roots(index)
     if roots is not None:
         phase = phase * roots
-    spectra = _spectrum(now.probe)
+    spectrum = _spectrum(now.probe)
+    spectra = spectrum if now.several is None else now.several.of(spectrum, index)
     if now.relaxation is not None:
         changes_of_probe = _spectrum(now.relaxation.modes)
         spectra = spectra + now.relaxation.combined(changes_of_probe, index)
@@ -195,7 +196,9 @@ def gradients(
     by_probe = by_relaxation = None
     if residual is not None and (probe or relaxation):
         residual = _gathered(residual, phase)
-        by_probe = torch.fft.ifft2(residual.sum(0).conj_physical_()) if probe else None
+    if residual is not None and probe:
+        summed = residual.sum(0) if now.several is None else now.several.modes(now.several.summed(residual, index))
+        by_probe = torch.fft.ifft2(summed.conj_physical_())
     if residual is not None and relaxation and now.relaxation is not None:
         moved = [seen.photons_by(exit_wave(_of_spectrum(_along(one, phase)), patches)) for one in changes_of_probe]
         by_relaxation = RelaxationDerivatives(
@@ -218,7 +221,7 @@ def gradients(
         object_=place_patches(_over_modes(back.mul_(probes)).conj_physical_(), where, shape),
         probe_power=place_patches(intensity(probes), where, shape),
         probe=by_probe,
-        object_power=intensity(patches) if probe else None,
+        object_power=_object_power(now, patches, index) if probe else None,
         positions=by_position,
         positions_curvature=_position_curvature(seen, spectra, patches) if positions_curvature else None,
         strain=by_strain,
@@ -369,6 +372,13 @@ def _gathered(waves: Tensor, phase: Tensor) -> Tensor:
     return waves.unflatten(1, (phase.shape[1], -1)).mul_(phase).sum(1)
 
 
+def _object_power(now: Estimate, patches: Tensor, index: Tensor) -> Tensor:
+    """Of patches (B, H, W): the sum over those of each probe."""
+    if now.several is None:
+        return intensity(patches)
+    return now.several.summed(patches.abs().square(), index)
+
+
 def _over_modes(waves: Tensor) -> Tensor:
     """(B, H, W): the sum of (B, M, H, W)."""
     return waves.squeeze(1) if waves.shape[1] == 1 else waves.sum(1)
@@ -416,13 +426,14 @@ def _of_no_pattern(
 ) -> Gradients:
     """Zeros, in the shapes that patterns would give."""
     real = now.object_.real
+    shape = now.probe.shape[-2:] if now.several is None else (now.several.count, *now.probe.shape[-2:])
     scalars = Derivatives(real.new_zeros(()), real.new_zeros(()))
     return Gradients(
         losses=real.new_zeros(0),
         object_=torch.zeros_like(now.object_),
         probe_power=torch.zeros_like(real),
         probe=torch.zeros_like(now.probe) if probe else None,
-        object_power=real.new_zeros(now.probe.shape[-2:]) if probe else None,
+        object_power=real.new_zeros(shape) if probe else None,
         positions=real.new_zeros(0, 2) if positions else None,
         positions_curvature=real.new_zeros(0, 2, 2) if positions_curvature else None,
         strain=real.new_zeros(0, 4) if strain else None,

@@ -18,20 +18,26 @@ from ptychopinn.solver.refine import (
     unlogged,
 )
 from ptychopinn.solver.state import Stage, State
+from ptychopinn.solver.together import Common, Joined, Together, joined_gauge, joined_starts, with_own_gauge
 
 __all__ = [
     "CONSTRAINTS",
+    "Common",
     "Constraint",
     "Gauge",
     "IterationHook",
+    "Joined",
     "Refined",
     "SolverCheckpoint",
     "SolverInterrupted",
     "Stage",
     "State",
+    "Together",
     "check_names",
     "estimate_of",
     "flat_start",
+    "joined_gauge",
+    "joined_starts",
     "load_checkpoint",
     "log_gauge",
     "photons_at",
@@ -42,4 +48,5 @@ __all__ = [
     "trial_of",
     "unlogged",
     "with_gauge",
+    "with_own_gauge",
 ]

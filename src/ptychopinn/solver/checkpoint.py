@@ -13,6 +13,7 @@ from ptychopinn.data.io.atomic import atomic_path
 from ptychopinn.data.io.door import open_npz
 from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.errors import ScanError
+from ptychopinn.solver.together import Together
 
 _DEVIANCE, _GIVEN = "deviance_of_iterations", "given"
 
@@ -69,9 +70,11 @@ class SolverInterrupted(KeyboardInterrupt):
     Attributes:
         image: of the last complete iteration.
         checkpoint: the state after it.
+        together: of several scans, with the doses so far.
     """
 
-    def __init__(self, image: Reconstruction, checkpoint: SolverCheckpoint) -> None:
+    def __init__(self, image: Reconstruction, checkpoint: SolverCheckpoint, together: Together | None = None) -> None:
         super().__init__()
         self.image = image
         self.checkpoint = checkpoint
+        self.together = together

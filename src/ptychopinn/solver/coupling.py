@@ -28,7 +28,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ptychopinn.physics import intensity
 from ptychopinn.solver.state import State
 from ptychopinn.typing import Canvas
 
@@ -62,14 +61,14 @@ class Coupling:
     """
 
     def __init__(self, state: State) -> None:
-        object_, probe = state.estimate.object_, state.estimate.probe
-        height, width = probe.shape[-2:]
+        object_, beam = state.estimate.object_, state.estimate.beam()
+        height, width = beam.shape
         self._side = max(1, min(height, width) // BINS)
         self._grid = (-(-object_.shape[0] // self._side) + 1, -(-object_.shape[1] // self._side) + 1)
         sides = zip(self._grid, object_.shape, strict=True)
         self._between = [_interpolation(bins, self._side, count, object_.real) for bins, count in sides]
         first = state.estimate.positions_px.round().long() - torch.tensor([height // 2, width // 2]).to(object_.device)
-        self._beams = self._binned_beams(intensity(probe))
+        self._beams = self._binned_beams(beam)
         self._beam_of, self._corner = first % self._side @ first.new_tensor([self._side, 1]), first // self._side
         total = self._placed(torch.ones(len(first), 1).to(self._beams))[:, 0]
         self._total = (total + DARK * total.amax()).clamp_min(_SMALLEST).unsqueeze(-1)

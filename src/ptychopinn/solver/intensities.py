@@ -39,7 +39,7 @@ from torch.nn import functional
 
 from ptychopinn.config import RefineConfig
 from ptychopinn.data.large_arrays import new_array
-from ptychopinn.physics import extract_patches, intensity, place_patches, split_position
+from ptychopinn.physics import extract_patches, place_patches, split_position
 from ptychopinn.solver.bins import bin_side, binned, on_pixels
 from ptychopinn.solver.low_frequencies import SQUARED_DIFFERENCE
 from ptychopinn.solver.penalties import ObjectPenalty, gradient_by_object
@@ -103,25 +103,25 @@ def evidence(state: State) -> Evidence:
 
 
 def intensities_of(
-    config: RefineConfig, penalties: Sequence[ObjectPenalty], probe: Tensor
+    config: RefineConfig, penalties: Sequence[ObjectPenalty], beam: Tensor
 ) -> "PatternIntensities | None":
     """The constraint that a recipe asks for."""
     if config.intensities == "given" or not config.object:
         return None
     if config.intensities == "fitted":
-        return PatternIntensities(penalties, probe)
+        return PatternIntensities(penalties, beam)
     times = ((max(int(part * config.iterations), least), spread) for part, least, spread in CHECKS)
     checks = [Check(at, spread) for at, spread in times if at + FEWEST_AFTER < config.iterations]
-    return PatternIntensities(penalties, probe, checks) if checks else None
+    return PatternIntensities(penalties, beam, checks) if checks else None
 
 
 @final
 class PatternIntensities:
     """The constraint that moves intensities and the slow part of the modulus after each iteration."""
 
-    def __init__(self, penalties: Sequence[ObjectPenalty], probe: Tensor, checks: Sequence[Check] = ()) -> None:
+    def __init__(self, penalties: Sequence[ObjectPenalty], beam: Tensor, checks: Sequence[Check] = ()) -> None:
         self._penalties = penalties
-        self._start = intensity(probe).sqrt()
+        self._start = beam.sqrt()
         self._checks = {check.iteration: check for check in checks}
 
     def acts(self, state: State, iteration: int) -> bool:
@@ -191,7 +191,7 @@ class PatternIntensities:
         estimate = state.estimate
         assert estimate.intensities is not None
         rows, columns = (torch.arange(n, device=self._start.device) - n // 2 for n in self._start.shape)
-        of_probe, doubt = _slope(self._start, intensity(estimate.probe).sqrt(), rows[:, None], columns)
+        of_probe, doubt = _slope(self._start, estimate.beam().sqrt(), rows[:, None], columns)
         of_beam, doubt_of_beam = _slope_of_beam(estimate.intensities.log(), estimate.positions_px)
         weight, weight_of_beam = 1 / doubt, 1 / doubt_of_beam
         both = weight * of_probe + 2 * weight_of_beam * of_beam
@@ -235,7 +235,7 @@ class _BinnedBeam:
     def __init__(self, state: State) -> None:
         estimate = state.estimate
         self._exact = estimate.positions_px.dtype
-        power = intensity(estimate.probe).to(self._exact)
+        power = estimate.beam().to(self._exact)
         self._shape = (int(estimate.object_.shape[-2]), int(estimate.object_.shape[-1]))
         self.side = bin_side(power)
         side, (height, width) = self.side, power.shape

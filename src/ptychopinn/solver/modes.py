@@ -20,22 +20,24 @@ from ptychopinn.typing import Probe
 class OrthogonalModes:
     """Makes the modes orthogonal, the strongest first; the velocity of the probe is mixed by the same matrix.
 
-    One mode stays as it is. The steps of the solver treat all modes alike, so that mixing them changes neither the
-    object nor the deviance, apart from rounding.
+    One mode stays as it is, and several probes are treated one by one. The steps of the solver treat all modes alike,
+    so that mixing them changes neither the object nor the deviance, apart from rounding.
     """
 
     def apply(self, state: State) -> None:
         """Mix the modes, in iterations in which the probe is refined."""
-        probe = state.estimate.probe
-        if len(probe) == 1 or not state.stage.probe:
+        probe, several = state.estimate.probe, state.estimate.several
+        probes = (probe,) if several is None else several.split(probe).unbind()
+        if len(probes[0]) == 1 or not state.stage.probe:
             return
-        mixture = orthogonal_mixture(probe)
-        state.estimate.probe = mixed(probe, mixture)
-        state.probe_velocity = mixed(state.probe_velocity, mixture)
+        mixtures = [orthogonal_mixture(one) for one in probes]
+        velocities = state.probe_velocity.split(len(probes[0]))
+        state.estimate.probe = torch.cat([mixed(*pair) for pair in zip(probes, mixtures, strict=True)])
+        state.probe_velocity = torch.cat([mixed(*pair) for pair in zip(velocities, mixtures, strict=True)])
         known = state.estimate.relaxation
         if known is not None:
-            state.estimate.relaxation = replace(known, modes=_each_mixed(known.modes, mixture))
-            state.relaxation_velocity = _each_mixed(state.relaxation_velocity, mixture)
+            state.estimate.relaxation = replace(known, modes=_each_mixed(known.modes, mixtures[0]))
+            state.relaxation_velocity = _each_mixed(state.relaxation_velocity, mixtures[0])
 
 
 def orthogonal_mixture(probe: Probe) -> Tensor:

@@ -32,6 +32,7 @@ from ptychopinn.solver.penalties import penalties_of
 from ptychopinn.solver.position_report import log_positions, position_report
 from ptychopinn.solver.probe_modes import found_modes, log_modes, with_mode
 from ptychopinn.solver.solver import Solver, photons_per_px, placed_power
+from ptychopinn.solver.together import Together
 
 logger = logging.getLogger("ptychopinn.reconstruction")
 
@@ -56,6 +57,8 @@ class Refined:
     """Per measured pixel, over each iteration: about 1 for a perfect model where pixels hold many photons."""
     seconds: float
     """Time of the iterations."""
+    together: Together | None = None
+    """Of several scans, with the doses that were found."""
 
 
 def flat_start(scan: Scan, probe: Tensor) -> Reconstruction:
@@ -100,6 +103,7 @@ def refine(
     checkpoint: SolverCheckpoint | None = None,
     on_iteration: IterationHook | None = None,
     ranks: Ranks = ALONE,
+    together: Together | None = None,
 ) -> Refined:
     """Fit object, probe modes and positions to the patterns of a whole scan.
 
@@ -114,13 +118,16 @@ def refine(
         on_iteration: called after every iteration.
         ranks: processes that share the work. All make the same call and get the same image; each computes the
             gradients of its own patterns.
+        together: of several scans, whose patterns `tensors` holds one after the other; the image is that of all, and
+            `Together.parts` has that of each. Its probes are one after the other, (K M, H, W).
 
     Returns:
         The image in the frame of the scan, 1 where not covered, by the rules of `with_gauge`; the same seed gives the
         same image.
 
     Raises:
-        ConfigError: `config` names a loss, penalty or constraint that nobody registered.
+        ConfigError: `config` names a loss, penalty or constraint that nobody registered, or asks for what several
+            scans together do not allow.
         ScanError: the patterns do not make one image; see `check_one_image`.
         PtychoPINNError: the iterations diverged.
         RankError: another rank has ended.
@@ -129,6 +136,8 @@ def refine(
     model = (model or DiffractionModel()).with_detector(start.background, start.blur_px)
     check_one_image(tensors.scan, model.propagator.name)
     config = with_limit(config, min(start.probe.shape[-2:]))
+    if together is not None:
+        together.check(config)
     modes = None
     if config.probe_modes == "auto" and checkpoint is None and config.iterations > 0:
         modes = found_modes(start, tensors, config, model, fit=trial_of, predict=photons_in_batches)
@@ -136,7 +145,7 @@ def refine(
         log_modes(modes)
         start = with_mode(start, modes.modes)
     frame = _frame(start, config)
-    solver = Solver(estimate_of(start, frame, tensors.device), tensors, config, model, ranks)
+    solver = Solver(estimate_of(start, frame, tensors.device, together), tensors, config, model, ranks, together)
     config = solver.config
     logger.info("penalties: smoothness %.4g photons, edge_preserving %s", config.smoothness, config.edge_preserving)
     started = time.perf_counter()
@@ -155,13 +164,14 @@ def refine(
         stopped = True
         solver.restore(reached.tensors)
     seconds = time.perf_counter() - started
+    together = together and together.with_doses(solver.state.estimate)
     image = _described(_image(start, frame, solver, min_coverage), start, config, reached.deviance, solver.material)
     if modes is not None:
         image.metadata["refine"].update(modes.entry())
     if config.positions:
         _report_positions(image, start, config, solver.positions_deviation_px)
     if config.object and _is_low_dose(tensors):
-        image = _with_counted_photons(image, tensors, model, ALONE if stopped else ranks)
+        image = _with_counted_photons(image, tensors, model, ALONE if stopped else ranks, together)
     image = with_gauge(
         image,
         gauge or Gauge(),
@@ -172,8 +182,8 @@ def refine(
     )
     log_gauge(image)
     if stopped:
-        raise SolverInterrupted(image, reached)
-    return Refined(image, list(reached.deviance), seconds)
+        raise SolverInterrupted(image, reached, together)
+    return Refined(image, list(reached.deviance), seconds, together)
 
 
 @contextmanager
@@ -214,6 +224,7 @@ def photons_in_batches(
     model: DiffractionModel | None = None,
     batch_size: int = 64,
     ranks: Ranks = ALONE,
+    together: Together | None = None,
 ) -> Iterator[tuple[slice, Tensor]]:
     """Photons (B, H, W), on the device of the tensors, that an image predicts with its own probe and positions.
 
@@ -223,12 +234,13 @@ def photons_in_batches(
         model: of the patterns; the far field with shifted probes by default. A background of the image replaces its.
         batch_size: patterns at once.
         ranks: only the patterns of this rank are modelled.
+        together: of an image of several scans.
 
     Yields:
         Which patterns, in their order, and their photons.
     """
     frame = Frame.of_positions(image.positions_px, image.probe.shape[-1], margin=2)
-    estimate = estimate_of(image, frame, tensors.device)
+    estimate = estimate_of(image, frame, tensors.device, together)
     model = (model or DiffractionModel()).with_detector(image.background, image.blur_px)
     for part in tensors.slices(batch_size, ranks.own(len(tensors))):
         yield part, photons_at(estimate, model, part)
@@ -247,7 +259,9 @@ def _frame(start: Reconstruction, config: RefineConfig) -> Frame:
     return Frame.of_positions(start.positions_px, start.probe.shape[-1], margin=2 + room)
 
 
-def estimate_of(start: Reconstruction, frame: Frame, device: torch.device) -> Estimate:
+def estimate_of(
+    start: Reconstruction, frame: Frame, device: torch.device, together: Together | None = None
+) -> Estimate:
     """Object, probe and positions of an image as tensors, on the canvas of a frame that holds all its windows."""
     object_ = torch.from_numpy(start.in_frame(frame.origin_px, frame.shape)[0]).to(device)
     probe = torch.from_numpy(start.probe).to(device)
@@ -255,13 +269,13 @@ def estimate_of(start: Reconstruction, frame: Frame, device: torch.device) -> Es
     positions = torch.from_numpy(start.positions_px - np.asarray(frame.origin_px)).to(device, exact)
     check_inside(positions, (probe.shape[-2], probe.shape[-1]), frame.shape)
     factors = None if start.intensities is None else torch.from_numpy(start.intensities).to(device, exact)
-    return Estimate(object_, probe, positions, factors, _relaxation_of(start, device, exact))
+    estimate = Estimate(object_, probe, positions, factors, _relaxation_of(start, device, exact))
+    return estimate if together is None else together.given(estimate)
 
 
 def photons_at(estimate: Estimate, model: DiffractionModel, part: slice) -> Tensor:
     """Photons (B, H, W) that an estimate predicts in some patterns."""
-    factors = None if estimate.intensities is None else estimate.intensities[part]
-    return model(estimate.object_, estimate.positions_px[part], estimate.probes(part), factors)
+    return model(estimate.object_, estimate.positions_px[part], estimate.probes(part), estimate.factors(part))
 
 
 def _relaxation_of(start: Reconstruction, device: torch.device, exact: torch.dtype) -> ProbeRelaxation | None:
@@ -322,11 +336,15 @@ def _is_low_dose(tensors: ScanTensors) -> bool:
 
 
 def _with_counted_photons(
-    image: Reconstruction, tensors: ScanTensors, model: DiffractionModel, ranks: Ranks
+    image: Reconstruction,
+    tensors: ScanTensors,
+    model: DiffractionModel,
+    ranks: Ranks,
+    together: Together | None,
 ) -> Reconstruction:
     """The image with the most likely factor: it predicts as many photons as were counted."""
     counted = expected = 0.0
-    for part, photons in photons_in_batches(image, tensors, model, ranks=ranks):
+    for part, photons in photons_in_batches(image, tensors, model, ranks=ranks, together=together):
         measured = tensors.measured_of(part)
         seen = 1.0 if measured is None else measured
         counted += float((tensors.counts_of(part) * seen).sum(dtype=torch.float64))

@@ -28,6 +28,7 @@ from ptychopinn.solver.positions import PositionStep
 from ptychopinn.solver.relaxation import RelaxedProbe, first_iteration, with_relaxation
 from ptychopinn.solver.state import State, stage_of
 from ptychopinn.solver.steps import ObjectStep, ProbeStep, Update
+from ptychopinn.solver.together import DosesOfScans, Together
 
 FEWEST_STEPS = 8
 """Steps in an iteration, on a scan of fewer patterns than so many batches."""
@@ -49,6 +50,8 @@ class Solver:
         model: of the patterns.
         ranks: processes that share the patterns; each computes the gradients of its own and takes every step, with the
             sums of all, so that all hold the same estimate.
+        together: how the patterns belong together where they are of several scans; the estimate states the probe and
+            the dose of each.
 
     Raises:
         ConfigError: the recipe names a loss, penalty or constraint that nobody registered.
@@ -61,6 +64,7 @@ class Solver:
         config: RefineConfig,
         model: DiffractionModel,
         ranks: Ranks = ALONE,
+        together: Together | None = None,
     ) -> None:
         self._tensors = tensors
         self._ranks = ranks
@@ -84,9 +88,10 @@ class Solver:
         self._fits_background = config.background == "flat" or (
             config.background == "auto" and known is None and model.propagator.is_fourier
         )
-        self._intensities = intensities_of(config, self._penalties, estimate.probe)
+        self._intensities = intensities_of(config, self._penalties, estimate.beam())
+        self._doses = DosesOfScans(together) if together and together.common == "both" and config.object else None
         self._blur = blur_of(config, model.blur_px, dose, is_far_field=model.propagator.is_fourier)
-        fitted: list[Constraint] = [step for step in (self._intensities, self._blur) if step is not None]
+        fitted: list[Constraint] = [step for step in (self._doses, self._intensities, self._blur) if step]
         if self._fits_background:
             fitted.insert(0, self._background_step(config))
         if config.probe_relaxation:
@@ -140,6 +145,7 @@ class Solver:
             "probe_velocity": state.probe_velocity,
             "power": state.power,
             **({} if estimate.intensities is None else {"intensities": estimate.intensities}),
+            **({} if estimate.doses is None else {"doses": estimate.doses}),
             **({"background": state.background} if self._fits_background and state.background is not None else {}),
             **self._relaxation_now(),
             **({} if state.blur_px2 is None else {"blur_px2": torch.tensor(state.blur_px2, dtype=torch.float64)}),
@@ -156,8 +162,14 @@ class Solver:
         if "relaxation_modes" in known:
             relaxation = ProbeRelaxation(known["relaxation_modes"], known["relaxation_weights"])
             state.relaxation_velocity = known["relaxation_velocity"]
-        state.estimate = Estimate(
-            known["object"], known["probe"], known["positions_px"], known.get("intensities"), relaxation
+        state.estimate = replace(
+            state.estimate,
+            object_=known["object"],
+            probe=known["probe"],
+            positions_px=known["positions_px"],
+            intensities=known.get("intensities"),
+            relaxation=relaxation,
+            doses=known.get("doses"),
         )
         state.object_velocity, state.probe_velocity = known["object_velocity"], known["probe_velocity"]
         state.power = known["power"]
@@ -178,7 +190,8 @@ class Solver:
         wanted = self._intensities is not None and self._intensities.acts(state, iteration)
         blur = self._blur is not None and self._blur.acts(state, iteration)
         relaxation = bool(self._config.probe_relaxation) and iteration >= first_iteration(self._config)
-        state.begin(replace(stage, intensities=wanted, blur=blur, relaxation=relaxation))
+        doses = self._doses is not None and self._doses.acts(iteration)
+        state.begin(replace(stage, intensities=wanted, blur=blur, relaxation=relaxation, doses=doses))
         loss = torch.zeros((), device=state.power.device)
         power = torch.zeros_like(state.power)
         for batch in self._batches():
@@ -253,7 +266,7 @@ class Solver:
             positions_curvature=state.stage.positions,
             strain=state.stage.distortion,
             background=self._fits_background,
-            intensities=state.stage.intensities,
+            intensities=state.stage.intensities or state.stage.doses,
             blur=state.stage.blur,
             relaxation=state.stage.relaxation,
             mean_photons=self._mean_photons(counted) if state.stage.distortion else None,
@@ -268,8 +281,7 @@ class Solver:
 
     def _photons_at(self, index: Tensor, positions_px: Tensor) -> Tensor:
         now = self.state.estimate
-        factors = None if now.intensities is None else now.intensities[index]
-        return self._model_now()(now.object_, positions_px, now.probes(index), factors)
+        return self._model_now()(now.object_, positions_px, now.probes(index), now.factors(index))
 
     def _counted(self, index: Tensor) -> tuple[Tensor, Tensor | None]:
         amplitude = self._tensors.amplitude_of(index).to(self.state.power.dtype)
@@ -320,10 +332,13 @@ def photons_per_px(tensors: ScanTensors, power: Tensor) -> float:
 
 def placed_power(estimate: Estimate, batch_size: int) -> Tensor:
     """(Y, X), photons: the probe's intensity placed at the pixels nearest to all positions, a batch at a time."""
-    power = intensity(estimate.probe)
+    several, parts = estimate.several, estimate.positions_px.split(batch_size)
+    power = intensity(estimate.probe if several is None else several.split(estimate.probe))
+    numbers = [None] * len(parts) if several is None else several.number.split(batch_size)
     shape = (estimate.object_.shape[-2], estimate.object_.shape[-1])
     total = torch.zeros(shape, dtype=power.dtype, device=power.device)
-    for positions in estimate.positions_px.split(batch_size):
+    for positions, number in zip(parts, numbers, strict=True):
         whole, _ = split_position(positions)
-        total += place_patches(power.expand(len(whole), *power.shape), whole, shape)
+        beams = power.expand(len(whole), *power.shape) if number is None else power[number]
+        total += place_patches(beams, whole, shape)
     return total

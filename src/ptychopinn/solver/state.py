@@ -41,6 +41,8 @@ class Stage:
     """Whether the object follows the positions."""
     intensities: bool = False
     """Whether gradients by the intensities of the patterns are wanted."""
+    doses: bool = False
+    """Whether they are wanted for the doses of several scans."""
     blur: bool = False
     """Whether those by the point spread of the detector are."""
     relaxation: bool = False
@@ -51,9 +53,10 @@ class State:
     """The estimate with its momentum, and what the changes are counted from.
 
     Attributes:
-        estimate: object (Y, X), probe (M, H, W) in sqrt(photons) and positions (N, 2) in px on the canvas.
+        estimate: object (Y, X), probe (M, H, W) in sqrt(photons) and positions (N, 2) in px on the canvas; with several
+            probes their modes one after the other, (K M, H, W).
         object_velocity: (Y, X), the last step of the object, part of which is repeated.
-        probe_photons: scalar, photons per pattern of the start probe, all modes together.
+        probe_photons: scalar, photons per pattern of the start probe, all modes (and probes) together.
         probe_velocity: (M, H, W), the same of the probe. A constraint that mixes modes mixes these alike.
         relaxation_velocity: (K, M, H, W), the same of the modes by which it varies.
         power: (Y, X), photons: the placed intensity of all probes over the last iteration.
@@ -87,9 +90,9 @@ class State:
     def begin(self, stage: Stage) -> None:
         """Start an iteration."""
         self.stage = stage
-        self.overlap = typical(self.power) / typical(intensity(self.estimate.probe))
+        self.overlap = typical(self.power) / typical(self.estimate.beam())
         if self.estimate.intensities is not None:
-            self.slow_px = bin_side(intensity(self.estimate.probe))
+            self.slow_px = bin_side(self.estimate.beam())
         self.gathered = Gathered(self.estimate)
 
 

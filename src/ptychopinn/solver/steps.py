@@ -11,8 +11,10 @@ from dataclasses import dataclass, replace
 from typing import Protocol, final
 
 import torch
+from torch import Tensor
 
 from ptychopinn.config import RefineConfig
+from ptychopinn.physics.estimate import Estimate
 from ptychopinn.physics.gradients import Gradients
 from ptychopinn.physics.steps import damping_floor, heavy_ball, preconditioned
 from ptychopinn.solver.penalties import ObjectPenalty, penalty_gradient
@@ -69,6 +71,19 @@ class ObjectStep:
         estimate.object_ = estimate.object_ + state.object_velocity
 
 
+def probe_curvature(estimate: Estimate, object_power: Tensor) -> Tensor:
+    r"""The largest summed \(|O|^2\): a scalar, or of each mode of several probes, (K M, 1, 1).
+
+    A probe that few patterns of a batch have, or none, counts as if it had its share of them.
+    """
+    several = estimate.several
+    if several is None:
+        return object_power.amax()
+    own = object_power.amax((-2, -1))
+    shared = several.shares.to(own) * object_power.sum(0).amax()
+    return several.for_modes(torch.maximum(own, shared), estimate.probe)[:, None, None]
+
+
 def sparse_step(step: float, momentum: float, visits: float) -> float:
     r"""A step length that momentum does not make too long where few patterns of a batch overlap.
 
@@ -104,7 +119,7 @@ class ProbeStep:
         assert found.object_power is not None
         config, estimate = self.config, state.estimate
         length = config.probe_step * state.stage.step_length * min(1.0, PROBE_STEPS * share)
-        step = preconditioned(found.probe, found.object_power.amax())
+        step = preconditioned(found.probe, probe_curvature(estimate, found.object_power))
         state.probe_velocity = heavy_ball(state.probe_velocity, step, config.momentum, length)
         estimate.probe = estimate.probe + state.probe_velocity
         if found.relaxation is not None and estimate.relaxation is not None:

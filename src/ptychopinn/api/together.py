@@ -1,0 +1,258 @@
+"""`reconstruct --common`: several scans of one object, or with one probe, in one solve."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ptychopinn.api.fit import announce
+from ptychopinn.api.inputs import RecipeSource, RunLog, ScanSource, as_recipe, as_scan, log_backend, warn_of_problems
+from ptychopinn.api.prior_use import AUTO, NONE
+from ptychopinn.api.reconstructed import Made, Reconstructed, finish, judged, keep_recipe, write_result
+from ptychopinn.api.request import Job, begun_folder
+from ptychopinn.api.solve import from_nothing, made_of, unfinished
+from ptychopinn.api.solver_work import Earlier, Task, iterated, work_in
+from ptychopinn.config import Recipe
+from ptychopinn.config.backend import DEFAULT
+from ptychopinn.data.dataset import ScanTensors
+from ptychopinn.data.device import choose_device
+from ptychopinn.data.io.atomic import check_output_folder
+from ptychopinn.data.joined import frame_offsets_px, joined_scan
+from ptychopinn.data.reconstruction import METHOD, Reconstruction
+from ptychopinn.errors import ConfigError
+from ptychopinn.notebook import Shown
+from ptychopinn.plotting import figure_reconstruction, save_figure
+from ptychopinn.ranks import ALONE, Ranks
+from ptychopinn.solver import (
+    Common,
+    IterationHook,
+    Refined,
+    SolverInterrupted,
+    Together,
+    joined_gauge,
+    joined_starts,
+    with_own_gauge,
+)
+
+COMMON_OBJECT = "common_object"
+"""Name of the object that all scans share and its figure, without the extension."""
+ENTRY = "together"
+"""Of `metrics.json` and of the metadata of an image: what the scans have in common."""
+WORDS: Mapping[Common, str] = {
+    "object": "of one object, each with its own probe",
+    "probe": "with one probe, each of its own object",
+    "both": "of one object with one probe",
+}
+
+
+@dataclass(frozen=True, repr=False)
+class ReconstructedTogether(Shown):
+    """The images of scans that were solved together."""
+
+    parts: dict[str, Reconstructed]
+    """Name of each scan -> its image, with its own probe and verdict."""
+    common: Reconstruction | None
+    """The object that all share, with all positions and the probe of the first scan; None where each has its own."""
+    paths: dict[str, Path]
+    """`reconstruction` and `figure` of the common object, and `log`; empty when nothing was written."""
+
+    def summary(self) -> str:
+        """Those of the scans."""
+        return "\n".join(f"{name}: {part.summary()}" for name, part in self.parts.items())
+
+    def plot(self) -> Any:
+        """The figure of the common object, or of the first scan; a `matplotlib.figure.Figure`."""
+        return next(iter(self.parts.values())).plot() if self.common is None else self.common.plot()
+
+
+@dataclass(frozen=True)
+class _Scans:
+    """All scans, ready to be solved together."""
+
+    alone: dict[str, Task]
+    """Name -> the scan as it would be solved alone."""
+    task: Task
+    """All together."""
+    together: Together
+
+
+def reconstruct_together(
+    scans: Mapping[str, ScanSource] | Sequence[ScanSource],
+    output: str | Path | None = None,
+    *,
+    common: Common,
+    refine: int | None = None,
+    recipe: RecipeSource = None,
+    overrides: Sequence[str] = (),
+    device: str = "auto",
+    resume: bool = False,
+    on_iteration: IterationHook | None = None,
+    ranks: Ranks = ALONE,
+) -> ReconstructedTogether:
+    """Reconstruct several scans in one solve, by the iterative solver.
+
+    Args:
+        scans: two or more, with the name of each as a key; else they are called `scan_1`, `scan_2`, ...
+        output: folder for a folder of each scan, with the files of `reconstruct`, and for `common_object.npz` and
+            `.png` where the object is common; nothing is written without it.
+        common: `object`: the scans show one object, each with its own probe. Their positions must be in one frame: in
+            metres, or in pixels of the same object. `probe`: they were made with one probe, each of its own object.
+            `both`: one object with one probe. The dose may differ from scan to scan.
+        refine: iterations, instead of `reconstruction.refine.iterations`.
+        recipe: name, YAML file, mapping or `Recipe`; the default recipe without it.
+        overrides: `section.key=value` texts.
+        device: `auto`, `cpu`, `cuda`, ...
+        resume: go on with a solve that was interrupted (Ctrl-C) in `output`.
+        on_iteration: called after every iteration with the iterations done, all iterations, numbers.
+        ranks: processes that share the work, each of which makes the same call; the first one writes.
+
+    Raises:
+        PtychoPINNError: fewer than two scans; scans without a common frame, pixel or size; settings that scans together
+            do not allow (a prior, error bars, resolution). Nothing has been written then.
+        KeyboardInterrupt: Ctrl-C; `output` holds the images so far, and what `resume` goes on from.
+    """
+    sources = scans if isinstance(scans, Mapping) else {f"scan_{k}": scan for k, scan in enumerate(scans, 1)}
+    if refine is not None:
+        overrides = [*overrides, f"reconstruction.refine.iterations={refine}"]
+    started = time.perf_counter()
+    with RunLog() as log:
+        with ranks.together():
+            settings = _settings(recipe, overrides, refine)
+            log_backend(settings, device)
+            ready = _ready(sources, settings, common, device, ranks)
+        folder = begun_folder(output, log, ranks)
+        warn_of_problems(*(task.tensors.scan for task in ready.alone.values()))
+        job = Job(folder, {"load_s": time.perf_counter() - started}, None, None, on_iteration, resume)
+        made = _solved(ready, job)
+    return replace(made, paths={**made.paths, "log": log.path}) if log.path else made
+
+
+def _settings(recipe: RecipeSource, overrides: Sequence[str], refine: int | None) -> Recipe:
+    """The recipe of all scans.
+
+    Raises:
+        ConfigError: it asks for what scans together do not allow.
+    """
+    settings = as_recipe(recipe, overrides).changed(backend=DEFAULT)
+    wanted = settings.reconstruction
+    refused = {
+        "reconstruction.prior": wanted.prior not in (AUTO, NONE),
+        "reconstruction.resolution": wanted.resolution != "none",
+        "reconstruction.uncertainty": wanted.uncertainty,
+    }
+    for name, is_asked in refused.items():
+        if is_asked:
+            raise ConfigError(f"{name} must be left out where scans are solved together; use it on each scan alone")
+    if refine == 0:
+        raise ConfigError(
+            "refine must be at least 1 where scans are solved together, got 0; give more, or leave it out"
+        )
+    if settings.training.threads is not None:
+        torch.set_num_threads(settings.training.threads)
+    return settings.changed(reconstruction=wanted.changed(prior=NONE))
+
+
+def _ready(sources: Mapping[str, ScanSource], settings: Recipe, common: Common, device: str, ranks: Ranks) -> _Scans:
+    if common not in WORDS:
+        raise ConfigError(f"common must be object, probe or both, got {common!r}; give one of them")
+    if len(sources) < 2:
+        raise ConfigError(f"scans that are solved together must be two or more, got {len(sources)}; give another one")
+    scans = {name: as_scan(source, settings) for name, source in sources.items()}
+    offsets = frame_offsets_px(list(scans.values()), one_object=common != "probe")
+    alone = {name: from_nothing(scan, settings, device) for name, scan in scans.items()}
+    recipes = [task.recipe for task in alone.values()]
+    if any(one.model != recipes[0].model for one in recipes):
+        raise ConfigError("the scans have different geometries; scans that are solved together need the same one")
+    recipe = max(recipes, key=lambda one: one.reconstruction.refine.iterations)
+    joined = joined_starts([task.start for task in alone.values()], offsets, common)
+    joined.together.check(recipe.reconstruction.refine)
+    tensors = ScanTensors(joined_scan(list(scans.values()), joined.start.positions_px), choose_device(device))
+    gauge = joined_gauge([task.gauge for task in alone.values()])
+    task = Task(joined.start, tensors, recipe, gauge, ranks=ranks, together=joined.together)
+    alone = {name: replace(one, recipe=recipe, ranks=ranks) for name, one in alone.items()}
+    return _Scans(alone, task, joined.together)
+
+
+def _solved(ready: _Scans, job: Job) -> ReconstructedTogether:
+    """Solve, judge the image of each scan, and write all files."""
+    work = None if job.folder is None else work_in(job.folder, "together_state", (), ready.task)
+    earlier = Earlier.of(work, ready.task.ranks) if job.resume else Earlier()
+    try:
+        result = iterated(ready.task, ready.task.tensors, earlier.state, job.on_iteration)
+    except SolverInterrupted as stopped:
+        if work is not None:
+            work.save(stopped)
+            _write_unfinished(stopped, ready, job)
+        raise
+    images = _images(result.reconstruction, ready, result.together or ready.together)
+    parts = {}
+    for name, image in images.items():
+        task, folder = ready.alone[name], _folder(job, name, ready.task.recipe)
+        seconds = result.seconds * len(task.tensors) / len(ready.task.tensors)
+        made = made_of(image, task, Refined(image, result.deviance, seconds))
+        parts[name] = finish(_described(made, ready), replace(job, folder=folder))
+    if work is not None:
+        work.state.unlink(missing_ok=True)
+    return _with_common(result.reconstruction, ready, parts, job)
+
+
+def _write_unfinished(stopped: SolverInterrupted, ready: _Scans, job: Job) -> None:
+    """The images so far, with a mark; other ranks have ended."""
+    for name, image in _images(stopped.image, ready, stopped.together or ready.together).items():
+        task = replace(ready.alone[name], ranks=ALONE)
+        made = unfinished(SolverInterrupted(image, stopped.checkpoint), task)
+        part = replace(job, folder=_folder(job, name, ready.task.recipe))
+        image_so_far = judged(_described(made, ready), part)
+        announce(image_so_far.made.verdict)
+        write_result(image_so_far, part)
+
+
+def _images(image: Reconstruction, ready: _Scans, together: Together) -> dict[str, Reconstruction]:
+    """The image of each scan, with what is known of its source."""
+    found = {}
+    for (name, task), part in zip(ready.alone.items(), together.parts(image), strict=True):
+        own = with_own_gauge(part, ready.task.gauge, together)
+        metadata = {**own.metadata, **task.start.metadata}
+        found[name] = replace(
+            own, metadata=metadata, geometry=task.start.geometry, pixel_size_m=task.start.pixel_size_m
+        )
+    return found
+
+
+def _described(made: Made, ready: _Scans) -> Made:
+    """The same, with what the scans have in common in its metadata and metrics."""
+    entry = {"common": ready.together.common, "scans": list(ready.alone)}
+    method = f"{made.image.metadata[METHOD]}, {len(ready.alone)} scans {WORDS[ready.together.common]}"
+    image = replace(made.image, metadata={**made.image.metadata, METHOD: method, ENTRY: entry})
+    return replace(made, image=image, metrics={**made.metrics, ENTRY: entry})
+
+
+def _folder(job: Job, name: str, recipe: Recipe) -> Path | None:
+    """The folder of a scan, made, with the recipe; None where nothing is written."""
+    if job.folder is None:
+        return None
+    folder = check_output_folder(job.folder / name)
+    keep_recipe(recipe, folder)
+    return folder
+
+
+def _with_common(
+    image: Reconstruction, ready: _Scans, parts: dict[str, Reconstructed], job: Job
+) -> ReconstructedTogether:
+    """The results, with the object that all scans share and its files."""
+    if not ready.together.has_one_object:
+        return ReconstructedTogether(parts, None, {})
+    first = next(iter(parts.values())).reconstruction
+    entry = {**image.metadata, METHOD: first.metadata[METHOD], ENTRY: first.metadata[ENTRY]}
+    common = replace(image, probe=first.probe, metadata=entry)
+    if job.folder is None:
+        return ReconstructedTogether(parts, common, {})
+    title = f"{len(parts)} scans {WORDS[ready.together.common]}"
+    paths = {
+        "reconstruction": common.save(job.folder / f"{COMMON_OBJECT}.npz"),
+        "figure": save_figure(figure_reconstruction(common, title=title), job.folder / f"{COMMON_OBJECT}.png"),
+    }
+    return ReconstructedTogether(parts, common, paths)
