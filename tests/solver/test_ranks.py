@@ -12,11 +12,12 @@ from ptychopinn.config import RefineConfig, SimulationConfig
 from ptychopinn.data import Scan
 from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.data.frame import Frame
+from ptychopinn.data.joined import joined_scan
 from ptychopinn.physics import DiffractionModel
 from ptychopinn.physics.estimate import Estimate
 from ptychopinn.ranks import Ranks
 from ptychopinn.simulation import simulate
-from ptychopinn.solver import Refined, SolverInterrupted, counted, flat_start, refine
+from ptychopinn.solver import Common, Refined, SolverInterrupted, counted, flat_start, joined_starts, refine
 from ptychopinn.solver.counted import KEPT_BYTES
 from ptychopinn.solver.distortion import with_limit
 from ptychopinn.solver.refine import estimate_of
@@ -170,3 +171,21 @@ def test_an_interruption_keeps_the_state_of_all_patterns(in_ranks: InRanks, nois
     resumed = _refined(noisy, config, Ranks(), checkpoint=stopped.checkpoint)
     _close(resumed.reconstruction.object_, whole.reconstruction.object_)
     _close(resumed.reconstruction.positions_px, whole.reconstruction.positions_px)
+
+
+@pytest.mark.parametrize("common", ["object", "probe", "both"])
+def test_ranks_share_scans_that_are_solved_together(in_ranks: InRanks, noisy: Scan, common: Common) -> None:
+    """The second rank has no pattern of the first scan."""
+    scans = [noisy.select(np.arange(50)), noisy.select(np.arange(50, 121))]
+    joined = joined_starts([flat_start(scan, torch.from_numpy(scan.probe)) for scan in scans], np.zeros((2, 2)), common)
+    tensors = ScanTensors(joined_scan(scans, joined.start.positions_px))
+    config = RefineConfig(iterations=8)
+
+    def work(ranks: Ranks) -> Refined:
+        return refine(joined.start, tensors, config, ranks=ranks, together=joined.together)
+
+    alone = work(Ranks())
+    for made in in_ranks(work):
+        _close(made.reconstruction.object_, alone.reconstruction.object_)
+        _close(made.reconstruction.probe, alone.reconstruction.probe)
+        assert made.deviance[-1] == pytest.approx(alone.deviance[-1], rel=LIMIT)

@@ -114,7 +114,7 @@ def _check_meeting(scans: Sequence[Scan], offsets_px: NDArray[np.float64]) -> No
             raise ScanError(
                 f"{scans[left[0]].source}: no pattern overlaps with {scans[0].source}, directly or by other scans, in "
                 "one frame of positions; scans of one object must overlap, so check the origin of their positions, or "
-                "give --common probe"
+                "solve them by `ptychopinn reconstruct --common probe`"
             )
         joined += [frames[number] for number in near]
         left = [number for number in left if number not in near]
