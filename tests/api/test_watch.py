@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -18,6 +20,7 @@ from ptychopinn.api.watch import LIVE, watch
 from ptychopinn.cli import app
 from ptychopinn.data import Scan
 from ptychopinn.errors import ConfigError, PtychoPINNError, ScanError
+from ptychopinn.metrics import compare
 
 MODEL = ["model.generator.width=2", "model.generator.levels=2", "training.epochs=1"]
 SCAN = ["simulation.object_size_px=64", "simulation.probe_size_px=16", "simulation.step_px=3"]
@@ -131,6 +134,82 @@ def test_the_solver_refines_what_has_arrived_and_ctrl_c_ends_with_an_image(
     assert done.report["placed"] == len(scan)
 
 
+WRITER = """
+import sys, time
+import h5py, numpy as np
+scan, path = np.load(sys.argv[1]), sys.argv[2]
+rng = np.random.default_rng(0)
+count = len(scan["patterns"])
+order = rng.permutation(count)
+late, again = order[:6], order[6:12]
+sent = np.concatenate([order[6:], again, late])
+with h5py.File(path, "w", libver="latest") as file:
+    size = scan["patterns"].shape[1:]
+    file.create_dataset("diffraction", (0, *size), scan["patterns"].dtype, maxshape=(None, *size), chunks=(8, *size))
+    for name, fill in (("frames", -1), ("position_frames", -1)):
+        file.create_dataset(name, (0,), np.int64, maxshape=(None,), chunks=(64,), fillvalue=fill)
+    for name in ("xcoords", "ycoords"):
+        file.create_dataset(name, (0,), np.float64, maxshape=(None,), chunks=(64,), fillvalue=np.nan)
+    file.swmr_mode = True
+    for first in range(0, count + 6, 20):
+        part = sent[first : first + 20]
+        y, x = scan["positions"][part[::-1]].T
+        for name, values in (("ycoords", y), ("xcoords", x), ("position_frames", part[::-1]), ("frames", part),
+                             ("diffraction", scan["patterns"][part])):
+            file[name].resize(len(file[name]) + len(part), axis=0)
+            file[name].flush()
+            time.sleep(0.005)
+            file[name][-len(part):] = values
+            file[name].flush()
+        time.sleep(0.02)
+"""
+
+
+def test_a_file_that_another_process_writes_gives_the_image_of_the_whole_scan(
+    scan: Scan, trained: Path, tmp_path: Path
+) -> None:
+    """In SWMR mode, rows out of order, some of them twice and some late; each flush comes in two steps."""
+    np.savez(tmp_path / "scan.npz", patterns=scan.patterns, positions=scan.positions_px)
+    file = tmp_path / "growing.h5"
+    writer = subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path / "scan.npz"), str(file)])
+    while not file.exists():
+        time.sleep(0.01)
+    done = watch(file, trained, tmp_path / "out", idle_s=3, every_s=0.2)
+    assert writer.wait() == 0
+    assert done.unread == {}
+    report = done.report
+    assert (report["placed"], report["conflicting"], report["without_pattern"]) == (len(scan), 0, 0)
+    assert report["repeated"] == 12
+    assert report["late"] >= 6
+    expected = whole(scan, trained)
+    np.testing.assert_allclose(done.reconstructed.reconstruction.object_, expected.object_, rtol=0, atol=1e-5)
+    assert (tmp_path / "out" / "recipe.yaml").is_file()
+
+
+def test_the_solver_goes_on_between_the_pieces(scan: Scan, trained: Path, tmp_path: Path) -> None:
+    """The image is as good as that of the solver alone on the whole scan."""
+    truth = ptychopinn.simulate(overrides=SCAN).scan.object_guess
+    folder = tmp_path / "pieces"
+    folder.mkdir()
+    order = np.random.default_rng(1).permutation(len(scan))
+    sending = threading.Thread(target=send, args=(scan, folder, order, 20, 0.2))
+    sending.start()
+    words = (folder, "--model", trained, "-o", tmp_path / "out", "--frames", len(scan), "--solve", "--every", "0.5")
+    ended = CliRunner().invoke(app, ["watch", *map(str, words)], catch_exceptions=False)
+    sending.join()
+    assert ended.exit_code == 0, ended.stderr
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert metrics["live"]["solver"]["rounds"] > 1
+    assert metrics["refine"]["iterations"] == 30
+
+    def psnr(image: ptychopinn.Reconstruction) -> float:
+        found, _ = image.in_frame((0, 0), truth.shape)
+        return float(compare(found, truth, region=(14, 50, 14, 50))["psnr_phase"])
+
+    alone = ptychopinn.reconstruct(scan, overrides=["reconstruction.prior=none"]).reconstruction
+    assert psnr(ptychopinn.Reconstruction.load(tmp_path / "out")) > psnr(alone) - 0.2
+
+
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
@@ -153,7 +232,7 @@ def test_bad_pieces_are_refused(tmp_path: Path, arrays: dict[str, np.ndarray], m
 
 
 def test_bad_requests_are_refused(scan: Scan, trained: Path, tmp_path: Path) -> None:
-    with pytest.raises(ScanError, match="no such folder"):
+    with pytest.raises(ScanError, match="no such folder or file"):
         watch(tmp_path / "nothere", trained, tmp_path / "out")
     with pytest.raises(ConfigError, match="frames must be 1 or more"):
         watch(tmp_path, trained, tmp_path / "out", frames=0)

@@ -13,11 +13,12 @@ from ptychopinn.errors import one_line
 
 
 def watch(
-    folder: Annotated[
+    source: Annotated[
         Path,
         typer.Argument(
-            metavar="FOLDER",
-            help="Where pieces arrive: NPZ files with frames, and diffraction, or xcoords and ycoords, or all.",
+            metavar="SOURCE",
+            help="A folder where pieces arrive: NPZ files with frames, and diffraction, or xcoords and ycoords, or "
+            "all; or an HDF5 file with these datasets that is being written (SWMR).",
             show_default=False,
         ),
     ],
@@ -42,9 +43,19 @@ def watch(
     every: Annotated[
         float, typer.Option("--every", min=0, metavar="S", help="Seconds between two images of the scan so far.")
     ] = 5.0,
+    solve: Annotated[
+        bool,
+        typer.Option("--solve", help="Let the solver go on with the frames that are there while others arrive."),
+    ] = False,
     refine: Annotated[
         int | None,
-        typer.Option("--refine", min=0, metavar="N", help="Iterations of the solver at the end.", show_default=False),
+        typer.Option(
+            "--refine",
+            min=0,
+            metavar="N",
+            help="Iterations of the solver at the end; 30 with --solve.",
+            show_default=False,
+        ),
     ] = None,
     device: Device = None,
     threads: Threads = None,
@@ -57,13 +68,14 @@ def watch(
     refined = [] if refine is None else [f"reconstruction.refine.iterations={refine}"]
     with ProgressDisplay() as shown:
         done = watch_scan(
-            folder,
+            source,
             model,
             output,
             domain=domain,
             frames=frames,
             idle_s=idle,
             every_s=every,
+            solve=solve,
             overrides=[*collect_overrides(set_, threads=threads), *refined],
             device=device or "auto",
             on_frames=shown.on_frames,

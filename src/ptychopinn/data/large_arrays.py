@@ -28,22 +28,30 @@ SPARED_PART = 0.05
 _BLOCK_BYTES = 1 << 20
 
 
-def is_large(shape: tuple[int, ...], dtype: DTypeLike) -> bool:
-    """Whether an array lies in a file.
+def is_large(shape: tuple[int, ...], dtype: DTypeLike, most: int = MOST_IN_MEMORY) -> bool:
+    """Whether an array lies in a file: it has more than so many bytes.
 
     >>> is_large((8192, 64, 64), np.uint16), is_large((8193, 64, 64), np.uint16)
     (False, True)
     """
-    return _bytes(shape, dtype) > MOST_IN_MEMORY
+    return _bytes(shape, dtype) > most
 
 
-def new_array(shape: tuple[int, ...], dtype: DTypeLike, order: Literal["C", "F"] = "C") -> NDArray[Any]:
+def new_array(
+    shape: tuple[int, ...], dtype: DTypeLike, order: Literal["C", "F"] = "C", most: int = MOST_IN_MEMORY
+) -> NDArray[Any]:
     """An array to be filled, as `numpy.empty` makes it; the values of a large one lie in a scratch file.
 
     The file has no name, lies in `scratch_folder` and is gone with the array. Where that disk has no room, the array
     lies in memory.
+
+    Args:
+        shape: of the array.
+        dtype: of its values.
+        order: `F` if the first axis runs fastest.
+        most: bytes up to which it lies in memory.
     """
-    if not is_large(shape, dtype):
+    if not is_large(shape, dtype, most):
         return np.empty(shape, dtype, order)
     size = _bytes(shape, dtype)
     try:

@@ -144,6 +144,7 @@ def gradients(
     blur: bool = False,
     relaxation: bool = False,
     mean_photons: Tensor | None = None,
+    onto: tuple[Canvas, Canvas] | None = None,
 ) -> Gradients:
     """Loss of some patterns, its gradients, and the powers that precondition them.
 
@@ -166,10 +167,13 @@ def gradients(
         relaxation: also find those by modes and weights of the relaxation, two transforms more for each mode.
         mean_photons: of a measured pixel, from which `strain` takes the error of the model; by default that of these
             patterns.
+        onto: gradient by the object and placed intensity of the probes of other patterns, to which those of these are
+            added in place; the results are these sums.
     """
     if len(index) == 0:
-        empty = _of_no_pattern(now, probe, positions, positions_curvature, strain, background, intensities, blur)
-        return replace(empty, relaxation=_no_relaxation(now)) if relaxation else empty
+        none = _of_no_pattern(now, probe, positions, positions_curvature, strain, background, intensities, blur)
+        none = replace(none, relaxation=_no_relaxation(now)) if relaxation else none
+        return none if onto is None else replace(none, object_=onto[0], probe_power=onto[1])
     size = (now.probe.shape[-2], now.probe.shape[-1])
     shape = (now.object_.shape[-2], now.object_.shape[-1])
     where, rest = model.split(now.positions_px[index])
@@ -218,8 +222,8 @@ def gradients(
         by_strain_twice = seen.curvature(moved, variance)
     return Gradients(
         losses=losses,
-        object_=place_patches(_over_modes(back.mul_(probes)).conj_physical_(), where, shape),
-        probe_power=place_patches(intensity(probes), where, shape),
+        object_=place_patches(_over_modes(back.mul_(probes)).conj_physical_(), where, shape, onto and onto[0]),
+        probe_power=place_patches(intensity(probes), where, shape, onto and onto[1]),
         probe=by_probe,
         object_power=_object_power(now, patches, index) if probe else None,
         positions=by_position,

@@ -60,7 +60,10 @@ def extract_patches(
 
 
 def place_patches(
-    patches: Inexact[Tensor, "*batch P H W"], positions_px: Real[Tensor, "*batch P 2"], shape: tuple[int, int]
+    patches: Inexact[Tensor, "*batch P H W"],
+    positions_px: Real[Tensor, "*batch P 2"],
+    shape: tuple[int, int],
+    onto: Inexact[Tensor, "*batch Y X"] | None = None,
 ) -> Inexact[Tensor, "*batch Y X"]:
     """Sum windows onto empty canvases: the adjoint of `extract_patches`.
 
@@ -68,6 +71,7 @@ def place_patches(
         patches: complex or real.
         positions_px: whole or fractional.
         shape: (Y, X) of the canvases.
+        onto: canvases, contiguous, of the type of the patches, which are changed and returned instead of empty ones.
 
     Raises:
         PtychoPINNError: a window leaves the canvas.
@@ -75,13 +79,13 @@ def place_patches(
     size = (patches.shape[-2], patches.shape[-1])
     by_rows = math.prod(size) >= LARGE and _is_plain(patches)  # small windows take half the time by index
     if patches.ndim == 3 and not positions_px.is_floating_point() and by_rows:
-        return _added(patches, positions_px, shape)
+        return _added(patches, positions_px, shape, onto)
     _check_on_host(positions_px, size, shape)
     if not positions_px.is_floating_point():
-        return _scatter(patches, _flat_index(positions_px, size, shape), shape)
+        return _scatter(patches, _flat_index(positions_px, size, shape), shape, onto)
     whole, rest_y, rest_x = _split(positions_px, size, patches.real.dtype)
     window = _spread(_spread(patches, rest_x, -1), rest_y, -2)
-    return _scatter(window, _flat_index(whole, _grown(size), shape), shape)
+    return _scatter(window, _flat_index(whole, _grown(size), shape), shape, onto)
 
 
 def add_weighted(
@@ -192,13 +196,13 @@ def _cut(canvas: Tensor, positions_px: Tensor, size: tuple[int, int]) -> Tensor:
     return torch.from_numpy(windows)
 
 
-def _added(patches: Tensor, positions_px: Tensor, shape: tuple[int, int]) -> Tensor:
+def _added(patches: Tensor, positions_px: Tensor, shape: tuple[int, int], onto: Tensor | None) -> Tensor:
     """The adjoint of `_cut`, in the order of the patches, so that the sum is always rounded alike."""
     windows = patches.detach().resolve_conj().numpy()
-    canvas = np.zeros(shape, windows.dtype)
+    canvas = np.zeros(shape, windows.dtype) if onto is None else onto.numpy()
     for window, place in zip(windows, _places(positions_px, windows.shape[1:], shape), strict=True):
         canvas[place] += window
-    return torch.from_numpy(canvas)
+    return torch.from_numpy(canvas) if onto is None else onto
 
 
 def _places(positions_px: Tensor, size: tuple[int, ...], shape: tuple[int, ...]) -> Iterator[tuple[slice, slice]]:
@@ -214,8 +218,11 @@ def _gather(canvas: Tensor, index: Tensor) -> Tensor:
     return canvas.reshape(-1).index_select(0, index.reshape(-1)).view(index.shape)
 
 
-def _scatter(patches: Tensor, index: Tensor, shape: tuple[int, int]) -> Tensor:
+def _scatter(patches: Tensor, index: Tensor, shape: tuple[int, int], onto: Tensor | None = None) -> Tensor:
     lead = patches.shape[:-3]
+    if onto is not None:
+        onto.view(-1).index_add_(0, index.reshape(-1), patches.reshape(-1))
+        return onto
     canvas = torch.zeros(math.prod(lead) * shape[0] * shape[1], dtype=patches.dtype, device=patches.device)
     return canvas.index_add(0, index.reshape(-1), patches.reshape(-1)).view(*lead, *shape)
 

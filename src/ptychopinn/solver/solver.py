@@ -16,6 +16,7 @@ from ptychopinn.physics.gradients import Gradients, TiltResponse, gradients, til
 from ptychopinn.physics.relaxation import ProbeRelaxation
 from ptychopinn.ranks import ALONE, Ranks
 from ptychopinn.solver.background import LEAST_SHARE, FlatBackground
+from ptychopinn.solver.batch import summed_gradients
 from ptychopinn.solver.blur import START, blur_of, width_px
 from ptychopinn.solver.constraints import Constraint, constraints_of
 from ptychopinn.solver.counted import CountedPatterns
@@ -29,9 +30,13 @@ from ptychopinn.solver.relaxation import RelaxedProbe, first_iteration, with_rel
 from ptychopinn.solver.state import State, stage_of
 from ptychopinn.solver.steps import ObjectStep, ProbeStep, Update
 from ptychopinn.solver.together import DosesOfScans, Together
+from ptychopinn.typing import Canvas
 
 FEWEST_STEPS = 8
 """Steps in an iteration, on a scan of fewer patterns than so many batches."""
+MOST_STEPS = 64
+"""Steps in an iteration, but twice as many early, on a scan of more patterns than so many batches: their batches are
+larger. Each step moves the whole object, so that with more of them the cost of a pattern would grow with the scan."""
 EARLY = 0.4
 """Part of the iterations with half of the batch size: more steps bring a poor probe to the data sooner."""
 TILTED_PATTERNS = 32
@@ -195,12 +200,12 @@ class Solver:
         loss = torch.zeros((), device=state.power.device)
         power = torch.zeros_like(state.power)
         for batch in self._batches():
-            own = self._own_of(batch)
-            found = self._gradients(own)
+            parts = [self._own_of(part) for part in batch.split(self._config.batch_size)]
+            found = summed_gradients(parts, self._gradients)
             self._sum(found)
             for update in self._updates:
                 update.apply(state, found, len(batch) / len(self._tensors))
-            state.gathered.add(own, found)
+            state.gathered.add(torch.cat(parts), found)
             loss += found.loss
             power += found.probe_power
         state.gathered.complete(self._ranks)
@@ -234,8 +239,8 @@ class Solver:
     def _batches(self) -> Iterator[Tensor]:
         count = len(self._tensors)
         is_early = self.state.stage.iteration < EARLY * self._config.iterations
-        largest = math.ceil(self._config.batch_size / 2) if is_early else self._config.batch_size
-        size = min(largest, math.ceil(count / FEWEST_STEPS))
+        largest = max(self._config.batch_size, math.ceil(count / MOST_STEPS))
+        size = min(math.ceil(largest / 2) if is_early else largest, math.ceil(count / FEWEST_STEPS))
         return iter(torch.randperm(count, generator=self._generator).split(size))
 
     def _own_of(self, index: Tensor) -> Tensor:
@@ -253,7 +258,7 @@ class Solver:
         of_probe = [one for one in (found.probe, found.object_power, modes) if one is not None]
         self._ranks.add(found.object_, found.probe_power, *of_probe)
 
-    def _gradients(self, index: Tensor) -> Gradients:
+    def _gradients(self, index: Tensor, onto: tuple[Canvas, Canvas] | None = None) -> Gradients:
         state, counted = self.state, self._patterns.of(index)
         return gradients(
             self._model_now(),
@@ -270,6 +275,7 @@ class Solver:
             blur=state.stage.blur,
             relaxation=state.stage.relaxation,
             mean_photons=self._mean_photons(counted) if state.stage.distortion else None,
+            onto=onto,
         )
 
     def _mean_photons(self, counted: Counted) -> Tensor:

@@ -275,7 +275,7 @@ def mapped_part(path: str | Path, start: int, shape: tuple[int, ...], dtype: np.
 
 
 @contextmanager
-def open_hdf5(path: str | Path, *, announce: bool = True) -> Iterator["h5py.File"]:
+def open_hdf5(path: str | Path, *, announce: bool = True, swmr: bool = False) -> Iterator["h5py.File"]:
     """An HDF5 file for reading; what the library reports inside the block becomes a `ScanError`.
 
     On damaged files it raises nearly anything; so nothing but reading belongs into the block.
@@ -283,6 +283,7 @@ def open_hdf5(path: str | Path, *, announce: bool = True) -> Iterator["h5py.File
     Args:
         path: of the file.
         announce: name in the log the other files that links and virtual datasets lead to.
+        swmr: another program may be writing the file, in the mode for a single writer and multiple readers.
 
     Raises:
         ScanError: no such file, no regular file, not HDF5, truncated or damaged, packed by a filter that is not
@@ -295,7 +296,7 @@ def open_hdf5(path: str | Path, *, announce: bool = True) -> Iterator["h5py.File
 
     check_regular_file(path, "give the path of an HDF5 file")
     try:
-        with h5py.File(path, "r") as file:
+        with h5py.File(path, "r", swmr=swmr) as file:
             check_references(file, announce=announce)
             yield file
     except ScanError:

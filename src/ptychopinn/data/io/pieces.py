@@ -1,6 +1,7 @@
 """Pieces of a scan that is being measured: some of its patterns, of its positions, or of both, with frame numbers."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -8,7 +9,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from ptychopinn.data.io.door import NpzArrays, open_npz
+from ptychopinn.data.io.door import open_npz
 from ptychopinn.errors import ScanError
 
 NUMBERS, PATTERNS, COORDINATES = "frames", "diffraction", ("ycoords", "xcoords")
@@ -34,13 +35,23 @@ def read_piece(path: str | Path) -> Piece:
     Raises:
         ScanError: the file is damaged or not finished, or an array is missing or has a wrong shape, type or value.
     """
-    with open_npz(path) as arrays:
-        return _piece(arrays, str(path))
+    with open_npz(path) as file:
+        known = [key for key in (NUMBERS, PATTERNS, *COORDINATES) if key in file.files]
+        return piece_of({key: file[key] for key in known}, str(path))
 
 
-def _piece(arrays: NpzArrays, where: str) -> Piece:
-    has_patterns, has_positions = PATTERNS in arrays.files, all(key in arrays.files for key in COORDINATES)
-    if NUMBERS not in arrays.files or not (has_patterns or has_positions):
+def piece_of(arrays: Mapping[str, NDArray[Any]], where: str) -> Piece:
+    """A piece from its arrays by name.
+
+    Args:
+        arrays: `frames`, with `diffraction`, with `xcoords` and `ycoords`, or both.
+        where: of messages.
+
+    Raises:
+        ScanError: an array is missing or has a wrong shape, type or value.
+    """
+    has_patterns, has_positions = PATTERNS in arrays, all(key in arrays for key in COORDINATES)
+    if NUMBERS not in arrays or not (has_patterns or has_positions):
         raise ScanError(
             f"{where}: a piece of a scan must hold {NUMBERS}, and {PATTERNS} or xcoords with ycoords; add what is "
             "missing"
