@@ -117,11 +117,14 @@ def train(
                 paths = write_training(result, folder) if folder else {}
                 record_model(result, paths.get("model"))
                 collapse = judge_training(result)
-            if folder is not None and collapse is not None:
-                notes = [note for part in start.parts for note in part.tensors.scan.notes]
-                entries = {"started_from": result.trained.fitted.started_from, "collapse": collapse.entry()}
-                text = json.dumps({**entries, "scan_problems": notes}, indent=2)
-                paths["metrics"] = write_text_atomically(folder / "metrics.json", text)
+                if folder is not None:
+                    entries = {
+                        "started_from": result.trained.fitted.started_from,
+                        "collapse": collapse.entry(),
+                        "scan_problems": [note for part in start.parts for note in part.tensors.scan.notes],
+                    }
+                    text = json.dumps(entries, indent=2)
+                    paths["metrics"] = write_text_atomically(folder / "metrics.json", text)
     if log.path is not None:
         paths["log"] = log.path
     return Trained(result.trained, result.history, seconds, paths, collapse)

@@ -81,7 +81,8 @@ def check_exportable(trained: TrainedModel) -> None:
         raise ConfigError(
             f"model.generator.architecture={config.architecture} runs the iterative solver on the object of all "
             "patterns between its networks, so that it is no function from a pattern to a patch and cannot become an "
-            "ONNX graph; train another network, as with --config cnn"
+            "ONNX graph; train a network that sees each pattern alone, by `ptychopinn train SCAN -o FOLDER --config "
+            "cnn`, and export that"
         )
     if config.spectral != "own":
         raise ConfigError(

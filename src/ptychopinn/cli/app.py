@@ -74,7 +74,7 @@ for _command, _example in (
     (view, "ptychopinn view out/"),
     (evaluate, "ptychopinn evaluate recon/reconstruction.npz --reference scan.npz"),
     (convert, "ptychopinn convert scan.cxi scan.npz"),
-    (export, "ptychopinn export out/wts.h5.zip network.onnx"),
+    (export, "ptychopinn export trained/wts.h5.zip network.onnx"),
     (simulate, "ptychopinn simulate -o scan.npz --set simulation.photons_per_pattern=1e6"),
 ):
     app.command(cls=Command, epilog=f"Example: {_example}")(_command)

@@ -22,14 +22,19 @@ def export(
         typer.Option(
             "--int8",
             metavar="SCAN",
-            help="Convolutions in 8 bits, scaled by the patterns of this scan; faster on a CPU, less exact.",
+            help="Compute the convolutions in 8 bits. SCAN, a scan like those of the training, shows the range of the "
+            "values. Prints how much faster and how much less exact the file is.",
             show_default=False,
         ),
     ] = None,
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write the network of a model as ONNX, for programs without PyTorch; needs the extra onnx."""
+    """Write the network of a model as ONNX, for programs without PyTorch; needs the extra onnx.
+
+    The network that `run` trains by default, unrolled, is refused, since it solves for a whole scan at once. That of
+    `train`, and of `--config cnn`, can be written.
+    """
     from ptychopinn.api.export import export as write
 
     made = write(model, target, int8=int8)

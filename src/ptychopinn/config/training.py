@@ -99,10 +99,12 @@ class TrainingConfig(Section):
     """Floating-point format of the network. Forward model, loss and weights always use float32. `bfloat16` halves the
     time of wide networks on processors and GPUs that have it."""
     compile: bool = False
-    """Compile the network with torch.compile. Where that fails (no C++ compiler, no Triton) a warning says so, and the
-    network runs without. It pays from some minutes of training on."""
+    """Compile the network with torch.compile before the first step, which takes up to some minutes; set it where
+    training takes much longer. Where compiling fails (no C++ compiler, no Triton), a warning states the reason, and
+    training goes on with the network as it is."""
     compile_mode: CompileMode = "default"
-    """How: `default`; `reduce-overhead` also records CUDA graphs on a GPU; `max-autotune` also times alternatives."""
+    """Mode of torch.compile, if `compile` is true: `default`; `reduce-overhead` also records CUDA graphs, which helps
+    on a GPU with small batches; `max-autotune` also tries several kernels, which compiles longest."""
     threads: int | None = Field(default=None, ge=1, le=1024)
     """Number of CPU threads. Null uses the default of torch."""
     stages: StagesConfig = StagesConfig()

@@ -174,9 +174,7 @@ class _Work:
 
     recipe: Recipe
     weights: dict[str, NDArray[Any]]
-    parts: tuple[
-        tuple[dict[str, Any], NDArray[np.int64], NDArray[np.int64], NDArray[np.complex64] | None, float | None], ...
-    ]
+    parts: tuple[_FiledPart, ...]
     on_gpu: bool
     folder: Path | None
     checkpoint: str | None
