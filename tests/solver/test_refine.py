@@ -16,7 +16,7 @@ from ptychopinn.losses import Smoothness
 from ptychopinn.metrics import compare
 from ptychopinn.physics import DiffractionModel
 from ptychopinn.simulation import record_patterns, simulate
-from ptychopinn.solver import flat_start, photons_of, refine
+from ptychopinn.solver import flat_start, photons_of, refine, solver
 from ptychopinn.solver.distortion import DistortionStep
 from ptychopinn.solver.positions import PositionStep
 from ptychopinn.solver.state import COUPLED_FROM
@@ -289,8 +289,9 @@ def test_numbers_that_grow_without_bound_are_refused(scan: Scan) -> None:
         refine(start, ScanTensors(scan), RefineConfig(iterations=2))
 
 
-def test_batches_that_hardly_overlap_go_down_from_the_start() -> None:
-    """As on a scan of 16,000 patterns: 200 batches, so that a pixel is seen in one of many."""
+def test_batches_that_hardly_overlap_go_down_from_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """200 steps in an iteration, so that a pixel is seen in one of many; they have to be short."""
+    monkeypatch.setattr(solver, "MOST_STEPS", 1000)
     scan = simulate(SimulationConfig(object_size_px=160, probe_size_px=32, step_px=6, photons_per_pattern=1e5, seed=5))
     made = refine(flat(scan), ScanTensors(scan), RefineConfig(iterations=6, batch_size=4))
     assert len(scan) > 400

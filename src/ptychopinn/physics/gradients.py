@@ -144,7 +144,7 @@ def gradients(
     blur: bool = False,
     relaxation: bool = False,
     mean_photons: Tensor | None = None,
-    onto: tuple[Canvas, Canvas] | None = None,
+    onto: tuple[Canvas, Tensor] | None = None,
 ) -> Gradients:
     """Loss of some patterns, its gradients, and the powers that precondition them.
 

@@ -11,7 +11,7 @@ from ptychopinn.typing import Canvas
 
 
 def summed_gradients(
-    parts: Sequence[Tensor], found: Callable[[Tensor, tuple[Canvas, Canvas] | None], Gradients]
+    parts: Sequence[Tensor], found: Callable[[Tensor, tuple[Canvas, Tensor] | None], Gradients]
 ) -> Gradients:
     """The gradients of all patterns.
 

@@ -260,7 +260,7 @@ class Solver:
         of_probe = [one for one in (found.probe, found.object_power, modes) if one is not None]
         self._ranks.add(found.object_, found.probe_power, *of_probe)
 
-    def _gradients(self, index: Tensor, onto: tuple[Canvas, Canvas] | None = None) -> Gradients:
+    def _gradients(self, index: Tensor, onto: tuple[Canvas, Tensor] | None = None) -> Gradients:
         state, counted = self.state, self._patterns.of(index)
         return gradients(
             self._model_now(),
