@@ -62,3 +62,13 @@ def test_a_client_of_the_wheel_sees_types(unpacked: Path, tmp_path: Path) -> Non
     assert done.returncode == 0, done.stdout
     assert len(revealed) == 4
     assert not [line for line in revealed if line.endswith('"Any"')]
+
+
+@pytest.mark.slow
+def test_a_new_user_runs_the_wheel_alone(root: Path, tmp_path: Path) -> None:
+    """In a new environment, outside the checkout: doctor, simulate, info, run by a named recipe, view --static."""
+    words = [sys.executable, str(root / "scripts/try_wheel.py"), sys.executable, "--keep", str(tmp_path / "tried")]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.endswith("all steps passed\n")
+    assert "page: report.html" in done.stdout

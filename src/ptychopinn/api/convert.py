@@ -102,16 +102,22 @@ def convert(
         with TemporaryDirectory() as folder:
             known = renamed(source, rearrange.names, Path(folder) / source.name)
             how = replace(rearrange, names={})
-            return convert(known, target, content="scan", probe=probe, overrides=overrides, rearrange=how)
+            given = {"diffraction": diffraction, "probe": probe, "arrays": arrays, "propagation": propagation}
+            return convert(known, target, content="scan", **given, overrides=overrides, to=to, rearrange=how)
     if arrays is not None:
+        if diffraction is not None or propagation != "auto" or to is not None or rearrange is not None:
+            raise ConfigError(
+                f"{source}: a scan is built from arrays, so --diffraction, --propagation, --to, --rename, --shuffle "
+                "and --split do nothing; leave them out, or convert the new file once more"
+            )
         return _build(source, target, arrays, probe, overrides)
     found = content_of(source, diffraction) if content == "auto" else content
     if to is not None and found != "model":
         raise ConfigError(f"{source}: is taken for a {found}, but --to names the backend of a model; leave --to out")
     if found != "scan":
-        if diffraction is not None or probe is not None or propagation != "auto" or overrides:
+        if diffraction is not None or probe is not None or propagation != "auto" or overrides or rearrange is not None:
             raise ConfigError(
-                f"{source}: is taken for a {found}, but options say how a scan is read; "
+                f"{source}: is taken for a {found}, but options say how a scan is read or arranged; "
                 "give --diffraction or --as scan if it belongs to a scan, else drop them"
             )
         return _convert_model(source, target, to) if found == "model" else _convert_reconstruction(source, target)

@@ -14,7 +14,7 @@ from ptychopinn.data import Scan, read_scan
 from ptychopinn.data.io.formats import sniffed
 from ptychopinn.data.io.source_file import open_source
 from ptychopinn.data.reconstruction import RESULT_NAME, Reconstruction
-from ptychopinn.errors import ScanError
+from ptychopinn.errors import ConfigError, ScanError
 
 ImageSource: TypeAlias = str | Path | Reconstruction
 ReferenceSource: TypeAlias = str | Path | Scan | Reconstruction | NDArray[np.complexfloating]
@@ -101,4 +101,8 @@ def _read(path: Path, overrides: Sequence[str]) -> Scan | Reconstruction:
         return Reconstruction.load(path)
     with open_source(path) as file:
         wanted = "reconstruction" in sniffed(file).contents(file)
-    return Reconstruction.load(path) if wanted else read_scan(path, Recipe().with_overrides(overrides).data)
+    if not wanted:
+        return read_scan(path, Recipe().with_overrides(overrides).data)
+    if overrides:
+        raise ConfigError(f"{path}: is a reconstruction, but {overrides[0]} says how a scan is read; leave it out")
+    return Reconstruction.load(path)

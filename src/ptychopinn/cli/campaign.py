@@ -74,14 +74,15 @@ def campaign(
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Do scans that failed again.")] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Wait for further files, until Ctrl-C or --idle.")] = False,
     settle: Annotated[
-        float,
+        float | None,
         typer.Option(
             "--settle",
             min=0,
             metavar="S",
-            help="With --watch, take a file if it can be read and did not change for so many seconds.",
+            help="With --watch, take a file if it can be read and did not change for so many seconds (10 by default).",
+            show_default=False,
         ),
-    ] = 10.0,
+    ] = None,
     idle: Annotated[
         float | None,
         typer.Option(
@@ -109,11 +110,11 @@ def campaign(
 
     Goes on where it was stopped or killed.
     """
-    from ptychopinn.studies.campaign import Watch
     from ptychopinn.studies.campaign import campaign as run_campaign
 
-    if idle is not None and not watch:
-        raise ConfigError("--idle needs --watch; give both, or leave it out")
+    for option, seconds in (("--idle", idle), ("--settle", settle)):
+        if seconds is not None and not watch:
+            raise ConfigError(f"{option} needs --watch; give both, or leave it out")
     choice, file = probe_choice(probe)
     with ProgressDisplay() as shown:
         done = run_campaign(
@@ -134,13 +135,19 @@ def campaign(
             probe_file=file,
             device=device or "auto",
             workers=workers,
-            watch=Watch(settle, idle) if watch else None,
+            watch=_watch(settle, idle) if watch else None,
             retry_failed=retry_failed,
             on_scan=shown.on_scan,
         )
     _show(done)
     if not done.is_complete:
         raise typer.Exit(INCOMPLETE)
+
+
+def _watch(settle: float | None, idle: float | None) -> "Watch":
+    from ptychopinn.studies.campaign import Watch
+
+    return Watch(idle_s=idle) if settle is None else Watch(settle, idle)
 
 
 def _show(done: "Campaign") -> None:

@@ -13,6 +13,11 @@ from ptychopinn.cli.ending import exit_code, print_error, program_fault
 class Command(TyperCommand):
     """A command whose help has one section for each group of options, and that checks the environment first."""
 
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """The words of the first line of the help: `SCAN...`, where some releases of Typer write `{SCAN...}...`."""
+        pieces = [piece.replace("{", "").replace("}", "") for piece in super().collect_usage_pieces(ctx)]
+        return [piece.replace("......", "...").replace("[[", "[").replace("]]", "]") for piece in pieces]
+
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the arguments and options."""
         _write_parameters(self, ctx, formatter)

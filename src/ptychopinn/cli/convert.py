@@ -94,11 +94,14 @@ def convert(
         _arranging("--split", "FRACTION", "Write two scans, OUT_train with this part of the patterns, and OUT_test."),
     ] = None,
     split_by: Annotated[
-        Literal["y", "x", "random", "order"],
+        Literal["y", "x", "random", "order"] | None,
         typer.Option(
-            "--split-by", help="Where it is cut: at a row, at a column, at random, in time.", rich_help_panel=_PATTERNS
+            "--split-by",
+            help="With --split, where it is cut: at a row (the default), at a column, at random, in time.",
+            rich_help_panel=_PATTERNS,
+            show_default=False,
         ),
-    ] = "y",
+    ] = None,
     overrides: Overrides = (),
     verbose: Verbose = False,
     quiet: Quiet = False,
@@ -107,6 +110,8 @@ def convert(
     from ptychopinn.api.convert import Rearrange
     from ptychopinn.api.convert import convert as write_as
 
+    if split_by is not None and split is None:
+        raise ConfigError("--split-by needs --split; give both, or leave it out")
     arranged = bool(rename) or shuffle is not None or split is not None
     written = write_as(
         source,
@@ -118,7 +123,7 @@ def convert(
         arrays=_arrays(positions, energy_kev, to_detector_m, detector_pixel_um),
         propagation=propagation,
         overrides=overrides,
-        rearrange=Rearrange(_names(rename or []), shuffle, split, split_by, shuffle or 0) if arranged else None,
+        rearrange=Rearrange(_names(rename or []), shuffle, split, split_by or "y", shuffle or 0) if arranged else None,
     )
     show_path(written.content, written.path)
     for path in written.others:

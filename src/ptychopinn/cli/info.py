@@ -8,6 +8,7 @@ from rich.markup import escape
 from ptychopinn.cli.console import print_json, results
 from ptychopinn.cli.options import AsJson, Config, Diffraction, Overrides, Probe, Scan, recipe_options, with_parts
 from ptychopinn.cli.summary import new_table
+from ptychopinn.errors import ConfigError
 
 
 @recipe_options
@@ -23,10 +24,13 @@ def info(
     from ptychopinn.api.prior_info import is_prior, prior_entry, prior_rows
     from ptychopinn.bundle import holds_model
 
+    is_scan = not (is_prior(scan) or holds_model(scan))
+    if not is_scan and (config is not None or probe is not None or diffraction is not None or overrides):
+        raise ConfigError(f"{scan}: is no scan, but options say how one is read; leave them out")
     if is_prior(scan):
         print_json(prior_entry(scan)) if as_json else _show(prior_rows(scan))
         return
-    if holds_model(scan):
+    if not is_scan:
         from ptychopinn.api.model_info import model_info
         from ptychopinn.api.model_info import rows as model_rows
 

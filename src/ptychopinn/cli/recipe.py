@@ -47,6 +47,8 @@ def recipe(
     from ptychopinn.config import Recipe, recipe_names
     from ptychopinn.config.text import about_recipe, commented_yaml, leaves
 
+    if overwrite and output is None:
+        raise ConfigError("--overwrite needs -o, the file to replace; give both, or leave it out")
     if output is None and name is None and not set_:
         table = new_table()
         for known in recipe_names():

@@ -10,13 +10,18 @@ from ptychopinn.cli.console import results
 from ptychopinn.cli.evaluate import parse_region
 from ptychopinn.cli.grid_lines import grid_lines
 from ptychopinn.cli.options import (
+    Backend,
     Config,
+    Device,
     JsonProgress,
     Output,
     Overrides,
     Quiet,
     Scan,
+    Set,
+    Threads,
     Verbose,
+    collect_overrides,
     complete_recipe,
     recipe_options,
     training_options,
@@ -134,7 +139,6 @@ def compare(
     show_path("figure", done.paths["figure"])
 
 
-@training_options
 def dose(
     output: Output,
     photons: Annotated[
@@ -143,7 +147,10 @@ def dose(
     seeds: Annotated[str, typer.Option("--seeds", metavar="N,N,...", help="Experiments at each dose.")] = "0",
     train: Annotated[bool, typer.Option(help="Train a network; without it the solver's images are scored.")] = True,
     config: Config = None,
-    overrides: Overrides = (),
+    set_: Set = None,
+    backend: Backend = None,
+    device: Device = None,
+    threads: Threads = None,
     verbose: Verbose = False,
     quiet: Quiet = False,
     json_progress: JsonProgress = False,
@@ -161,7 +168,7 @@ def dose(
             config,
             seeds=repeats,
             train=train,
-            overrides=overrides,
+            overrides=collect_overrides(set_, backend=backend, device=device, threads=threads),
             on_dose=lambda done, total, one: shown.on_run(done, total, _dose_text(one)),
             on_epoch=shown.on_epoch,
             on_iteration=shown.on_iteration,
