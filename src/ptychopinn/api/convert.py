@@ -102,8 +102,18 @@ def convert(
         with TemporaryDirectory() as folder:
             known = renamed(source, rearrange.names, Path(folder) / source.name)
             how = replace(rearrange, names={})
-            given = {"diffraction": diffraction, "probe": probe, "arrays": arrays, "propagation": propagation}
-            return convert(known, target, content="scan", **given, overrides=overrides, to=to, rearrange=how)
+            return convert(
+                known,
+                target,
+                content="scan",
+                diffraction=diffraction,
+                probe=probe,
+                arrays=arrays,
+                propagation=propagation,
+                overrides=overrides,
+                to=to,
+                rearrange=how,
+            )
     if arrays is not None:
         if diffraction is not None or propagation != "auto" or to is not None or rearrange is not None:
             raise ConfigError(

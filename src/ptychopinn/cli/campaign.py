@@ -34,7 +34,7 @@ from ptychopinn.cli.summary import show_path
 from ptychopinn.errors import ConfigError, one_line
 
 if TYPE_CHECKING:
-    from ptychopinn.studies.campaign import Campaign
+    from ptychopinn.studies.campaign import Campaign, Watch
 
 MOST_SHOWN = 20
 """Failed scans that are printed; the table has them all."""
