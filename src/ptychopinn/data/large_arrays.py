@@ -28,17 +28,17 @@ SPARED_PART = 0.05
 _BLOCK_BYTES = 1 << 20
 
 
-def is_large(shape: tuple[int, ...], dtype: DTypeLike, most: int = MOST_IN_MEMORY) -> bool:
-    """Whether an array lies in a file: it has more than so many bytes.
+def is_large(shape: tuple[int, ...], dtype: DTypeLike, most: int | None = None) -> bool:
+    """Whether an array lies in a file: it has more than so many bytes, by default `MOST_IN_MEMORY`.
 
     >>> is_large((8192, 64, 64), np.uint16), is_large((8193, 64, 64), np.uint16)
     (False, True)
     """
-    return _bytes(shape, dtype) > most
+    return _bytes(shape, dtype) > (MOST_IN_MEMORY if most is None else most)
 
 
 def new_array(
-    shape: tuple[int, ...], dtype: DTypeLike, order: Literal["C", "F"] = "C", most: int = MOST_IN_MEMORY
+    shape: tuple[int, ...], dtype: DTypeLike, order: Literal["C", "F"] = "C", most: int | None = None
 ) -> NDArray[Any]:
     """An array to be filled, as `numpy.empty` makes it; the values of a large one lie in a scratch file.
 
@@ -49,7 +49,7 @@ def new_array(
         shape: of the array.
         dtype: of its values.
         order: `F` if the first axis runs fastest.
-        most: bytes up to which it lies in memory.
+        most: bytes up to which it lies in memory; by default `MOST_IN_MEMORY`.
     """
     if not is_large(shape, dtype, most):
         return np.empty(shape, dtype, order)
