@@ -1,11 +1,12 @@
-"""What a background, a flickering beam, a gap, a point spread and a second probe mode cost: ignored, given, by default.
+"""What faults of an experiment cost in the image: ignored, given, and found by the solver.
 
     python benchmarks/experiment_faults.py [--seeds 2000,2001,2002] [--faults blur]
         [--results benchmarks/results/experiment_faults.md]
 
 Simulated scans of 64 px patterns and 1e6 photons (`drawn_scans.drawn`, probe exact), 40 iterations, scored against the
 truth. `given`: the solver is told the true background, intensities, bad pixels, blur or number of probe modes.
-`default`: it is told nothing; where the beam has two modes, it is asked for their number (`probe_modes=auto`).
+`default`: it is told nothing; where the beam has two modes, it is asked for their number (`probe_modes=auto`), where
+the background is a pattern, where the probe varies or positions are wrong, it is asked to fit these.
 """
 
 import argparse
@@ -23,7 +24,9 @@ from ptychopinn.config import RefineConfig
 from ptychopinn.data import Scan
 from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.data.pixel_faults import with_masked_pixels
+from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.physics import DiffractionModel
+from ptychopinn.physics.fly import ExposurePath
 from ptychopinn.physics.illumination import with_modes
 from ptychopinn.solver import photons_of, refine
 from ptychopinn.solver.probe_modes import with_mode
@@ -35,6 +38,7 @@ GAP: Gap = (slice(20, 35), slice(8, 33))
 """375 pixels."""
 DIM_GAP: Gap = (slice(3, 18), slice(4, 29))
 """As many, near a corner."""
+FLY_STEPS = 9
 HEAD = "| seed | fault | settings | amplitude, dB | phase, dB | found | CPU s |\n|" + " --- |" * 7
 IGNORED = RefineConfig(iterations=40, background="given", intensities="given", blur="given")
 
@@ -50,6 +54,30 @@ class Fault:
     blur_px: float = 0.0
     second_mode: float = 0.0
     """Power of a second probe mode, in units of the first."""
+    scatter: float = 0.0
+    """Mean photons per pixel of a background that is not even."""
+    varying: float = 0.0
+    """Photons of a mode by which the probe varies from pattern to pattern, in units of the probe's."""
+    fly_px: float = 0.0
+    """Length of the path of each exposure along x."""
+    positions_px: float = 0.0
+    """Errors of the positions, rms along each axis."""
+
+    def model(self, size: int, seed: int) -> DiffractionModel:
+        """What a detector of so many pixels counts with this fault."""
+        background = scatter_of(size, seed, self.scatter) if self.scatter else self.background or None
+        path = ExposurePath((0.0, self.fly_px), FLY_STEPS) if self.fly_px else None
+        return DiffractionModel(background=background, blur_px=self.blur_px, path=path)
+
+    def asked(self) -> RefineConfig:
+        """Settings of the solver that is told nothing but what to look for."""
+        return RefineConfig(
+            iterations=40,
+            probe_modes="auto" if self.second_mode else "given",
+            background="pattern" if self.scatter else "auto",
+            probe_relaxation=1 if self.varying else 0,
+            positions=self.positions_px > 0,
+        )
 
 
 FAULTS = (
@@ -65,6 +93,11 @@ FAULTS = (
     Fault("second mode 5 %", second_mode=0.05),
     Fault("second mode 20 %", second_mode=0.2),
     Fault("background 5, flicker 10 %", background=5.0, flicker=0.1),
+    Fault("scatter 5", scatter=5.0),
+    Fault("varying probe 5 %", varying=0.05),
+    Fault("path of 6 px", fly_px=6.0),
+    Fault("positions 1 px", positions_px=1.0),
+    Fault("positions 1 px, second mode 20 %", positions_px=1.0, second_mode=0.2),
 )
 
 
@@ -96,24 +129,30 @@ def rows_of(seed: int, name: str = "") -> Iterator[str]:
         known = replace(start, intensities=factors if fault.flicker else None)
         if fault.second_mode:
             known = with_mode(known, 2)
-        model = DiffractionModel(background=fault.background or None, blur_px=fault.blur_px)
+        if fault.varying:
+            known = with_relaxation(known, fault, seed)
+        model = fault.model(scan.pattern_size, seed)
+        moved = positions_of(fault, scan, seed)
+        started = replace(start, positions_px=moved)
         masked = replace(scan, bad_pixels=mask_of(scan, fault.gap)) if fault.gap else scan
         tried = {
-            "ignored": (scan, start, DiffractionModel(), IGNORED),
+            "ignored": (scan, started, DiffractionModel(), IGNORED),
             "given": (masked, known, model, IGNORED),
-            "default": (
-                with_masked_pixels(scan, ("dead", "hot")),
-                start,
-                DiffractionModel(),
-                RefineConfig(iterations=40, probe_modes="auto" if fault.second_mode else "given"),
-            ),
+            "default": (with_masked_pixels(scan, ("dead", "hot")), started, of_path(model), fault.asked()),
         }
         for setting, (counted, begin, by, config) in tried.items():
             before = time.process_time()
             image = refine(begin, ScanTensors(counted), config, model=by).reconstruction
             seconds = time.process_time() - before
             scores = sample.scores(image)
-            found = [] if image.background is None or setting != "default" else [f"background {image.background:.2f}"]
+            level = image.background_photons
+            found = [] if level is None or setting != "default" else [f"background {level:.2f}"]
+            if image.relaxation_modes is not None and setting == "default":
+                found.append(f"varying part {image.relaxation_powers[0]:.1%}")
+            if fault.positions_px and setting == "default":
+                rest = image.positions_px - scan.positions_px
+                rms = np.sqrt(np.square(rest - rest.mean(0)).mean())
+                found.append(f"positions to {rms:.3f} px")
             if fault.second_mode and setting == "default":
                 found.append(f"{len(image.probe)} modes")
             if image.blur_px is not None and setting == "default":
@@ -144,11 +183,49 @@ def faulty(sample: Drawn, fault: Fault, factors: NDArray[np.float64], seed: int)
         intensities=factors,
         probe=beam_of(sample, fault),
     )
-    model = DiffractionModel(background=fault.background or None, blur_px=fault.blur_px)
+    if fault.varying:
+        whole = with_relaxation(whole, fault, seed)
+    model = fault.model(sample.scan.pattern_size, seed)
     counts = np.random.default_rng(seed).poisson(photons_of(whole, ScanTensors(sample.scan), model).double().numpy())
     if fault.gap:
         counts[:, *fault.gap] = 0
     return replace(sample.scan, patterns=counts.astype(np.uint32), domain="counts", bad_pixels=None)
+
+
+def scatter_of(size: int, seed: int, mean: float) -> NDArray[np.float32]:
+    """(H, W), photons: a broad spot beside the centre, a streak, and a floor."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:size, :size] - size // 2
+    (down, right), width = rng.uniform(-8, 8, 2), rng.uniform(8, 16)
+    spot = np.exp(-((y - down) ** 2 + (x - right) ** 2) / 2 / width**2)
+    pattern = spot + 0.4 * np.exp(-np.abs(y + 0.3 * x - 4) / 2) + 0.1
+    return np.asarray(mean * pattern / pattern.mean(), dtype=np.float32)
+
+
+def with_relaxation(image: Reconstruction, fault: Fault, seed: int) -> Reconstruction:
+    """The image with a probe that varies by one mode: a random polynomial of degree 2 times the probe."""
+    rng = np.random.default_rng([seed, 1])
+    probe = image.probe[0].astype(np.complex128)
+    size = probe.shape[-1]
+    y, x = 3 * (2 * np.mgrid[:size, :size] / size - 1)
+    factors = rng.standard_normal(5) + 1j * rng.standard_normal(5)
+    mode = sum(factor * one for factor, one in zip(factors, (y, x, y * y, x * y, x * x), strict=True)) * probe
+    mode = mode - probe * np.vdot(probe, mode) / np.vdot(probe, probe)
+    mode = mode * np.sqrt(fault.varying) * np.linalg.norm(probe) / np.linalg.norm(mode)
+    weights = rng.standard_normal((len(image.positions_px), 1))
+    weights = (weights - weights.mean(0)) / weights.std(0)
+    return replace(image, relaxation_modes=mode[None, None].astype(np.complex64), relaxation_weights=weights)
+
+
+def positions_of(fault: Fault, scan: Scan, seed: int) -> NDArray[np.float64]:
+    """(N, 2), px, as the stage reports them."""
+    moves = np.random.default_rng([seed, 2]).standard_normal(scan.positions_px.shape)
+    return np.asarray(scan.positions_px + fault.positions_px * moves)
+
+
+def of_path(model: DiffractionModel) -> DiffractionModel:
+    """A model that knows the path of the exposures and no other fault."""
+    return DiffractionModel(path=model.path)
 
 
 def beam_of(sample: Drawn, fault: Fault) -> NDArray[np.complex64]:

@@ -314,3 +314,27 @@ def test_slope_and_curvature_by_a_flat_background(
     torch.testing.assert_close(
         now.background.curvature, (expected + SOLVER_PHOTONS).reciprocal()[seen].sum().detach() / 2
     )
+
+
+@pytest.mark.parametrize("measured", masks(), ids=["all", "one mask", "a mask for each"])
+def test_slope_and_curvature_by_the_background_of_each_pixel(
+    estimate: Estimate, amplitude: Tensor, measured: Tensor | None
+) -> None:
+    level = 1 + torch.rand(SIZE, SIZE, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    photons = level.clone().requires_grad_()
+    expected = DiffractionModel()(estimate.object_, estimate.positions_px[INDEX], estimate.probe) + photons
+    seen = torch.ones_like(expected, dtype=torch.bool) if measured is None else measured.expand_as(expected)
+    value, _ = POISSON(expected, amplitude.square())
+    value[seen].sum().backward()
+    now = gradients(
+        DiffractionModel(background=level),
+        estimate,
+        INDEX,
+        of(FAR_FIELD, amplitude, measured),
+        loss=POISSON,
+        background_pattern=True,
+    )
+    assert now.background is not None
+    torch.testing.assert_close(now.background.slope, photons.grad)
+    twice = ((expected + SOLVER_PHOTONS).reciprocal() * seen).sum(0).detach()
+    torch.testing.assert_close(now.background.curvature, twice / 2)

@@ -68,6 +68,7 @@ CASES = {
     "a distortion": ({"iterations": 14, "positions": True, "positions_distortion": True}, 0.3),
     "intensities": ({"iterations": 8, "intensities": "fitted"}, 0.0),
     "a probe that varies": ({"iterations": 8, "probe_relaxation": 2}, 0.0),
+    "a pattern of background": ({"iterations": 12, "background": "pattern"}, 0.0),
     "background and blur": ({"iterations": 8, "background": "flat", "blur": "fitted"}, 0.0),
 }
 

@@ -99,7 +99,7 @@ def with_found_probe(recipe: Recipe) -> Recipe:
 
 def with_found_detector(recipe: Recipe, image: Reconstruction) -> Recipe:
     """The recipe with the background and the point spread of the detector that the solver fitted, where it did."""
-    found = {"background": image.background, "blur_px": image.blur_px}
+    found = {"background": image.background_photons, "blur_px": image.blur_px}
     return recipe.changed(model=recipe.model.changed(**{name: one for name, one in found.items() if one is not None}))
 
 

@@ -107,8 +107,9 @@ class Part:
         scale, _ = scan_scale(recipe, fitted, probe)
         start = flat_start(fitted.scan, probe * scale)
         with unlogged():
-            config = recipe.reconstruction.refine.changed(intensities="given", blur="given", probe_modes="given")
-            if config.background == "auto":
+            given = dict.fromkeys(("intensities", "blur", "probe_modes"), "given")
+            config = recipe.reconstruction.refine.changed(**given, probe_relaxation=0)
+            if config.background in ("auto", "pattern"):
                 config = config.changed(background="given")  # a wrong reading must not be explained by a background
             image = refine(start, fitted, config, model=model).reconstruction
         return photons_of(replace(image, positions_px=part.positions_px), ScanTensors(part), model)

@@ -42,10 +42,12 @@ class RefineConfig(Section):
     """Refine the scan positions. Use it for random position errors of up to a few pixels."""
     positions_start: int = Field(default=0, ge=0)
     """Iteration in which the position refinement starts."""
-    background: Literal["auto", "given", "flat"] = "auto"
+    background: Literal["auto", "given", "flat", "pattern"] = "auto"
     """Background of the patterns: `given` is that of `model.background`; `flat` also fits one number for all pixels,
     photons, and begins with that. `auto` is `given` where `model.background` is above 0 and in the near field; else it
-    fits the number and sets it to 0 if it holds less than 1e-4 of the photons. At low dose the fitted number is too
+    fits the number and sets it to 0 if it holds less than 1e-4 of the photons. `pattern` fits one number for each pixel
+    of the detector, the same in all patterns, if that explains withheld photons better by more than two standard
+    errors than one number for all. At low dose the fitted number is too
     small; give a known background by `model.background` there."""
     intensities: Literal["auto", "given", "fitted"] = "auto"
     """Intensity of the beam in each pattern, relative to the mean: `given` is 1 in all, `fitted` fits it together with

@@ -16,6 +16,9 @@ from ptychopinn.data.scan import Scan
 from ptychopinn.errors import OutputError, ScanError
 from ptychopinn.notebook import Shown
 
+Background = float | NDArray[np.float32] | None
+"""Photons of every pixel, or of each pixel (H, W); None for none."""
+
 RESULT_NAME, LIVE_NAME = "reconstruction.npz", "live.npz"
 """What a reconstruction is called inside a run's output folder."""
 
@@ -62,8 +65,8 @@ class Reconstruction(Shown):
     """Origin, backend, history; plain JSON values."""
     prior_correction: NDArray[np.complex64] | None = None
     """(Y, X): what a trained prior added to the object; None where it added nothing."""
-    background: float | None = None
-    """Photons per pixel that the solver fitted beside the beam; None where it fitted none."""
+    background: Background = None
+    """Photons per pixel that the solver fitted beside the beam, or of each pixel (H, W); None where it fitted none."""
     blur_px: float | None = None
     """Standard deviation of the point spread of the detector that the solver fitted; None where it fitted none."""
     amplitude_error: NDArray[np.float32] | None = None
@@ -86,6 +89,10 @@ class Reconstruction(Shown):
         if self.intensities is not None:
             object.__setattr__(self, "intensities", np.asarray(self.intensities, dtype=np.float64))
         varying, weights = self._checked_relaxation()
+        level: NDArray[Any] = self.probe[0]
+        if self.background is not None and np.ndim(self.background) > 0:
+            level = np.asarray(self.background, dtype=np.float32)
+            object.__setattr__(self, "background", level)
         shape = self.object_.shape
         factors = np.ones(len(self.positions_px)) if self.intensities is None else self.intensities
         rules = (
@@ -95,6 +102,7 @@ class Reconstruction(Shown):
             ("positions_px", self.positions_px, self.positions_px.shape[1:] == (2,), "(N, 2)"),
             ("probe", self.probe, self.probe.ndim == 3, "(M, H, W)"),
             ("intensities", factors, factors.shape == self.positions_px.shape[:1], "(N,), one for each position"),
+            ("background", level, np.shape(level) == self.probe.shape[1:], "one number, or (H, W), as the probe"),
             ("relaxation_modes", varying, varying.shape[1:] == self.probe.shape, "(K, M, H, W), as the probe"),
             (
                 "relaxation_weights",
@@ -137,6 +145,11 @@ class Reconstruction(Shown):
         """The same with a linear map, of waves (..., H, W), of the probe and of the modes by which it varies."""
         modes = None if self.relaxation_modes is None else change(self.relaxation_modes)
         return replace(self, probe=change(self.probe), relaxation_modes=modes)
+
+    @property
+    def background_photons(self) -> float | None:
+        """Photons per pixel that the solver fitted beside the beam, the mean over the pixels."""
+        return None if self.background is None else float(np.mean(self.background))
 
     @property
     def relaxation_powers(self) -> list[float]:

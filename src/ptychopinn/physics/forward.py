@@ -7,8 +7,10 @@ done with the fractional part of a position, how waves reach the detector, and w
 from collections.abc import Callable
 from typing import Literal, final
 
+import numpy as np
 import torch
 from jaxtyping import Complex, Float, Real
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ptychopinn.config import ModelConfig
@@ -21,7 +23,7 @@ from ptychopinn.physics.propagation import FarField, Propagator, cheapest, propa
 from ptychopinn.physics.shift import fourier_shift, split_position
 
 Subpixel = Literal["probe", "bilinear"]
-Background = float | Float[Tensor, "..."] | None
+Background = float | Float[Tensor, "..."] | NDArray[np.float32] | None
 
 
 def detect_patches(

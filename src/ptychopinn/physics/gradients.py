@@ -114,7 +114,7 @@ class Gradients:
     strain_curvature: Tensor | None
     """(B, 4, 4), where asked for: the expected second derivative by these."""
     background: Derivatives | None = None
-    """Where asked for: by one background for all pixels, photons; scalars."""
+    """Where asked for: by one background for all pixels, photons; scalars. By that of each pixel: (H, W)."""
     intensities: Derivatives | None = None
     """Where asked for: by the logarithm of the intensity of each pattern; (B,)."""
     blur: Derivatives | None = None
@@ -140,6 +140,7 @@ def gradients(
     positions_curvature: bool = False,
     strain: bool = False,
     background: bool = False,
+    background_pattern: bool = False,
     intensities: bool = False,
     blur: bool = False,
     relaxation: bool = False,
@@ -162,6 +163,7 @@ def gradients(
         positions_curvature: also find the curvature of the positions, which takes four transforms more.
         strain: also find gradient and curvature by the strain of each patch, which takes five transforms more.
         background: also find slope and curvature by a background that is the same in all pixels.
+        background_pattern: the same by one of its own in each pixel, (H, W), in place of that.
         intensities: also find slope and curvature by the logarithm of the intensity of each pattern.
         blur: also find slope and curvature by the variance of the point spread of the detector.
         relaxation: also find those by modes and weights of the relaxation, two transforms more for each mode.
@@ -172,6 +174,9 @@ def gradients(
     """
     if len(index) == 0:
         none = _of_no_pattern(now, probe, positions, positions_curvature, strain, background, intensities, blur)
+        if background_pattern:
+            nothing = now.object_.real.new_zeros(now.probe.shape[-2:])
+            none = replace(none, background=Derivatives(nothing, nothing))
         none = replace(none, relaxation=_no_relaxation(now)) if relaxation else none
         return none if onto is None else replace(none, object_=onto[0], probe_power=onto[1])
     size = (now.probe.shape[-2], now.probe.shape[-1])
@@ -230,7 +235,7 @@ def gradients(
         positions_curvature=_position_curvature(seen, spectra, patches) if positions_curvature else None,
         strain=by_strain,
         strain_curvature=by_strain_twice,
-        background=seen.by_background(slope) if background else None,
+        background=seen.by_background(slope, background_pattern) if background or background_pattern else None,
         intensities=seen.by_intensities(slope) if intensities else None,
         blur=seen.by_blur(slope) if blur else None,
         relaxation=by_relaxation,
@@ -312,7 +317,7 @@ class _Detector:
     """
 
     def __init__(self, model: DiffractionModel, exit_waves: Tensor, counted: Counted) -> None:
-        self._to_detector, self.to_sample, order, _ = cheapest(model.propagator)
+        self._to_detector, self.to_sample, order, self._recorded = cheapest(model.propagator)
         self.waves = self._to_detector(exit_waves)
         self._model = model
         photons = model.blurred(intensity(self.waves))
@@ -338,9 +343,11 @@ class _Detector:
         """(B, H, W): derivative of the photons, from that of the exit waves (B, M, H, W)."""
         return self._model.blurred(2 * (self.waves.conj() * self._to_detector(change)).real.sum(1))
 
-    def by_background(self, slope: Tensor) -> Derivatives:
+    def by_background(self, slope: Tensor, is_pattern: bool) -> Derivatives:
         """From the derivative (B, H, W) of the loss by the expected photons."""
         weight = self.masked((self.expected + SOLVER_PHOTONS).reciprocal())
+        if is_pattern:
+            return Derivatives(self._recorded(slope.sum(0)), self._recorded(weight.sum(0)) / 2)
         return Derivatives(slope.sum(), weight.sum() / 2)
 
     def by_intensities(self, slope: Tensor) -> Derivatives:

@@ -6,29 +6,23 @@ others. A mode is added as long as it explains the withheld counts better, by mo
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from ptychopinn.config import RefineConfig
 from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.data.reconstruction import Reconstruction
-from ptychopinn.data.thinning import Split, holds_photons, withhold_photons
-from ptychopinn.metrics.withheld import Preference, preference, withheld_deviance
+from ptychopinn.metrics.withheld import Preference
 from ptychopinn.physics import DiffractionModel
 from ptychopinn.physics.illumination import with_modes
+from ptychopinn.solver.trials import Fit, Predict, Trials
 
 logger = logging.getLogger("ptychopinn.reconstruction")
-
-Fit = Callable[[Reconstruction, ScanTensors, RefineConfig, DiffractionModel], Reconstruction | None]
-"""Makes an image of a scan from a start; None where the iterations diverge."""
-Predict = Callable[[Reconstruction, ScanTensors, DiffractionModel], Iterable[tuple[slice, Tensor]]]
-"""Photons that an image predicts, some patterns at a time; see `photons_in_batches`."""
 
 LEAST_POWER = 0.028
 """Part of the power that an added mode must hold. On drawn scans of one mode a second one ended with up to 0.021 at 1e5
@@ -38,13 +32,7 @@ LEAST_PHOTONS = 3e4
 need, and one with a sixth of the power lost up to 0.5 dB of amplitude."""
 START_POWER = 0.05
 """Power of an added mode in units of that before it."""
-MOST_PATTERNS = 200
-MOST_ITERATIONS = 40
-"""Of the fits that are compared."""
-WITHHELD = 0.1
-"""q."""
 MOST_MODES = 5
-SEED = 0
 
 
 @dataclass(frozen=True)
@@ -82,22 +70,13 @@ def found_modes(
         fit: makes the image of some patterns.
         predict: photons of an image.
     """
-    index = nearest(start.positions_px, MOST_PATTERNS)
-    part = tensors.scan.select(index)
-    if len(start.probe) > 1 or tensors.mean_counts_per_pattern() < LEAST_PHOTONS or not holds_photons(part):
+    if len(start.probe) > 1 or tensors.mean_counts_per_pattern() < LEAST_PHOTONS:
         return FoundModes(len(start.probe))
-    short = config.changed(iterations=min(config.iterations, MOST_ITERATIONS), probe_modes="given", probe_relaxation=0)
-    split = withhold_photons(part, WITHHELD, SEED)
-    kept = ScanTensors(replace(split.scan, object_guess=None, truth_patches=None), tensors.device)
-    fainter = model.dimmed(1 - WITHHELD)
-
+    trials = Trials.of(start, tensors, config, model, fit, predict)
+    if trials is None:
+        return FoundModes(len(start.probe))
     compared, powers = [], []
-    for found, power in _compared(
-        start.at_positions(index),
-        split,
-        lambda begin: fit(begin, kept, short, fainter),
-        lambda image: withheld_deviance(predict(image, kept, fainter), split, kept),
-    ):
+    for found, power in _compared(trials):
         compared.append(found)
         powers.append(power)
     needed = sum(_is_needed(*one) for one in zip(compared, powers, strict=True))
@@ -124,33 +103,16 @@ def with_mode(image: Reconstruction, modes: int) -> Reconstruction:
     return replace(image, probe=with_modes(torch.from_numpy(image.probe), modes, START_POWER).numpy())
 
 
-def nearest(positions_px: NDArray[np.float64], count: int) -> NDArray[np.int64]:
-    """The `count` patterns nearest to the middle of the scan, in their order."""
-    distance = np.square(positions_px - np.median(positions_px, axis=0)).sum(axis=1)
-    return np.sort(np.argsort(distance, kind="stable")[:count])
-
-
-def dimmed(image: Reconstruction, fraction: float) -> Reconstruction:
-    """A start with a part of the photons of its probe and its background."""
-    background = None if image.background is None else fraction * image.background
-    return replace(image, background=background).with_beam(lambda wave: wave * np.float32(fraction**0.5))
-
-
-def _compared(
-    start: Reconstruction,
-    split: Split,
-    fit: Callable[[Reconstruction], Reconstruction | None],
-    deviance: Callable[[Reconstruction], NDArray[np.float64]],
-) -> Iterator[tuple[Preference, float]]:
+def _compared(trials: Trials) -> Iterator[tuple[Preference, float]]:
     """Preferences between m and m + 1 modes, and the power of the last one, up to the first that is not needed."""
-    begin, before = dimmed(start, 1 - split.fraction), None
+    before = None
     for modes in range(1, MOST_MODES + 1):
-        image = fit(with_mode(begin, modes))
+        image = trials.image(with_mode(trials.start, modes), trials.config)
         if image is None:
             return
-        now = deviance(image)
+        now = trials.deviance(image)
         if before is not None:
-            found = preference(before, now, split.withheld.size, split.withheld_photons())
+            found = trials.preference(before, now)
             power = _least_power(image.probe)
             yield found, power
             if not _is_needed(found, power):

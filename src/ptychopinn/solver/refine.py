@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from ptychopinn.physics.estimate import Estimate
 from ptychopinn.physics.likelihood import SOLVER_PHOTONS
 from ptychopinn.physics.relaxation import ProbeRelaxation
 from ptychopinn.ranks import ALONE, Ranks
+from ptychopinn.solver.background import log_gain, pattern_gain
 from ptychopinn.solver.checkpoint import SolverCheckpoint, SolverInterrupted
 from ptychopinn.solver.constraints import named_constraints
 from ptychopinn.solver.distortion import limit_px, with_limit
@@ -33,6 +35,7 @@ from ptychopinn.solver.position_report import log_positions, position_report
 from ptychopinn.solver.probe_modes import found_modes, log_modes, with_mode
 from ptychopinn.solver.solver import Solver, photons_per_px, placed_power
 from ptychopinn.solver.together import Together
+from ptychopinn.solver.trials import Trials
 
 logger = logging.getLogger("ptychopinn.reconstruction")
 
@@ -104,6 +107,7 @@ def refine(
     on_iteration: IterationHook | None = None,
     ranks: Ranks = ALONE,
     together: Together | None = None,
+    as_stated: bool = False,
 ) -> Refined:
     """Fit object, probe modes and positions to the patterns of a whole scan.
 
@@ -120,6 +124,7 @@ def refine(
             gradients of its own patterns.
         together: of several scans, whose patterns `tensors` holds one after the other; the image is that of all, and
             `Together.parts` has that of each. Its probes are one after the other, (K M, H, W).
+        as_stated: fit a background of each pixel without asking withheld photons whether it is needed.
 
     Returns:
         The image in the frame of the scan, 1 where not covered, by the rules of `with_gauge`; the same seed gives the
@@ -144,6 +149,10 @@ def refine(
         modes = replace(modes, modes=round(ranks.total(modes.modes if ranks.is_first else 0.0)))  # the same in all
         log_modes(modes)
         start = with_mode(start, modes.modes)
+    if config.background == "pattern" and not as_stated:
+        needed = _needs_pattern(start, tensors, config, model, checkpoint)
+        if not ranks.total(float(needed) if ranks.is_first else 0.0):  # the same in all
+            config = config.changed(background="flat" if model.background is not None else "auto")
     frame = _frame(start, config)
     solver = Solver(estimate_of(start, frame, tensors.device, together), tensors, config, model, ranks, together)
     config = solver.config
@@ -186,6 +195,23 @@ def refine(
     return Refined(image, list(reached.deviance), seconds, together)
 
 
+def _needs_pattern(
+    start: Reconstruction,
+    tensors: ScanTensors,
+    config: RefineConfig,
+    model: DiffractionModel,
+    checkpoint: SolverCheckpoint | None,
+) -> bool:
+    """Whether the background of each pixel is fitted; an interrupted run keeps what it decided."""
+    if checkpoint is not None:
+        known = checkpoint.tensors.get("background")
+        return known is not None and known.numel() > 1
+    trials = Trials.of(start, tensors, config, model, partial(trial_of, as_stated=True), photons_in_batches)
+    found = None if trials is None else pattern_gain(trials)
+    log_gain(found)
+    return found is None or found.is_second_better
+
+
 @contextmanager
 def unlogged() -> Iterator[None]:
     """Keep what the solver says of a trial out of the log: it is not the result."""
@@ -207,12 +233,17 @@ def photons_per_px_of(image: Reconstruction, tensors: ScanTensors) -> float:
 
 
 def trial_of(
-    start: Reconstruction, tensors: ScanTensors, config: RefineConfig, model: DiffractionModel
+    start: Reconstruction,
+    tensors: ScanTensors,
+    config: RefineConfig,
+    model: DiffractionModel,
+    *,
+    as_stated: bool = False,
 ) -> Reconstruction | None:
     """The image of a trial, of which nothing is logged; None where its iterations diverge."""
     try:
         with unlogged():
-            return refine(start, tensors, config, model=model).reconstruction
+            return refine(start, tensors, config, model=model, as_stated=as_stated).reconstruction
     except PtychoPINNError:
         return None
 
@@ -387,8 +418,9 @@ def _described(
     if config.positions:
         entry["positions_moved_rms_px"] = float(np.sqrt(np.square(moved).mean()))
     if image.background is not None:
-        entry["background_photons"] = image.background
-        logger.info("background: %.4g photons per pixel", image.background)
+        entry["background_photons"] = image.background_photons
+        kind = "" if np.ndim(image.background) == 0 else ", the mean of a pattern"
+        logger.info("background: %.4g photons per pixel%s", image.background_photons, kind)
     if image.blur_px is not None:
         entry["blur_px"] = image.blur_px
         logger.info("point spread of the detector: %.3g px (standard deviation)", image.blur_px)

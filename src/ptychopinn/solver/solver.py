@@ -9,13 +9,14 @@ from torch import Tensor
 
 from ptychopinn.config import RefineConfig
 from ptychopinn.data.dataset import ScanTensors
+from ptychopinn.data.reconstruction import Background
 from ptychopinn.losses import data_loss
 from ptychopinn.physics import DiffractionModel, intensity, place_patches, split_position
 from ptychopinn.physics.estimate import Counted, Estimate
 from ptychopinn.physics.gradients import Gradients, TiltResponse, gradients, tilt_response
 from ptychopinn.physics.relaxation import ProbeRelaxation
 from ptychopinn.ranks import ALONE, Ranks
-from ptychopinn.solver.background import LEAST_SHARE, FlatBackground
+from ptychopinn.solver.background import LEAST_SHARE, BackgroundPattern, FlatBackground, start_of_background
 from ptychopinn.solver.batch import summed_gradients
 from ptychopinn.solver.blur import START, blur_of, width_px
 from ptychopinn.solver.constraints import Constraint, constraints_of
@@ -92,7 +93,7 @@ class Solver:
         self._generator = torch.Generator().manual_seed(config.seed)
         phase = LowFrequencyPhase(config, self._penalties, self._tilt_response)
         known = model.background
-        self._fits_background = config.background == "flat" or (
+        self._fits_background = config.background in ("flat", "pattern") or (
             config.background == "auto" and known is None and model.propagator.is_fourier
         )
         self._intensities = intensities_of(config, self._penalties, estimate.beam())
@@ -105,7 +106,7 @@ class Solver:
             fitted.append(RelaxedProbe(first_iteration(config)))
         self._constraints = constraints_of(config, fitted, phase, self._positions, self._distortion)
         if self._fits_background:
-            known = power.new_zeros(1, 1) if known is None else known.to(power).mean().view(1, 1)
+            known = start_of_background(config, known, estimate.probe)
         self.state = State(estimate, power, config, known)
         if self._blur is not None:
             self.state.blur_px2 = self._blur.start_px2
@@ -124,10 +125,12 @@ class Solver:
         return None
 
     @property
-    def fitted_background(self) -> float | None:
-        """Photons per pixel, where a background is fitted."""
+    def fitted_background(self) -> Background:
+        """Photons per pixel, or of each pixel (H, W), where a background is fitted."""
         if not self._fits_background or self.state.background is None:
             return None
+        if self._config.background == "pattern":
+            return self.state.background.cpu().numpy()
         found = float(self.state.background)
         return found if found > 0 or self._config.background == "flat" else None
 
@@ -231,7 +234,9 @@ class Solver:
             "relaxation_velocity": velocity,
         }
 
-    def _background_step(self, config: RefineConfig) -> FlatBackground:
+    def _background_step(self, config: RefineConfig) -> Constraint:
+        if config.background == "pattern":
+            return BackgroundPattern()
         if config.background == "flat":
             return FlatBackground()
         pixels = float(self._tensors.measured_pixels()) / len(self._tensors)
@@ -273,6 +278,7 @@ class Solver:
             positions_curvature=state.stage.positions,
             strain=state.stage.distortion,
             background=self._fits_background,
+            background_pattern=self._config.background == "pattern",
             intensities=state.stage.intensities or state.stage.doses,
             blur=state.stage.blur,
             relaxation=state.stage.relaxation,

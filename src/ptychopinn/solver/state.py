@@ -105,8 +105,8 @@ class Gathered:
         positions_curvature: (N, 2, 2), 1/px^2.
         strain: (N, 4), gradient by the strain of each patch about its centre.
         strain_curvature: (N, 4, 4).
-        background: scalar, slope by the background, 1/photon.
-        background_curvature: scalar, 1/photon^2.
+        background: slope by the background, 1/photon; scalar, or (H, W) where it is a pattern.
+        background_curvature: the same, 1/photon^2.
         intensities: (N,), slope by the logarithm of the intensity of each pattern.
         intensities_curvature: (N,).
         blur: scalar, slope by the variance of the point spread, 1/px^2.
@@ -154,8 +154,8 @@ class Gathered:
                 kept[index] = value.to(kept.dtype)
                 self._of_patterns[name] = kept
         if found.background is not None:
-            self.background += found.background.slope
-            self.background_curvature += found.background.curvature
+            self.background = self.background + found.background.slope
+            self.background_curvature = self.background_curvature + found.background.curvature
         if found.blur is not None:
             self.blur += found.blur.slope
             self.blur_curvature += found.blur.curvature

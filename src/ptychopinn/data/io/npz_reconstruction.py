@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ptychopinn.data.io.atomic import atomic_path
 from ptychopinn.data.io.door import open_npz
 from ptychopinn.data.io.entries import geometry_entries, plain_json, split_entries
-from ptychopinn.data.reconstruction import RESULT_NAME, Reconstruction
+from ptychopinn.data.reconstruction import RESULT_NAME, Background, Reconstruction
 from ptychopinn.errors import ScanError
 
 _NEEDED = ("object", "coverage", "origin_px", "positions_px", "probe")
@@ -38,7 +38,7 @@ def write_npz_reconstruction(image: Reconstruction, path: Path) -> Path:
     if image.pixel_size_m is not None:
         arrays["pixel_size_m"] = np.float64(image.pixel_size_m)
     arrays |= {name: getattr(image, name) for name in (*_MAPS, *_OF_PATTERNS) if getattr(image, name) is not None}
-    arrays |= {name: np.float64(getattr(image, name)) for name in _NUMBERS if getattr(image, name) is not None}
+    arrays |= {name: np.asarray(getattr(image, name)) for name in _NUMBERS if getattr(image, name) is not None}
     with atomic_path(path) as temporary, temporary.open("wb") as stream:
         np.savez(stream, **arrays)
     return path
@@ -65,7 +65,7 @@ def read_npz_reconstruction(path: Path) -> Reconstruction:
             prior_correction=arrays.get("prior_correction"),
             amplitude_error=arrays.get("amplitude_error"),
             phase_error=arrays.get("phase_error"),
-            background=_number(arrays, "background"),
+            background=_background(arrays),
             blur_px=_number(arrays, "blur_px"),
             intensities=arrays.get("intensities"),
             relaxation_modes=arrays.get("relaxation_modes"),
@@ -96,3 +96,9 @@ def _from_json(text: NDArray[Any] | None) -> dict[str, Any]:
 
 def _number(arrays: Mapping[str, Any], name: str) -> float | None:
     return float(arrays[name]) if name in arrays else None
+
+
+def _background(arrays: Mapping[str, Any]) -> Background:
+    """One number, or one for each pixel."""
+    is_pattern = "background" in arrays and np.ndim(arrays["background"]) == 2
+    return np.asarray(arrays["background"]) if is_pattern else _number(arrays, "background")

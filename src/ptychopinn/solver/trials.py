@@ -1,0 +1,103 @@
+"""Short fits of some neighbouring patterns, compared by photons that were withheld from them."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ptychopinn.config import RefineConfig
+from ptychopinn.data.dataset import ScanTensors
+from ptychopinn.data.reconstruction import Reconstruction
+from ptychopinn.data.thinning import Split, holds_photons, withhold_photons
+from ptychopinn.metrics.withheld import Preference, preference, withheld_deviance
+from ptychopinn.physics import DiffractionModel
+
+Fit = Callable[[Reconstruction, ScanTensors, RefineConfig, DiffractionModel], Reconstruction | None]
+"""Makes an image of a scan from a start; None where the iterations diverge."""
+Predict = Callable[[Reconstruction, ScanTensors, DiffractionModel], Iterable[tuple[slice, Tensor]]]
+"""Photons that an image predicts, some patterns at a time; see `photons_in_batches`."""
+
+MOST_PATTERNS = 200
+MOST_ITERATIONS = 40
+"""Of the fits that are compared."""
+WITHHELD = 0.1
+"""Part of the photons."""
+SEED = 0
+
+
+@dataclass(frozen=True)
+class Trials:
+    """A part of a scan, its photons split, with what makes images of it."""
+
+    start: Reconstruction
+    """Of these patterns, with a part of the photons of its probe and its background."""
+    config: RefineConfig
+    """Of a fit; nothing is chosen in it."""
+    _split: Split
+    _kept: ScanTensors
+    _model: DiffractionModel
+    _fit: Fit
+    _predict: Predict
+
+    @classmethod
+    def of(
+        cls,
+        start: Reconstruction,
+        tensors: ScanTensors,
+        config: RefineConfig,
+        model: DiffractionModel,
+        fit: Fit,
+        predict: Predict,
+    ) -> Self | None:
+        """Some patterns of a scan; None where their counts are not whole numbers, so that nothing can be withheld.
+
+        Args:
+            start: what the iterations begin with.
+            tensors: the scan.
+            config: of the solver.
+            model: of the patterns.
+            fit: makes the image of some patterns.
+            predict: photons of an image.
+        """
+        index = nearest(start.positions_px, MOST_PATTERNS)
+        part = tensors.scan.select(index)
+        if not holds_photons(part):
+            return None
+        split = withhold_photons(part, WITHHELD, SEED)
+        kept = ScanTensors(replace(split.scan, object_guess=None, truth_patches=None), tensors.device)
+        plain = "auto" if config.background == "pattern" else config.background
+        short = config.changed(
+            iterations=min(config.iterations, MOST_ITERATIONS),
+            probe_modes="given",
+            probe_relaxation=0,
+            background=plain,
+        )
+        begin = dimmed(start.at_positions(index), 1 - WITHHELD)
+        return cls(begin, short, split, kept, model.dimmed(1 - WITHHELD), fit, predict)
+
+    def image(self, start: Reconstruction, config: RefineConfig) -> Reconstruction | None:
+        """From the photons that were not withheld; None where the iterations diverge."""
+        return self._fit(start, self._kept, config, self._model)
+
+    def deviance(self, image: Reconstruction) -> NDArray[np.float64]:
+        """(N,): of the withheld photons of each pattern."""
+        return withheld_deviance(self._predict(image, self._kept, self._model), self._split, self._kept)
+
+    def preference(self, before: NDArray[np.float64], now: NDArray[np.float64]) -> Preference:
+        """Between two images, from their `deviance`."""
+        return preference(before, now, self._split.withheld.size, self._split.withheld_photons())
+
+
+def nearest(positions_px: NDArray[np.float64], count: int) -> NDArray[np.int64]:
+    """The `count` patterns nearest to the middle of the scan, in their order."""
+    distance = np.square(positions_px - np.median(positions_px, axis=0)).sum(axis=1)
+    return np.sort(np.argsort(distance, kind="stable")[:count])
+
+
+def dimmed(image: Reconstruction, fraction: float) -> Reconstruction:
+    """A start with a part of the photons of its probe and its background."""
+    background = None if image.background is None else fraction * image.background
+    return replace(image, background=background).with_beam(lambda wave: wave * np.float32(fraction**0.5))
