@@ -39,7 +39,7 @@ def test_wrong_positions_are_said_with_the_evidence_and_the_option(scan: Scan) -
 def test_right_positions_are_no_problem(scan: Scan) -> None:
     found = position_trial(part_of(scan, Recipe()), Recipe())
     assert found is not None
-    assert not found.look_wrong
+    assert not found.look_wrong()
 
 
 def test_nothing_is_said_where_no_photons_can_be_withheld(scan: Scan) -> None:

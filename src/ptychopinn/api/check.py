@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ptychopinn.api.geometry_candidates import around, described, first_readings
 from ptychopinn.api.geometry_trials import Part, Trial, part_of
 from ptychopinn.api.inputs import RecipeSource, ScanSource, as_recipe, opened_scan, problems_of
-from ptychopinn.api.position_trial import PositionTrial, position_trial
+from ptychopinn.api.position_trial import LEAST_ERRORS, LEAST_ERRORS_UNKNOWN, PositionTrial, position_trial
 from ptychopinn.api.scan_facts import facts_of
 from ptychopinn.config import Recipe
 from ptychopinn.data import Scan
@@ -90,7 +90,7 @@ class Checked:
     """What `ptychopinn.info` finds wrong with the scan as it was read, and its positions where these look wrong; one
     sentence each."""
     positions: PositionTrial | None = None
-    """What a short refinement of the positions found; None where the geometry is not right, or it says nothing."""
+    """What a short refinement of the positions found; None where the geometry is wrong, or nothing can be said."""
 
     @property
     def equivalent(self) -> tuple[Tried, ...]:
@@ -129,11 +129,12 @@ def check(scan: ScanSource, recipe: RecipeSource = None, *, overrides: Sequence[
     data, base = _opened(scan, settings)
     checked = check_scan(data, settings, base, is_file=not isinstance(scan, Scan))
     problems = tuple(problems_of(data, facts_of(data), settings))
-    if checked.verdict != "right":
+    if checked.verdict == "wrong":
         return replace(checked, problems=problems)
     started = time.perf_counter()
     found = position_trial(part_of(data, settings), with_geometry(settings, data))
-    if found is not None and found.look_wrong:
+    least = LEAST_ERRORS if checked.verdict == "right" else LEAST_ERRORS_UNKNOWN
+    if found is not None and found.look_wrong(least):
         problems = (*problems, found.sentence)
         logger.warning("%s", found.sentence)
     seconds = checked.seconds + time.perf_counter() - started
@@ -334,7 +335,7 @@ def _message(state: State, tried: list[Tried], here: Trial | None) -> str:
     if state == "unknown":
         return (
             f"{number}, and none explains them: the best one {good}; there are too few photons or patterns, or the "
-            "probe is wrong, or several settings are"
+            "probe or the positions are wrong, or several settings are"
         )
     text = f"{number}: the geometry is right as read, which {good}"
     if state == "wrong":

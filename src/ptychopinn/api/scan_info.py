@@ -30,7 +30,7 @@ class ScanInfo:
     saturated_pixels: int
     """Pixel values that all equal the largest one, where that looks like a ceiling; else 0."""
     dead_pixels: int
-    """Pixels that are zero in every pattern where the pixels around say that photons fell."""
+    """Pixels that are zero in every pattern although the pixels around them hold photons."""
     dead_places: str
     """Their rows, columns or pixels, in words."""
     hot_pixels: int

@@ -134,7 +134,7 @@ def _dead(facts: "ScanInfo", group_size: int) -> str | None:
     if facts.dead_pixels == 0:
         return None
     return (
-        f"{facts.dead_pixels} pixels are zero in every pattern, where the pixels around say that photons fell "
+        f"{facts.dead_pixels} pixels are zero in every pattern although the pixels around them hold photons "
         f"({facts.dead_places}): a gap of the detector or dead pixels, which count as measured; give --mask-pixels "
         "dead (data.mask_pixels=dead)."
     )

@@ -267,8 +267,9 @@ def _with_iterations(recipe: Recipe, start: Reconstruction, tensors: ScanTensors
     config = recipe.reconstruction.refine
     if config.iterations > 0:
         return recipe
-    iterations = DEFAULT_ITERATIONS
-    if not config.positions and "fitted" not in (config.intensities, config.blur):
-        iterations = iterations_by_dose(photons_per_px_of(start, tensors))
-    logger.info("%d iterations, chosen by the dose, as the recipe asks for none", iterations)
+    if config.positions or "fitted" in (config.intensities, config.blur):
+        iterations, reason = DEFAULT_ITERATIONS, "since positions, intensities or a blur are fitted"
+    else:
+        iterations, reason = iterations_by_dose(photons_per_px_of(start, tensors)), "chosen by the dose"
+    logger.info("%d iterations, %s, as the recipe asks for none", iterations, reason)
     return recipe.with_overrides([f"reconstruction.refine.iterations={iterations}"])

@@ -142,7 +142,7 @@ Refine = Annotated[
         "--refine",
         min=0,
         metavar="N",
-        help="Iterations of the solver: after the network, or alone (40 if not given).",
+        help="Iterations of the solver: after the network, or alone (28 to 40 by the dose if not given).",
         show_default=False,
     ),
 ]

@@ -68,9 +68,10 @@ class DataConfig(Section):
     invert_mask: bool = False
     """The mask of the file is true where pixels were measured. Set it if nearly all pixels are reported as bad."""
     mask_pixels: tuple[MaskedKind, ...] = ("dead", "hot")
-    """Kinds of pixels to mark as bad, each listed in the log: `dead` (zero in every pattern between pixels with
-    thousands of photons, as in a module gap), `hot` (in nearly every pattern far more than the pixels around it, more
-    than diffraction allows), `saturated` (at the largest value of the scan in most patterns). Also `all` or `none`."""
+    """Kinds of pixels to mark as bad, each listed in the log: `dead` (zero in every pattern although the pixels around
+    hold photons, more than 1000 for a single pixel and fewer for a square of zeros, as in a module gap), `hot` (in
+    nearly every pattern far more than the pixels around it, more than diffraction allows), `saturated` (at the largest
+    value of the scan in most patterns). Also `all` or `none`."""
     flip_patterns: Literal["none", "rows", "columns", "both"] = "none"
     """Reverse the order of rows or columns of every pattern and mask, for a detector that is read from another
     corner."""

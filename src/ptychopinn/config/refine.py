@@ -18,8 +18,8 @@ class RefineConfig(Section):
 
     iterations: int = Field(default=0, ge=0, le=100_000)
     """Number of passes over all patterns. 0 does not refine a network's image; where the solver makes the image (`run`,
-    `reconstruct` without a model) 0 stands for 28 at low dose to 40 at high dose. The step size follows this number, so
-    a longer run stopped early is worse than a short one."""
+    `reconstruct` without a model) 0 stands for 28 to 40 by the dose, and for 40 where positions are refined. The step
+    size follows this number, so a longer run stopped early is worse than a short one."""
     loss: str = "poisson"
     """Data loss that is minimised, by name: `poisson` (deviance of the counts), `amplitude` (squared difference of
     amplitudes), or a loss of an installed package. `poisson` is better at low dose."""
@@ -30,8 +30,8 @@ class RefineConfig(Section):
     probe_modes: Literal["given", "auto"] = "given"
     """Number of incoherent probe modes: `given` is that of the start (`model.probe.modes`). `auto` adds modes to a
     single one as long as withheld photons are explained better by more than two standard errors and the added mode
-    holds 2.8 % of the power. It makes two or more images of up to 200 patterns for that; it needs 3e4 photons per
-    pattern."""
+    holds at least 2.8 % of the power. It makes two or more images of up to 200 patterns for that; below 3e4 photons per
+    pattern no mode is added."""
     probe_relaxation: int = Field(default=0, ge=0, le=16)
     """Number of modes by which the probe varies from pattern to pattern (orthogonal probe relaxation): each is added to
     the probe with a weight of its own in every pattern. For a beam whose shape fluctuates; try 1 or 2. An iteration

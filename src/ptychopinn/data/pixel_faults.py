@@ -61,7 +61,7 @@ SAMPLED_MARGIN = 4.0
 def dead_pixels(
     total: NDArray[np.float64], bad: NDArray[np.bool_] | None, beam: NDArray[np.float64] | None = None
 ) -> NDArray[np.bool_]:
-    """(H, W): True where no pattern counts anything, and the pixels around say that photons fell there.
+    """(H, W): True where no pattern counts anything, although photons are expected from the pixels around.
 
     A pixel is expected to hold the photons of the nearest pixels that count something, on both sides in its row or in
     its column, the fewer of the two. It is dead if its sum over all patterns is zero and it is expected to hold more
