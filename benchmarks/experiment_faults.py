@@ -105,7 +105,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", default="2000,2001,2002", help="separated by commas")
-    parser.add_argument("--faults", default="", help="part of the names of the faults to measure; all by default")
+    parser.add_argument("--faults", default="", help="parts of their names, separated by commas; all by default")
     add_results_option(parser)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -119,10 +119,10 @@ def main() -> None:
         record(arguments.results, "\n".join(lines), "No setting was chosen on these scans.")
 
 
-def rows_of(seed: int, name: str = "") -> Iterator[str]:
-    """Lines of the table for one scan under every fault whose name holds a text."""
+def rows_of(seed: int, names: str = "") -> Iterator[str]:
+    """Lines of the table for one scan under every fault whose name holds one of the texts, separated by commas."""
     sample = drawn(seed, PHOTONS, SIZE_PX, poor=False)
-    for fault in (one for one in FAULTS if name in one.name):
+    for fault in (one for one in FAULTS if any(part in one.name for part in names.split(","))):
         factors = intensities(fault, seed, len(sample.scan))
         scan = faulty(sample, fault, factors, seed)
         start = sample.start()
