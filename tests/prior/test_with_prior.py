@@ -12,7 +12,11 @@ from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.errors import BundleError
 from ptychopinn.prior import Prior, PriorNetwork, PriorRecipe, PriorRecord, with_prior
 from ptychopinn.prior.apply import NO_PHOTONS
-from ptychopinn.prior.strength import DOUBTED, parts_of, strengths_of
+from ptychopinn.prior.canvas import PriorCanvas
+from ptychopinn.prior.strength import part_asked_for, parts_of
+from ptychopinn.solver import flat_start, refine
+from ptychopinn.studies.prior.scans import DrawnScan
+from ptychopinn.studies.prior.solved import aligned_truth
 
 Solved = tuple[Reconstruction, ScanTensors]
 
@@ -73,33 +77,28 @@ def test_a_correction_that_is_not_finite_is_refused(solved: Solved, prior: Prior
         with_prior(image, tensors, prior)
 
 
-def test_a_correction_towards_the_truth_is_used_and_one_away_from_it_is_not() -> None:
-    bend = torch.full((2, 60, 90), 1.0)
-    gain = torch.full((2, 60, 90), 0.9)
-    gain[:, :, :45] = -0.3
-    gain[1] = 1.0
-    overall, strengths = strengths_of(gain, bend)
-    assert 0 < overall[0] < 0.3
-    assert strengths[0, :, :8].max() < 0.05
-    assert strengths[0, :, -8:].min() > 0.7
-    assert overall[1] == pytest.approx(1.0)
-    assert strengths[1].min() > 0.99
+@pytest.mark.parametrize("part", [1.0, -1.0])
+def test_a_correction_towards_the_truth_is_used_and_one_away_from_it_is_not(
+    solved: Solved, prior: Prior, part: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, tensors = solved
+    start = flat_start(tensors.scan, torch.from_numpy(tensors.scan.probe))
+    image = refine(start, tensors, RefineConfig(iterations=12, probe=False)).reconstruction
+
+    def correction(canvas: PriorCanvas) -> torch.Tensor:
+        true = torch.from_numpy(aligned_truth(canvas, DrawnScan(tensors.scan, 1e4, {})))
+        radial, across = parts_of((true - canvas.object_) * canvas.covered, canvas.object_)
+        return part * radial - part * across
+
+    monkeypatch.setattr(prior.network, "correction", correction)
+    _, effect = with_prior(image, tensors, prior)
+    assert effect.strengths == ((1.0, 0.0) if part > 0 else (0.0, 1.0))
 
 
-def test_where_no_photons_tell_the_strength_is_that_of_the_whole_image() -> None:
-    overall, strengths = strengths_of(torch.full((2, 50, 50), 1e-9), torch.full((2, 50, 50), 1e-9))
-    assert overall[0] == pytest.approx(1.0, abs=1e-3)
-    assert torch.allclose(strengths, torch.ones(2, 50, 50), atol=1e-3)
-
-
-def test_phase_that_the_photons_doubt_is_used_as_far_as_they_allow() -> None:
-    bend = torch.full((2, 60, 60), 15 / 3600)
-    gains = torch.stack([torch.full((60, 60), part * 15 / 3600) for part in (0.9, 0.1)])
-    assert strengths_of(gains, bend)[0][1] == pytest.approx(0.1 + 1.5 * 30**-0.5)
-    assert strengths_of(5 * gains, bend)[0][1] == pytest.approx(0.5 + 1.5 * 30**-0.5)
-    assert strengths_of(-gains, bend)[0] == (0.0, pytest.approx(-0.1 + 1.5 * 30**-0.5))
-    assert strengths_of(gains, bend, DOUBTED)[0][1] == pytest.approx((3 + 4) / (30 + 4))
-    assert strengths_of(-4 * gains, bend)[1].max() < 1e-6
+@pytest.mark.parametrize("best", [0.7, -0.2, 3.0])
+def test_the_part_that_is_asked_for_is_where_the_deviance_is_least(best: float) -> None:
+    half, whole = (5 * ((part - best) ** 2 - best**2) for part in (0.5, 1.0))
+    assert part_asked_for(half, whole) == pytest.approx(best)
 
 
 def test_the_parts_of_a_correction_change_amplitude_and_phase_and_sum_up_to_it() -> None:

@@ -34,10 +34,8 @@ class PriorEffect:
     """`default`, or the file."""
     correction: NDArray[np.complex64]
     """(Y, X), on the canvas of the image: what was added."""
-    strength_maps: NDArray[np.float32]
-    """(2, Y, X), from 0 to 1: the part of the network's correction of amplitude and phase that photons support."""
     strengths: tuple[float, float]
-    """Their means over the covered pixels."""
+    """From 0 to 1: the parts of the network's corrections of amplitude and phase that the photons support."""
     rms_sigma: float
     """Root mean square of the correction over the covered pixels, in standard deviations of the counting noise."""
     largest_sigma: float
@@ -113,13 +111,11 @@ def with_prior(
     on_device = replace(prior, network=deepcopy(prior.network).to(device))
     found = strength_of(image, tensors, on_device, model, config or RefineConfig(), seed)
     canvas = canvas_of(image, tensors, model)
-    strengths = np.stack([found.canvas.frame.moved(one.cpu().numpy(), canvas.frame, fill=0) for one in found.maps])
+    strengths = (0.0, 0.0) if found.withheld.is_first_better else found.overall
     parts = parts_of(on_device.network.correction(canvas), canvas.object_).cpu().numpy()
-    correction = (strengths * parts).sum(0).astype(np.complex64)
-    if not np.isfinite(correction).all():
+    if not np.isfinite(parts).all():
         raise BundleError(f"prior {prior.name}: its correction of the image is not finite; use another prior")
-    if found.withheld.is_first_better:
-        correction, strengths = np.zeros_like(correction), np.zeros_like(strengths)
+    correction = (strengths[0] * parts[0] + strengths[1] * parts[1]).astype(np.complex64)
     return _corrected(image, canvas, correction, strengths, found.withheld, prior)
 
 
@@ -127,7 +123,7 @@ def _corrected(
     image: Reconstruction,
     canvas: PriorCanvas,
     correction: NDArray[np.complex64],
-    strengths: NDArray[np.float32],
+    strengths: tuple[float, float],
     withheld: Preference,
     prior: Prior,
 ) -> tuple[Reconstruction, PriorEffect]:
@@ -138,8 +134,7 @@ def _corrected(
     effect = PriorEffect(
         prior=prior.name,
         correction=change,
-        strength_maps=np.stack([canvas.frame.moved(one, own, fill=0) for one in strengths]),
-        strengths=(_mean(strengths[0], covered), _mean(strengths[1], covered)),
+        strengths=strengths,
         rms_sigma=float(np.sqrt(np.square(moved).mean())) if covered.any() else 0.0,
         largest_sigma=float(moved.max(initial=0)),
         withheld=withheld,
@@ -154,14 +149,9 @@ def _corrected(
 
 def _left(image: Reconstruction, prior: Prior) -> tuple[Reconstruction, PriorEffect]:
     nothing = np.zeros(image.object_.shape, np.complex64)
-    maps = np.zeros((2, *image.object_.shape), np.float32)
-    effect = PriorEffect(prior.name, nothing, maps, (0.0, 0.0), 0.0, 0.0, None, NO_PHOTONS, prior.sha256)
+    effect = PriorEffect(prior.name, nothing, (0.0, 0.0), 0.0, 0.0, None, NO_PHOTONS, prior.sha256)
     logger.info("prior %s: %s", prior.name, NO_PHOTONS)
     return replace(image, metadata={**image.metadata, "prior": effect.entry()}), effect
-
-
-def _mean(values: NDArray[np.float32], where: NDArray[np.bool_]) -> float:
-    return float(values[where].mean()) if where.any() else 0.0
 
 
 def _reason(found: Preference) -> str:
