@@ -1,5 +1,6 @@
 """What the network may depend on, and what it leaves alone."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -41,6 +42,19 @@ def test_a_global_phase_of_the_object_turns_the_correction_alike(prior: Prior) -
     torch.testing.assert_close(
         prior.network.correction(turned), prior.network.correction(seen) * turn, rtol=1e-3, atol=1e-5
     )
+
+
+@pytest.mark.parametrize("change", [lambda x: x.T, lambda x: x.flip(0), lambda x: x.flip(1), lambda x: x.flip(0).T])
+def test_the_correction_of_a_mirrored_image_is_mirrored(
+    prior: Prior, change: Callable[[torch.Tensor], torch.Tensor]
+) -> None:
+    seen = canvas((48, 64))
+    parts = {name: change(getattr(seen, name)) for name in ("object_", "power", "step", "covered")}
+    mirrored = replace(seen, frame=Frame((0, 0), tuple(parts["covered"].shape)), **parts)
+    expected = change(prior.network.correction(seen))
+    torch.testing.assert_close(prior.network.correction(mirrored), expected, rtol=1e-3, atol=1e-5)
+    alone = prior.network.correction(mirrored, orientations=1)
+    assert (alone - change(prior.network.correction(seen, orientations=1))).abs().max() > 1e-3
 
 
 def test_the_correction_has_hardly_any_mean(prior: Prior) -> None:
