@@ -44,8 +44,8 @@ def test_a_global_phase_of_the_object_turns_the_correction_alike(prior: Prior) -
     )
 
 
-@pytest.mark.parametrize("change", [lambda x: x.T, lambda x: x.flip(0), lambda x: x.flip(1), lambda x: x.flip(0).T])
-def test_the_correction_of_a_mirrored_image_is_mirrored(
+@pytest.mark.parametrize("change", [lambda x: x.T, lambda x: x.flip(0, 1), lambda x: x.flip(0, 1).T])
+def test_the_correction_of_a_turned_image_is_turned(
     prior: Prior, change: Callable[[torch.Tensor], torch.Tensor]
 ) -> None:
     seen = canvas((48, 64))
