@@ -3,7 +3,7 @@
     python benchmarks/prior_strength.py --results benchmarks/results/prior_strength.md
 
 On scans of the kinds of the training (seeds from 4,999,900, which the training never draws) and on those of
-benchmarks/prior.py with other seeds than it scores (from 1000). `ptychopinn.prior.strength.LEANINGS` follows from it.
+benchmarks/prior.py with other seeds than it scores (from 1000). See `ptychopinn.prior.strength.ALL_FROM`.
 """
 
 from argparse import ArgumentParser
@@ -32,7 +32,7 @@ HEAD = (
 )
 NOTE = (
     "Strengths of whole images: mean ± standard deviation over the scans. Gains are of the weighted squared error "
-    "of the part, in the gauge of the image in each neighbourhood; no window has a strength of its own here."
+    "of the part, in the gauge of the image in each neighbourhood."
 )
 
 
