@@ -2,11 +2,13 @@
 
     python benchmarks/live.py
     python benchmarks/live.py --patterns 1000 --rate 500
+    python benchmarks/live.py --patterns 2500 --solve
 
 A simulated scan is written to a folder in pieces of patterns and pieces of positions, in random order within 1,000
 frames, at a constant rate. 2 % of the frames come twice, and 2 % at the very end. `watch` reads them in the same
 process. The table states how many frames were placed, the latency, and the largest difference to the image that
-`reconstruct` makes of the whole scan.
+`reconstruct` makes of the whole scan. With `--solve` the solver goes on while frames arrive, and the table states how
+much better or worse the image at the end is than that of the solver alone on the whole scan.
 """
 
 import argparse
@@ -24,6 +26,7 @@ from record import add_results_option, record
 import ptychopinn
 from ptychopinn.api.watch import watch
 from ptychopinn.data import Scan
+from ptychopinn.metrics import compare
 
 SIZE, STEP = 32, 2.0
 SHUFFLED = 1000
@@ -60,15 +63,26 @@ def send(scan: Scan, folder: Path, order: NDArray[np.int64], rate: float) -> Non
         time.sleep(max(started + first / rate - time.perf_counter(), 0))
 
 
+def quality(image: ptychopinn.Reconstruction, truth: NDArray[np.complex64]) -> tuple[float, float]:
+    """PSNR of amplitude and phase, dB, between the outermost positions, less a quarter of a pattern."""
+    low = image.positions_px.min(0).astype(int) + SIZE // 4
+    high = image.positions_px.max(0).astype(int) - SIZE // 4
+    found, _ = image.in_frame((0, 0), truth.shape)
+    report = compare(found, truth, region=(low[0], high[0], low[1], high[1]))
+    return report["psnr_amplitude"], report["psnr_phase"]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--patterns", type=int, default=10_000)
     parser.add_argument("--rate", type=float, default=200.0, help="frames per second")
+    parser.add_argument("--solve", action="store_true", help="let the solver go on between the pieces")
     add_results_option(parser)
     given = parser.parse_args()
     side = round(STEP * given.patterns**0.5) + 2 * SIZE
     drawn = [f"object_size_px={side}", f"probe_size_px={SIZE}", f"step_px={STEP}", "seed=0"]
     scan = ptychopinn.simulate(overrides=[f"simulation.{setting}" for setting in drawn]).scan
+    truth = scan.object_guess
     scan = replace(scan, object_guess=None, truth_patches=None).select(slice(given.patterns))
     trained = ptychopinn.train(scan, overrides=TRAINING)
     order = order_of(len(scan), np.random.default_rng(0))
@@ -77,15 +91,22 @@ def main() -> None:
         folder.mkdir()
         sender = threading.Thread(target=send, args=(scan, folder, order, given.rate))
         sender.start()
-        done = watch(folder, trained, Path(place) / "out", idle_s=5)
+        done = watch(folder, trained, Path(place) / "out", idle_s=5, solve=given.solve)
         sender.join()
-    whole = ptychopinn.reconstruct(scan, trained, probe="model").reconstruction
-    difference = np.abs(done.reconstructed.reconstruction.object_ - whole.object_).max()
+    image = done.reconstructed.reconstruction
+    if given.solve:
+        alone = ptychopinn.reconstruct(scan, overrides=["reconstruction.prior=none"]).reconstruction
+        scores = [quality(one, truth) for one in (image, alone)]
+        difference = ", ".join(f"{a - b:+.2f}" for a, b in zip(*scores, strict=True))
+    else:
+        whole = ptychopinn.reconstruct(scan, trained, probe="model").reconstruction
+        difference = f"{np.abs(image.object_ - whole.object_).max():.1e}"
     report = done.report
     times = [f"{report[f'latency_{name}_s']:.2f}" for name in ("median", "p99", "largest")]
     counts = [round(ODD * len(scan))] * 2
-    row = [len(scan), f"{given.rate:.0f}", *counts, report["placed"], *times, f"{difference:.1e}"]
-    lines = [COLUMNS, ["---"] * len(COLUMNS), row]
+    row = [len(scan), f"{given.rate:.0f}", *counts, report["placed"], *times, difference]
+    names = (*COLUMNS[:-1], "amplitude, phase (dB)") if given.solve else COLUMNS
+    lines = [names, ["---"] * len(COLUMNS), row]
     table = "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
     print(table)
     if given.results:
