@@ -72,7 +72,6 @@ class Trials:
         short = config.changed(
             iterations=min(config.iterations, MOST_ITERATIONS),
             probe_modes="given",
-            probe_relaxation=0,
             background=plain,
         )
         begin = dimmed(start.at_positions(index), 1 - WITHHELD)
