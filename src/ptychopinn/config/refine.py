@@ -60,7 +60,7 @@ class RefineConfig(Section):
     finds a blur of 0.7 px from some 1e5 photons per pattern on."""
     batch_size: int = Field(default=64, ge=1)
     """Number of patterns in one step. Small scans use smaller batches: an iteration has at least 8 steps. Large scans
-    use larger ones: it has at most 32. The first 40 % of the iterations use half as many patterns."""
+    use larger ones: it has at most 12. The first 40 % of the iterations use half as many patterns."""
     object_step: float = Field(default=0.3, gt=0, le=2)
     """Step size of the object, in units of the inverse curvature. Lower it if the refinement diverges. Large scans take
     shorter steps of object and probe, see docs/dev/refinement.md."""

@@ -35,11 +35,11 @@ from ptychopinn.typing import Canvas
 
 FEWEST_STEPS = 8
 """Steps in an iteration, on a scan of fewer patterns than so many batches."""
-MOST_STEPS = 32
+MOST_STEPS = 12
 """Steps in an iteration, but twice as many early, on a scan of more patterns than so many batches: its batches are
 larger. Each step moves the whole object, so that with more of them the cost of a pattern would grow with the scan. And
-momentum moves a pixel on until its next pattern comes, so that many steps converge worse: on two drawn scans of 2,916
-patterns 365 of them ended 6.5 and 3.4 dB (amplitude) below 32, 128 of them 2.7 and 1.3 dB, 64 of them 1.1 and 0.6."""
+momentum moves a pixel on until its next pattern comes, so that many steps converge worse: see docs/dev/refinement.md.
+"""
 EARLY = 0.4
 """Part of the iterations with half of the batch size: more steps bring a poor probe to the data sooner."""
 TILTED_PATTERNS = 32
