@@ -121,8 +121,9 @@ def add_weighted(
         product = np.empty(size, sums.dtype)
         both = zip(patches.detach().resolve_conj().numpy(), weight.detach().numpy(), strict=True)
         for (window, share), place in zip(both, _places(positions_px, size, shape), strict=True):
-            sums[place] += np.multiply(window, share, out=product)
-            weights[place] += share
+            there, under = sums[place], weights[place]  # `sums[place] += ...` would write the window twice
+            there += np.multiply(window, share, out=product)
+            under += share
         return
     whole, grown, planes = positions_px, size, [weight * patches, weight]
     if positions_px.is_floating_point():
@@ -201,7 +202,8 @@ def _added(patches: Tensor, positions_px: Tensor, shape: tuple[int, int], onto: 
     windows = patches.detach().resolve_conj().numpy()
     canvas = np.zeros(shape, windows.dtype) if onto is None else onto.numpy()
     for window, place in zip(windows, _places(positions_px, windows.shape[1:], shape), strict=True):
-        canvas[place] += window
+        under = canvas[place]  # `canvas[place] += window` would write it twice
+        under += window
     return torch.from_numpy(canvas) if onto is None else onto
 
 
