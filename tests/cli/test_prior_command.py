@@ -5,18 +5,34 @@ from pathlib import Path
 
 import pytest
 
+import ptychopinn
 from ptychopinn.api import reconstructed
 from ptychopinn.api.metric_rows import prior_text
 from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.plotting import ReportContent
 
 QUICK = ["--set", "reconstruction.check=false", "--set", "reconstruction.refine.smoothness=0"]
+NOISY = {
+    "object_size_px": 64,
+    "probe_size_px": 32,
+    "step_px": 4,
+    "object_kind": "gaussian_field",
+    "photons_per_pattern": 1e3,
+}
+"""A smooth object at few photons, where a blur is an improvement."""
 
 
-@pytest.mark.parametrize("words", [["reconstruct", "--refine", "6"], ["run", "--no-train"]])
+@pytest.fixture(scope="module")
+def noisy_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("noisy") / "scan.npz"
+    ptychopinn.simulate(path, overrides=[f"simulation.{name}={value}" for name, value in NOISY.items()])
+    return path
+
+
+@pytest.mark.parametrize("words", [["reconstruct", "--refine", "12"], ["run", "--no-train"]])
 def test_summary_and_figure_show_the_prior(
     ptycho: Callable,
-    scan_file: Path,
+    noisy_file: Path,
     smoothing_prior: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -31,7 +47,7 @@ def test_summary_and_figure_show_the_prior(
 
     monkeypatch.setattr(reconstructed, "figure_reconstruction", seen)
     monkeypatch.setattr("ptychopinn.api.reconstructed.compare_with_reference", lambda *_: None)
-    given = [words[0], scan_file, *words[1:], *QUICK, "--prior", smoothing_prior, "-o", tmp_path]
+    given = [words[0], noisy_file, *words[1:], *QUICK, "--prior", smoothing_prior, "-o", tmp_path]
     out = ptycho(*given)
     assert out.code == 0
     image = Reconstruction.load(tmp_path)

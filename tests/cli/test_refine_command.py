@@ -36,7 +36,7 @@ def test_the_help_does_not_mention_none(ptycho: Callable) -> None:
     text = " ".join(words)
     model = text.partition("--model")[2].partition("--refine")[0]
     assert "none" not in model.lower()
-    assert "40 if not given" in text
+    assert "28 to 40 by the dose if not given" in text
 
 
 def test_what_contradicts_itself_is_refused(
