@@ -59,6 +59,16 @@ def test_the_ramp_is_removed_and_the_phase_unwrapped(hill: Any) -> None:
     assert np.nanmax(np.abs(wrapped)) <= np.pi + 1e-6
 
 
+def test_a_phase_without_jumps_is_not_unwrapped(hill: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    bump, ramp = hill
+    calls: list[int] = []
+    monkeypatch.setattr("skimage.restoration.unwrap_phase", lambda *_: calls.append(1))
+    maps = maps_of(image_of(0.2 * bump + ramp), 10**6)
+    assert not calls
+    flat = maps.shown_phase("flat_unwrapped")
+    np.testing.assert_allclose(flat - flat[0, 0], 0.2 * (bump[3:] - bump[3, 0]), atol=0.1)  # but for the ramp
+
+
 def test_a_large_image_is_binned(hill: Any) -> None:
     image = image_of(hill[0])
     maps = maps_of(image, 1200)

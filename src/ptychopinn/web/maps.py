@@ -121,8 +121,6 @@ def _flat_phase(
     object_: NDArray[Any], coverage: NDArray[Any]
 ) -> tuple[tuple[float, float, float], NDArray[np.float64]]:
     """The ramp of the phase, weighted by the well covered part, and the unwrapped phase without it."""
-    from skimage.restoration import unwrap_phase
-
     well = coverage > WELL_COVERED * max(float(coverage.max(initial=0)), 1e-30)
     well &= np.isfinite(object_)
     if not well.any() or not np.abs(object_[well]).max() > 0:
@@ -133,10 +131,24 @@ def _flat_phase(
     constant = float(np.angle(np.sum(np.where(well, turned, 0) * level.conj())))
     wrapped = np.angle(turned * np.exp(-1j * constant))
     covered = (coverage > 0) & np.isfinite(wrapped)
-    flat = np.asarray(unwrap_phase(np.ma.masked_array(wrapped, ~covered)).filled(0), float)
+    flat = _unwrapped(wrapped, covered)
     middle = float(np.median(flat[well]))
     flat -= 2 * np.pi * round(middle / (2 * np.pi))
     return (constant, down, right), flat
+
+
+def _unwrapped(wrapped: NDArray[Any], covered: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """(Y, X), rad, 0 where not covered; a phase without jumps between neighbours is left as it is, in no time."""
+    jumps = (
+        np.abs(np.diff(wrapped, axis=axis)) * (covered.take(range(1, size), axis) & covered.take(range(size - 1), axis))
+        for axis, size in enumerate(wrapped.shape)
+    )
+    if all(one.max(initial=0.0) <= np.pi for one in jumps):
+        return np.where(covered, wrapped, 0.0)
+
+    from skimage.restoration import unwrap_phase
+
+    return np.asarray(unwrap_phase(np.ma.masked_array(wrapped, ~covered)).filled(0), float)
 
 
 def _colours(
