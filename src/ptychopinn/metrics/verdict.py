@@ -80,7 +80,10 @@ class Verdict:
         return {**asdict(self), "message": self.message}
 
 
-_MORE = "the image may gain from more iterations (reconstruction.refine.iterations=100) or refined positions"
+_MORE = (
+    "the image may gain from more iterations (reconstruction.refine.iterations=100), refined positions (positions=true "
+    "there), probe modes (probe_modes=auto) or a probe that varies from pattern to pattern (probe_relaxation=1)"
+)
 _UNDECIDED = "the photons are too few to confirm the geometry; `ptychopinn check` compares it with others"
 _IN_WORDS = {
     "fits": "fits the patterns",
