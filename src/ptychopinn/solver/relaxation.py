@@ -19,6 +19,7 @@ Every pattern begins with random weights of modes that are 0. The first steps of
 gradients of single patterns, which span what varies most (N. Halko et al., SIAM Rev. 53, 217 (2011)).
 """
 
+from dataclasses import replace
 from typing import final
 
 import torch
@@ -51,13 +52,7 @@ def with_relaxation(estimate: Estimate, config: RefineConfig) -> Estimate:
     weights = torch.randn(count, config.probe_relaxation, generator=draw, dtype=torch.float64)
     weights = (weights - weights.mean(0)) / weights.std(0, unbiased=False).clamp_min(_SMALLEST)
     modes = estimate.probe.new_zeros(config.probe_relaxation, *estimate.probe.shape)
-    return Estimate(
-        estimate.object_,
-        estimate.probe,
-        estimate.positions_px,
-        estimate.intensities,
-        ProbeRelaxation(modes, weights.to(estimate.positions_px)),
-    )
+    return replace(estimate, relaxation=ProbeRelaxation(modes, weights.to(estimate.positions_px)))
 
 
 def first_iteration(config: RefineConfig) -> int:
