@@ -1,14 +1,14 @@
-r"""How much of a correction the photons support, from photons that the corrected image was not made from.
+r"""How much of a correction is supported by photons that the corrected image was not made from.
 
 A tenth of the photons is withheld, the image is adapted to the others by a few iterations, and corrected by the prior.
 The deviance D of the withheld photons is found for half and for all of the correction, of amplitude and phase each. The
-parabola through these and D without it has its lowest point at the part that the photons ask for,
+parabola through these and D without it has its lowest point at the part
 
 \[ \alpha = \frac{3 D_0 - 4 D_{1/2} + D_1}{4 (D_0 - 2 D_{1/2} + D_1)} . \]
 
-The probe, which is held, was fitted together with the errors of the object and hides a part of them: the photons ask
-for less than the truth does. So all of it is used where they ask for 0.4 or more, nothing where they ask for less than
-0.1, and between these the strength rises linearly.
+The probe, which is held, was fitted together with the errors of the object and makes up for some of them, so that
+\(\alpha\) is smaller than the part that fits the truth best. The whole correction is used where it is 0.4 or more,
+nothing where it is less than 0.1, and between these the strength rises linearly.
 """
 
 import math
@@ -45,19 +45,19 @@ which a stray photon was counted outweigh all others: the true object would expl
 
 
 NOTHING_UP_TO, ALL_FROM = 0.1, 0.4
-"""Parts that the photons ask for, up to which nothing and from which on the whole correction is used. Chosen on 60
+"""Parts of lowest deviance up to which nothing, and from which on the whole correction is used. Chosen on 60
 simulated scans of other kinds than those of the training. All from 0.25 gains 0.03 dB of amplitude more in the mean of
 them, and loses more than 0.2 dB on two; without a lower end noise is not refused. A strength for each neighbourhood
 gained nothing."""
 EXACT = Poisson(OFFSET_PHOTONS, steepest=None)
 """A quarter of the deviance. The solver's loss, a straight line where more than nine times the expected photons were
-counted, asks for a part whose correlation with the best one is 0.48 for the amplitude and -0.06 for the phase, where
-that of the deviance has 0.71 and 0.52 (benchmarks/prior_strength.py)."""
+counted, is lowest at a part whose correlation with the best one is 0.48 for the amplitude and -0.06 for the phase;
+that of the deviance is 0.71 and 0.52 (benchmarks/prior_strength.py)."""
 
 
 @dataclass(frozen=True)
 class Strength:
-    """What the withheld photons say."""
+    """Found from the withheld photons."""
 
     overall: tuple[float, float]
     """Of the correction of amplitude and of phase, from 0 to 1."""
