@@ -6,7 +6,7 @@ from typing import Any
 
 
 def loads(package: MutableMapping[str, Any], homes: Mapping[str, str]) -> Callable[[str], Any]:
-    """The function `__getattr__` of a package, which loads a name from its home once.
+    """The function `__getattr__` of a package, which loads a name from its home once; `dir` lists all of them.
 
     Args:
         package: `globals()` of the package.
@@ -19,4 +19,5 @@ def loads(package: MutableMapping[str, Any], homes: Mapping[str, str]) -> Callab
         value = package[name] = getattr(import_module(homes[name]), name)
         return value
 
+    package.setdefault("__dir__", lambda: sorted({*package, *homes}))
     return load

@@ -184,6 +184,7 @@ def test_other_pixels_are_refused(whole: Scan) -> None:
         ("reconstruction.uncertainty=true", "both", "reconstruction.uncertainty"),
         ("reconstruction.refine.probe_modes=auto", "both", "probe_modes"),
         ("reconstruction.refine.probe_relaxation=2", "object", "probe_relaxation"),
+        ("reconstruction.refine.background=pattern", "object", "background"),
         ("reconstruction.refine.positions=true", "probe", "positions"),
     ],
 )

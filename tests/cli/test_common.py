@@ -36,6 +36,7 @@ def test_each_scan_has_a_folder(ptycho: Callable, parts: list[Path], tmp_path: P
     ("words", "message"),
     [
         (["--model", "some.zip"], "--model must not be given with --common"),
+        (["--dry-run"], "--dry-run must not be given with --common"),
         (["--skip-done"], "--skip-done must not be given with --common"),
         (["--probe", "model"], "--probe model must not be given with --common"),
     ],

@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -110,6 +111,17 @@ def test_a_pattern_without_need_is_refused(caplog: pytest.LogCaptureFixture) -> 
     scan = scan_of(3.0)
     found, plain = solved(scan, background="pattern", iterations=20), solved(scan, iterations=20)
     assert "background: one number for all pixels" in caplog.text
+    assert np.array_equal(found.object_, plain.object_)
+
+
+def test_a_pattern_whose_trial_diverges_is_refused(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(import_module("ptychopinn.solver.refine"), "pattern_gain", lambda _: None)
+    caplog.set_level(logging.INFO, "ptychopinn.reconstruction")
+    scan = scan_of(3.0)
+    found, plain = solved(scan, background="pattern", iterations=4), solved(scan, iterations=4)
+    assert "one number for all pixels, since a trial diverged" in caplog.text
     assert np.array_equal(found.object_, plain.object_)
 
 

@@ -43,7 +43,7 @@ class LiveSolver:
 
     def __init__(self, config: RefineConfig) -> None:
         given: dict[str, Any] = {"background": "given", "blur": "given", "intensities": "given", "probe_modes": "given"}
-        self._config = config.changed(iterations=ROUND, decay=0.0, positions=False, **given)
+        self._config = config.changed(iterations=ROUND, decay=0.0, positions=False, probe_relaxation=0, **given)
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
         self._image: Reconstruction | None = None

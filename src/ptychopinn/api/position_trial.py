@@ -79,8 +79,14 @@ def position_trial(part: Part, recipe: Recipe) -> PositionTrial | None:
     probe = prepare_probe(split.scan.probe, dimmed.model.probe)
     scale, _ = scan_scale(dimmed, tensors, probe)
     start = flat_start(split.scan, probe * scale)
-    short = recipe.reconstruction.refine.changed(
-        iterations=ITERATIONS, probe_modes="given", positions_start=0, positions_distortion=False
+    wanted = recipe.reconstruction.refine
+    short = wanted.changed(
+        iterations=ITERATIONS,
+        probe_modes="given",
+        probe_relaxation=0,
+        background="auto" if wanted.background == "pattern" else wanted.background,
+        positions_start=0,
+        positions_distortion=False,
     )
     held = trial_of(start, tensors, short.changed(positions=False), model)
     if held is None:

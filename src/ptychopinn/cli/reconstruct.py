@@ -122,7 +122,7 @@ def reconstruct(
     how["device"] = device or "auto"
     chosen = None if model == _NO_MODEL else model
     if common is not None:
-        _check_common(scan, chosen, choice, skip_done)
+        _check_common(scan, chosen, choice, skip_done, dry_run)
     several = Several.of(scan, output, chosen, {**how, "files": (file, diffraction)}, skip_done=skip_done)
     if dry_run:
         from ptychopinn.api.dry_run import plan_reconstruct
@@ -168,7 +168,7 @@ def reconstruct(
     several.finish()
 
 
-def _check_common(scans: list[Path], model: Path | None, probe: str, skip_done: bool) -> None:
+def _check_common(scans: list[Path], model: Path | None, probe: str, skip_done: bool, dry_run: bool) -> None:
     """Refuse options that scans solved together do not have.
 
     Raises:
@@ -176,7 +176,12 @@ def _check_common(scans: list[Path], model: Path | None, probe: str, skip_done: 
     """
     if len(scans) < 2:
         raise ConfigError(f"--common needs two or more scans, got {len(scans)}; give another one, or leave it out")
-    refused = {"--model": model is not None, "--skip-done": skip_done, "--probe model": probe == "model"}
+    refused = {
+        "--model": model is not None,
+        "--skip-done": skip_done,
+        "--dry-run": dry_run,
+        "--probe model": probe == "model",
+    }
     for name, is_given in refused.items():
         if is_given:
             raise ConfigError(f"{name} must not be given with --common, which solves all scans by the solver at once")

@@ -124,7 +124,7 @@ class RefineConfig(Section):
     @model_validator(mode="after")
     def _relaxation_with_object_and_probe(self) -> Self:
         if self.probe_relaxation and not (self.object and self.probe):
-            raise ValueError("probe_relaxation must be 0 where object or probe is false")
+            raise ValueError(f"probe_relaxation must be 0 where object or probe is false, got {self.probe_relaxation}")
         return self
 
     @field_validator("penalties")

@@ -91,10 +91,15 @@ def pattern_gain(trials: Trials) -> Preference | None:
     return trials.preference(found[0], found[1])
 
 
+def log_without_counts() -> None:
+    """Log that a pattern is fitted without a comparison."""
+    logger.info("background: a number for each pixel, without a comparison, since the counts are not whole numbers")
+
+
 def log_gain(found: Preference | None) -> None:
-    """Log what withheld photons say of a pattern."""
+    """Log how a pattern compares with one number, on withheld photons."""
     if found is None:
-        logger.info("background: a number for each pixel, without a comparison (no counts, or a trial diverged)")
+        logger.info("background: one number for all pixels, since a trial diverged")
         return
     logger.info(
         "background: %s; a number for each pixel explains withheld photons better by %.3g standard errors",

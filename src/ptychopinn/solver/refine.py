@@ -25,7 +25,7 @@ from ptychopinn.physics.estimate import Estimate
 from ptychopinn.physics.likelihood import SOLVER_PHOTONS
 from ptychopinn.physics.relaxation import ProbeRelaxation
 from ptychopinn.ranks import ALONE, Ranks
-from ptychopinn.solver.background import log_gain, pattern_gain
+from ptychopinn.solver.background import log_gain, log_without_counts, pattern_gain
 from ptychopinn.solver.checkpoint import SolverCheckpoint, SolverInterrupted
 from ptychopinn.solver.constraints import named_constraints
 from ptychopinn.solver.distortion import limit_px, with_limit
@@ -207,9 +207,12 @@ def _needs_pattern(
         known = checkpoint.tensors.get("background")
         return known is not None and known.numel() > 1
     trials = Trials.of(start, tensors, config, model, partial(trial_of, as_stated=True), photons_in_batches)
-    found = None if trials is None else pattern_gain(trials)
+    if trials is None:
+        log_without_counts()
+        return True
+    found = pattern_gain(trials)
     log_gain(found)
-    return found is None or found.is_second_better
+    return found is not None and found.is_second_better
 
 
 @contextmanager

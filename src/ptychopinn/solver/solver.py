@@ -205,7 +205,7 @@ class Solver:
         loss = torch.zeros((), device=state.power.device)
         power = torch.zeros_like(state.power)
         for batch in self._batches():
-            parts = [self._own_of(part) for part in batch.split(self._config.batch_size)]
+            parts = self._own_of(batch).split(self._config.batch_size)
             found = summed_gradients(parts, self._gradients)
             self._sum(found)
             for update in self._updates:

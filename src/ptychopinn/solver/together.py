@@ -99,10 +99,15 @@ class Together:
                 "reconstruction.refine.probe_modes must be 'given' where scans are solved together, got 'auto'; "
                 "reconstruct one of them alone to find the number, and set model.probe.modes to it"
             )
+        if config.background == "pattern":
+            raise ConfigError(
+                "reconstruction.refine.background must not be 'pattern' where scans are solved together; "
+                "use 'flat', or reconstruct each scan by itself"
+            )
         if config.probe_relaxation:
             raise ConfigError(
                 "reconstruction.refine.probe_relaxation must be 0 where scans are solved together, got "
-                f"{config.probe_relaxation}; reconstruct a scan whose probe varies alone"
+                f"{config.probe_relaxation}; reconstruct each scan by itself"
             )
         if config.positions and not self.has_one_object:
             raise ConfigError(
@@ -225,6 +230,8 @@ class DosesOfScans:
         """Take a step; the mean over the patterns stays 1, and the object takes up the rest."""
         estimate, gathered = state.estimate, state.gathered
         if not state.stage.doses or estimate.doses is None:
+            return
+        if estimate.intensities is not None:  # their mean over the patterns of a scan is its dose
             return
         number = torch.from_numpy(self._together.scan_of).to(estimate.doses.device)
 

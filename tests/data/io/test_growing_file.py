@@ -53,6 +53,18 @@ def test_rows_are_read_once_as_they_come(tmp_path: Path) -> None:
         assert seen(growing) == ([], [])
 
 
+def test_rows_far_ahead_of_the_writer_are_waited_for(tmp_path: Path) -> None:
+    with made(tmp_path / "scan.h5") as file:
+        growing = GrowingFile(tmp_path / "scan.h5")
+        file["diffraction"].resize(4 * ROWS, axis=0)
+        file["diffraction"][:3] = patterns(1, 2, 3)
+        file["diffraction"].flush()
+        assert seen(growing) == ([0, 1, 2], [])
+        file["diffraction"][3:5] = patterns(4, 5)
+        file["diffraction"].flush()
+        assert seen(growing) == ([3, 4], [])
+
+
 def test_rows_that_are_not_written_yet_are_waited_for(tmp_path: Path) -> None:
     with made(tmp_path / "scan.h5") as file:
         growing = GrowingFile(tmp_path / "scan.h5")

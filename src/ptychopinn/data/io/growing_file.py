@@ -5,7 +5,7 @@ last rows are there; such a row holds the fill value. So rows at the end that ho
 until a later row is there or the file has ended.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
@@ -72,8 +72,8 @@ def _rows(
         start = reached[names[0]]
         stop = min(start + ROWS, length)
         blocks = [np.asarray(source[start:stop]) for source in sources]
-        written = np.logical_and.reduce([_written(*pair) for pair in zip(blocks, sources, strict=True)])
-        is_over = ended or (grows and stop - start == ROWS and stop < length)
+        written = _all_written(blocks, sources)
+        is_over = ended or (grows and stop < length and _any_written(sources, stop, min(stop + ROWS, length)))
         count = len(written) if is_over else int(np.flatnonzero(written).max(initial=-1)) + 1
         if count == 0:
             return
@@ -85,6 +85,16 @@ def _rows(
         yield {NUMBERS: numbers[keep], **{name: one[keep] for name, one in zip(names, values, strict=True)}}
         if count < len(written):
             return
+
+
+def _any_written(sources: "Sequence[h5py.Dataset]", start: int, stop: int) -> bool:
+    """Whether one of the next rows is there, so that those before it are not waited for."""
+    return bool(_all_written([np.asarray(source[start:stop]) for source in sources], sources).any())
+
+
+def _all_written(blocks: Sequence[NDArray[Any]], sources: "Sequence[h5py.Dataset]") -> NDArray[np.bool_]:
+    """(n,): whether a row is written in all datasets."""
+    return np.logical_and.reduce([_written(*pair) for pair in zip(blocks, sources, strict=True)])
 
 
 def _written(block: NDArray[Any], source: "h5py.Dataset") -> NDArray[np.bool_]:
