@@ -62,8 +62,8 @@ class RefineConfig(Section):
     """Number of patterns in one step. Small scans use smaller batches: an iteration has at least 8 steps. Large scans
     use larger ones: it has at most 12. The first 40 % of the iterations use half as many patterns."""
     object_step: float = Field(default=0.3, gt=0, le=2)
-    """Step size of the object, in units of the inverse curvature. Lower it if the refinement diverges. Large scans take
-    shorter steps of object and probe, see docs/dev/refinement.md."""
+    """Step size of the object, in units of the inverse curvature. Lower it if the refinement diverges. Steps are
+    shorter where few patterns of a batch overlap, see docs/dev/refinement.md."""
     low_frequency_step: float = Field(default=1.0, ge=0, le=1)
     """Step size of the slowly varying phase of the object after each iteration, in units of its inverse curvature. The
     object steps alone need hundreds of iterations for phase that varies over several probe widths; 0 turns it off,

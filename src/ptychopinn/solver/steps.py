@@ -24,8 +24,8 @@ LARGEST_MOVE = 0.5
 """Part of the way to the minimum of one pattern that a pixel may move before the next pattern corrects it."""
 
 PROBE_STEPS = 32
-"""Whole steps of the probe in one iteration. Where there are more batches the steps are shorter: the object takes as
-many iterations on a large scan as on a small one, and a probe that is faster takes up the errors of the object."""
+"""Whole steps of the probe in one iteration, more than it has: a batch of fewer patterns, as the last one of a scan may
+be, moves the probe in proportion, since a probe that is faster than the object takes up its errors."""
 
 
 RELAXATION_STEP, RELAXATION_MOMENTUM = 0.3, 0.7
