@@ -151,6 +151,25 @@ def test_lost_detail_is_seen_by_the_light_it_scatters(usual: tuple[Scan, Reconst
     assert not nothing.by_pattern.any()
 
 
+def test_lost_detail_is_in_units_of_all_photons_of_a_probe_that_varies(
+    usual: tuple[Scan, Reconstruction, ErrorBars],
+) -> None:
+    """The same photons, half of them in a mode by which the probe varies, are the same beam."""
+    image = usual[1]
+    half = np.float32(0.5**0.5)
+    weights = np.resize([1.0, -1.0], (len(image.positions_px), 1))
+    varying = replace(
+        image, probe=half * image.probe, relaxation_modes=half * image.probe[None], relaxation_weights=weights
+    )
+    size = image.probe.shape[-1]
+    counted = np.full((len(image.positions_px), size), 50.0)
+    measured, simulated = Rings(counted, 0.1 * counted, 1.0), Rings(0.2 * counted, 0.1 * counted, 1.0)
+    steady, other = (LostDetail.of(measured, [simulated], one, MODEL) for one in (image, varying))
+    assert steady.mean > 0
+    assert other.mean == pytest.approx(steady.mean, rel=1e-5)
+    assert other.error == pytest.approx(steady.error, rel=1e-5)
+
+
 def test_an_image_without_covered_pixels_has_none(usual: tuple[Scan, Reconstruction, ErrorBars]) -> None:
     image = usual[1]
     with pytest.raises(ValueError, match="no covered pixel"):

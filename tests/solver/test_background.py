@@ -114,13 +114,26 @@ def test_a_pattern_without_need_is_refused(caplog: pytest.LogCaptureFixture) -> 
     assert np.array_equal(found.object_, plain.object_)
 
 
+def test_a_run_too_short_for_a_pattern_fits_one_number_and_says_so(
+    scattered: tuple[Scan, NDArray[np.float32]], caplog: pytest.LogCaptureFixture
+) -> None:
+    scan, _ = scattered
+    found, flat = solved(scan, background="pattern", iterations=10), solved(scan, background="flat", iterations=10)
+    (said,) = (record for record in caplog.records if record.levelname == "WARNING")
+    assert "needs more than 10 iterations and reconstruction.refine.iterations is 10" in said.getMessage()
+    assert isinstance(found.background, float)
+    assert found.background == flat.background
+    assert np.array_equal(found.object_, flat.object_)
+    assert isinstance(solved(scan, background="pattern", iterations=11).background, np.ndarray)
+
+
 def test_a_pattern_whose_trial_diverges_is_refused(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(import_module("ptychopinn.solver.refine"), "pattern_gain", lambda _: None)
     caplog.set_level(logging.INFO, "ptychopinn.reconstruction")
     scan = scan_of(3.0)
-    found, plain = solved(scan, background="pattern", iterations=4), solved(scan, iterations=4)
+    found, plain = solved(scan, background="pattern", iterations=11), solved(scan, iterations=11)
     assert "one number for all pixels, since a trial diverged" in caplog.text
     assert np.array_equal(found.object_, plain.object_)
 

@@ -17,7 +17,7 @@ from ptychopinn.physics.estimate import Estimate
 from ptychopinn.physics.fresnel import Fresnel
 from ptychopinn.simulation import record_patterns, simulate
 from ptychopinn.solver import Gauge, State, flat_start, photons_of, refine, with_gauge
-from ptychopinn.solver.gauge import HeldPhotons, brightest_modulus, centre_of_mass
+from ptychopinn.solver.gauge import HeldPhotons, brightest_modulus, centre_of_mass, transmission
 
 INSIDE = np.s_[20:76, 20:76]
 
@@ -98,6 +98,19 @@ def test_a_probe_that_starts_off_its_place_does_not_drag_the_image(drawn: Scan) 
     np.testing.assert_array_equal(image.positions_px, drawn.positions_px)
     moved = align(image.object_, drawn.object_guess, mask=None, support=image.covered)
     assert np.abs(moved.shift_px).max() < 0.2
+
+
+def test_the_photons_of_a_transmission_are_those_of_a_probe_that_varies(drawn: Scan) -> None:
+    """The same photons, half of them in a mode by which the probe varies, give a transmission the same error."""
+    steady = refined(drawn, iterations=2)
+    half = np.float32(0.5**0.5)
+    varying = replace(
+        steady,
+        probe=half * steady.probe,
+        relaxation_modes=half * steady.probe[None],
+        relaxation_weights=np.resize([1.0, -1.0], (len(steady.positions_px), 1)),
+    )
+    assert transmission(varying)["error"] == pytest.approx(transmission(steady)["error"], rel=1e-6)
 
 
 def image_of(scan: Scan, probe: np.ndarray) -> Reconstruction:

@@ -15,8 +15,10 @@ from ptychopinn.data import Scan
 from ptychopinn.data.dataset import ScanTensors
 from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.metrics import compare
+from ptychopinn.physics import DiffractionModel
 from ptychopinn.physics.illumination import with_modes
-from ptychopinn.solver import Refined, flat_start, refine
+from ptychopinn.solver import Refined, flat_start, photons_in_batches, refine
+from ptychopinn.solver.probe_modes import found_modes
 
 SETTINGS = {"object_size_px": 96, "probe_size_px": 32, "step_px": 5, "seed": 3}
 ITERATIONS = 30
@@ -70,6 +72,29 @@ def test_one_mode_stays_where_the_beam_has_one(caplog: pytest.LogCaptureFixture)
     assert found.metadata["refine"]["probe_modes"] == len(found.probe) == 1
     assert "probe modes: 1" in caplog.text
     np.testing.assert_array_equal(found.object_, solved(scan, "given").reconstruction.object_)
+
+
+@pytest.mark.parametrize("finds", ["nothing", "intensities", "blur"])
+def test_fits_that_are_compared_have_the_same_intensities_and_blur(finds: str) -> None:
+    """What the first one finds by `auto` is stated in all that are compared; else one alone might have it."""
+    scan = scan_of(1)
+    start, tensors = flat_start(scan, torch.from_numpy(scan.probe)), ScanTensors(scan)
+    made: list[RefineConfig] = []
+
+    def fit(
+        begin: Reconstruction, kept: ScanTensors, config: RefineConfig, model: DiffractionModel
+    ) -> Reconstruction | None:
+        made.append(config)
+        found = {"intensities": np.ones(len(kept)), "blur_px": 0.7}
+        return replace(begin, **{name: value for name, value in found.items() if name.startswith(finds)})
+
+    found = found_modes(start, tensors, RefineConfig(iterations=20), DiffractionModel(), fit, photons_in_batches)
+    assert found.compared
+    expected = ("fitted" if finds == "intensities" else "given", "fitted" if finds == "blur" else "given")
+    settings = [(config.intensities, config.blur) for config in made]
+    assert settings[0] == ("auto", "auto")
+    assert settings[1:] == [expected] * (len(made) - 1)
+    assert len(made) == len(found.compared) + (1 if finds == "nothing" else 2)
 
 
 @pytest.mark.parametrize("case", ["few photons", "amplitudes", "two modes"])

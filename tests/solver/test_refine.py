@@ -290,12 +290,22 @@ def test_numbers_that_grow_without_bound_are_refused(scan: Scan) -> None:
 
 
 def test_batches_that_hardly_overlap_go_down_from_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    """200 steps in an iteration, so that a pixel is seen in one of many; they have to be short."""
+    """200 steps in an iteration, so that a pixel is seen in one of many; they have to be short. The probe, which every
+    batch sees, is held: no iteration has so many steps, see the next test."""
     monkeypatch.setattr(solver, "MOST_STEPS", 1000)
     scan = simulate(SimulationConfig(object_size_px=160, probe_size_px=32, step_px=6, photons_per_pattern=1e5, seed=5))
-    made = refine(flat(scan), ScanTensors(scan), RefineConfig(iterations=6, batch_size=4))
+    made = refine(flat(scan), ScanTensors(scan), RefineConfig(iterations=6, batch_size=4, probe=False))
     assert len(scan) > 400
     assert np.diff(made.deviance).max() < 0
     report = compare(made.reconstruction.object_, scan.object_guess, region=(30, 130, 30, 130))
     print({name: value for name, value in report.items() if "psnr" in name}, made.deviance)
     assert report["psnr_amplitude_scale_kept"] > 30
+
+
+@pytest.mark.parametrize("count", [1, 7, 63, 64, 229, 481, 767, 769, 5000, 100_001])
+def test_an_iteration_has_few_steps_whatever_is_asked_for(count: int) -> None:
+    """The step of the probe is not shortened, so that many of them in an iteration would be too fast."""
+    for batch_size in (1, 16, 64, 1000):
+        for is_early in (True, False):
+            size = solver.patterns_in_step(count, batch_size, is_early=is_early)
+            assert count // size <= 24

@@ -213,7 +213,8 @@ def test_a_file_holds_modes_and_weights(image: Reconstruction, tmp_path: Path) -
 
 
 def test_it_needs_object_and_probe() -> None:
-    with pytest.raises(ConfigError, match="probe_relaxation must be 0 where object or probe is false"):
+    said = "must be 0 where object or probe is false, got 1; set object and probe to true, or probe_relaxation=0"
+    with pytest.raises(ConfigError, match=said):
         RefineConfig().changed(probe_relaxation=1, probe=False)
 
 

@@ -47,8 +47,9 @@ class RefineConfig(Section):
     photons, and begins with that. `auto` is `given` where `model.background` is above 0 and in the near field; else it
     fits the number and sets it to 0 if it holds less than 1e-4 of the photons. `pattern` fits one number for each pixel
     of the detector, the same in all patterns, if that explains withheld photons better by more than two standard
-    errors than one number for all. At low dose the fitted number is too
-    small; give a known background by `model.background` there."""
+    errors than one number for all. Where the counts are not whole numbers no photons can be withheld, and the pattern
+    is fitted without this comparison. It needs more than 10 iterations; with fewer it is `flat`. At low dose the fitted
+    number is too small; give a known background by `model.background` there."""
     intensities: Literal["auto", "given", "fitted"] = "auto"
     """Intensity of the beam in each pattern, relative to the mean: `given` is 1 in all, `fitted` fits it together with
     the object, for a beam that flickers. `auto` fits it if the photons of the patterns differ from the fitted model by
@@ -124,7 +125,10 @@ class RefineConfig(Section):
     @model_validator(mode="after")
     def _relaxation_with_object_and_probe(self) -> Self:
         if self.probe_relaxation and not (self.object and self.probe):
-            raise ValueError(f"probe_relaxation must be 0 where object or probe is false, got {self.probe_relaxation}")
+            raise ValueError(
+                f"probe_relaxation must be 0 where object or probe is false, got {self.probe_relaxation}; set object "
+                "and probe to true, or probe_relaxation=0"
+            )
         return self
 
     @field_validator("penalties")

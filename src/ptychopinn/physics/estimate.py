@@ -41,6 +41,11 @@ class Estimate:
         """(H, W), photons: the intensity of the probe, on the mean over several."""
         return intensity(self.probe) if self.several is None else self.several.beam(self.probe)
 
+    def mean_beam(self) -> Tensor:
+        """(H, W), photons: the same with the modes by which the probe varies, the mean over the patterns."""
+        varying = self.relaxation
+        return self.beam() if varying is None else self.beam() + varying.modes.abs().square().sum((0, 1))
+
     def factors(self, index: Tensor | slice) -> Tensor | None:
         """(B,), photons of the beam in some patterns in units of their probe's; None where all are 1."""
         known = [one[index] for one in (self.intensities, self.doses) if one is not None]

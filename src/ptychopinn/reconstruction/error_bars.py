@@ -34,7 +34,7 @@ from ptychopinn.data.frame import Frame
 from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.data.scan import Scan
 from ptychopinn.metrics.alignment import align
-from ptychopinn.physics import DiffractionModel, intensity, place_patches, split_position
+from ptychopinn.physics import DiffractionModel, place_patches, split_position
 from ptychopinn.solver import estimate_of, photons_in_batches
 
 Floats = NDArray[np.float64]
@@ -191,7 +191,7 @@ class LostDetail:
         count = len(measured.counted)
         if not model.propagator.is_fourier:
             return cls(0.0, 0.0, np.zeros(count))
-        beam = float(np.square(np.abs(image.probe), dtype=np.float64).sum())
+        beam = image.beam_photons
         excess = measured.excess - np.mean([one.excess for one in simulated], axis=0)
         noise = (1 + 1 / len(simulated)) * measured.counted
         outside, errors, expected = (
@@ -323,7 +323,7 @@ def _placed(image: Reconstruction, device: torch.device) -> tuple[Floats, Callab
     frame = Frame.of_positions(image.positions_px, size, margin=2)
     own = Frame((int(image.origin_px[0]), int(image.origin_px[1])), image.object_.shape)
     estimate = estimate_of(image, frame, device)
-    beam = intensity(estimate.probe).double()
+    beam = estimate.mean_beam().double()
 
     def placed(values: Floats) -> Floats:
         total = torch.zeros(frame.shape, dtype=beam.dtype, device=device)

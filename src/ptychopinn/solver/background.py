@@ -29,7 +29,7 @@ logger = logging.getLogger("ptychopinn.reconstruction")
 LEAST_SHARE = 1e-4
 """Part of the photons from which a background that was not asked for is kept."""
 PATTERN_FROM = 10
-"""Iterations with one number before each pixel has its own."""
+"""Iterations with one number before each pixel has its own; a run of so few has one number alone."""
 _SMALLEST = 1e-20
 """Curvature of a scan that holds no photon."""
 
@@ -82,13 +82,22 @@ def start_of_background(config: RefineConfig, known: Tensor | None, probe: Tenso
 
 def pattern_gain(trials: Trials) -> Preference | None:
     """Of images with a background of one number and with one for each pixel; None where one of them diverges."""
-    found = []
-    for kind in ("flat", "pattern"):
-        image = trials.image(trials.start, trials.config.changed(background=kind))
-        if image is None:
-            return None
-        found.append(trials.deviance(image))
-    return trials.preference(found[0], found[1])
+    settled = trials.changed(background="flat").settled()
+    if settled is None:
+        return None
+    trials, flat = settled
+    pattern = trials.image(trials.start, trials.config.changed(background="pattern"))
+    return None if pattern is None else trials.preference(trials.deviance(flat), trials.deviance(pattern))
+
+
+def log_too_short(iterations: int) -> None:
+    """Log that a pattern is not fitted in so few iterations."""
+    logger.warning(
+        "background: one number for all pixels (flat), since a number for each pixel needs more than %d iterations and "
+        "reconstruction.refine.iterations is %d",
+        PATTERN_FROM,
+        iterations,
+    )
 
 
 def log_without_counts() -> None:

@@ -198,7 +198,7 @@ def _pair(values: Any) -> tuple[int, int]:
 def _well_covered(image: Reconstruction) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     """Modulus (K,) of the well-covered pixels, and the photons (K,) that fell on them."""
     chosen = image.coverage >= WELL_COVERED * max(float(image.coverage.max(initial=0)), 1e-12)
-    photons = np.square(np.abs(image.probe), dtype=np.float64).sum() * len(image.positions_px)
+    photons = image.beam_photons * np.float64(len(image.positions_px))
     share = image.coverage / max(float(image.coverage.sum(dtype=np.float64)), 1e-12)
     return np.abs(image.object_[chosen]), photons * share[chosen]
 

@@ -105,18 +105,20 @@ def with_mode(image: Reconstruction, modes: int) -> Reconstruction:
 
 def _compared(trials: Trials) -> Iterator[tuple[Preference, float]]:
     """Preferences between m and m + 1 modes, and the power of the last one, up to the first that is not needed."""
-    before = None
-    for modes in range(1, MOST_MODES + 1):
-        image = trials.image(with_mode(trials.start, modes), trials.config)
-        if image is None:
+    settled = trials.settled()
+    if settled is None:
+        return
+    trials, image = settled
+    before = trials.deviance(image)
+    for modes in range(2, MOST_MODES + 1):
+        added = trials.image(with_mode(trials.start, modes), trials.config)
+        if added is None:
             return
-        now = trials.deviance(image)
-        if before is not None:
-            found = trials.preference(before, now)
-            power = _least_power(image.probe)
-            yield found, power
-            if not _is_needed(found, power):
-                return
+        now = trials.deviance(added)
+        found, power = trials.preference(before, now), _least_power(added.probe)
+        yield found, power
+        if not _is_needed(found, power):
+            return
         before = now
 
 

@@ -25,7 +25,7 @@ from ptychopinn.physics.estimate import Estimate
 from ptychopinn.physics.likelihood import SOLVER_PHOTONS
 from ptychopinn.physics.relaxation import ProbeRelaxation
 from ptychopinn.ranks import ALONE, Ranks
-from ptychopinn.solver.background import log_gain, log_without_counts, pattern_gain
+from ptychopinn.solver.background import PATTERN_FROM, log_gain, log_too_short, log_without_counts, pattern_gain
 from ptychopinn.solver.checkpoint import SolverCheckpoint, SolverInterrupted
 from ptychopinn.solver.constraints import named_constraints
 from ptychopinn.solver.distortion import limit_px, with_limit
@@ -149,6 +149,10 @@ def refine(
         modes = replace(modes, modes=round(ranks.total(modes.modes if ranks.is_first else 0.0)))  # the same in all
         log_modes(modes)
         start = with_mode(start, modes.modes)
+    if config.background == "pattern" and config.iterations <= PATTERN_FROM:
+        if config.iterations > 0:
+            log_too_short(config.iterations)
+        config = config.changed(background="flat")
     if config.background == "pattern" and not as_stated:
         needed = _needs_pattern(start, tensors, config, model, checkpoint)
         if not ranks.total(float(needed) if ranks.is_first else 0.0):  # the same in all

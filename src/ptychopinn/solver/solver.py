@@ -246,8 +246,7 @@ class Solver:
     def _batches(self) -> Iterator[Tensor]:
         count = len(self._tensors)
         is_early = self.state.stage.iteration < EARLY * self._config.iterations
-        largest = max(self._config.batch_size, math.ceil(count / MOST_STEPS))
-        size = min(math.ceil(largest / 2) if is_early else largest, math.ceil(count / FEWEST_STEPS))
+        size = patterns_in_step(count, self._config.batch_size, is_early=is_early)
         return iter(torch.randperm(count, generator=self._generator).split(size))
 
     def _own_of(self, index: Tensor) -> Tensor:
@@ -326,6 +325,16 @@ class Solver:
         weighted = torch.stack((curvature * photons, spread * photons, torch.ones_like(spread) * photons))
         self._ranks.add(weighted)
         return TiltResponse(weighted[0] / weighted[2], weighted[1] / weighted[2], weighted[2, 0, 0])
+
+
+def patterns_in_step(count: int, batch_size: int, *, is_early: bool) -> int:
+    """Patterns of a batch, of a scan of `count` patterns; the last batch of an iteration holds what is left.
+
+    >>> [patterns_in_step(count, 64, is_early=False) for count in (100, 600, 12_000)]
+    [13, 64, 1000]
+    """
+    largest = max(batch_size, math.ceil(count / MOST_STEPS))
+    return min(math.ceil(largest / 2) if is_early else largest, math.ceil(count / FEWEST_STEPS))
 
 
 def updates_of(config: RefineConfig, penalties: list[ObjectPenalty]) -> list[Update]:

@@ -58,7 +58,7 @@ class State:
         object_velocity: (Y, X), the last step of the object, part of which is repeated.
         probe_photons: scalar, photons per pattern of the start probe, all modes (and probes) together.
         probe_velocity: (M, H, W), the same of the probe. A constraint that mixes modes mixes these alike.
-        relaxation_velocity: (K, M, H, W), the same of the modes by which it varies.
+        relaxation_velocity: (K, M, H, W), the same of the modes by which it varies; (0, M, H, W) where it does not.
         power: (Y, X), photons: the placed intensity of all probes over the last iteration.
         overlap: how many patterns lie on a pixel of the object, on the mean over the illumination.
         stage: what is done in this iteration.
@@ -77,7 +77,7 @@ class State:
         self.probe_photons = intensity(estimate.probe).sum()
         self.probe_velocity = torch.zeros_like(estimate.probe)
         modes = None if estimate.relaxation is None else estimate.relaxation.modes
-        self.relaxation_velocity = estimate.probe[None, :0] if modes is None else torch.zeros_like(modes)
+        self.relaxation_velocity = estimate.probe[None][:0] if modes is None else torch.zeros_like(modes)
         self.power = power
         self.overlap = 1.0
         self.background = background

@@ -23,11 +23,6 @@ from ptychopinn.solver.state import State
 LARGEST_MOVE = 0.5
 """Part of the way to the minimum of one pattern that a pixel may move before the next pattern corrects it."""
 
-PROBE_STEPS = 32
-"""Whole steps of the probe in one iteration, more than it has: a batch of fewer patterns, as the last one of a scan may
-be, moves the probe in proportion, since a probe that is faster than the object takes up its errors."""
-
-
 RELAXATION_STEP, RELAXATION_MOMENTUM = 0.3, 0.7
 """Step of the modes by which the probe varies, in units of that of the probe, and their momentum. With 1 and 0.9 their
 power swung by a factor of 2 and some runs diverged; with no momentum 40 iterations were too few on drawn scans."""
@@ -118,7 +113,7 @@ class ProbeStep:
         assert found.probe is not None
         assert found.object_power is not None
         config, estimate = self.config, state.estimate
-        length = config.probe_step * state.stage.step_length * min(1.0, PROBE_STEPS * share)
+        length = config.probe_step * state.stage.step_length
         step = preconditioned(found.probe, probe_curvature(estimate, found.object_power))
         state.probe_velocity = heavy_ball(state.probe_velocity, step, config.momentum, length)
         estimate.probe = estimate.probe + state.probe_velocity

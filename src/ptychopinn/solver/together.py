@@ -158,7 +158,7 @@ def joined_starts(starts: Sequence[Reconstruction], offsets_px: NDArray[np.float
     exact = offsets_px if common != "probe" else _beside(starts)
     shifts = shifts if common != "probe" else exact.astype(np.int64)
     positions = [start.positions_px + offset for start, offset in zip(starts, exact, strict=True)]
-    photons = np.array([np.square(np.abs(start.probe), dtype=np.float64).sum() for start in starts])
+    photons = np.array([start.beam_photons for start in starts])
     mean = float(np.average(photons, weights=counts))
     doses = photons / mean if common != "object" else np.ones(len(starts))
     probes = [start.probe for start in starts]
@@ -203,7 +203,7 @@ def with_own_gauge(image: Reconstruction, gauge: Gauge, together: Together) -> R
     """
     entry = dict(image.metadata["gauge"])
     if together.has_one_object:
-        entry["probe_photons"] = float(np.square(np.abs(image.probe), dtype=np.float64).sum())
+        entry["probe_photons"] = image.beam_photons
         if gauge.photons_known:
             entry["transmission"] = transmission(image)
         return replace(image, metadata={**image.metadata, "gauge": entry})

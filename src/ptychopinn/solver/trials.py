@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,6 +80,27 @@ class Trials:
     def image(self, start: Reconstruction, config: RefineConfig) -> Reconstruction | None:
         """From the photons that were not withheld; None where the iterations diverge."""
         return self._fit(start, self._kept, config, self._model)
+
+    def changed(self, **settings: Any) -> Self:
+        """The same with other settings of the solver."""
+        return replace(self, config=self.config.changed(**settings))
+
+    def settled(self) -> tuple[Self, Reconstruction] | None:
+        """The same trials with what a first fit chose where `intensities` or `blur` is `auto`, and the image of them.
+
+        A fit decides such a setting by its own misfit, so that of two fits that are compared one could have it and the
+        other not. None where the iterations diverge.
+        """
+        image = self.image(self.start, self.config)
+        if image is None:
+            return None
+        has = {"intensities": image.intensities is not None, "blur": image.blur_px != self.start.blur_px}
+        chosen = {name: "fitted" if has[name] else "given" for name in has if getattr(self.config, name) == "auto"}
+        trials = self.changed(**chosen)
+        if "fitted" not in chosen.values():  # the first fit had neither
+            return trials, image
+        again = trials.image(trials.start, trials.config)
+        return None if again is None else (trials, again)
 
     def deviance(self, image: Reconstruction) -> NDArray[np.float64]:
         """(N,): of the withheld photons of each pattern."""
