@@ -25,20 +25,26 @@ def test_a_prior_comes_back_as_it_was_saved(prior: Prior, tmp_path: Path) -> Non
     back = load_prior(path)
     assert (back.recipe, back.record, back.name) == (prior.recipe, prior.record, str(path))
     for name, value in prior.network.state_dict().items():
-        assert torch.equal(back.network.state_dict()[name], value)
+        assert torch.equal(back.network.state_dict()[name], value.half().float())
     assert not back.network.training
+
+
+def test_weights_in_single_precision_are_read_as_they_are(prior: Prior, tmp_path: Path) -> None:
+    back = load_prior(written(tmp_path / "a", prior))
+    for name, value in prior.network.state_dict().items():
+        assert torch.equal(back.network.state_dict()[name], value)
 
 
 def test_weights_that_are_not_finite_are_refused(prior: Prior, tmp_path: Path) -> None:
     state = dict(prior.network.state_dict())
     state["last.bias"] = torch.tensor([0.0, float("nan")])
-    with pytest.raises(BundleError, match=r"must be finite float32 numbers, which last\.bias are not"):
+    with pytest.raises(BundleError, match=r"must be finite numbers, float16 or float32, which last\.bias are not"):
         load_prior(written(tmp_path / "a", prior, state=state))
 
 
 def test_weights_of_another_type_are_refused(prior: Prior, tmp_path: Path) -> None:
     state = {name: value.double() for name, value in prior.network.state_dict().items()}
-    with pytest.raises(BundleError, match="must be finite float32"):
+    with pytest.raises(BundleError, match="must be finite numbers, float16 or float32"):
         load_prior(written(tmp_path / "a", prior, state=state))
 
 

@@ -90,3 +90,28 @@ def test_half_precision_gives_nearly_the_same_output(prior: Prior) -> None:
     assert half.dtype == torch.float32
     assert not torch.equal(whole, half)
     assert (whole - half).norm() < 0.02 * whole.norm()
+
+
+@pytest.mark.parametrize("levels", [1, 2, 4])
+def test_an_image_in_tiles_is_that_of_the_whole(levels: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    network = PriorNetwork(PriorRecipe(levels=levels, width=4)).eval()
+    torch.nn.init.normal_(network.last.weight, std=0.3)
+    seen = canvas((212, 330))
+    whole = network.correction(seen)
+    monkeypatch.setattr("ptychopinn.prior.network.TILE_PX", 64)
+    torch.testing.assert_close(network.correction(seen), whole, rtol=1e-4, atol=1e-6)
+    monkeypatch.setattr(PriorNetwork, "margin_px", 0)
+    assert (network.correction(seen) - whole).abs().max() > 1e-3
+
+
+def test_a_tile_that_is_not_covered_is_not_computed(prior: Prior, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = canvas((64, 96))
+    seen.covered[:, 40:] = False
+    monkeypatch.setattr("ptychopinn.prior.network.TILE_PX", 32)
+    shapes: list[torch.Size] = []
+    prior.network.register_forward_pre_hook(lambda _, given: shapes.append(given[0].shape))
+    correction = prior.network.correction(seen, orientations=1)
+    assert len(shapes) == 4
+    assert (correction[:, 40:] == 0).all()
+    assert correction[:, :40].abs().max() > 0

@@ -15,6 +15,7 @@ from ptychopinn.prior.apply import NO_PHOTONS
 from ptychopinn.prior.canvas import PriorCanvas
 from ptychopinn.prior.strength import part_asked_for, parts_of
 from ptychopinn.solver import flat_start, refine
+from ptychopinn.solver.trials import nearest
 from ptychopinn.studies.prior.scans import DrawnScan
 from ptychopinn.studies.prior.solved import aligned_truth
 
@@ -108,3 +109,18 @@ def test_the_parts_of_a_correction_change_amplitude_and_phase_and_sum_up_to_it()
     torch.testing.assert_close(radial + across, 1e-4 * correction)
     torch.testing.assert_close((object_ + across).abs(), object_.abs(), rtol=1e-5, atol=1e-6)
     torch.testing.assert_close((object_ + radial).angle(), object_.angle(), rtol=1e-4, atol=1e-5)
+
+
+def test_some_patterns_near_the_middle_decide_for_a_large_scan(
+    solved: Solved, prior: Prior, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image, tensors = solved
+    monkeypatch.setattr("ptychopinn.prior.strength.MOST_PATTERNS", 12)
+    _, effect = with_prior(image, tensors, prior)
+    part = nearest(image.positions_px, 12)
+    other = replace(image, positions_px=image.positions_px[part])
+    _, alone = with_prior(other, ScanTensors(tensors.scan.select(part)), prior)
+    assert effect.strengths == alone.strengths
+    assert effect.withheld is not None
+    assert alone.withheld is not None
+    assert effect.withheld.photons == alone.withheld.photons > 0

@@ -47,7 +47,7 @@ class Prior:
 
 
 def save_prior(prior: Prior, path: str | Path) -> Path:
-    """Write a prior beside the target and rename it.
+    """Write a prior beside the target and rename it; its weights are rounded to float16.
 
     Raises:
         BundleError: it is larger than `MOST_BYTES`.
@@ -55,7 +55,8 @@ def save_prior(prior: Prior, path: str | Path) -> Path:
     """
     target = Path(path)
     parts = {"recipe": prior.recipe.model_dump(mode="json"), "record": prior.record.model_dump(mode="json")}
-    data = pack_tensors(prior.network.state_dict(), {ENTRY: json.dumps(parts)})
+    weights = {name: value.half() for name, value in prior.network.state_dict().items()}
+    data = pack_tensors(weights, {ENTRY: json.dumps(parts)})
     if len(data) > MOST_BYTES:
         raise BundleError(f"{target}: the prior has {len(data)} bytes and must have at most {MOST_BYTES}; lower width")
     with atomic_path(target) as temporary:
@@ -123,8 +124,10 @@ def _section(kind: type[PriorRecipe] | type[PriorRecord], parts: dict[str, Any],
 
 
 def _check_numbers(state: dict[str, torch.Tensor], path: Path) -> None:
-    broken = [name for name, value in state.items() if value.dtype != torch.float32 or not value.isfinite().all()]
+    kinds = (torch.float16, torch.float32)
+    broken = [name for name, value in state.items() if value.dtype not in kinds or not value.isfinite().all()]
     if broken:
+        names = shown(", ".join(broken[:4]))
         raise BundleError(
-            f"{path}: the weights must be finite float32 numbers, which {shown(', '.join(broken[:4]))} are not; {_GIVE}"
+            f"{path}: the weights must be finite numbers, float16 or float32, which {names} are not; {_GIVE}"
         )

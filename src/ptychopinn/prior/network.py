@@ -9,6 +9,7 @@ phase nor slow phase gradients matter; its output f is in sigma, and the correct
 with another Gaussian mean G': what is smooth stays as it is, and where photons abound little is changed.
 """
 
+from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import pairwise
@@ -29,6 +30,8 @@ DARKEST_PHOTONS = 1e-3
 """Photons on a pixel below which sigma stays constant."""
 
 
+TILE_PX = 384
+"""Side of the parts of a large image that are computed one after the other, without the margin that each needs."""
 ORIENTATIONS: tuple[tuple[bool, tuple[int, ...]], ...] = (
     (False, ()),
     (True, ()),
@@ -140,9 +143,40 @@ class PriorNetwork(nn.Module):
         """
         image = shown(canvas, self.recipe)
         seen = ORIENTATIONS[:orientations]
-        answers = [_turned_back(self(_turned(image.features[None], one)), one) for one in seen]
-        output = without_mean(torch.stack(answers).mean(0), image.covered[None], self.recipe)[0]
+        answers = [_turned_back(self.in_tiles(_turned(image.features, one)), one) for one in seen]
+        output = without_mean(torch.stack(answers).mean(0)[None], image.covered[None], self.recipe)[0]
         return torch.complex(output[0], output[1]) * image.sigma * image.frame
+
+    def in_tiles(self, features: Tensor) -> Tensor:
+        """Outputs (2, Y, X) of features (8, Y, X) of an image of any size, in the memory of one tile.
+
+        Each tile is computed with a margin as wide as the network sees, so that the outputs are those of the whole
+        image. Tiles without a covered pixel are 0.
+        """
+        height, width = features.shape[-2:]
+        output = features.new_zeros(2, height, width)
+        for rows, outer_rows, inner_rows in self._tiles(height):
+            for columns, outer_columns, inner_columns in self._tiles(width):
+                if features[-1, rows, columns].any():
+                    found = self(features[None, :, outer_rows, outer_columns])[0]
+                    output[:, rows, columns] = found[:, inner_rows, inner_columns]
+        return output
+
+    @property
+    def margin_px(self) -> int:
+        """How far the network sees beyond a pixel, px: a multiple of the px that one of its coarsest level has."""
+        recipe = self.recipe
+        coarsest = 2 ** (recipe.levels - 1)
+        blocks = sum(2 ** (level + 1) for level in range(recipe.levels)) * 2 * recipe.blocks
+        reach = 2 + blocks + 2 * coarsest  # the first and the last layer, and the pixels that are merged
+        return -(-reach // coarsest) * coarsest
+
+    def _tiles(self, length: int) -> Iterator[tuple[slice, slice, slice]]:
+        """Parts of one side of an image, each of them with its margin, and where the part lies in that."""
+        for start in range(0, length, TILE_PX):
+            stop = min(start + TILE_PX, length)
+            first, last = max(start - self.margin_px, 0), min(stop + self.margin_px, length)
+            yield slice(start, stop), slice(first, last), slice(start - first, stop - first)
 
 
 def _turned(images: Tensor, orientation: tuple[bool, tuple[int, ...]]) -> Tensor:

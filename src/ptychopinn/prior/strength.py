@@ -30,10 +30,14 @@ from ptychopinn.physics.likelihood import SOLVER_PHOTONS
 from ptychopinn.prior.canvas import BATCH, PriorCanvas, canvas_of
 from ptychopinn.prior.files import Prior
 from ptychopinn.solver import estimate_of, photons_at, refine, unlogged
+from ptychopinn.solver.trials import nearest
 from ptychopinn.typing import Canvas
 
 WITHHELD = 0.1
 """Part of the photons."""
+MOST_PATTERNS = 400
+"""Of a larger scan, those nearest to its middle serve: they have more photons than the scans on which the rule below
+was chosen."""
 ADAPTING = {"iterations": 3, "object_step": 0.7, "momentum": 0.5, "low_frequency_step": 0.0}
 """How the image is adapted to the other photons, with the probe held: it then explains the withheld ones almost as an
 image that was made from the others alone. What it keeps of the withheld photons makes the strength lower than it should
@@ -80,7 +84,9 @@ def strength_of(
         config: with which the image was made.
         seed: of the draw of photons.
     """
-    split = withhold_photons(tensors.scan, WITHHELD, seed)
+    index = nearest(image.positions_px, MOST_PATTERNS)
+    image = image.at_positions(index)
+    split = withhold_photons(tensors.scan.select(index), WITHHELD, seed)
     kept = ScanTensors(split.scan, tensors.device)
     adapted = _adapted(image, kept, model.dimmed(1 - WITHHELD), config)
     canvas = canvas_of(adapted, kept, model.dimmed(1 - WITHHELD))
