@@ -53,7 +53,8 @@ class Part:
 class FitSums:
     """Adds up batches of counts k and expected photons lambda, in the order of the scan.
 
-    Holds one float64 copy of a batch at a time, and of the whole scan only sums.
+    The terms of a batch are computed in single precision, for which `likelihood_excess` is written, and added up in
+    double precision; of the whole scan only sums are held.
 
     Args:
         mean: (H, W), mean counts over the scan, photons.
@@ -85,16 +86,15 @@ class FitSums:
                 f"counts and expected must be patterns (P, H, W) as large as the mean {self._mean.shape}, "
                 f"got {counts.shape} and {expected.shape}"
             )
-        k, mean, average = (_as_float64(array) for array in (counts, expected, self._mean))
+        k, mean, average = (_as_float32(array) for array in (counts, expected, self._mean))
         c = ANSCOMBE_PHOTONS
-        seen = torch.ones_like(k) if measured is None else _as_float64(measured).expand(k.shape)
+        seen = torch.ones(1).expand(k.shape) if measured is None else _as_float32(measured).expand(k.shape)
         photons = (k * seen).sum((1, 2), keepdim=True) / (average * seen).sum((1, 2), keepdim=True).clamp_min(c)
         terms = [deviance(k, mean, c), ideal_deviance(mean, c), deviance(k, average * photons, c)]
         terms += [k, mean, seen, k * mean, mean.square()]
-        if measured is not None:
-            terms = [term * seen for term in terms]
-        self._patterns.add(torch.stack([term.sum((1, 2)) for term in terms]))
-        self._pixels += torch.stack([term.sum(0) for term in terms]).numpy()
+        of_patterns, of_pixels = zip(*(_sums(term if measured is None else term * seen) for term in terms), strict=True)
+        self._patterns.add(torch.stack(of_patterns))
+        self._pixels += torch.stack(of_pixels).numpy()
 
     def complete(self, ranks: Ranks, number: int) -> None:
         """Take the sums of the patterns of the other ranks; `number` is that of all patterns."""
@@ -120,5 +120,11 @@ class FitSums:
         return Part(*self._pixels)
 
 
-def _as_float64(array: NDArray[Any]) -> Tensor:
-    return torch.from_numpy(np.asarray(array, np.float64))
+def _sums(terms: Tensor) -> tuple[Tensor, Tensor]:
+    """Over pixels (P,) and over patterns (H, W), in double precision."""
+    terms = terms.double()
+    return terms.sum((1, 2)), terms.sum(0)
+
+
+def _as_float32(array: NDArray[Any]) -> Tensor:
+    return torch.from_numpy(np.asarray(array, np.float32))
