@@ -108,7 +108,7 @@ def with_prior(
         return _left(image, prior)
     model = (model or DiffractionModel()).with_detector(image.background, image.blur_px)
     device = tensors.device
-    on_device = replace(prior, network=deepcopy(prior.network).to(device))
+    on_device = prior if device.type == "cpu" else replace(prior, network=deepcopy(prior.network).to(device))
     found = strength_of(image, tensors, on_device, model, config or RefineConfig(), seed)
     canvas = canvas_of(image, tensors, model)
     strengths = (0.0, 0.0) if found.withheld.is_first_better else found.overall

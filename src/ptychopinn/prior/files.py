@@ -84,6 +84,7 @@ def load_prior(name_or_path: str | Path) -> Prior:
         check_shapes(PriorNetwork(recipe).state_dict(), state, str(path))
     _check_numbers(state, path)
     network = PriorNetwork(recipe)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # as its features
     load_state_strictly(network, state, str(path))
     return Prior(network.eval().requires_grad_(False), record, str(name_or_path), sha256(data).hexdigest())
 
