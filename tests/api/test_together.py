@@ -14,6 +14,7 @@ from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.data.thinning import withhold_photons
 from ptychopinn.errors import ConfigError, ScanError
 from ptychopinn.metrics import compare
+from ptychopinn.solver.gauge import SCALE_ERROR, transmission
 
 SETTINGS = ["reconstruction.prior=none"]
 
@@ -82,6 +83,57 @@ def test_each_scan_has_its_own_dose(whole: Scan, common: str) -> None:
     assert all(part.metrics["verdict"]["level"] != "does not fit" for part in made.parts.values())
 
 
+@pytest.mark.parametrize("common", ["object", "both"])
+def test_the_common_object_states_the_photons_of_all_scans(whole: Scan, common: str, tmp_path: Path) -> None:
+    """Scans of different dose and number of patterns: the mean over the patterns, not the sum over the probes."""
+    order = np.random.default_rng(0).permutation(len(whole))
+    first, second = whole.select(np.sort(order[:220])), dimmed(whole.select(np.sort(order[220:])), 0.3)
+    made = ptychopinn.reconstruct_together([first, second], tmp_path, common=common, refine=12, overrides=SETTINGS)
+
+    parts = [part.reconstruction for part in made.parts.values()]
+    doses, counts = [part.beam_photons for part in parts], [len(part.positions_px) for part in parts]
+    mean = float(np.average(doses, weights=counts))
+    image = Reconstruction.load(tmp_path / f"{COMMON_OBJECT}.npz")
+    gauge = image.metadata["gauge"]
+    assert image.beam_photons == pytest.approx(mean, rel=1e-5)
+    assert gauge["probe_photons"] == pytest.approx(mean, rel=1e-5)
+    assert image.intensities is not None
+    np.testing.assert_allclose(image.intensities, np.repeat(np.array(doses) / mean, counts), rtol=1e-5)
+    found = transmission(replace(image, intensities=None))
+    assert gauge["transmission"] == pytest.approx(found, rel=1e-5)
+    for part, number in zip(parts, counts, strict=True):
+        of_part = part.metadata["gauge"]
+        assert of_part["probe_photons"] == pytest.approx(part.beam_photons, rel=1e-5)
+        weaker = found["error"] ** 2 - SCALE_ERROR**2
+        expected = weaker * mean * len(image.positions_px) / (part.beam_photons * number)
+        assert of_part["transmission"]["error"] ** 2 - SCALE_ERROR**2 == pytest.approx(expected, rel=0.1)
+
+
+def test_intensities_of_scans_of_one_object_with_one_probe_are_fitted(whole: Scan) -> None:
+    """The beam varies by 10 % in both scans. The probe of the second one, which has a fifth of the dose, is scaled to
+    its counts and that of the first one is not, so that their ratio is no start for the doses."""
+    truth = np.random.default_rng(5).normal(1, 0.1, len(whole)).clip(0.6, 1.4)
+    counts = np.random.default_rng(6).binomial(np.rint(whole.counts()).astype(int), 0.7 * truth[:, None, None])
+    flickering = replace(whole, patterns=counts.astype(np.float32), domain="counts")
+    order = np.random.default_rng(0).permutation(len(whole))
+    numbers = [np.sort(order[::2]), np.sort(order[1::2])]
+    scans = [flickering.select(numbers[0]), dimmed(flickering.select(numbers[1]), 0.2)]
+    fitted = [*SETTINGS, "reconstruction.refine.intensities=fitted"]
+    made = ptychopinn.reconstruct_together(scans, common="both", overrides=fitted)
+
+    parts = [part.reconstruction for part in made.parts.values()]
+    for image, index in zip(parts, numbers, strict=True):
+        assert image.intensities is not None
+        assert image.intensities.mean() == pytest.approx(1, abs=1e-6)
+        assert np.std(np.log(image.intensities / truth[index])) < 0.03
+    doses = [truth[numbers[0]].mean(), 0.2 * truth[numbers[1]].mean()]
+    assert parts[1].beam_photons / parts[0].beam_photons == pytest.approx(doses[1] / doses[0], rel=0.02)
+    assert made.common is not None
+    assert made.common.intensities is not None
+    each = np.concatenate([part.beam_photons * part.intensities for part in parts])
+    np.testing.assert_allclose(made.common.beam_photons * made.common.intensities, each, rtol=1e-5)
+
+
 def test_a_short_scan_gains_from_the_probe_of_a_long_one(whole: Scan) -> None:
     short = drawn(32, 48, 6)
     assert len(short) < 30
@@ -111,7 +163,13 @@ def test_frames_in_metres_are_joined(whole: Scan) -> None:
     assert made.common is not None
     assert one_frame.common is not None
     np.testing.assert_allclose(made.common.object_, one_frame.common.object_, atol=1e-3)
-    assert np.subtract(*(part.reconstruction.origin_px for part in made.parts.values())).tolist() == [3, -2]
+    images = [part.reconstruction for part in made.parts.values()]
+    assert np.subtract(*(image.origin_px for image in images)).tolist() == [3, -2]
+    for image, scan in zip(images, scans, strict=True):
+        gauge = image.metadata["gauge"]
+        np.testing.assert_allclose(image.positions_px - scan.positions_px, [gauge["frame_moved_px"]] * len(scan))
+    assert images[0].metadata["gauge"]["frame_moved_px"] == [0.0, 0.0]
+    np.testing.assert_allclose(np.abs(images[1].metadata["gauge"]["frame_moved_px"]), [0.25, 0.5])
 
 
 def test_files_of_each_scan_and_of_the_common_object(whole: Scan, tmp_path: Path) -> None:

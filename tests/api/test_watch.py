@@ -16,6 +16,7 @@ import pytest
 from typer.testing import CliRunner
 
 import ptychopinn
+from ptychopinn.api import live_solver
 from ptychopinn.api.watch import LIVE, watch
 from ptychopinn.cli import app
 from ptychopinn.data import Scan
@@ -208,6 +209,35 @@ def test_the_solver_goes_on_between_the_pieces(scan: Scan, trained: Path, tmp_pa
 
     alone = ptychopinn.reconstruct(scan, overrides=["reconstruction.prior=none"]).reconstruction
     assert psnr(ptychopinn.Reconstruction.load(tmp_path / "out")) > psnr(alone) - 0.2
+
+
+def test_an_error_of_the_solver_does_not_end_the_scan(
+    scan: Scan, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Any error of the thread in which it runs: the log has it, no round begins after it, and the scan goes on."""
+    calls = []
+
+    def breaks(*_: Any, **__: Any) -> Any:
+        calls.append(threading.current_thread() is not threading.main_thread())
+        raise RuntimeError("no memory on the device")
+
+    monkeypatch.setattr(live_solver, "refine", breaks)
+    folder = tmp_path / "pieces"
+    folder.mkdir()
+    sending = threading.Thread(target=send, args=(scan, folder, np.arange(len(scan)), 40, 0.3))
+    sending.start()
+    settings = ["reconstruction.refine.iterations=2"]
+    done = watch(folder, trained, tmp_path / "out", frames=len(scan), idle_s=20, solve=True, overrides=settings)
+    sending.join()
+
+    assert calls == [True]
+    assert done.report["placed"] == len(scan)
+    assert done.report["solver"]["failed"] == "RuntimeError: no memory on the device"
+    assert done.report["solver"]["rounds"] == 0
+    assert done.reconstructed.metrics["refine"]["iterations"] == 2
+    log = (tmp_path / "out" / "run.log").read_text()
+    assert "the solver stops, and the scan goes on without it" in log
+    assert "RuntimeError: no memory on the device" in log
 
 
 @pytest.mark.parametrize(

@@ -51,10 +51,12 @@ class LiveSolver:
         """Frames of the last round, and rounds on so many frames."""
         self.rounds = 0
         self.seconds = 0.0
+        self.failed: str | None = None
+        """Why the solver has stopped before the end, where it has."""
 
     def is_due(self, frames: int) -> bool:
         """Whether a round can begin: none is running, and there is something to gain."""
-        is_idle = self._thread is None or not self._thread.is_alive()
+        is_idle = self.failed is None and (self._thread is None or not self._thread.is_alive())
         return frames > 0 and is_idle and (frames != self._last[0] or self._last[1] < AFTER_LAST)
 
     def begin(self, reconstructor: Reconstructor, image: Reconstruction) -> None:
@@ -90,8 +92,9 @@ class LiveSolver:
             self._thread.join()
 
     def report(self) -> dict[str, Any]:
-        """Rounds, iterations, and their time, s."""
-        return {"rounds": self.rounds, "iterations": ROUND * self.rounds, "seconds": self.seconds}
+        """Rounds, iterations, and their time, s; `failed` where an error stopped the solver."""
+        numbers = {"rounds": self.rounds, "iterations": ROUND * self.rounds, "seconds": self.seconds}
+        return numbers if self.failed is None else {**numbers, "failed": self.failed}
 
     def _round(self, reconstructor: Reconstructor, start: Reconstruction) -> None:
         def on_iteration(*_: Any) -> None:
@@ -116,5 +119,8 @@ class LiveSolver:
         except PtychoPINNError as error:
             logger.warning("the solver begins again with the image of the network: %s", error)
             self._image = None
+        except Exception as error:  # it ends in this thread: the scan goes on without the solver
+            self.failed = f"{type(error).__name__}: {error}"
+            logger.exception("the solver stops, and the scan goes on without it")
         finally:
             self.seconds += time.perf_counter() - started

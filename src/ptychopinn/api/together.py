@@ -55,7 +55,8 @@ class ReconstructedTogether(Shown):
     parts: dict[str, Reconstructed]
     """Name of each scan -> its image, with its own probe and verdict."""
     common: Reconstruction | None
-    """The object that all share, with all positions and the probe of the first scan; None where each has its own."""
+    """The object that all share, with all positions; None where each has its own. Its probe is the common one, or that
+    of the first scan, with the photons of the mean pattern; `intensities` has the photons of each pattern."""
     paths: dict[str, Path]
     """`reconstruction` and `figure` of the common object, and `log`; empty when nothing was written."""
 
@@ -167,7 +168,9 @@ def _ready(sources: Mapping[str, ScanSource], settings: Recipe, common: Common, 
     if any(one.model != recipes[0].model for one in recipes):
         raise ConfigError("the scans have different geometries; scans that are solved together need the same one")
     recipe = max(recipes, key=lambda one: one.reconstruction.refine.iterations)
-    joined = joined_starts([task.start for task in alone.values()], offsets, common)
+    counts = [task.tensors.mean_counts_per_pattern() for task in alone.values()]
+    fits_dose = recipe.reconstruction.refine.probe if common == "object" else recipe.reconstruction.refine.object
+    joined = joined_starts([one.start for one in alone.values()], offsets, common, counts if fits_dose else None)
     joined.together.check(recipe.reconstruction.refine)
     tensors = ScanTensors(joined_scan(list(scans.values()), joined.start.positions_px), choose_device(device))
     gauge = joined_gauge([task.gauge for task in alone.values()])
@@ -187,7 +190,8 @@ def _solved(ready: _Scans, job: Job) -> ReconstructedTogether:
             work.save(stopped)
             _write_unfinished(stopped, ready, job)
         raise
-    images = _images(result.reconstruction, ready, result.together or ready.together)
+    together = result.together or ready.together
+    images = _images(result.reconstruction, ready, together)
     parts = {}
     for name, image in images.items():
         task, folder = ready.alone[name], _folder(job, name, ready.task.recipe)
@@ -196,7 +200,7 @@ def _solved(ready: _Scans, job: Job) -> ReconstructedTogether:
         parts[name] = finish(_described(made, ready), replace(job, folder=folder))
     if work is not None:
         work.state.unlink(missing_ok=True)
-    return _with_common(result.reconstruction, ready, parts, job)
+    return _with_common(together.whole(result.reconstruction), ready, parts, job)
 
 
 def _write_unfinished(stopped: SolverInterrupted, ready: _Scans, job: Job) -> None:
@@ -242,12 +246,12 @@ def _folder(job: Job, name: str, recipe: Recipe) -> Path | None:
 def _with_common(
     image: Reconstruction, ready: _Scans, parts: dict[str, Reconstructed], job: Job
 ) -> ReconstructedTogether:
-    """The results, with the object that all scans share and its files."""
+    """The results, with the object that all scans share, under one probe, and its files."""
     if not ready.together.has_one_object:
         return ReconstructedTogether(parts, None, {})
     first = next(iter(parts.values())).reconstruction
     entry = {**image.metadata, METHOD: first.metadata[METHOD], ENTRY: first.metadata[ENTRY]}
-    common = replace(image, probe=first.probe, metadata=entry)
+    common = with_own_gauge(replace(image, metadata=entry), ready.task.gauge, ready.together)
     if job.folder is None:
         return ReconstructedTogether(parts, common, {})
     title = f"{len(parts)} scans {WORDS[ready.together.common]}"

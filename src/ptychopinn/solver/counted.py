@@ -13,11 +13,12 @@ from ptychopinn.physics.propagation import Propagator
 
 HELD_BYTES = 1 << 20
 """Kept counts up to this size lie in memory."""
-TOGETHER = 64
+BATCH = 64
 """Patterns whose counts are made at once."""
 KEPT_BYTES = 1 << 26
-"""Counts up to this size are made once for all iterations: making them anew takes a tenth of a step. Those of a larger
-scan would be more memory than the rest of the solver needs."""
+"""Counts up to this size are made once for all iterations, which saves a tenth of each step. They take 4 bytes for each
+pixel, on a GPU of its memory, on the host of a scratch file: twice a scan in uint16. Twice this size keeps twice as
+many patterns."""
 
 
 @final
@@ -52,7 +53,7 @@ class CountedPatterns:
         counts = _room(shape, self._dtype)
         bad = _room(shape, torch.bool) if has_own_masks(self._tensors.measured) else None
         all_bad: Tensor | None = None
-        for part in self._tensors.slices(TOGETHER, own):
+        for part in self._tensors.slices(BATCH, own):
             rows, some = slice(part.start - own.start, part.stop - own.start), self._made(part)
             counts[rows] = some.counts
             if bad is None or some.bad is None:

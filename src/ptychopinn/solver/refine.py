@@ -34,7 +34,7 @@ from ptychopinn.solver.penalties import penalties_of
 from ptychopinn.solver.position_report import log_positions, position_report
 from ptychopinn.solver.probe_modes import found_modes, log_modes, with_mode
 from ptychopinn.solver.solver import Solver, photons_per_px, placed_power
-from ptychopinn.solver.together import Together
+from ptychopinn.solver.together import Together, with_photons_of
 from ptychopinn.solver.trials import Trials
 
 logger = logging.getLogger("ptychopinn.reconstruction")
@@ -193,6 +193,8 @@ def refine(
         object_refined=config.object,
         frame=Frame.of_scan(tensors.scan, frame),
     )
+    if together is not None:
+        image = with_photons_of(image, together.whole(image), gauge or Gauge())
     log_gauge(image)
     if stopped:
         raise SolverInterrupted(image, reached, together)

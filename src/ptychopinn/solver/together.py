@@ -52,6 +52,8 @@ class Together:
     """(N,), number of the scan of each pattern; those of a scan are consecutive."""
     shifts_px: NDArray[np.int64]
     """(S, 2), (y, x): position on the common canvas minus that in the frame of the scan, whole pixels."""
+    moved_px: NDArray[np.float64]
+    """(S, 2), (y, x): what rounding leaves of these shifts: object and positions of the scan are moved by it."""
     doses: NDArray[np.float64]
     """(S,), photons of each scan, relative to the mean over the patterns; 1 where each has its own probe."""
 
@@ -115,8 +117,26 @@ class Together:
                 "got true; refine the positions of each scan alone"
             )
 
+    def whole(self, image: Reconstruction) -> Reconstruction:
+        r"""The image of all scans under a single probe.
+
+        Its probe is the common one, or that of the first scan, in units in which \(|P|^2\) are the photons of the mean
+        pattern of all scans, \(\bar p\). The intensity \(p_n / \bar p\) of a pattern holds the dose of its scan.
+        """
+        modes = len(image.probe) // (1 if self.has_one_probe else self.count)
+        probes = image.probe.reshape(-1, modes, *image.probe.shape[1:])
+        photons = np.square(np.abs(probes), dtype=np.float64).sum((-3, -2, -1))
+        each = (photons * self.doses)[self.scan_of] * (1.0 if image.intensities is None else image.intensities)
+        mean = float(each.mean())
+        factor = np.float32(np.sqrt(mean / max(float(photons[0]), _SMALLEST)))
+        return replace(image, probe=probes[0] * factor, intensities=each / max(mean, _SMALLEST))
+
     def parts(self, image: Reconstruction) -> list[Reconstruction]:
-        """The image of each scan, in its own frame and with its own probe, from that of all."""
+        """The image of each scan, in its own frame and with its own probe, from that of all.
+
+        All scans share one grid of pixels. So object and positions of a scan whose frame lies a part of a pixel beside
+        the grid are moved by this part against its file; `metadata["gauge"]["frame_moved_px"]`, (y, x), states it.
+        """
         return [self._part(image, scan) for scan in range(self.count)]
 
     def _part(self, image: Reconstruction, scan: int) -> Reconstruction:
@@ -132,6 +152,8 @@ class Together:
         factors = None if image.intensities is None else image.intensities[index]
         mean = 1.0 if factors is None else float(factors.mean())
         dose = mean * float(self.doses[scan])
+        moved = [float(value) for value in self.moved_px[scan]]
+        gauge = {**image.metadata["gauge"], "frame_moved_px": moved} if self.has_one_object else image.metadata["gauge"]
         return replace(
             image,
             object_=object_,
@@ -140,28 +162,36 @@ class Together:
             positions_px=positions - shift,
             probe=probe * np.float32(np.sqrt(dose)),
             intensities=None if factors is None else factors / mean,
-            metadata={**image.metadata},
+            metadata={**image.metadata, "gauge": dict(gauge)},
         )
 
 
-def joined_starts(starts: Sequence[Reconstruction], offsets_px: NDArray[np.float64], common: Common) -> "Joined":
+def joined_starts(
+    starts: Sequence[Reconstruction],
+    offsets_px: NDArray[np.float64],
+    common: Common,
+    counts: Sequence[float] | None = None,
+) -> "Joined":
     """One start of several scans.
 
     Args:
         starts: of each scan alone, in its own frame.
         offsets_px: (S, 2), (y, x): of each frame in that of the first scan; used where the object is common.
         common: what they have in common.
+        counts: mean counts in a pattern of each scan. Where the scans are of one object, their ratio is that of the
+            doses to begin with, instead of the ratio of the photons of the probes; the sum of the photons stays.
     """
-    counts = [len(start.positions_px) for start in starts]
-    scan_of = np.repeat(np.arange(len(starts)), counts)
-    shifts = np.rint(offsets_px).astype(np.int64)
+    sizes = [len(start.positions_px) for start in starts]
+    scan_of = np.repeat(np.arange(len(starts)), sizes)
     exact = offsets_px if common != "probe" else _beside(starts)
-    shifts = shifts if common != "probe" else exact.astype(np.int64)
+    shifts = np.rint(exact)
     positions = [start.positions_px + offset for start, offset in zip(starts, exact, strict=True)]
     photons = np.array([start.beam_photons for start in starts])
-    mean = float(np.average(photons, weights=counts))
-    doses = photons / mean if common != "object" else np.ones(len(starts))
-    probes = [start.probe for start in starts]
+    mean = float(np.average(photons, weights=sizes))
+    relative = np.array(photons if counts is None or common == "probe" else counts)
+    wanted = relative * mean / np.average(relative, weights=sizes)
+    doses = wanted / mean if common != "object" else np.ones(len(starts))
+    probes = [start.probe * np.float32(np.sqrt(n / has)) for start, n, has in zip(starts, wanted, photons, strict=True)]
     if common != "object":
         probes = [starts[0].probe * np.float32(np.sqrt(mean / photons[0]))]
     joined = np.concatenate(positions)
@@ -174,7 +204,7 @@ def joined_starts(starts: Sequence[Reconstruction], offsets_px: NDArray[np.float
         positions_px=joined,
         probe=np.concatenate(probes),
     )
-    return Joined(start, Together(common, scan_of, shifts, doses))
+    return Joined(start, Together(common, scan_of, shifts.astype(np.int64), exact - shifts, doses))
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,18 +231,29 @@ def with_own_gauge(image: Reconstruction, gauge: Gauge, together: Together) -> R
     Each of several objects has its own mean phase, and its own factor where the photons of the probe are unknown. An
     object that all scans share is left as it is.
     """
-    entry = dict(image.metadata["gauge"])
     if together.has_one_object:
-        entry["probe_photons"] = image.beam_photons
-        if gauge.photons_known:
-            entry["transmission"] = transmission(image)
-        return replace(image, metadata={**image.metadata, "gauge": entry})
+        return with_photons_of(image, image, gauge)
+    entry = dict(image.metadata["gauge"])
     image = with_gauge(image, gauge, DiffractionModel(), probe_refined=False)
     own = image.metadata["gauge"]
     factors = [one.pop("object_multiplied_by", 1.0) for one in (entry, own)]
     if not gauge.photons_known:
         own["object_multiplied_by"] = float(np.prod(factors))
     return replace(image, metadata={**image.metadata, "gauge": {**entry, **own}})
+
+
+def with_photons_of(image: Reconstruction, beam: Reconstruction, gauge: Gauge) -> Reconstruction:
+    """An image whose entry `gauge` states the photons and the transmission under another beam.
+
+    Args:
+        image: with an entry `gauge`.
+        beam: the same object under one probe, see `Together.whole`.
+        gauge: what was known.
+    """
+    entry = {**image.metadata["gauge"], "probe_photons": beam.beam_photons}
+    if gauge.photons_known:
+        entry["transmission"] = transmission(beam)
+    return replace(image, metadata={**image.metadata, "gauge": entry})
 
 
 @final
