@@ -134,6 +134,42 @@ def test_intensities_of_scans_of_one_object_with_one_probe_are_fitted(whole: Sca
     np.testing.assert_allclose(made.common.beam_photons * made.common.intensities, each, rtol=1e-5)
 
 
+def test_withheld_photons_show_whether_scans_belong_together(
+    whole: Scan, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Both halves of a scan gain from each other; a scan of another object at the same positions does harm."""
+    first, second = halves(whole)
+    belongs = {"a": first, "b": second}
+    made = ptychopinn.reconstruct_together(
+        belongs, tmp_path, common="object", refine=15, held_out=True, overrides=SETTINGS
+    )
+    for name, part in made.parts.items():
+        entry = json.loads((tmp_path / name / "metrics.json").read_text())["held_out"]
+        assert entry == part.metrics["held_out"]
+        assert entry["difference_in_standard_errors"] < -3
+        assert entry["deviance_per_pixel"]["together"] < entry["deviance_per_pixel"]["alone"]
+        assert entry["withheld_photons"] == pytest.approx(0.1 * belongs[name].counts().sum(), rel=0.01)
+        assert "explained better by all scans together than alone" in entry["conclusion"]
+        assert entry["conclusion"] in (tmp_path / "run.log").read_text()
+    caplog.clear()
+    other = drawn(33, 64, 3)
+    with caplog.at_level("WARNING"):
+        made = ptychopinn.reconstruct_together(
+            [first, halves(other)[1]], common="object", refine=15, held_out=True, overrides=SETTINGS
+        )
+    for part in made.parts.values():
+        assert part.metrics["held_out"]["difference_in_standard_errors"] > 3
+    assert "less well by all scans together than alone" in caplog.text
+
+
+def test_counts_of_which_no_photons_can_be_withheld_are_refused(whole: Scan, tmp_path: Path) -> None:
+    first, second = halves(whole)
+    scaled = replace(second, patterns=second.counts() * 0.37, domain="counts")
+    with pytest.raises(ConfigError, match=r"scan_2: held_out .* must have counts that are whole numbers"):
+        ptychopinn.reconstruct_together([first, scaled], tmp_path / "out", common="object", held_out=True)
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_short_scan_gains_from_the_probe_of_a_long_one(whole: Scan) -> None:
     short = drawn(32, 48, 6)
     assert len(short) < 30

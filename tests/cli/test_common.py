@@ -51,6 +51,40 @@ def test_options_that_do_not_go_together(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_network_is_trained_with_the_probe_that_each_scan_had(
+    ptycho: Callable, parts: list[Path], tmp_path: Path
+) -> None:
+    """As docs/dev/together.md states it: reconstruct, give each scan its probe, train on all."""
+    assert ptycho("reconstruct", *parts, "--common", "object", "-o", tmp_path / "first", *QUICK).code == 0
+    found = []
+    for path in parts:
+        image, target = tmp_path / "first" / path.stem / "reconstruction.npz", tmp_path / path.name
+        assert ptycho("convert", path, target, "--probe", image).code == 0
+        np.testing.assert_array_equal(read_scan(target).probe, Reconstruction.load(image).probe)
+        assert np.abs(read_scan(target).probe - read_scan(path).probe).max() > 0
+        found.append(target)
+    quick = [f"--set={name}" for name in ("model.generator.width=2", "model.generator.levels=2", "training.epochs=1")]
+    outcome = ptycho("train", *found, "-o", tmp_path / "model", *quick)
+
+    assert outcome.code == 0, outcome.err
+    assert (tmp_path / "model" / "wts.h5.zip").is_file()
+
+
+def test_scores_by_withheld_photons_are_shown(ptycho: Callable, parts: list[Path], tmp_path: Path) -> None:
+    outcome = ptycho("reconstruct", *parts, "--common", "object", "--held-out", "-o", tmp_path / "out", *QUICK)
+
+    assert outcome.code == 0, outcome.err
+    assert " ".join(outcome.out.split()).count("the withheld photons of this scan are explained") == 2
+
+
+def test_held_out_scores_need_scans_together(ptycho: Callable, parts: list[Path], tmp_path: Path) -> None:
+    outcome = ptycho("reconstruct", *parts, "--held-out", "-o", tmp_path / "out", *QUICK)
+
+    assert outcome.code == 2
+    assert "--held-out must be given with --common" in " ".join(outcome.err.split())
+    assert not (tmp_path / "out").exists()
+
+
 def test_one_scan_is_refused(ptycho: Callable, parts: list[Path], tmp_path: Path) -> None:
     outcome = ptycho("reconstruct", parts[0], "--common", "object", "-o", tmp_path / "out")
 

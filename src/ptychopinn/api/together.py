@@ -6,46 +6,26 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from ptychopinn.api.fit import announce
-from ptychopinn.api.inputs import RecipeSource, RunLog, ScanSource, as_recipe, as_scan, log_backend, warn_of_problems
-from ptychopinn.api.prior_use import AUTO, NONE
+from ptychopinn.api.held_out import check_holds_photons, held_out_scores, with_score
+from ptychopinn.api.inputs import RecipeSource, RunLog, ScanSource, as_scan, log_backend, warn_of_problems
 from ptychopinn.api.reconstructed import Made, Reconstructed, finish, judged, keep_recipe, write_result
 from ptychopinn.api.request import Job, begun_folder
-from ptychopinn.api.solve import from_nothing, made_of, unfinished
-from ptychopinn.api.solver_work import Earlier, Task, iterated, work_in
+from ptychopinn.api.scans_together import WORDS, ScansTogether, check_common, scans_together, settings_together
+from ptychopinn.api.solve import made_of, unfinished
+from ptychopinn.api.solver_work import Earlier, iterated, work_in
 from ptychopinn.config import Recipe
-from ptychopinn.config.backend import DEFAULT
-from ptychopinn.data.dataset import ScanTensors
-from ptychopinn.data.device import choose_device
 from ptychopinn.data.io.atomic import check_output_folder
-from ptychopinn.data.joined import frame_offsets_px, joined_scan
 from ptychopinn.data.reconstruction import METHOD, Reconstruction
-from ptychopinn.errors import ConfigError
 from ptychopinn.notebook import Shown
 from ptychopinn.plotting import figure_reconstruction, save_figure
 from ptychopinn.ranks import ALONE, Ranks
-from ptychopinn.solver import (
-    Common,
-    IterationHook,
-    Refined,
-    SolverInterrupted,
-    Together,
-    joined_gauge,
-    joined_starts,
-    with_own_gauge,
-)
+from ptychopinn.solver import Common, IterationHook, Refined, SolverInterrupted, with_own_gauge
 
 COMMON_OBJECT = "common_object"
 """Name of the object that all scans share and its figure, without the extension."""
 ENTRY = "together"
 """Of `metrics.json` and of the metadata of an image: what the scans have in common."""
-WORDS: Mapping[Common, str] = {
-    "object": "of one object, each with its own probe",
-    "probe": "with one probe, each of its own object",
-    "both": "of one object with one probe",
-}
 
 
 @dataclass(frozen=True, repr=False)
@@ -69,23 +49,13 @@ class ReconstructedTogether(Shown):
         return next(iter(self.parts.values())).plot() if self.common is None else self.common.plot()
 
 
-@dataclass(frozen=True)
-class _Scans:
-    """All scans, ready to be solved together."""
-
-    alone: dict[str, Task]
-    """Name -> the scan as it would be solved alone."""
-    task: Task
-    """All together."""
-    together: Together
-
-
 def reconstruct_together(
     scans: Mapping[str, ScanSource] | Sequence[ScanSource],
     output: str | Path | None = None,
     *,
     common: Common,
     refine: int | None = None,
+    held_out: bool = False,
     recipe: RecipeSource = None,
     overrides: Sequence[str] = (),
     device: str = "auto",
@@ -103,6 +73,9 @@ def reconstruct_together(
             metres, or in pixels of the same object. `probe`: they were made with one probe, each of its own object.
             `both`: one object with one probe. The dose may differ from scan to scan.
         refine: iterations, instead of `reconstruction.refine.iterations`.
+        held_out: also withhold a tenth of the photons of each scan, and state for each how much better they are
+            explained by an image of the others from all scans together than from this scan alone (`held_out` of
+            `metrics.json`). It takes three times as long.
         recipe: name, YAML file, mapping or `Recipe`; the default recipe without it.
         overrides: `section.key=value` texts.
         device: `auto`, `cpu`, `cuda`, ...
@@ -112,7 +85,8 @@ def reconstruct_together(
 
     Raises:
         PtychoPINNError: fewer than two scans; scans without a common frame, pixel or size; settings that scans together
-            do not allow (a prior, error bars, resolution). Nothing has been written then.
+            do not allow (a prior, error bars, resolution); with `held_out`, counts that are no whole numbers. Nothing
+            has been written then.
         KeyboardInterrupt: Ctrl-C; `output` holds the images so far, and what `resume` goes on from.
     """
     sources = scans if isinstance(scans, Mapping) else {f"scan_{k}": scan for k, scan in enumerate(scans, 1)}
@@ -121,65 +95,25 @@ def reconstruct_together(
     started = time.perf_counter()
     with RunLog() as log:
         with ranks.together():
-            settings = _settings(recipe, overrides, refine)
+            settings = settings_together(recipe, overrides, refine)
             log_backend(settings, device)
-            ready = _ready(sources, settings, common, device, ranks)
+            check_common(len(sources), common)
+            scans_read = {name: as_scan(source, settings) for name, source in sources.items()}
+            ready = scans_together(scans_read, settings, common, device, ranks)
+            if held_out:
+                check_holds_photons(ready)
         folder = begun_folder(output, log, ranks)
         warn_of_problems(*(task.tensors.scan for task in ready.alone.values()))
         job = Job(folder, {"load_s": time.perf_counter() - started}, None, None, on_iteration, resume)
         made = _solved(ready, job)
+        if held_out:
+            scores = held_out_scores(ready, device)
+            parts = {name: with_score(part, scores[name]) for name, part in made.parts.items()}
+            made = replace(made, parts=parts)
     return replace(made, paths={**made.paths, "log": log.path}) if log.path else made
 
 
-def _settings(recipe: RecipeSource, overrides: Sequence[str], refine: int | None) -> Recipe:
-    """The recipe of all scans.
-
-    Raises:
-        ConfigError: it asks for what scans together do not allow.
-    """
-    settings = as_recipe(recipe, overrides).changed(backend=DEFAULT)
-    wanted = settings.reconstruction
-    refused = {
-        "reconstruction.prior": wanted.prior not in (AUTO, NONE),
-        "reconstruction.resolution": wanted.resolution != "none",
-        "reconstruction.uncertainty": wanted.uncertainty,
-    }
-    for name, is_asked in refused.items():
-        if is_asked:
-            raise ConfigError(f"{name} must be left out where scans are solved together; use it on each scan alone")
-    if refine == 0:
-        raise ConfigError(
-            "refine must be at least 1 where scans are solved together, got 0; give more, or leave it out"
-        )
-    if settings.training.threads is not None:
-        torch.set_num_threads(settings.training.threads)
-    return settings.changed(reconstruction=wanted.changed(prior=NONE))
-
-
-def _ready(sources: Mapping[str, ScanSource], settings: Recipe, common: Common, device: str, ranks: Ranks) -> _Scans:
-    if common not in WORDS:
-        raise ConfigError(f"common must be object, probe or both, got {common!r}; give one of them")
-    if len(sources) < 2:
-        raise ConfigError(f"scans that are solved together must be two or more, got {len(sources)}; give another one")
-    scans = {name: as_scan(source, settings) for name, source in sources.items()}
-    offsets = frame_offsets_px(list(scans.values()), one_object=common != "probe")
-    alone = {name: from_nothing(scan, settings, device) for name, scan in scans.items()}
-    recipes = [task.recipe for task in alone.values()]
-    if any(one.model != recipes[0].model for one in recipes):
-        raise ConfigError("the scans have different geometries; scans that are solved together need the same one")
-    recipe = max(recipes, key=lambda one: one.reconstruction.refine.iterations)
-    counts = [task.tensors.mean_counts_per_pattern() for task in alone.values()]
-    fits_dose = recipe.reconstruction.refine.probe if common == "object" else recipe.reconstruction.refine.object
-    joined = joined_starts([one.start for one in alone.values()], offsets, common, counts if fits_dose else None)
-    joined.together.check(recipe.reconstruction.refine)
-    tensors = ScanTensors(joined_scan(list(scans.values()), joined.start.positions_px), choose_device(device))
-    gauge = joined_gauge([task.gauge for task in alone.values()])
-    task = Task(joined.start, tensors, recipe, gauge, ranks=ranks, together=joined.together)
-    alone = {name: replace(one, recipe=recipe, ranks=ranks) for name, one in alone.items()}
-    return _Scans(alone, task, joined.together)
-
-
-def _solved(ready: _Scans, job: Job) -> ReconstructedTogether:
+def _solved(ready: ScansTogether, job: Job) -> ReconstructedTogether:
     """Solve, judge the image of each scan, and write all files."""
     work = None if job.folder is None else work_in(job.folder, "together_state", (), ready.task)
     earlier = Earlier.of(work, ready.task.ranks) if job.resume else Earlier()
@@ -191,7 +125,7 @@ def _solved(ready: _Scans, job: Job) -> ReconstructedTogether:
             _write_unfinished(stopped, ready, job)
         raise
     together = result.together or ready.together
-    images = _images(result.reconstruction, ready, together)
+    images = ready.images(result.reconstruction, together)
     parts = {}
     for name, image in images.items():
         task, folder = ready.alone[name], _folder(job, name, ready.task.recipe)
@@ -203,9 +137,9 @@ def _solved(ready: _Scans, job: Job) -> ReconstructedTogether:
     return _with_common(together.whole(result.reconstruction), ready, parts, job)
 
 
-def _write_unfinished(stopped: SolverInterrupted, ready: _Scans, job: Job) -> None:
+def _write_unfinished(stopped: SolverInterrupted, ready: ScansTogether, job: Job) -> None:
     """The images so far, with a mark; other ranks have ended."""
-    for name, image in _images(stopped.image, ready, stopped.together or ready.together).items():
+    for name, image in ready.images(stopped.image, stopped.together).items():
         task = replace(ready.alone[name], ranks=ALONE)
         made = unfinished(SolverInterrupted(image, stopped.checkpoint), task)
         part = replace(job, folder=_folder(job, name, ready.task.recipe))
@@ -214,19 +148,7 @@ def _write_unfinished(stopped: SolverInterrupted, ready: _Scans, job: Job) -> No
         write_result(image_so_far, part)
 
 
-def _images(image: Reconstruction, ready: _Scans, together: Together) -> dict[str, Reconstruction]:
-    """The image of each scan, with what is known of its source."""
-    found = {}
-    for (name, task), part in zip(ready.alone.items(), together.parts(image), strict=True):
-        own = with_own_gauge(part, ready.task.gauge, together)
-        metadata = {**own.metadata, **task.start.metadata}
-        found[name] = replace(
-            own, metadata=metadata, geometry=task.start.geometry, pixel_size_m=task.start.pixel_size_m
-        )
-    return found
-
-
-def _described(made: Made, ready: _Scans) -> Made:
+def _described(made: Made, ready: ScansTogether) -> Made:
     """The same, with what the scans have in common in its metadata and metrics."""
     entry = {"common": ready.together.common, "scans": list(ready.alone)}
     method = f"{made.image.metadata[METHOD]}, {len(ready.alone)} scans {WORDS[ready.together.common]}"
@@ -244,7 +166,7 @@ def _folder(job: Job, name: str, recipe: Recipe) -> Path | None:
 
 
 def _with_common(
-    image: Reconstruction, ready: _Scans, parts: dict[str, Reconstructed], job: Job
+    image: Reconstruction, ready: ScansTogether, parts: dict[str, Reconstructed], job: Job
 ) -> ReconstructedTogether:
     """The results, with the object that all scans share, under one probe, and its files."""
     if not ready.together.has_one_object:

@@ -79,6 +79,13 @@ def reconstruct(
             show_default=False,
         ),
     ] = None,
+    held_out: Annotated[
+        bool,
+        typer.Option(
+            "--held-out",
+            help="With --common: withhold photons to state for each scan whether the others improve its image.",
+        ),
+    ] = False,
     probe: ProbeChoice = "auto",
     diffraction: Diffraction = None,
     resolution: Resolution = None,
@@ -123,6 +130,8 @@ def reconstruct(
     chosen = None if model == _NO_MODEL else model
     if common is not None:
         _check_common(scan, chosen, choice, skip_done, dry_run)
+    elif held_out:
+        raise ConfigError("--held-out must be given with --common, which solves scans together; leave it out")
     several = Several.of(scan, output, chosen, {**how, "files": (file, diffraction)}, skip_done=skip_done)
     if dry_run:
         from ptychopinn.api.dry_run import plan_reconstruct
@@ -153,7 +162,14 @@ def reconstruct(
             wanted = {key: how[key] for key in ("refine", "recipe", "overrides", "device")}
             hook = shown.on_iteration
             together = reconstruct_together(
-                sources, output, common=common, **wanted, resume=resume, on_iteration=hook, ranks=ranks
+                sources,
+                output,
+                common=common,
+                held_out=held_out,
+                **wanted,
+                resume=resume,
+                on_iteration=hook,
+                ranks=ranks,
             )
             if ranks.is_first:
                 several.show_together(together)

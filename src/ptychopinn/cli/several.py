@@ -112,6 +112,8 @@ class Several:
         for (scan, folder), (name, part) in zip(self.folders.items(), together.parts.items(), strict=True):
             results.print(f"{name}:", markup=False, highlight=False)
             show_verdict(part.metrics["verdict"])
+            if "held_out" in part.metrics:
+                results.print(f"  {part.metrics['held_out']['conclusion']}", markup=False, highlight=False)
             self.rows.append((str(scan), part.metrics["verdict"]["level"], str(folder)))
         show_path("common object", together.paths.get("reconstruction"))
         show_path("figure", together.paths.get("figure"))
