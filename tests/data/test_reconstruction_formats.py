@@ -1,5 +1,6 @@
 """A reconstruction in other formats, and the objects of other programs."""
 
+from dataclasses import replace
 from itertools import permutations
 from pathlib import Path
 
@@ -50,6 +51,27 @@ def assert_same(found: Reconstruction, image: Reconstruction) -> None:
     told = {key: str(value) if isinstance(value, Path) else value for key, value in image.metadata.items()}
     assert told.items() <= found.metadata.items()
     assert found.geometry == image.geometry
+
+
+@pytest.mark.parametrize("extension", FORMATS)
+def test_formats_with_the_mean_probe_alone_say_so_once(
+    tmp_path: Path, extension: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    weights = np.array([[1.0], [-1.0], [1.0], [-1.0]])
+    steady = example()
+    varying = replace(steady, relaxation_modes=0.1 * steady.probe[None], relaxation_weights=weights)
+    steady.save(tmp_path / f"steady{extension}")
+    assert not caplog.records
+    found = Reconstruction.load(varying.save(tmp_path / f"varying{extension}"))
+    np.testing.assert_array_equal(found.probe, varying.probe)
+    said = [record.getMessage() for record in caplog.records]
+    if extension == ".npz":
+        assert said == []
+        assert found.relaxation_modes is not None
+    else:
+        (sentence,) = said
+        assert "the file holds the mean probe alone; its modes with 1.0% of the photons" in sentence
+        assert found.relaxation_modes is None
 
 
 @pytest.mark.parametrize("extension", [*FORMATS, ".hdf5"])

@@ -9,11 +9,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ptychopinn.api.beam_trial import BeamTrial, beam_trial
 from ptychopinn.api.geometry_candidates import around, described, first_readings
 from ptychopinn.api.geometry_trials import Part, Trial, part_of
 from ptychopinn.api.inputs import RecipeSource, ScanSource, as_recipe, opened_scan, problems_of
 from ptychopinn.api.position_trial import LEAST_ERRORS, LEAST_ERRORS_UNKNOWN, PositionTrial, position_trial
 from ptychopinn.api.scan_facts import facts_of
+from ptychopinn.api.short_fits import ShortFits
 from ptychopinn.config import Recipe
 from ptychopinn.data import Scan
 from ptychopinn.data.frame import check_one_image
@@ -87,10 +89,12 @@ class Checked:
     seconds: float
     """Wall-clock time."""
     problems: tuple[str, ...] = ()
-    """What `ptychopinn.info` finds wrong with the scan as it was read, and its positions where these look wrong; one
-    sentence each."""
+    """What `ptychopinn.info` finds wrong with the scan as it was read, and its positions and its beam where these look
+    wrong; one sentence each."""
     positions: PositionTrial | None = None
     """What a short refinement of the positions found; None where the geometry is wrong, or nothing can be said."""
+    beam: BeamTrial | None = None
+    """What short fits with other beams found; None in the same cases."""
 
     @property
     def equivalent(self) -> tuple[Tried, ...]:
@@ -132,13 +136,36 @@ def check(scan: ScanSource, recipe: RecipeSource = None, *, overrides: Sequence[
     if checked.verdict == "wrong":
         return replace(checked, problems=problems)
     started = time.perf_counter()
-    found = position_trial(part_of(data, settings), with_geometry(settings, data))
-    least = LEAST_ERRORS if checked.verdict == "right" else LEAST_ERRORS_UNKNOWN
-    if found is not None and found.look_wrong(least):
-        problems = (*problems, found.sentence)
-        logger.warning("%s", found.sentence)
+    positions, beam, sentences = tried_models(data, settings, checked.verdict)
+    for sentence in sentences:
+        logger.warning("%s", sentence)
     seconds = checked.seconds + time.perf_counter() - started
-    return replace(checked, problems=problems, positions=found, seconds=seconds)
+    return replace(checked, problems=(*problems, *sentences), positions=positions, beam=beam, seconds=seconds)
+
+
+def tried_models(
+    scan: Scan, recipe: Recipe, geometry: State
+) -> tuple[PositionTrial | None, BeamTrial | None, tuple[str, ...]]:
+    """What short fits of some patterns with refined positions and with other beams found, and what to say of it.
+
+    Args:
+        scan: whose geometry is not wrong.
+        recipe: its model and solver.
+        geometry: what `check_scan` found; where it is unknown, a better model must gain more.
+    """
+    least_errors = LEAST_ERRORS if geometry == "right" else LEAST_ERRORS_UNKNOWN
+    fits = ShortFits.of(part_of(scan, recipe), with_geometry(recipe, scan))
+    if fits is None:
+        return None, None, ()
+    moved = position_trial(fits)
+    is_moved = moved is not None and moved[0].look_wrong(least_errors)
+    beam = beam_trial(fits, moved[1] if moved is not None and is_moved else None)
+    said = beam.sentence if beam.named and beam.gains[beam.named[0]] > least_errors else None
+    if said is not None:  # the beam explains the photons better, so that positions only make up for it
+        return (None if moved is None else moved[0]), beam, (said,)
+    if moved is None:
+        return None, beam, ()
+    return moved[0], beam, ((moved[0].sentence,) if is_moved else ())
 
 
 def check_scan(scan: Scan, recipe: Recipe, base: ReadingConvention | None = None, *, is_file: bool = False) -> Checked:

@@ -1,27 +1,11 @@
 """Whether the positions of a scan look wrong: a short refinement of them, judged by photons that it was not given."""
 
-import logging
 from dataclasses import dataclass
 
 import numpy as np
 
-from ptychopinn.api.geometry_trials import Part
-from ptychopinn.config import Recipe
-from ptychopinn.data.dataset import ScanTensors
-from ptychopinn.data.thinning import for_part, holds_photons, withhold_photons
-from ptychopinn.metrics.withheld import preference, withheld_deviance
-from ptychopinn.models import prepare_probe, scan_scale
-from ptychopinn.physics import DiffractionModel
-from ptychopinn.solver import flat_start, photons_in_batches, trial_of
+from ptychopinn.api.short_fits import Fitted, ShortFits
 
-logger = logging.getLogger("ptychopinn.check")
-ITERATIONS = 24
-"""Of both fits: positions move from the first one on, and most of an error of 1 px is found in ten."""
-WITHHELD = 0.1
-"""Part of the photons."""
-SEED = 0
-FEWEST_PATTERNS = 24
-"""With fewer patterns nothing is said."""
 LEAST_ERRORS = 3.0
 """Standard errors by which the withheld photons must be explained better. On 4 drawn scans of right positions it was
 1.4 at most, with errors of 0.3 px 3.3 or more, with 1 px 11 or more."""
@@ -63,52 +47,26 @@ class PositionTrial:
         )
 
 
-def position_trial(part: Part, recipe: Recipe) -> PositionTrial | None:
-    """Refine the positions of the patterns of a part; None where this says nothing.
+def position_trial(fits: ShortFits) -> tuple[PositionTrial, Fitted] | None:
+    """Refine the positions of some patterns, and the fit; None where it diverges, or all fits refine them.
 
     Args:
-        part: some patterns of the scan.
-        recipe: its model and solver.
+        fits: of these patterns.
     """
-    scan = part.scan.select(part.index)
-    if len(scan) < FEWEST_PATTERNS or not holds_photons(scan):
+    if fits.trials.config.positions:
         return None
-    split = withhold_photons(scan, WITHHELD, SEED)
-    tensors, dimmed = ScanTensors(split.scan), for_part(recipe, WITHHELD)
-    model = DiffractionModel.of(dimmed.model)
-    probe = prepare_probe(split.scan.probe, dimmed.model.probe)
-    scale, _ = scan_scale(dimmed, tensors, probe)
-    start = flat_start(split.scan, probe * scale)
-    wanted = recipe.reconstruction.refine
-    short = wanted.changed(
-        iterations=ITERATIONS,
-        probe_modes="given",
-        probe_relaxation=0,
-        background="auto" if wanted.background == "pattern" else wanted.background,
-        positions_start=0,
-        positions_distortion=False,
-    )
-    held = trial_of(start, tensors, short.changed(positions=False), model)
-    if held is None:
-        return None
-    before = withheld_deviance(photons_in_batches(held, tensors, model), split, tensors)
 
-    def tried(prior_px: float) -> PositionTrial | None:
-        free = trial_of(start, tensors, short.changed(positions=True, positions_prior_px=prior_px), model)
+    def tried(prior_px: float) -> tuple[PositionTrial, Fitted] | None:
+        free = fits.fitted(fits.trials.changed(positions=True, positions_prior_px=prior_px))
         if free is None:
             return None
-        after = withheld_deviance(photons_in_batches(free, tensors, model), split, tensors)
-        found = preference(before, after, split.withheld.size, split.withheld_photons())
-        moved = free.positions_px - start.positions_px
+        moved = free.image.positions_px - fits.trials.start.positions_px
         rms = float(np.sqrt(np.square(moved - moved.mean(axis=0)).mean()))
-        return PositionTrial(len(scan), rms, prior_px, -found.errors)
+        return PositionTrial(fits.patterns, rms, prior_px, fits.gain(free)), free
 
-    found = tried(short.positions_prior_px)
-    if (
-        found is None
-        or found.look_wrong()
-        or found.moved_rms_px < LARGE_PX
-        or short.positions_prior_px >= LARGE_PRIOR_PX
-    ):
-        return found
-    return tried(LARGE_PRIOR_PX) or found
+    prior_px = fits.trials.config.positions_prior_px
+    first = tried(prior_px)
+    if first is None or prior_px >= LARGE_PRIOR_PX:
+        return first
+    found, _ = first
+    return first if found.look_wrong() or found.moved_rms_px < LARGE_PX else tried(LARGE_PRIOR_PX) or first

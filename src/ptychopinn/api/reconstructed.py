@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from ptychopinn.api.check import check_scan
+from ptychopinn.api.check import State, check_scan, tried_models
 from ptychopinn.api.evaluate import Comparison, compare_with_reference
 from ptychopinn.api.figure_content import content_of_fit, is_of_network, title_of, with_verdict
 from ptychopinn.api.fit import FitQuality, announce
@@ -25,7 +25,7 @@ from ptychopinn.data.io.atomic import write_text_atomically
 from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.errors import PtychoPINNError
 from ptychopinn.metrics.collapse import Collapse
-from ptychopinn.metrics.verdict import Verdict
+from ptychopinn.metrics.verdict import BAD_RATIO, Verdict
 from ptychopinn.notebook import Shown
 from ptychopinn.physics import DiffractionModel
 from ptychopinn.plotting import figure_reconstruction, save_figure
@@ -192,17 +192,30 @@ def write_image(image: Judged, job: Job, name: str) -> dict[str, Path]:
 
 
 def checked(made: Made) -> Made:
-    """The same, with what a check of the geometry found in its verdict, where the image does not fit."""
+    """The same, with what a check found in its verdict where the image fits badly, and no other cause is named.
+
+    Where the image does not fit, readings of the geometry are compared. For an image of the solver, unless the
+    geometry is wrong, and also where it fits in part with a deviance that is always worth a warning, short fits with
+    refined positions and with other beams are compared.
+    """
     verdict = made.verdict
     is_wrong = verdict.level == "does not fit" and any(cause.kind == "model" for cause in verdict.causes)
-    if not (made.recipe.reconstruction.check and is_wrong):
+    by_solver = not is_of_network(made.image)
+    is_unexplained = by_solver and verdict.ratio > BAD_RATIO and all(one.kind == "model" for one in verdict.causes)
+    if not made.recipe.reconstruction.check or not (is_wrong or is_unexplained):
         return made
+    scan, found = made.tensors.scan, list[str]()
+    state: State = "right"
     try:
-        found = check_scan(made.tensors.scan, made.recipe, is_file=Path(made.tensors.scan.source).is_file())
+        if is_wrong:
+            geometry = check_scan(scan, made.recipe, is_file=Path(scan.source).is_file())
+            found.append(geometry.conclusion)
+            state = geometry.verdict
+        if by_solver and state != "wrong":
+            found.extend(sentence.rstrip(".") for sentence in tried_models(scan, made.recipe, state)[2])
     except PtychoPINNError as error:
-        logger.info("the geometry could not be checked: %s", error)
-        return made
-    return made.with_check(found.conclusion)
+        logger.info("the scan could not be checked: %s", error)
+    return made.with_check(". ".join(found)) if found else made
 
 
 def _save_figure(path: Path, image: Judged, history: History | None) -> Path:

@@ -19,7 +19,7 @@ from ptychopinn.data.pixel_faults import (
 )
 from ptychopinn.data.scan import PROBE_ESTIMATED
 from ptychopinn.data.start_probe import median_step_px, rms_diameter_px
-from ptychopinn.data.steady import CornerCounts, beam_variation
+from ptychopinn.data.steady import CornerCounts, beam_variation, repeats
 from ptychopinn.physics.calibration import photon_ratio
 
 
@@ -40,6 +40,7 @@ def facts_of(data: Scan) -> ScanInfo:
         metadata=dict(data.metadata),
         **_counts(data),
         **_positions(data),
+        **_repeated(data),
         **_probe(data.probe),
         **_object_guess(data),
     )
@@ -105,6 +106,11 @@ def _positions(scan: Scan) -> dict[str, Any]:
         "step_px": median_step_px(positions),
         "outlying_positions": tuple(int(i) for i in np.flatnonzero(outlying_frames(scan))),
     }
+
+
+def _repeated(scan: Scan) -> dict[str, Any]:
+    found = repeats(scan)
+    return {"repeated_scatter": found.scatter if found.differ else 0.0, "repeated_pairs": found.pairs}
 
 
 def _probe(probe: NDArray[np.complex64]) -> dict[str, Any]:

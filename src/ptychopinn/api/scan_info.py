@@ -52,6 +52,11 @@ class ScanInfo:
     """(y, x), largest on each axis."""
     duplicate_positions: int
     """Positions that another one repeats exactly."""
+    repeated_scatter: float
+    """Mean square of the difference of patterns at the same position, in units of counting noise and beyond a factor,
+    where it exceeds 1 for sure; else 0."""
+    repeated_pairs: int
+    """Pairs of patterns at the same position that were compared."""
     outlying_positions: tuple[int, ...]
     """Numbers of the frames whose position lies more than 20 median steps from all others."""
     step_px: float

@@ -191,6 +191,17 @@ def _unsteady_beam(facts: "ScanInfo", group_size: int) -> str | None:
     )
 
 
+def _repeated(facts: "ScanInfo", group_size: int) -> str | None:
+    if facts.repeated_scatter == 0:
+        return None
+    return (
+        f"Patterns that were recorded at the same position ({facts.repeated_pairs} pairs) differ by "
+        f"{facts.repeated_scatter:.3g} times the variance of counting noise, beyond a common factor: the shape of the "
+        "beam varies (--set reconstruction.refine.probe_relaxation=1), or the sample moves between exposures (--set "
+        "reconstruction.refine.positions=true); `ptychopinn check` compares the two."
+    )
+
+
 def _bad_pixels(facts: "ScanInfo", group_size: int) -> str | None:
     if facts.bad_pixel_fraction <= MANY_BAD_PIXELS:
         return None
@@ -227,6 +238,7 @@ _CHECKS: tuple[Callable[["ScanInfo", int], str | None], ...] = (
     _background,
     _pattern_edge,
     _unsteady_beam,
+    _repeated,
     _bad_pixels,
     _object_guess,
 )

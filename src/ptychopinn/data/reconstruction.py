@@ -1,6 +1,7 @@
 """The result of a reconstruction: an object on its canvas, and where it is covered."""
 
 import json
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,6 +17,8 @@ from ptychopinn.data.scan import Scan
 from ptychopinn.errors import OutputError, ScanError
 from ptychopinn.notebook import Shown
 
+logger = logging.getLogger("ptychopinn")
+
 Background = float | NDArray[np.float32] | None
 """Photons of every pixel, or of each pixel (H, W); None for none."""
 
@@ -24,6 +27,9 @@ RESULT_NAME, LIVE_NAME = "reconstruction.npz", "live.npz"
 
 METHOD, VERDICT = "method", "verdict"
 """Entries of the metadata: what made the image, and its verdict (`level`, `message`)."""
+
+MEAN_PROBE = ("CXI", "ptychodus product")
+"""Formats that have a probe but not the modes by which it varies."""
 
 CARRIED = ("object_pixel_m", "frame_origin_m", "title")
 """Metadata of a scan that its reconstruction keeps, so that it can be written in formats that ask for them."""
@@ -230,6 +236,13 @@ class Reconstruction(Shown):
         """
         target = _result_file(path)
         chosen = format_for(target, "reconstruction")
+        if self.relaxation_modes is not None and chosen.name in MEAN_PROBE:
+            logger.warning(
+                "%s: the probe varies from pattern to pattern, and the file holds the mean probe alone; its modes with "
+                "%s of the photons, and their weights, are in NPZ files only",
+                target,
+                f"{sum(self.relaxation_powers):.1%}",
+            )
         return chosen.write_reconstruction(replace(self, metadata=_plain_json(self.metadata, target)), target)
 
     @classmethod

@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from ptychopinn.data.scan import Scan
+
 CORNER_PART = 8
 """Side of a corner: the eighth of the pattern."""
 FLAT = 0.1
@@ -34,6 +36,16 @@ LEAST_VARIATION = 0.02
 """Rms from which a beam is called unsteady. On 80 drawn scans with a steady beam 0.010 was found at most."""
 SURE = 8.0
 """Logarithm of the ratio of likelihoods, with the variation and with counting noise alone, from which it is sure."""
+
+MOST_PAIRS = 64
+"""Pairs of patterns at the same position that are compared."""
+FEWEST_PAIRS = 3
+"""With fewer pairs nothing is concluded."""
+LEAST_SCATTER = 0.3
+"""Of the scatter of patterns at the same position beyond 1, from which they differ. Patterns with dark counts that were
+subtracted, or a small gain, scatter by some percent too much or too little."""
+SURE_ERRORS = 8.0
+"""Standard errors by which it must exceed 1."""
 
 
 @dataclass
@@ -110,6 +122,56 @@ def beam_variation(
     steady = misfit[scale * ratios <= max(noise, scale[0] * ratios[0])].min()
     variation = float(np.sqrt(max(scale[found] * ratios[found] - noise, 0)))
     return variation if variation > LEAST_VARIATION and steady - misfit[found] > SURE else 0.0
+
+
+@dataclass(frozen=True)
+class Repeats:
+    """How patterns at the same position differ."""
+
+    pairs: int
+    """Of patterns, each with the same position."""
+    scatter: float
+    """Mean square of their difference beyond a factor, in units of counting noise; about 1 where they are alike."""
+    error: float
+    """Largest standard error of the scatter by counting noise."""
+
+    @property
+    def differ(self) -> bool:
+        """Whether they differ by more than counting noise and a factor."""
+        return self.pairs >= FEWEST_PAIRS and self.scatter - 1 > max(LEAST_SCATTER, SURE_ERRORS * self.error)
+
+
+def repeats(scan: Scan) -> Repeats:
+    r"""Compare patterns that were recorded at the same position.
+
+    Of the counts a and b of a pixel in two patterns with A and B photons, given their sum s, a is binomial with
+    \(c = A / (A + B)\) where both have the same shape, so that \((a - c s)^2 / (c (1 - c) s)\) has the mean 1.
+
+    Args:
+        scan: of any object; patterns of different objects are not compared.
+    """
+    places = scan.positions_px
+    if scan.scan_index is not None:
+        places = np.column_stack([places, scan.scan_index])
+    order = np.lexsort(places.T)
+    same = (np.diff(places[order], axis=0) == 0).all(axis=1)
+    first = np.flatnonzero(same & ~np.r_[False, same[:-1]])[:MOST_PAIRS]
+    total = pixels = 0.0
+    for one, other in zip(order[first], order[first + 1], strict=True):
+        pair = scan.select(np.array([one, other]))
+        a, b = pair.counts().astype(np.float64)
+        good = a + b > 0
+        if pair.bad_pixels is not None:
+            good &= ~np.broadcast_to(pair.bad_pixels, pair.patterns.shape).any(axis=0)
+        a, s = a[good], (a + b)[good]
+        if s.sum() == 0 or not 0 < a.sum() < s.sum():
+            continue
+        c = a.sum() / s.sum()
+        total += float((np.square(a - c * s) / (c * (1 - c) * s)).sum())
+        pixels += s.size - 1
+    if pixels <= 0:
+        return Repeats(0, 1.0, 0.0)
+    return Repeats(len(first), total / pixels, float((2 / pixels) ** 0.5))
 
 
 def _likeness(positions_px: NDArray[np.float64], probe: NDArray[np.complex64]) -> NDArray[np.float64]:

@@ -117,6 +117,10 @@ class DiffractionModel(nn.Module):
         width = self.blur_px if blur_px is None else blur_px
         return DiffractionModel(self.subpixel, self.propagator, level, width, self.path)
 
+    def with_path(self, path: ExposurePath | None) -> "DiffractionModel":
+        """The same experiment with another path of the exposures."""
+        return DiffractionModel(self.subpixel, self.propagator, self.background, self.blur_px, path)
+
     @property
     def shifts_probes(self) -> bool:
         """Whether the fraction of a pixel in a position shifts the probe; else the object is interpolated."""

@@ -3,6 +3,7 @@
 from ptychopinn.solver.checkpoint import SolverCheckpoint, SolverInterrupted, load_checkpoint
 from ptychopinn.solver.constraints import CONSTRAINTS, Constraint
 from ptychopinn.solver.gauge import Gauge, log_gauge, with_gauge
+from ptychopinn.solver.probe_modes import with_mode
 from ptychopinn.solver.refine import (
     IterationHook,
     Refined,
@@ -19,6 +20,7 @@ from ptychopinn.solver.refine import (
 )
 from ptychopinn.solver.state import Stage, State
 from ptychopinn.solver.together import Common, Joined, Together, joined_gauge, joined_starts, with_own_gauge
+from ptychopinn.solver.trials import Trials
 
 __all__ = [
     "CONSTRAINTS",
@@ -33,6 +35,7 @@ __all__ = [
     "Stage",
     "State",
     "Together",
+    "Trials",
     "check_names",
     "estimate_of",
     "flat_start",
@@ -48,5 +51,6 @@ __all__ = [
     "trial_of",
     "unlogged",
     "with_gauge",
+    "with_mode",
     "with_own_gauge",
 ]

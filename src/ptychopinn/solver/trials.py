@@ -14,6 +14,7 @@ from ptychopinn.data.reconstruction import Reconstruction
 from ptychopinn.data.thinning import Split, holds_photons, withhold_photons
 from ptychopinn.metrics.withheld import Preference, preference, withheld_deviance
 from ptychopinn.physics import DiffractionModel
+from ptychopinn.physics.fly import ExposurePath
 
 Fit = Callable[[Reconstruction, ScanTensors, RefineConfig, DiffractionModel], Reconstruction | None]
 """Makes an image of a scan from a start; None where the iterations diverge."""
@@ -35,10 +36,11 @@ class Trials:
     start: Reconstruction
     """Of these patterns, with a part of the photons of its probe and its background."""
     config: RefineConfig
-    """Of a fit; nothing is chosen in it."""
+    """Of a fit."""
+    model: DiffractionModel
+    """Of the patterns, with a part of its background."""
     _split: Split
     _kept: ScanTensors
-    _model: DiffractionModel
     _fit: Fit
     _predict: Predict
 
@@ -75,15 +77,23 @@ class Trials:
             background=plain,
         )
         begin = dimmed(start.at_positions(index), 1 - WITHHELD)
-        return cls(begin, short, split, kept, model.dimmed(1 - WITHHELD), fit, predict)
+        return cls(begin, short, model.dimmed(1 - WITHHELD), split, kept, fit, predict)
 
     def image(self, start: Reconstruction, config: RefineConfig) -> Reconstruction | None:
         """From the photons that were not withheld; None where the iterations diverge."""
-        return self._fit(start, self._kept, config, self._model)
+        return self._fit(start, self._kept, config, self.model)
 
     def changed(self, **settings: Any) -> Self:
         """The same with other settings of the solver."""
         return replace(self, config=self.config.changed(**settings))
+
+    def begun_with(self, start: Reconstruction) -> Self:
+        """The same from another start, of the same patterns."""
+        return replace(self, start=start)
+
+    def along(self, path: ExposurePath) -> Self:
+        """The same with a model in which the sample moves during an exposure."""
+        return replace(self, model=self.model.with_path(path))
 
     def settled(self) -> tuple[Self, Reconstruction] | None:
         """The same trials with what a first fit chose where `intensities` or `blur` is `auto`, and the image of them.
@@ -104,7 +114,7 @@ class Trials:
 
     def deviance(self, image: Reconstruction) -> NDArray[np.float64]:
         """(N,): of the withheld photons of each pattern."""
-        return withheld_deviance(self._predict(image, self._kept, self._model), self._split, self._kept)
+        return withheld_deviance(self._predict(image, self._kept, self.model), self._split, self._kept)
 
     def preference(self, before: NDArray[np.float64], now: NDArray[np.float64]) -> Preference:
         """Between two images, from their `deviance`."""
