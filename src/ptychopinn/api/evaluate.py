@@ -273,7 +273,8 @@ def _scored_as(
 def _comparison(image: Reconstruction, truth: Reconstruction, scored: Scored) -> Comparison:
     counts = np.zeros_like(image.covered)
     counts[scored.scored_part] = image.covered[scored.scored_part]
-    moved = align(on_canvas_of(image, truth), image.object_, mask=counts, scale=False)
+    reference = on_canvas_of(image, truth)
+    moved = align(reference, image.object_, mask=counts, scale=False, opposite=scored.alignment)
     return Comparison(_in_object_frame(image, scored.report), moved.object_.astype(np.complex64), _note(moved))
 
 

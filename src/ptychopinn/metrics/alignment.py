@@ -60,6 +60,7 @@ def align(
     shift: bool = True,
     ramp: bool = True,
     scale: bool = True,
+    opposite: Alignment | None = None,
 ) -> Alignment:
     """Remove sub-pixel translation, phase ramp, global phase and scale between two complex objects.
 
@@ -74,6 +75,8 @@ def align(
         shift: fit the translation.
         ramp: fit the phase ramp.
         scale: fit the modulus of the scale; the global phase is always fitted.
+        opposite: the alignment of `reference` onto `reconstruction`. The fine fit then begins with shift and ramp of
+            the other sign, without a search.
 
     Raises:
         ValueError: shapes differ, values are not finite, or the mask is empty.
@@ -91,11 +94,20 @@ def align(
     held = None if support is None else checked_mask(support, moving.shape, "support")
     filled = moving if held is None else fill_outside(moving, held)
     problem = problem_around(filled, target, counts, held, (shift, ramp, scale))
-    pose, residual = _solve(problem)
+    if opposite is None:
+        pose, residual = _solve(problem)
+    else:
+        pose, residual = fine_fit(problem, _reversed(opposite))
     aligned = pose.scale * translate(filled * ramp_factor(filled.shape, pose.ramp), pose.shift)
     if held is not None:
         aligned = np.where(moved_mask(held, pose.shift), aligned, 1)
     return Alignment(aligned, pose.shift, pose.ramp, pose.scale, residual)
+
+
+def _reversed(alignment: Alignment) -> Pose:
+    """Shift and ramp that take an alignment back; their common phase is fitted."""
+    (y, x), (ramp_y, ramp_x) = alignment.shift_px, alignment.ramp_rad_per_px
+    return Pose((-y, -x), (-ramp_y, -ramp_x))
 
 
 def _solve(problem: Problem) -> tuple[Pose, float]:

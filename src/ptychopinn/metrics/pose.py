@@ -1,6 +1,7 @@
 """The model of a reconstruction in another pose: a ramp, a translation and a complex scale."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,10 +41,28 @@ class Problem:
     shift: bool
     ramp: bool
     scale: bool
+    last: dict[str, tuple[Any, NDArray[Any]]] = field(default_factory=dict)
+    """The moved image and the valid pixels of the last pose: a search asks for each of them several times."""
 
     def model(self, pose: Pose) -> NDArray[np.complex128]:
         """s T_t[moving exp(i r.(x - x0))]."""
-        return pose.scale * translate(self.flattened(pose.ramp), pose.shift)
+        key = pose.shift, pose.ramp
+        if "moved" not in self.last or self.last["moved"][0] != key:
+            self.last["moved"] = key, translate(self.flattened(pose.ramp), pose.shift)
+        return pose.scale * self.last["moved"][1]
+
+    def valid(self, shift: Pair) -> NDArray[np.bool_]:
+        """Where the mask counts and the moved image is known; the mask alone where that leaves too little."""
+        if "valid" not in self.last or self.last["valid"][0] != shift:
+            self.last["valid"] = shift, self._valid(shift)
+        return self.last["valid"][1]
+
+    def _valid(self, shift: Pair) -> NDArray[np.bool_]:
+        from scipy import ndimage
+
+        near = ndimage.binary_erosion(moved_mask(self.known, shift), iterations=EDGE_PX)
+        valid = self.counts & near
+        return valid if 4 * valid.sum() > self.counts.sum() else self.counts
 
     def flattened(self, ramp: Pair) -> NDArray[np.complex128]:
         """moving exp(i r.(x - x0))."""
@@ -104,18 +123,9 @@ def cost(problem: Problem, found: tuple[Pose, float]) -> float:
     not match out of the frame.
     """
     pose, residual = found
-    valid = valid_pixels(problem, pose.shift)
+    valid = problem.valid(pose.shift)
     lost = problem.target[problem.counts & ~valid] - problem.target[problem.counts].mean()
     return float(residual**2 * np.sum(np.abs(problem.target[valid]) ** 2) + np.sum(np.abs(lost) ** 2))
-
-
-def valid_pixels(problem: Problem, shift: Pair) -> NDArray[np.bool_]:
-    """Where the mask counts and the moved image is known; the mask alone where that leaves too little."""
-    from scipy import ndimage
-
-    near = ndimage.binary_erosion(moved_mask(problem.known, shift), iterations=EDGE_PX)
-    valid = problem.counts & near
-    return valid if 4 * valid.sum() > problem.counts.sum() else problem.counts
 
 
 def moved_mask(mask: NDArray[np.bool_], shift: Pair) -> NDArray[np.bool_]:

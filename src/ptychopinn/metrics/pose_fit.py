@@ -5,13 +5,13 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ptychopinn.metrics.pose import Pose, Problem, scored, valid_pixels
+from ptychopinn.metrics.pose import Pose, Problem, scored
 from ptychopinn.metrics.translation import translate_with_gradient
 
 
 def fine_fit(problem: Problem, start: Pose, steps: int = 15) -> tuple[Pose, float]:
     """Damped Newton iteration on all free parameters; the set of pixels is fixed by the start."""
-    valid = valid_pixels(problem, start.shift)
+    valid = problem.valid(start.shift)
     slopes = tuple(by[valid] for by in translate_with_gradient(problem.target, (0.0, 0.0))[1:])
     pose, best = scored(problem, start, valid)
     damping = 1e-6

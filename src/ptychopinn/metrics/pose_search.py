@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ptychopinn.metrics.phase import Pair, estimate_phase_ramp
-from ptychopinn.metrics.pose import Pose, Problem, same_basin, scored, valid_pixels
+from ptychopinn.metrics.pose import Pose, Problem, same_basin, scored
 
 
 def starting_ramps(problem: Problem) -> Iterator[Pair]:
@@ -23,14 +23,14 @@ def starting_ramps(problem: Problem) -> Iterator[Pair]:
 def coarse_poses(problem: Problem, ramp: Pair, rounds: int = 3) -> Iterator[tuple[Pose, float]]:
     """Correct translation and ramp in turn; every round is a candidate, with its residual."""
     pose = Pose(ramp=ramp)
-    yield scored(problem, pose, valid_pixels(problem, pose.shift))
+    yield scored(problem, pose, problem.valid(pose.shift))
     for _ in range(rounds):
         before = pose
         if problem.shift:
             pose = replace(pose, shift=_corrected_shift(problem, pose))
         if problem.ramp:
             pose = replace(pose, ramp=_corrected_ramp(problem, pose))
-        yield scored(problem, pose, valid_pixels(problem, pose.shift))
+        yield scored(problem, pose, problem.valid(pose.shift))
         if same_basin(pose, before, problem.moving.shape):
             break
 
@@ -46,7 +46,7 @@ def _spectral_offset(problem: Problem) -> Pair:
 
 def _corrected_shift(problem: Problem, pose: Pose) -> Pair:
     """Add the translation that the windowed, mean-free complex cross-correlation still sees."""
-    valid = valid_pixels(problem, pose.shift)
+    valid = problem.valid(pose.shift)
     window = _window(valid)
     if not window.any():
         return pose.shift
@@ -61,7 +61,7 @@ def _corrected_shift(problem: Problem, pose: Pose) -> Pair:
 def _corrected_ramp(problem: Problem, pose: Pose) -> Pair:
     """Take off the slope that the phase of model conj(ref) still has."""
     product = problem.model(replace(pose, scale=1.0)) * problem.target.conj()
-    slope = estimate_phase_ramp(np.where(valid_pixels(problem, pose.shift), product, 0))
+    slope = estimate_phase_ramp(np.where(problem.valid(pose.shift), product, 0))
     return pose.ramp[0] - slope[0], pose.ramp[1] - slope[1]
 
 

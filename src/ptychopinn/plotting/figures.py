@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from PIL import Image
 
 from ptychopinn.data.io.atomic import atomic_path
 from ptychopinn.plotting.content import Bars, ReportContent
@@ -176,15 +178,27 @@ def figure_history(history: History, title: str = "Training", facts: str = "") -
 
 
 def save_figure(figure: Figure, path: str | Path, dpi: float = 150) -> Path:
-    """Write a PNG beside its target and rename it.
+    """Write a PNG in RGB, without transparency, beside its target and rename it.
 
     Raises:
         OutputError: the file cannot be written.
     """
     target = Path(path)
+    image = Image.fromarray(np.ascontiguousarray(_drawn(figure, dpi)[..., :3]))
     with atomic_path(target) as temporary:
-        figure.savefig(temporary, format="png", dpi=dpi, pil_kwargs={"compress_level": QUICK})
+        image.save(temporary, "png", compress_level=QUICK, dpi=(dpi, dpi))
     return target
+
+
+def _drawn(figure: Figure, dpi: float) -> NDArray[np.uint8]:
+    """(height, width, 4), the figure in RGBA."""
+    canvas, shown_dpi = FigureCanvasAgg(figure), figure.dpi
+    figure.dpi = dpi
+    try:
+        canvas.draw()
+        return np.asarray(canvas.buffer_rgba())
+    finally:
+        figure.dpi = shown_dpi
 
 
 def _draw_object(

@@ -29,10 +29,10 @@ logger = logging.getLogger("ptychopinn.collapse")
 """A logger of its own: commands say at their end what it warns of."""
 FEWEST_PATTERNS = 8
 """Below this there are too few patterns to compare."""
-MOST_PATTERNS = 1024
-"""Above this a part of the patterns is asked: counting noise is then far below the shares that decide. Twice as many
+MOST_PATTERNS = 256
+"""Above this a part of the patterns decides: counting noise is then far below the shares that decide. Twice as many
 take twice the time, about that of two iterations of the solver on so many patterns."""
-NEIGHBOURS = 64
+NEIGHBOURS = 16
 """Patterns of each patch of neighbours among them; 16 patches."""
 BATCH = 32
 STEPS = (0.5, 1.0, 2.0)
@@ -174,18 +174,20 @@ def _examined(case: _Case, image: Reconstruction) -> tuple[Evidence, tuple[str, 
 
 
 def _examined_patterns(positions_px: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Indices of the patterns that are asked: all, or of a large scan some patches of neighbours all over it.
+    """Indices of the patterns that decide: all, or of a large scan some patches of neighbours all over it.
 
+    The patches lie around patterns that a generator of seed 0 draws, so that a scan is always judged by the same ones.
     Neighbours, because patterns that propose a step can only be checked by others that overlap with them.
     """
     count = len(positions_px)
     if count <= MOST_PATTERNS:
         return np.arange(count)
-
-    from scipy.spatial import KDTree
-
     centres = np.random.default_rng(0).choice(count, MOST_PATTERNS // NEIGHBOURS, replace=False)
-    return np.unique(KDTree(positions_px).query(positions_px[centres], k=NEIGHBOURS)[1]).astype(np.int64)
+    patches = [
+        np.argpartition(np.square(positions_px - centre).sum(axis=1), NEIGHBOURS)[:NEIGHBOURS]
+        for centre in positions_px[centres]
+    ]
+    return np.unique(patches).astype(np.int64)
 
 
 def _tensor(object_: NDArray[np.complexfloating], case: _Case) -> Tensor:

@@ -34,9 +34,8 @@ from ptychopinn.plotting.curves import LOG_RATIO
 from ptychopinn.plotting.fit import ratio_limits
 from ptychopinn.plotting.palette import palette
 from ptychopinn.plotting.patterns import photon_limits, residual_limit
-from ptychopinn.plotting.probe import complex_to_rgb
 from ptychopinn.plotting.style import INK, REGION, SERIES
-from ptychopinn.web.maps import Colours
+from ptychopinn.web.maps import Colours, packed_colours
 
 FUNCTIONS = (files("ptychopinn.web") / "js" / "page.js").read_text(encoding="utf-8")
 UNMEASURED = "#aab2bd"
@@ -249,9 +248,7 @@ def probe_figures(probe: NDArray[np.complex64], side: int) -> list[Any]:
     share = power / max(float(power.sum()), 1e-30)
     made = []
     for number, mode in enumerate(probe[:MOST_MODES]):
-        rgb = np.rint(255 * complex_to_rgb(mode, float(np.abs(mode).max()))).astype(np.uint8)
-        pixels = np.dstack([rgb, np.full(mode.shape, 255, np.uint8)])
-        colour = np.ascontiguousarray(pixels).view(np.uint32)[:, :, 0]
+        colour = packed_colours(mode, float(np.abs(mode).max()))
         height, width = mode.shape
         ranges = Range1d(-0.5, width - 0.5), Range1d(height - 0.5, -0.5)
         one = blank(f"Mode {number + 1}: {share[number]:.1%}", (side, side), ranges)

@@ -105,7 +105,7 @@ def maps_of(image: Reconstruction, most_pixels: int) -> Maps:
         top=float(image.origin_px[0]) + rows.start - 0.5,
         step=step,
         arrays={name: _float32(np.where(covered, values, np.nan)) for name, values in arrays.items()},
-        colour=_rgba(object_, covered, amplitude_limits(object_, coverage)[1]),
+        colour=packed_colours(object_, amplitude_limits(object_, coverage)[1], covered),
         plane=plane,
         colours=_colours(object_, coverage, arrays, plane),
     )
@@ -183,10 +183,20 @@ def _binned(values: NDArray[Any], step: int) -> NDArray[Any]:
     return padded.reshape(rows // step, step, columns // step, step).mean(axis=(1, 3))
 
 
-def _rgba(object_: NDArray[Any], covered: NDArray[np.bool_], largest: float) -> NDArray[np.uint32]:
-    rgb = np.rint(255 * complex_to_rgb(np.where(covered & np.isfinite(object_), object_, 0), largest)).astype(np.uint8)
-    pixels = np.dstack([rgb, np.where(covered, 255, 0).astype(np.uint8)])
-    return np.ascontiguousarray(pixels).view(np.uint32)[:, :, 0]
+def packed_colours(
+    values: NDArray[Any], largest: float, shown: NDArray[np.bool_] | None = None
+) -> NDArray[np.uint32]:
+    """(Y, X): red, green, blue and opacity of complex values in the four bytes of a number, as Bokeh draws them.
+
+    Args:
+        values: (Y, X); hue is the phase, brightness the amplitude. What is not finite is black.
+        largest: amplitude of full brightness.
+        shown: (Y, X); other elements are transparent.
+    """
+    finite = np.isfinite(values) if shown is None else shown & np.isfinite(values)
+    rgb = np.rint(255 * complex_to_rgb(np.where(finite, values, 0), largest)).astype(np.uint8)
+    opacity = np.full(values.shape, 255) if shown is None else np.where(shown, 255, 0)
+    return np.ascontiguousarray(np.dstack([rgb, opacity.astype(np.uint8)])).view(np.uint32)[:, :, 0]
 
 
 def _float32(values: NDArray[Any]) -> NDArray[np.float32]:
