@@ -76,7 +76,7 @@ def main() -> None:
     if given.other is not None:
         checkouts = {"other": (given.other.resolve(), tuple(shlex.split(given.words_of_other))), **checkouts}
     lines = [
-        "| checkout | scan | `--help` | `info` | `reconstruct` | of it: import torch | iterations and prior | all else |",
+        "| checkout | scan | `--help` | `info` | `reconstruct` | of it import torch | iterations, prior | all else |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for scan in given.scans:
@@ -93,7 +93,9 @@ def main() -> None:
     text = "\n".join(lines)
     print(text)
     if given.results:
-        note = f"CPU seconds on one thread, medians of {given.rounds} runs in turn; torch is loaded by `reconstruct` only."
+        note = (
+            f"CPU seconds on one thread, medians of {given.rounds} runs in turn; torch is loaded by `reconstruct` only."
+        )
         record(given.results, text, note)
 
 
@@ -115,9 +117,7 @@ def run(checkout: Path, folder: str, code: str, *words: str) -> float:
     environment = {**os.environ, **settings}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(
-        [sys.executable, "-c", code, *words], check=True, env=environment, cwd=folder, capture_output=True
-    )
+    subprocess.run([sys.executable, "-c", code, *words], check=True, env=environment, cwd=folder, capture_output=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 

@@ -183,9 +183,7 @@ def _binned(values: NDArray[Any], step: int) -> NDArray[Any]:
     return padded.reshape(rows // step, step, columns // step, step).mean(axis=(1, 3))
 
 
-def packed_colours(
-    values: NDArray[Any], largest: float, shown: NDArray[np.bool_] | None = None
-) -> NDArray[np.uint32]:
+def packed_colours(values: NDArray[Any], largest: float, shown: NDArray[np.bool_] | None = None) -> NDArray[np.uint32]:
     """(Y, X): red, green, blue and opacity of complex values in the four bytes of a number, as Bokeh draws them.
 
     Args:

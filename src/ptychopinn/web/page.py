@@ -75,19 +75,22 @@ class View:
         self._curves: Mapping[str, FRCCurve] = {}
         self._result: Result | None = None
 
-    def show(self, result: Result, ranges: "Ranges", maps: Maps | None) -> None:
-        """Draw all of a result; misfit, patterns and ring correlation follow by themselves."""
+    def show_maps(self, result: Result, ranges: "Ranges", maps: Maps | None) -> None:
+        """Draw heading and maps of a result; `show_rest` draws what stands below them."""
         self._result = result
-        self.show_texts(result)
+        self.heading.text = text.heading(result)
         self.phase = None
         self.patterns = self.positions = None
         self._curves = {}
+        self.maps.children = [] if maps is None else self._maps(result, ranges, maps)
+
+    def show_rest(self, result: Result, ranges: "Ranges", maps: Maps | None) -> None:
+        """Draw all else of a result; misfit, patterns and ring correlation follow by themselves."""
+        self.show_texts(result)
         if result.image is None or maps is None:
-            self.maps.children = []
             self.scan.children = []
             self.probe.children = []
         else:
-            self.maps.children = self._maps(result, ranges, maps)
             self.scan.children = self._scan(result, ranges)
             side = min(self._size, 170)
             drawn = figures.probe_figures(result.image.probe, side)
@@ -344,6 +347,11 @@ class Page:
 
     def show(self, results: Sequence[Result], maps: Sequence[Maps | None]) -> None:
         """Draw all results anew; the zoom stays where the windows are as before."""
+        self.show_maps(results, maps)
+        self.show_rest(results, maps)
+
+    def show_maps(self, results: Sequence[Result], maps: Sequence[Maps | None]) -> None:
+        """The same of headings and maps only, so that a browser draws them first; `show_rest` belongs to it."""
         windows = [None if one is None else one.window for one in maps]
         if windows != self._windows:
             self._windows = windows
@@ -354,8 +362,13 @@ class Page:
         for one in self._ranges:
             one.ends.js_property_callbacks = {}  # of views that are drawn anew
         for view, result, own, arrays in zip(self.views, results, self._ranges, maps, strict=True):
-            view.show(result, own, arrays)
+            view.show_maps(result, own, arrays)
         self._connect_switches()
+
+    def show_rest(self, results: Sequence[Result], maps: Sequence[Maps | None]) -> None:
+        """What stands below the maps that `show_maps` has drawn."""
+        for view, result, own, arrays in zip(self.views, results, self._ranges, maps, strict=True):
+            view.show_rest(result, own, arrays)
 
     def _connect_switches(self) -> None:
         """Let the switches act on the views that there are now."""
@@ -365,7 +378,7 @@ class Page:
 
 
 def pattern_text(fit: PatternFit) -> str:
-    """What is said of a pattern beside its three maps."""
+    """The sentence on a pattern beside its three maps."""
     label = f"Pattern {fit.number}" + ("" if fit.label.startswith("pattern") else f" ({fit.label})")
     ratio = f": deviance {fit.ratio:.4g} times what its counts allow" if np.isfinite(fit.ratio) else ""
     return text.paragraph(f"{label}{ratio}; {float(np.sum(fit.measured)):.6g} photons measured.")

@@ -101,14 +101,14 @@ class Reader:
     def load(self, known: Known) -> None:
         """Read the scan of a result; called in a thread."""
         if known.patterns is not None and not known.loaded.is_set():
-            with _told(known):
+            with _fault_kept(known):
                 known.patterns.load()
             known.loaded.set()
 
     def measure(self, known: Known) -> None:
         """Compare the patterns of a result with its image, once `load` was called; called in a thread."""
         if known.patterns is not None and not known.fault and not known.measured.is_set():
-            with _told(known):
+            with _fault_kept(known):
                 known.patterns.measure()
                 known.correlation.update(known.patterns.ring_correlation())
         known.measured.set()
@@ -120,7 +120,7 @@ class Reader:
 
 
 @contextmanager
-def _told(known: Known) -> Iterator[None]:
+def _fault_kept(known: Known) -> Iterator[None]:
     """Keep what goes wrong as the fault of a result."""
     try:
         yield

@@ -5,6 +5,7 @@ of each result serves all windows of the browser.
 """
 
 import errno
+import gc
 import logging
 import secrets
 from collections.abc import Callable, Sequence
@@ -24,6 +25,7 @@ from ptychopinn.errors import OutputError, PtychoPINNError
 from ptychopinn.plotting.content import PatternFit, best_median_worst
 from ptychopinn.studies.campaign.ledger import LEDGER, entries_of
 from ptychopinn.web import text
+from ptychopinn.web.maps import Maps
 from ptychopinn.web.page import Page, View, note
 from ptychopinn.web.patterns import Patterns, correlation_of
 from ptychopinn.web.reader import Known, Reader, Source
@@ -35,6 +37,8 @@ logger = logging.getLogger("ptychopinn")
 HOST = "127.0.0.1"
 LOOK_MS = 1500
 """Between two looks at the files: a look costs some calls of the file system."""
+REST_MS = 250
+"""Between sending the maps and all else, so that a browser draws the image before it lays out twice as many figures."""
 AFTER_MS = 300
 """Between drawing a page and reading its scan, which imports torch and would delay the drawing by a second."""
 NEWEST = "newest"
@@ -106,6 +110,8 @@ class Session:
         self._page = Page(len(self._panes))
         self._is_looking = False
         self._is_open = True
+        self._drawn = 0
+        """How often all was drawn anew."""
         document.title = title_of([source.name for source in reader.sources])
         document.template = template()
         document.template_variables.update(policy=policy(port), scripts=scripts(port))
@@ -178,17 +184,29 @@ class Session:
                 view.show_curves(known.result)
 
     def _show_all(self, found: Sequence[Known | None]) -> None:
-        results = [
+        with self._document.models.freeze():  # else all models are gone through for each part of the page
+            self._page.show_maps(self._results(found), _maps(found))
+        for pane, known in zip(self._panes, found, strict=True):
+            pane.shown = known
+            if known is not None:
+                pane.state = known.state
+        self._drawn += 1
+        self._document.add_timeout_callback(partial(self._show_rest, self._drawn, found), REST_MS)
+
+    def _results(self, found: Sequence[Known | None]) -> list[Result]:
+        return [
             Result(pane.source.name, faults=(NO_RESULT,)) if one is None else one.result
             for pane, one in zip(self._panes, found, strict=True)
         ]
-        self._page.show(results, [None if one is None else one.maps for one in found])
+
+    def _show_rest(self, drawing: int, found: Sequence[Known | None]) -> None:
+        """What stands below the maps, unless these have been drawn anew since; then read the scans."""
+        if drawing != self._drawn:
+            return
+        with self._document.models.freeze():
+            self._page.show_rest(self._results(found), _maps(found))
         for pane, view, known in zip(self._panes, self._page.views, found, strict=True):
-            pane.shown = known
-            if known is None:
-                continue
-            pane.state = known.state
-            if known.patterns is None or view.positions is None:
+            if known is None or known.patterns is None or view.positions is None:
                 continue
             view.positions.selected.on_change("indices", partial(self._click, pane, view))
             if known.measured.is_set():
@@ -257,8 +275,8 @@ class Session:
             try:
                 fit = patterns.fit(number)
             except (PtychoPINNError, OSError) as error:
-                told = text.warning(str(error))
-                self._later(lambda: setattr(view.pattern_text, "text", told))
+                warning = text.warning(str(error))
+                self._later(lambda: setattr(view.pattern_text, "text", warning))
                 return
             self._later(partial(self._show_pattern, pane, view, known, fit))
 
@@ -297,7 +315,7 @@ class PageServer:
                 address=HOST,
                 port=port,
                 allow_websocket_origin=[f"{HOST}:{port}"],
-                auth_provider=Token(self._token, lambda: port),
+                auth_provider=Token(self._token, port),
                 secret_key=secrets.token_urlsafe(32),
                 sign_sessions=True,
                 include_headers=[],
@@ -322,6 +340,7 @@ class PageServer:
 
     def run(self, ready: Callable[[], None] = lambda: None) -> None:
         """Answer until Ctrl-C, or until `stop`; `ready` is called once the server answers."""
+        gc.freeze()  # modules stay; to look through them for unused cycles would delay the first page
         self._server.start()
         self._reader.quick.submit(self._warm)
         self._server.io_loop.add_callback(ready)
@@ -361,6 +380,10 @@ def serve(sources: Sequence[Source], port: int, ready: Callable[[str], None]) ->
     """
     server = PageServer(sources, port)
     server.run(lambda: ready(server.address))
+
+
+def _maps(found: Sequence[Known | None]) -> list[Maps | None]:
+    return [None if one is None else one.maps for one in found]
 
 
 def _discard(_: object) -> None:

@@ -67,10 +67,10 @@ def warnings(result: Result) -> list[str]:
 def _of_file(read: Callable[[], str | list[str] | None], entry: str) -> list[str]:
     """Sentences on an entry of `metrics.json`, of which nobody knows what it holds."""
     try:
-        said = read()
+        sentences = read()
     except (TypeError, ValueError, KeyError, AttributeError):
         return [f"metrics.json: the entry {entry} cannot be read; reconstruct again"]
-    return [said] if isinstance(said, str) else said or []
+    return [sentences] if isinstance(sentences, str) else sentences or []
 
 
 def metrics_table(result: Result) -> str:

@@ -23,7 +23,7 @@ class _Refused(RequestHandler):
 class Token(AuthProvider):
     """Lets in who has the token: from the address at first, and then from a cookie."""
 
-    def __init__(self, token: str, port: Callable[[], int]) -> None:
+    def __init__(self, token: str, port: int) -> None:
         self._token = token
         self._port = port
         super().__init__()
@@ -64,7 +64,7 @@ class Token(AuthProvider):
         return None
 
     def _user(self, handler: Any) -> str | None:
-        name = f"ptychopinn_{self._port()}"  # cookies of one host are common to its ports
+        name = f"ptychopinn_{self._port}"  # cookies of one host are common to its ports
         if self._is_right(handler.get_cookie(name)):
             return "owner"
         if self._is_right(handler.get_argument("token", None)):
