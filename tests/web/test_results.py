@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -157,3 +159,24 @@ def test_the_course_of_a_solver_that_still_runs_comes_from_its_log(tmp_path: Pat
     line = "2026-11-30 03:00:02,091 INFO ptychopinn.reconstruction: refined {}/40: deviance per pixel {}\n"
     (tmp_path / "run.log").write_text("".join(line.format(*pair) for pair in [(20, 9), (40, 8), (4, 5.5), (8, 3.25)]))
     assert read_result(tmp_path, "mine").deviance == ((4, 5.5), (8, 3.25))
+
+
+FIRST_PAGE = """
+import sys
+from pathlib import Path
+from ptychopinn.web.page import Page
+from ptychopinn.web.reader import Reader, Source
+from ptychopinn.web import server
+path = Path(sys.argv[1])
+reader = Reader([Source(path, "mine")])
+known = reader.known(path, reader.sources[0], "mine")
+page = Page(1)
+page.show([known.result], [known.maps])
+print(known.patterns is not None, len(page.views[0].maps.children) > 0, "torch" in sys.modules)
+"""
+
+
+def test_the_first_page_waits_for_no_torch(finished: Path) -> None:
+    """Its import takes 0.9 CPU s, a third of the time in which the page may open."""
+    ran = subprocess.run([sys.executable, "-c", FIRST_PAGE, str(finished)], capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == ["True", "True", "False"]

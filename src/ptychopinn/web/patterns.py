@@ -42,7 +42,6 @@ class Patterns:
     def __init__(self, result: Result, scan: Path | None = None) -> None:
         assert result.image is not None
         self._image = result.image
-        self._maker: Literal["network", "solver"] = "network" if _is_of_network(result) else "solver"
         self._recipe = result.recipe or Recipe()
         self._given = scan
         self._scan: Scan | None = None
@@ -97,7 +96,7 @@ class Patterns:
         assert self._scan is not None
         tensors = ScanTensors(self._scan, "cpu")
         expected = photons_in_batches(self._image, tensors, self._model, MEASURED_TOGETHER)
-        self.ratio = judge_fit(expected, tensors, self._maker).ratio
+        self.ratio = judge_fit(expected, tensors, _maker_of(self._image)).ratio
 
     def selection(self, count: int) -> list[tuple[str, int]]:
         """Best, median and worst pattern, and others evenly through the scan, `count` in all."""
@@ -155,10 +154,10 @@ def _middle(image: Reconstruction) -> tuple[Reconstruction, str]:
     return part, f", middle {rows} × {columns} px"
 
 
-def _is_of_network(result: Result) -> bool:
-    from ptychopinn.api.figure_content import is_of_network
+def _maker_of(image: Reconstruction) -> Literal["network", "solver"]:
+    from ptychopinn.api.figure_content import is_of_network  # imports torch, for which the first page must not wait
 
-    return result.image is not None and is_of_network(result.image)
+    return "network" if is_of_network(image) else "solver"
 
 
 def correlation_of(first: Result, second: Result) -> Mapping[str, "FRCCurve"]:

@@ -191,7 +191,11 @@ class Session:
             if known is not None:
                 pane.state = known.state
         self._drawn += 1
-        self._document.add_timeout_callback(partial(self._show_rest, self._drawn, found), REST_MS)
+        rest = partial(self._show_rest, self._drawn, found)
+        if any(_maps(found)):
+            self._document.add_timeout_callback(rest, REST_MS)
+        else:
+            rest()
 
     def _results(self, found: Sequence[Known | None]) -> list[Result]:
         return [

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ptychopinn.data.io.door import check_regular_file, read_npy
 from ptychopinn.data.io.source_file import container_of
-from ptychopinn.errors import ConfigError, ScanError
+from ptychopinn.errors import ConfigError, PtychoPINNError, ScanError
 
 LIST_SUFFIXES = (".txt", ".lst")
 """Of text files with the path of one frame in each line."""
@@ -111,13 +111,21 @@ def _stacked(files: Sequence[Path], path: Path) -> NDArray[Any]:
     return np.stack(frames)
 
 
-def _tiff(path: Path) -> Any:
+def tifffile_for(path: Path, error: type[PtychoPINNError] = ConfigError) -> Any:
+    """The package `tifffile`, which an installation of scikit-image brings along.
+
+    Raises:
+        ConfigError: or the other error that is given: it is not installed; the message names the file.
+    """
     try:
         import tifffile
     except ImportError:
-        raise ConfigError(
-            f"{path}: TIFF files need the package tifffile; install it with: pip install tifffile"
-        ) from None
+        raise error(f"{path}: TIFF files need the package tifffile; install it with: pip install tifffile") from None
+    return tifffile
+
+
+def _tiff(path: Path) -> Any:
+    tifffile = tifffile_for(path)
     try:
         return tifffile.imread(path)
     except tifffile.TiffFileError as error:

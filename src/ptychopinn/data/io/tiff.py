@@ -6,6 +6,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
+from ptychopinn.data.io.arrays import tifffile_for
 from ptychopinn.data.io.atomic import atomic_path
 from ptychopinn.data.io.formats import FileFormat
 from ptychopinn.data.io.source_file import SourceFile
@@ -34,12 +35,7 @@ class Tiff(FileFormat):
         Raises:
             OutputError: tifffile is not installed, or the file cannot be written.
         """
-        try:
-            import tifffile
-        except ImportError:
-            raise OutputError(
-                f"{path}: TIFF files need the package tifffile; install it with: pip install tifffile"
-            ) from None
+        tifffile = tifffile_for(path, OutputError)
         pages = pages_of(image)
         size_um = None if image.pixel_size_m is None else 1e6 * image.pixel_size_m
         description: dict[str, Any] = {"axes": "ZYX", "Labels": list(pages)}
