@@ -8,7 +8,8 @@ other one sleeps, and then both work together, on the same simulated scan. Times
 reading and writing. The ratio of a round is the throughput of two processes over that of one. Where other programs need
 the cores, the wall-clock ratio says as much about them: two processes get twice the share of a busy machine. The second
 ratio is of CPU time, one process over the busier of two, which other programs change less; it leaves out the time that
-a process waits for the other one.
+a process waits for the other one. The part of the wall-clock time in sums over both processes is that of the process
+that waits less.
 """
 
 import argparse
@@ -30,7 +31,8 @@ from ptychopinn.simulation import simulate
 STEP, PHOTONS = 0.12, 1e5
 """Step of the scan over the side of a pattern; photons of a pattern."""
 Times = list[float]
-"""Wall-clock time and CPU time, s; of two processes those of the slower one."""
+"""Wall-clock time, CPU time, and time in sums over all processes, s; of two processes the longer one of the first two,
+and the shorter one of the last."""
 ONE_PROCESS = """
 import json, sys, time
 import torch
@@ -39,7 +41,7 @@ from ptychopinn.api.solve import from_nothing
 from ptychopinn.api.solver_work import iterated
 from ptychopinn.config import Recipe
 from ptychopinn.data.io import read_scan
-from ptychopinn.ranks import ALONE
+from ptychopinn.ranks import ALONE, Ranks
 from ptychopinn.reconstruction import Reconstructor
 from ptychopinn.training import fit_prepared, prepare
 from ptychopinn.training.environment import started_ranks
@@ -48,10 +50,20 @@ path, rounds, iterations, epochs = sys.argv[1], *map(int, sys.argv[2:5])
 small = ["training.device=cpu", "model.generator.architecture=cnn", f"training.epochs={epochs}",
          f"reconstruction.refine.iterations={iterations}"]
 
+exchanged = [0.0]
+add_up = Ranks._reduce
+
+def timed_sum(self, values):
+    start = time.perf_counter()
+    add_up(self, values)
+    exchanged[0] += time.perf_counter() - start
+
+Ranks._reduce = timed_sum
+
 def timed(work):
-    wall, cpu = time.perf_counter(), time.process_time()
+    exchanged[0], wall, cpu = 0.0, time.perf_counter(), time.process_time()
     result = work()
-    return result, [time.perf_counter() - wall, time.process_time() - cpu]
+    return result, [time.perf_counter() - wall, time.process_time() - cpu, exchanged[0]]
 
 def stages(ranks):
     start = prepare(scan, recipe)
@@ -121,23 +133,28 @@ def _measured(scan: Path, rounds: int, iterations: int, epochs: int) -> list[tup
     found = []
     for first, second in zip(*lines, strict=True):
         (alone, ours), (_, theirs) = json.loads(first), json.loads(second)
-        found.append(
-            (alone, {name: [max(pair) for pair in zip(ours[name], theirs[name], strict=True)] for name in ours})
-        )
+        found.append((alone, {name: _of_both(ours[name], theirs[name]) for name in ours}))
     return found
+
+
+def _of_both(one: Times, other: Times) -> Times:
+    """Times of two processes: the longer wall-clock and CPU time, and the shorter time in sums."""
+    return [max(one[0], other[0]), max(one[1], other[1]), min(one[2], other[2])]
 
 
 def _table(rounds: list[tuple[dict[str, Times], dict[str, Times]]], passes: dict[str, int]) -> str:
     lines = [
-        "| stage | CPU ms per pattern and pass, one process | wall-clock ratio, best | median "
-        "| CPU ratio, best | median |",
-        "| --- | --- | --- | --- | --- | --- |",
+        "| stage | CPU s of one process | of the busier of two | CPU ms per pattern and pass, one process "
+        "| wall-clock ratio, best | median | CPU ratio, best | median | time in sums |",
+        "| --- " * 9 + "|",
     ]
     for stage, number in passes.items():
-        cost = 1e3 * statistics.median(alone[stage][1] for alone, _ in rounds) / number
+        single, busier = (statistics.median(one[stage][1] for one in each) for each in zip(*rounds, strict=True))
+        share = statistics.median(both[stage][2] / both[stage][0] for _, both in rounds)
         ratios = [[alone[stage][kind] / both[stage][kind] for alone, both in rounds] for kind in (0, 1)]
         cells = [f"{value:.2f}" for kind in ratios for value in (max(kind), statistics.median(kind))]
-        lines.append(f"| {stage} | {cost:.2f} | {' | '.join(cells)} |")
+        times = f"{single:.2f} | {busier:.2f} | {1e3 * single / number:.2f}"
+        lines.append(f"| {stage} | {times} | {' | '.join(cells)} | {100 * share:.0f} % |")
     return "\n".join(lines)
 
 

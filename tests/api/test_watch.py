@@ -264,6 +264,12 @@ def test_bad_pieces_are_refused(tmp_path: Path, arrays: dict[str, np.ndarray], m
 def test_bad_requests_are_refused(scan: Scan, trained: Path, tmp_path: Path) -> None:
     with pytest.raises(ScanError, match="no such folder or file"):
         watch(tmp_path / "nothere", trained, tmp_path / "out")
+    np.savez(tmp_path / "scan.npz", frames=np.arange(2))
+    with pytest.raises(ScanError, match="got an NPZ file, which does not grow"):
+        watch(tmp_path / "scan.npz", trained, tmp_path / "out")
+    with pytest.raises(ScanError, match=r"1 files could not be read; .*scan.npz: .* must hold frames, and diffraction"):
+        watch(tmp_path, trained, tmp_path / "nothing", idle_s=0)
+    (tmp_path / "scan.npz").unlink()
     with pytest.raises(ConfigError, match="frames must be 1 or more"):
         watch(tmp_path, trained, tmp_path / "out", frames=0)
     assert not (tmp_path / "out").exists()

@@ -97,6 +97,11 @@ def watch(
     source = Path(source)
     if not source.exists():
         raise ScanError(f"{source}: no such folder or file; give the folder in which pieces arrive, or the HDF5 file")
+    if source.suffix == ".npz" and source.is_file():
+        raise ScanError(
+            f"{source}: watch must have a folder or an HDF5 file, got an NPZ file, which does not grow; give the "
+            "folder in which it lies, or use `ptychopinn reconstruct` for a scan that has ended"
+        )
     if (frames is not None and frames < 1) or (idle_s is not None and not idle_s >= 0) or not every_s >= 0:
         raise ConfigError(f"frames must be 1 or more, idle_s and every_s 0 or more, got {frames}, {idle_s}, {every_s}")
     with RunLog() as log:
@@ -130,6 +135,9 @@ def watch(
                 solver.stop()
         _add(live, pieces, ended=True)
         live.place()
+        if len(live) == 0 and pieces.unread:
+            path, reason = next(iter(pieces.unread.items()))
+            raise ScanError(f"no frame is complete, and {len(pieces.unread)} files could not be read; {path}: {reason}")
         report = live.report() | ({} if solver is None else {"solver": solver.report()})
         reconstructor = live.reconstructor()
         image = with_method(live.image(reconstructor), reconstructor)

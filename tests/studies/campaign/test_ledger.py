@@ -193,6 +193,8 @@ def test_other_settings_are_refused_by_name(ledger: Ledger) -> None:
     ledger.agree({"refine": 3, "model.kind": "pinn"})
     with pytest.raises(ConfigError, match=r"begun with refine 3, got 4; give the same settings"):
         ledger.agree({"refine": 4, "model.kind": "pinn"})
+    with pytest.raises(ConfigError, match=r"begun with refine 3, got none; give"):
+        ledger.agree({"refine": None, "model.kind": "pinn"})
 
 
 @pytest.mark.parametrize(

@@ -144,9 +144,10 @@ class Ledger:
         plain = json.loads(json.dumps(dict(settings)))
         for name in sorted(known.keys() | plain.keys()):
             if known.get(name) != plain.get(name):
+                before, now = ("none" if one.get(name) is None else shown(one[name]) for one in (known, plain))
                 raise ConfigError(
-                    f"{self.folder}: its campaign was begun with {shown(name)} {shown(known.get(name))}, got "
-                    f"{shown(plain.get(name))}; give the same settings, or another output folder"
+                    f"{self.folder}: its campaign was begun with {shown(name)} {before}, got {now}; give the same "
+                    "settings, or another output folder"
                 )
 
     def add(self, found: Iterable[Found]) -> int:
