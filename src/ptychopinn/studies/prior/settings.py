@@ -27,15 +27,15 @@ class Stage(Section):
 class PriorSettings(Section):
     """Settings of `ptychopinn train-prior`."""
 
-    prior: PriorRecipe = Field(default=PriorRecipe(levels=4, local_mean_px=6))
+    prior: PriorRecipe = Field(default=PriorRecipe(levels=4, width=24, local_mean_px=6))
     """Architecture and scales of the prior."""
     first_seed: int = Field(default=5_000_000, ge=0, lt=2**31)
     """Seed of the first scan; the others follow."""
     stages: tuple[Stage, ...] = Field(
         default=(
-            Stage(until=4000, scans=0, noised=3000),
-            Stage(until=9000, scans=600, noised=800),
-            Stage(until=25_000, scans=900, noised=2000, balanced=True),
+            Stage(until=6000, scans=0, noised=3000),
+            Stage(until=13_000, scans=600, noised=800),
+            Stage(until=36_000, scans=1200, noised=2000, balanced=True),
         ),
         min_length=1,
     )
@@ -48,12 +48,12 @@ class PriorSettings(Section):
     """Side of a crop; smaller images are padded."""
     learning_rate: float = Field(default=2e-3, gt=0, le=0.1)
     """Largest learning rate of the first cycle. In each cycle it rises over 200 steps and falls along a cosine."""
-    cycles: tuple[int, ...] = Field(default=(9000, 36_000), min_length=1)
+    cycles: tuple[int, ...] = Field(default=(50_000,), min_length=1)
     """Steps of the optimiser in all at the end of each cycle of the learning rate; each has 0.6 of the rate before."""
-    cool_from: int | None = Field(default=20_700, ge=0)
+    cool_from: int | None = Field(default=28_000, ge=0)
     """Step from which the learning rate also falls in proportion to the steps that are left, where a training ends
     before its last cycle does; null without that."""
-    half_until: int = Field(default=24_200, ge=0)
+    half_until: int = Field(default=35_500, ge=0)
     """Steps that compute in bfloat16, which takes half the time; the later ones compute in float32."""
     average: float = Field(default=0.999, ge=0, lt=1)
     """Decay of the moving average of the weights, which is the result."""
