@@ -305,7 +305,16 @@ def test_two_results_share_their_zoom(chromium: Any, finished: Path, copied: Pat
 
 @pytest.mark.slow
 def test_a_page_of_10000_patterns_opens_in_3_s_and_stays_below_500_mb(chromium: Any, tmp_path: Path) -> None:
-    """The image within 3 s, anonymous memory of the server also while it compares all patterns with the image."""
+    """The image within 3 s, anonymous memory of the server also while it compares all patterns with the image.
+
+    On a machine that other programs slow down, within three times the seconds of a page without a result, which takes
+    0.8 to 1.2 s on a quiet one.
+    """
+    (tmp_path / "empty").mkdir()
+    with Running(tmp_path / "empty") as server:
+        started = time.perf_counter()
+        Opened(chromium, server.address).close()
+        blank = time.perf_counter() - started
     simulation = {"object_size_px": 928, "probe_size_px": 128, "step_px": 8, "photons_per_pattern": 1e5}
     overrides = [f"simulation.{name}={value}" for name, value in simulation.items()]
     scan = ptychopinn.simulate(tmp_path / "scan.npz", overrides=overrides).scan
@@ -339,10 +348,12 @@ def test_a_page_of_10000_patterns_opens_in_3_s_and_stays_below_500_mb(chromium: 
         peak = max(peak, _anonymous_bytes(process.pid))
         opened.close()
         process.terminate()
-    print(f"opened in {seconds:.2f} s, {cpu:.2f} CPU s of the server, at most {peak / 1e6:.0f} MB")
+    print(
+        f"opened in {seconds:.2f} s (a page without a result in {blank:.2f} s), {cpu:.2f} CPU s of the server, "
+        f"at most {peak / 1e6:.0f} MB"
+    )
     assert peak < 500e6
-    if seconds >= 3:
-        pytest.xfail(f"opened in {seconds:.2f} s ({cpu:.2f} CPU s of the server); 3 s are asked for")
+    assert seconds < 3 * max(blank, 1.0)
 
 
 def _cpu_seconds(pid: int) -> float:
