@@ -98,7 +98,7 @@ def settings_pages() -> dict[str, str]:
         heading = f"## `{above}`"
         if above.count(".") and heading not in pages[page]:
             pages[page] += ["", heading, "", inspect.cleandoc(section.__doc__ or "")]
-        pages[page] += setting(key, name, field, part, section.descriptions().get(name, ""))
+        pages[page] += setting(key, name, field, part)
     return {name: "\n".join(lines) + "\n" for name, lines in pages.items()}
 
 
@@ -116,7 +116,7 @@ def walk(
             yield f"{above}{name}", section, name, field, inner
 
 
-def setting(key: str, name: str, field: FieldInfo, part: dict[str, Any], about: str) -> list[str]:
+def setting(key: str, name: str, field: FieldInfo, part: dict[str, Any]) -> list[str]:
     """Heading, help, and a line with type and bounds, unit and default."""
     default = field.get_default(call_default_factory=True)
     plain = default.model_dump(mode="json") if hasattr(default, "model_dump") else default
@@ -128,7 +128,7 @@ def setting(key: str, name: str, field: FieldInfo, part: dict[str, Any], about: 
     )
     unit = next((unit for end, unit in UNITS.items() if name.endswith(end)), "")
     facts = [f"**Values** {values(part)}", *([f"**Unit** {unit}"] if unit else []), f"**Default** {text}"]
-    return ["", f"### `{key}` {{ #{key} }}", "", about, "", " · ".join(facts)]
+    return ["", f"### `{key}` {{ #{key} }}", "", field.description or "", "", " · ".join(facts)]
 
 
 def values(part: dict[str, Any]) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import typer
+from pydantic import BaseModel
 from typer.core import TyperCommand, TyperGroup
 
 from ptychopinn.cli import app
@@ -59,12 +60,11 @@ def page_text(page: Path) -> str:
     return text if quoted is None else text[: text.index(quoted)]
 
 
-def descriptions(section: type[Section], path: str = "recipe") -> Iterator[tuple[str, str]]:
+def descriptions(section: type[BaseModel], path: str = "recipe") -> Iterator[tuple[str, str]]:
     """Each setting with its help, as the recipe and `default.yaml` show it."""
     yield path, section.__doc__ or ""
-    known = section.descriptions()
     for name, field in section.model_fields.items():
-        yield f"{path}.{name}", known.get(name, "")
+        yield f"{path}.{name}", field.description or ""
         if isinstance(field.default, Section):
             yield from descriptions(type(field.default), f"{path}.{name}")
 

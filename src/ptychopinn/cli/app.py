@@ -68,7 +68,7 @@ for _command, _example in (
     (check, "ptychopinn check scan.npz"),
     (run, "ptychopinn run scan.npz -o out/"),
     (train, "ptychopinn train scan.npz -o out/ --set training.epochs=40"),
-    (reconstruct, "ptychopinn reconstruct scan.npz --model out/wts.h5.zip -o recon/"),
+    (reconstruct, "ptychopinn reconstruct scan.npz -o recon/"),
     (campaign, "ptychopinn campaign scans/ -o campaign/ --workers 2"),
     (watch, "ptychopinn watch pieces/ --model out/wts.h5.zip -o live/"),
     (view, "ptychopinn view out/"),

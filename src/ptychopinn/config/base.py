@@ -1,18 +1,12 @@
 """What all sections of a recipe share: frozen, no unknown keys, earlier names accepted, changed by one method."""
 
-import ast
-import inspect
 import logging
-import textwrap
 from collections.abc import Mapping
 from difflib import get_close_matches
-from functools import cache
-from itertools import pairwise
 from reprlib import Repr
 from typing import Any, ClassVar, Self, TypeGuard
 
-from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, ValidationError, model_validator
-from pydantic_core import CoreSchema
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from ptychopinn.errors import ConfigError
 
@@ -28,7 +22,9 @@ _MOST_ERRORS = 5
 class Section(BaseModel):
     """One frozen section of the recipe."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", validate_default=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )
     renamed: ClassVar[Mapping[str, str]] = {}
     """Earlier name of a setting -> its name now; the earlier one is accepted with a warning for one release."""
 
@@ -59,29 +55,6 @@ class Section(BaseModel):
             raise ValueError(f"{both[0]} and {cls.renamed[both[0]]} are two names of one setting; give only the second")
         return {cls.current_name(name): value for name, value in tree.items()}
 
-    @classmethod
-    def descriptions(cls) -> Mapping[str, str]:
-        """Setting -> the text below it in the source.
-
-        Read when it is asked for: `use_attribute_docstrings` of pydantic reads the source of all sections whenever a
-        command starts, which takes 0.06 CPU s.
-
-        >>> from ptychopinn.config import TrainingConfig
-        >>> "epochs" in TrainingConfig.descriptions()
-        True
-        """
-        return _descriptions(cls)
-
-    @classmethod
-    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        """The JSON schema of a section, with the descriptions of its settings."""
-        schema = handler(core)
-        known = cls.descriptions()
-        for name, field in handler.resolve_ref_schema(schema).get("properties", {}).items():
-            if name in known:
-                field["description"] = known[name]
-        return schema
-
     def changed(self, **values: Any) -> Self:
         """A new section with some fields replaced; all fields are validated together.
 
@@ -100,21 +73,6 @@ class Section(BaseModel):
             return type(self).model_validate(fields | values)
         except ValidationError as error:
             raise ConfigError(explain(error, type(self), type(self).__name__)) from None
-
-
-@cache
-def _descriptions(section: type[Section]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for base in reversed(section.__mro__):
-        if not (is_section(base) and base.model_fields):
-            continue
-        (definition,) = ast.parse(textwrap.dedent(inspect.getsource(base))).body
-        assert isinstance(definition, ast.ClassDef)
-        for field, below in pairwise(definition.body):
-            match field, below:
-                case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
-                    found[name] = inspect.cleandoc(text)
-    return {name: text for name, text in found.items() if name in section.model_fields}
 
 
 def is_section(kind: Any) -> TypeGuard[type[Section]]:

@@ -95,10 +95,9 @@ def schema_line(name: str) -> str:
 def _lines(section: Section, default: Section, active: Collection[str] | None, above: str) -> list[str]:
     indent = "  " * above.count(".")
     lines: list[str] = []
-    known = type(section).descriptions()
-    for name in type(section).model_fields:
+    for name, field in type(section).model_fields.items():
         value, usual = getattr(section, name), getattr(default, name)
-        about = known.get(name) or (value.__doc__ if isinstance(value, Section) else None) or ""
+        about = field.description or (value.__doc__ if isinstance(value, Section) else None) or ""
         lines += [f"{indent}# {line}\n" for line in textwrap.wrap(about.replace("`", ""), _WIDTH - len(indent))]
         if isinstance(value, Section):
             other = usual if isinstance(usual, type(value)) else value
