@@ -155,9 +155,12 @@ def test_each_rank_reads_its_own_patterns_alone(
 
 
 def test_an_interruption_keeps_the_state_of_all_patterns(in_ranks: InRanks, noisy: Scan) -> None:
-    """After Ctrl-C on all ranks, the state of the first one is resumed by one process."""
+    """After Ctrl-C on all ranks, the first one has what one process has, and one process goes on from it.
+
+    In single precision the difference of one position can grow a thousandfold in an iteration of the late phase, so
+    that the images at the end are compared in double precision, below.
+    """
     config = RefineConfig(iterations=10, positions=True, positions_start=2)
-    whole = _refined(noisy, config, Ranks())
 
     def work(ranks: Ranks) -> SolverInterrupted:
         def stop(done: int, *_: Any) -> None:
@@ -168,10 +171,38 @@ def test_an_interruption_keeps_the_state_of_all_patterns(in_ranks: InRanks, nois
             _refined(noisy, config, ranks, on_iteration=stop)
         return stopped.value
 
-    stopped = in_ranks(work)[0]
-    resumed = _refined(noisy, config, Ranks(), checkpoint=stopped.checkpoint)
-    _close(resumed.reconstruction.object_, whole.reconstruction.object_)
-    _close(resumed.reconstruction.positions_px, whole.reconstruction.positions_px)
+    found, alone = in_ranks(work)[0].checkpoint, work(Ranks()).checkpoint
+    assert found.tensors.keys() == alone.tensors.keys()
+    for name in ("object", "probe", "positions_px", "power"):
+        _close(found.tensors[name], alone.tensors[name])
+    for name in ("object_velocity", "probe_velocity", "positions_velocity_px"):  # small differences of large numbers
+        _close(found.tensors[name], alone.tensors[name], 100 * LIMIT)
+    assert torch.equal(found.tensors["generator"], alone.tensors["generator"])
+    whole = _refined(noisy, config, Ranks())
+    resumed = _refined(noisy, config, Ranks(), checkpoint=found)
+    assert len(resumed.deviance) == len(whole.deviance)
+    assert resumed.deviance[-1] == pytest.approx(whole.deviance[-1], rel=100 * LIMIT)
+
+
+@torch.inference_mode()
+def test_one_process_goes_on_from_the_state_of_ranks(in_ranks: InRanks, noisy: Scan) -> None:
+    config = RefineConfig(iterations=10, positions=True, positions_start=2)
+
+    def iterated(solver: Solver, numbers: range) -> Solver:
+        for iteration in numbers:
+            solver.iterate(iteration)
+        return solver
+
+    def work(ranks: Ranks) -> dict[str, torch.Tensor]:
+        with torch.inference_mode():
+            return iterated(_solver(noisy, config, ranks), range(6)).snapshot()
+
+    whole = iterated(_solver(noisy, config, Ranks()), range(10)).state.estimate
+    other = _solver(noisy, config, Ranks())
+    other.restore(in_ranks(work)[0])
+    resumed = iterated(other, range(6, 10)).state.estimate
+    _close(resumed.object_, whole.object_, EXACT)
+    _close(resumed.positions_px, whole.positions_px, EXACT)
 
 
 @pytest.mark.parametrize("common", ["object", "probe", "both"])
