@@ -30,7 +30,7 @@ DARKEST_PHOTONS = 1e-3
 """Photons on a pixel below which sigma stays constant."""
 
 
-TILE_PX = 768
+TILE_PX = 384
 """Side of the parts of a large image that are computed one after the other, without the margin that each needs."""
 ORIENTATIONS: tuple[tuple[bool, tuple[int, ...]], ...] = (
     (False, ()),
