@@ -14,6 +14,7 @@ from ptychopinn.api import prior_use
 from ptychopinn.api.prior_info import prior_rows
 from ptychopinn.api.prior_use import INTERRUPTED, NETWORK_ALONE, OBJECT_HELD, without_prior
 from ptychopinn.api.reconstructed import Reconstructed
+from ptychopinn.bundle.tensors import pack_tensors
 from ptychopinn.data import Scan
 from ptychopinn.errors import BundleError
 from ptychopinn.prior import Prior, load_prior, save_prior
@@ -156,7 +157,11 @@ def test_a_correction_that_is_not_finite_leaves_the_image_of_the_solver(
     with torch.no_grad():
         for parameter in prior.network.parameters():
             parameter.fill_(1e38)
-    broken = save_prior(prior, tmp_path / "broken.safetensors")
+    with pytest.raises(BundleError, match="too large for float16"):
+        save_prior(prior, tmp_path / "broken.safetensors")
+    broken = tmp_path / "broken.safetensors"  # in float32, as earlier versions wrote it
+    parts = {"recipe": prior.recipe.model_dump(mode="json"), "record": prior.record.model_dump(mode="json")}
+    broken.write_bytes(pack_tensors(prior.network.state_dict(), {"prior": json.dumps(parts)}))
     made = ptychopinn.reconstruct(scan, refine=12, overrides=using(broken))
     np.testing.assert_array_equal(made.reconstruction.object_, plain.reconstruction.object_)
     assert "not finite" in made.metrics["prior"]["reason"]

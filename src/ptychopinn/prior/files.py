@@ -50,12 +50,14 @@ def save_prior(prior: Prior, path: str | Path) -> Path:
     """Write a prior beside the target and rename it; its weights are rounded to float16.
 
     Raises:
-        BundleError: it is larger than `MOST_BYTES`.
+        BundleError: it is larger than `MOST_BYTES`, or a weight is too large for float16.
         OutputError: the file cannot be written.
     """
     target = Path(path)
     parts = {"recipe": prior.recipe.model_dump(mode="json"), "record": prior.record.model_dump(mode="json")}
     weights = {name: value.half() for name, value in prior.network.state_dict().items()}
+    if not all(value.isfinite().all() for value in weights.values()):
+        raise BundleError(f"{target}: a weight of the prior is not finite, or too large for float16; train it again")
     data = pack_tensors(weights, {ENTRY: json.dumps(parts)})
     if len(data) > MOST_BYTES:
         raise BundleError(f"{target}: the prior has {len(data)} bytes and must have at most {MOST_BYTES}; lower width")
