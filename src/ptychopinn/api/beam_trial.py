@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from ptychopinn.api.short_fits import Fitted, ShortFits
 from ptychopinn.physics.fly import ExposurePath
 from ptychopinn.solver import with_mode
+from ptychopinn.solver.probe_modes import LEAST_POWER as LEAST_MODE_POWER
 
 Kind = Literal["probe_relaxation", "fly_path", "probe_modes"]
 
@@ -27,8 +28,6 @@ SURE_ERRORS = 2.0
 """The same than by the other fits; below it the second best is named too."""
 LEAST_POWER = 0.01
 """Part of the photons in the varying part of the probe."""
-LEAST_MODE_POWER = 0.028
-"""Part of the photons in a second mode, as in `ptychopinn.solver.probe_modes`."""
 LEAST_PATH_PX = 1.0
 TRIED_PATHS = (0.5, 1.0)
 """Lengths in units of the step from a position to the next one. A stage that never stops moves by one step."""
@@ -39,7 +38,21 @@ STRAIGHT = 0.7
 FAR_STEPS = 2.0
 """Steps longer than this, in units of the median, lead to another line."""
 PX_PER_STEP = 2.0
-"""Longest part of a path that the default of five `model.fly_steps` is asked to stand for."""
+"""Longest part of a path for one point; the default of five `model.fly_steps` serves for five times as much."""
+
+
+@final
+@dataclass(frozen=True)
+class _Advice:
+    """Parts of a sentence on one beam."""
+
+    fault: str
+    """What looks wrong."""
+    remedy: str
+    condition: str
+    """The fault after "if"."""
+    options: str
+    """Of the command line."""
 
 
 @final
@@ -52,7 +65,7 @@ class BeamTrial:
     """`probe_relaxation`, `fly_path`, `probe_modes` -> standard errors by which withheld photons are explained better;
     below 0 they are explained worse. What was not tried is missing."""
     named: tuple[Kind, ...] = ()
-    """What the patterns ask for, the best first; more than one where they explain the photons alike."""
+    """What explains the withheld photons, the best first; more than one where they do so equally well."""
     varying_power: float | None = None
     """Part of the photons in the varying part of the probe."""
     mode_power: float | None = None
@@ -69,15 +82,14 @@ class BeamTrial:
             f"a fit of {self.patterns} patterns with this explains withheld photons better, by "
             f"{self.gains[self.named[0]]:.3g} standard errors"
         )
-        first, *others = (self._said(kind) for kind in self.named)
-        text = f"{first[0]}: {evidence}; {first[1]}"
-        alike = " or ".join(f"{said} ({option})" for said, _, option in ((o[2], o[1], o[3]) for o in others))
-        return f"{text} ({first[3]})." + (f" The photons are explained alike if {alike}." if others else "")
+        first, *others = (self._advice(kind) for kind in self.named)
+        text = f"{first.fault}: {evidence}; {first.remedy} ({first.options})."
+        alike = " or ".join(f"{one.condition} ({one.options})" for one in others)
+        return text + (f" The photons are explained equally well if {alike}." if others else "")
 
-    def _said(self, kind: Kind) -> tuple[str, str, str, str]:
-        """What looks wrong, what to do, the same as a condition, and the options."""
+    def _advice(self, kind: Kind) -> "_Advice":
         if kind == "probe_relaxation":
-            return (
+            return _Advice(
                 f"The shape of the beam seems to vary from pattern to pattern, by {self.varying_power:.1%} of its "
                 "photons",
                 "let the probe vary",
@@ -85,17 +97,17 @@ class BeamTrial:
                 "--set reconstruction.refine.probe_relaxation=1",
             )
         if kind == "probe_modes":
-            return (
+            return _Advice(
                 f"The beam seems to be partially coherent, with {self.mode_power:.1%} of its photons in a second mode",
                 "use more probe modes",
-                "it is partially coherent",
+                "the beam is partially coherent",
                 "--set reconstruction.refine.probe_modes=auto",
             )
         assert self.path_px is not None
         length = float(np.hypot(*self.path_px))
         steps = f" --set model.fly_steps={int(np.ceil(length / PX_PER_STEP))}" if length > 5 * PX_PER_STEP else ""
         option = f"--set model.fly_path_px=[{self.path_px[0]:.2g},{self.path_px[1]:.2g}]{steps}"
-        return (
+        return _Advice(
             f"The sample seems to move during an exposure (a fly scan), by about {length:.2g} px along "
             f"{_direction(self.path_px)}",
             "give its path",
@@ -134,7 +146,7 @@ def beam_trial(fits: ShortFits, positions: Fitted | None = None) -> BeamTrial:
     gains = {kind: fits.gain(one) for kind, one in made.items()}
     enough = {
         "probe_relaxation": (varying_power or 0) > LEAST_POWER,
-        "probe_modes": (mode_power or 0) > LEAST_MODE_POWER,
+        "probe_modes": (mode_power or 0) >= LEAST_MODE_POWER,
         "fly_path": path is not None and float(np.hypot(*path)) > LEAST_PATH_PX,
     }
     named = _named(fits, {kind: one for kind, one in made.items() if enough[kind]}, positions)

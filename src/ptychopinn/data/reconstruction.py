@@ -28,9 +28,6 @@ RESULT_NAME, LIVE_NAME = "reconstruction.npz", "live.npz"
 METHOD, VERDICT = "method", "verdict"
 """Entries of the metadata: what made the image, and its verdict (`level`, `message`)."""
 
-MEAN_PROBE = ("CXI", "ptychodus product")
-"""Formats that have a probe but not the modes by which it varies."""
-
 CARRIED = ("object_pixel_m", "frame_origin_m", "title")
 """Metadata of a scan that its reconstruction keeps, so that it can be written in formats that ask for them."""
 
@@ -236,7 +233,7 @@ class Reconstruction(Shown):
         """
         target = _result_file(path)
         chosen = format_for(target, "reconstruction")
-        if self.relaxation_modes is not None and chosen.name in MEAN_PROBE:
+        if self.relaxation_modes is not None and not chosen.keeps_varying_probe:
             logger.warning(
                 "%s: the probe varies from pattern to pattern, and the file holds the mean probe alone; its modes with "
                 "%s of the photons, and their weights, are in NPZ files only",

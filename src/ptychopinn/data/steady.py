@@ -157,6 +157,7 @@ def repeats(scan: Scan) -> Repeats:
     same = (np.diff(places[order], axis=0) == 0).all(axis=1)
     first = np.flatnonzero(same & ~np.r_[False, same[:-1]])[:MOST_PAIRS]
     total = pixels = 0.0
+    compared = 0
     for one, other in zip(order[first], order[first + 1], strict=True):
         pair = scan.select(np.array([one, other]))
         a, b = pair.counts().astype(np.float64)
@@ -169,9 +170,10 @@ def repeats(scan: Scan) -> Repeats:
         c = a.sum() / s.sum()
         total += float((np.square(a - c * s) / (c * (1 - c) * s)).sum())
         pixels += s.size - 1
+        compared += 1
     if pixels <= 0:
         return Repeats(0, 1.0, 0.0)
-    return Repeats(len(first), total / pixels, float((2 / pixels) ** 0.5))
+    return Repeats(compared, total / pixels, float((2 / pixels) ** 0.5))
 
 
 def _likeness(positions_px: NDArray[np.float64], probe: NDArray[np.complex64]) -> NDArray[np.float64]:

@@ -141,8 +141,8 @@ def _corrected(
         reason=_reason(withheld),
         sha256=prior.sha256,
     )
-    told = (prior.name, *effect.strengths, effect.rms_sigma, effect.reason)
-    logger.info("prior %s: strength %.2f (amplitude) and %.2f (phase), moved by %.2f sigma; %s", *told)
+    values = (prior.name, *effect.strengths, effect.rms_sigma, effect.reason)
+    logger.info("prior %s: strength %.2f (amplitude) and %.2f (phase), moved by %.2f sigma; %s", *values)
     metadata = {**image.metadata, "prior": effect.entry()}
     return replace(image, object_=image.object_ + change, metadata=metadata), effect
 
@@ -155,8 +155,8 @@ def _left(image: Reconstruction, prior: Prior) -> tuple[Reconstruction, PriorEff
 
 
 def _reason(found: Preference) -> str:
-    told = f"difference of the deviance {found.difference:.4g} +- {found.standard_error:.2g}"
+    evidence = f"difference of the deviance {found.difference:.4g} +- {found.standard_error:.2g}"
     if found.is_first_better:
-        return f"the withheld photons are explained less well with the prior ({told}), so that it is not used"
+        return f"the withheld photons are explained less well with the prior ({evidence}), so that it is not used"
     better = "better with the prior" if found.is_second_better else "as well with the prior as without"
-    return f"the withheld photons are explained {better} ({told})"
+    return f"the withheld photons are explained {better} ({evidence})"

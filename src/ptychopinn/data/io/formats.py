@@ -67,6 +67,8 @@ class FileFormat(ABC):
     finishes: ClassVar[bool] = False
     """Whether `read_scan` ends with `finished_scan`, which applies the settings of `data` before the checks, so that a
     scan may hold what they leave out. Without it they are applied to the checked scan."""
+    keeps_varying_probe: ClassVar[bool] = True
+    """Whether a reconstruction is written with the modes by which its probe varies, or has no probe at all."""
     last: ClassVar[bool] = False
     """Whether all others are asked first, because this format describes itself too little."""
 

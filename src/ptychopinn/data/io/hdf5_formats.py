@@ -22,6 +22,7 @@ class Cxi(Hdf5Format):
     """CXI 1.6 ptychography, also as ptychodus writes it."""
 
     name: ClassVar[str] = "CXI"
+    keeps_varying_probe: ClassVar[bool] = False
     extensions: ClassVar[tuple[str, ...]] = (".cxi",)
     writes: ClassVar[tuple[Content, ...]] = ("scan", "reconstruction")
 
@@ -88,6 +89,7 @@ class PtychodusProduct(Hdf5Format):
     """A product of ptychodus: probe, object and positions, with the patterns in another file."""
 
     name: ClassVar[str] = "ptychodus product"
+    keeps_varying_probe: ClassVar[bool] = False
     extensions: ClassVar[tuple[str, ...]] = (".h5", ".hdf5")
     writes: ClassVar[tuple[Content, ...]] = ("reconstruction",)
 

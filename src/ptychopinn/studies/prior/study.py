@@ -50,30 +50,30 @@ def make_prior(
     settings = settings or PriorSettings()
     folder = check_output_folder(output)
     paths = {"settings": _claim(folder, settings), "prior": folder / PRIOR}
-    tell = on_progress or (lambda what, done, total: None)
+    report = on_progress or (lambda what, done, total: None)
     trainer = Trainer(settings, folder / STATE)
     for stage in settings.stages:
         if trainer.step < stage.until:
-            train_stage(trainer, stage, folder, tell)
-    kept_back = [example_of(one, settings.prior) for one in _kept_back(folder, settings, tell)]
+            train_stage(trainer, stage, folder, report)
+    kept_back = [example_of(one, settings.prior) for one in _kept_back(folder, settings, report)]
     prior = Prior(trainer.average, record_of(trainer, kept_back), PRIOR)
     save_prior(prior, paths["prior"])
     return MadePrior(prior, paths)
 
 
-def train_stage(trainer: Trainer, stage: Stage, folder: Path, tell: Progress) -> None:
+def train_stage(trainer: Trainer, stage: Stage, folder: Path, report: Progress) -> None:
     """Make the examples of a stage, and train to its end."""
     settings = trainer.settings
     scans = range(settings.first_seed, settings.first_seed + stage.scans)
     noised = range(settings.first_seed, settings.first_seed + stage.noised)
     solved = chain(
-        _made(folder / "scans", scans, solve_seed, tell), _made(folder / "noised", noised, noised_seed, tell)
+        _made(folder / "scans", scans, solve_seed, report), _made(folder / "noised", noised, noised_seed, report)
     )
     examples = [example_of(one, settings.prior) for one in solved]
     trainer.run(
         balanced(examples, settings.robust_sigma) if stage.balanced else examples,
         stage.until,
-        lambda step, loss: _told(tell, step, settings.steps, loss),
+        lambda step, loss: _log_step(report, step, settings.steps, loss),
     )
 
 
@@ -98,12 +98,12 @@ def _claim(folder: Path, settings: PriorSettings) -> Path:
     return write_text_atomically(path, text)
 
 
-def _kept_back(folder: Path, settings: PriorSettings, tell: Progress) -> list[Solved]:
+def _kept_back(folder: Path, settings: PriorSettings, report: Progress) -> list[Solved]:
     seeds = range(settings.first_seed - settings.kept_back, settings.first_seed)
-    return list(_made(folder / "scans", seeds, solve_seed, tell))
+    return list(_made(folder / "scans", seeds, solve_seed, report))
 
 
-def _made(folder: Path, seeds: range, make: Callable[[int], Solved], tell: Progress) -> Iterator[Solved]:
+def _made(folder: Path, seeds: range, make: Callable[[int], Solved], report: Progress) -> Iterator[Solved]:
     """Examples by their seeds, from files where they have been made before."""
     folder.mkdir(parents=True, exist_ok=True)
     for done, seed in enumerate(seeds, 1):
@@ -112,9 +112,9 @@ def _made(folder: Path, seeds: range, make: Callable[[int], Solved], tell: Progr
             made = make(seed)
             made.save(path)
         yield Solved.load(path)
-        tell(folder.name, done, len(seeds))
+        report(folder.name, done, len(seeds))
 
 
-def _told(tell: Progress, step: int, steps: int, loss: float) -> None:
+def _log_step(report: Progress, step: int, steps: int, loss: float) -> None:
     logger.info("prior: step %d of %d, loss %.4f", step, steps, loss)
-    tell("steps", step, steps)
+    report("steps", step, steps)
