@@ -27,7 +27,7 @@ from ptychopinn.studies.prior.scans import DrawnScan, draw_scan
 from ptychopinn.studies.prior.solved import aligned_truth
 
 HEAD = (
-    "| scans | number | part | asked by photons | by the truth | correlation | gain at full strength, dB | as used "
+    "| scans | number | part | part of lowest deviance | part closest to the truth | correlation | gain at full strength, dB | as used "
     "| by the truth |\n" + "|" + " --- |" * 9
 )
 NOTE = (
