@@ -27,8 +27,8 @@ from ptychopinn.studies.prior.scans import DrawnScan, draw_scan
 from ptychopinn.studies.prior.solved import aligned_truth
 
 HEAD = (
-    "| scans | number | part | part of lowest deviance | part closest to the truth | correlation | gain at full strength, dB | as used "
-    "| by the truth |\n" + "|" + " --- |" * 9
+    "| scans | number | part | part of lowest deviance | part closest to the truth | correlation "
+    "| gain at full strength, dB | as used | at the part closest to the truth |\n" + "|" + " --- |" * 9
 )
 NOTE = (
     "Strengths of whole images: mean ± standard deviation over the scans. Gains are of the weighted squared error "
