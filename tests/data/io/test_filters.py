@@ -53,6 +53,24 @@ def test_chunks_that_are_larger_than_they_declare_are_refused(name: str, tmp_pat
         array(file["d"])
 
 
+def test_chunks_of_lzf_that_unpack_to_far_more_are_refused(tmp_path: Path) -> None:
+    shape = (16, 512, 512)  # 16 MiB
+    packed = b"\0\0" + b"\xe0\xff\0" * (5 * 2**20)  # one byte, repeated 264 times by every three: 1.3 GiB
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        dataset = file.create_dataset("d", shape, "f4", chunks=shape, compression="lzf")
+        dataset.id.write_direct_chunk((0, 0, 0), packed)
+    with open_hdf5(tmp_path / "a.h5") as file, pytest.raises(ScanError, match="cannot be unpacked"):
+        array(file["d"])
+
+
+def test_chunks_that_lzf_does_not_shrink_are_read(tmp_path: Path) -> None:
+    values = np.random.default_rng(1).integers(0, 256, (4, 64, 64), np.uint8)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("d", data=values, chunks=(2, 64, 64), compression="lzf", shuffle=True, fletcher32=True)
+    with open_hdf5(tmp_path / "a.h5") as file:
+        np.testing.assert_array_equal(array(file["d"]), values)
+
+
 def test_sources_of_virtual_datasets_are_looked_at(tmp_path: Path) -> None:
     values = np.zeros((64, 512, 512), np.float32)
     with h5py.File(tmp_path / "a.h5", "w") as file:

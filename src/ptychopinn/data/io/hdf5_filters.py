@@ -89,8 +89,10 @@ def check_chunks(dataset: h5py.Dataset, size: int, where: str, rows: NDArray[np.
             f"{where} is packed by {name}, which can end the program where data are damaged; must be packed otherwise, "
             "repack the file: h5repack -f GZIP=4"
         )
-    if packing == [_LZF] and dataset.id.get_storage_size() <= _FEW_BYTES:
-        return
+    if packing == [_LZF]:
+        _check_packed_sizes(dataset, size, where, rows)
+        if dataset.id.get_storage_size() <= _FEW_BYTES:
+            return
     if any(one not in _COUNTED and one not in _STATED for one in packing):
         _check_in_child(dataset, packing, size, where, rows)
         return
@@ -101,10 +103,21 @@ def check_chunks(dataset: h5py.Dataset, size: int, where: str, rows: NDArray[np.
         with open(dataset.file.filename, "rb") as file:
             for chunk in _chunks(dataset, rows):
                 if chunk.filter_mask == 0 and _unpacked(dataset, file, chunk, kind, allowed) > allowed:
-                    raise ScanError(
-                        f"{where}: the chunk at {chunk.chunk_offset} is larger than it declares; the file is damaged "
-                        "or made to exhaust memory, export it again"
-                    )
+                    raise _larger(where, chunk)
+
+
+def _larger(where: str, chunk: Any) -> ScanError:
+    return ScanError(
+        f"{where}: the chunk at {chunk.chunk_offset} is larger than it declares; the file is damaged or made to "
+        "exhaust memory, export it again"
+    )
+
+
+def _check_packed_sizes(dataset: h5py.Dataset, size: int, where: str, rows: NDArray[np.int64] | None) -> None:
+    """Refuse chunks that are larger packed than they declare: a chunk that LZF does not shrink is stored as it is."""
+    for chunk in _chunks(dataset, rows):
+        if chunk.filter_mask == 0 and chunk.size > size + _CHECKSUM:
+            raise _larger(where, chunk)
 
 
 def _packing(dataset: h5py.Dataset) -> list[int]:
