@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from ptychopinn.data.frame import Frame
-from ptychopinn.prior import Prior, PriorCanvas, PriorNetwork, PriorRecipe
+from ptychopinn.prior import Prior, PriorCanvas, PriorNetwork, PriorRecipe, load_prior
 
 
 def canvas(shape: tuple[int, int] = (37, 50)) -> PriorCanvas:
@@ -92,6 +92,14 @@ def test_half_precision_gives_nearly_the_same_output(prior: Prior) -> None:
     assert (whole - half).norm() < 0.02 * whole.norm()
 
 
+def test_half_precision_gives_nearly_the_same_correction_by_the_prior_in_the_box() -> None:
+    network, seen = load_prior("default").network, canvas((90, 70))
+    whole, half = (network.correction(seen, half=half) for half in (False, True))
+    sigma = 0.5 * seen.power.rsqrt()
+    assert 0 < ((whole - half).abs() / sigma).square().mean().sqrt() < 0.02
+    assert (whole.abs() / sigma).square().mean().sqrt() > 0.2
+
+
 @pytest.mark.parametrize("levels", [1, 2, 4])
 def test_an_image_in_tiles_is_that_of_the_whole(levels: int, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
@@ -103,6 +111,15 @@ def test_an_image_in_tiles_is_that_of_the_whole(levels: int, monkeypatch: pytest
     torch.testing.assert_close(network.correction(seen), whole, rtol=1e-4, atol=1e-6)
     monkeypatch.setattr(PriorNetwork, "margin_px", 0)
     assert (network.correction(seen) - whole).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("length", [5, 64, 65, 200, 1023])
+def test_tiles_cover_a_side_once_and_begin_at_coarse_pixels(length: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ptychopinn.prior.network.TILE_PX", 64)
+    parts = [part for part, _, _ in PriorNetwork(PriorRecipe(levels=4, width=4))._tiles(length)]
+    assert [pixel for part in parts for pixel in range(part.start, part.stop)] == list(range(length))
+    assert all(part.start % 8 == 0 and part.stop - part.start <= 64 for part in parts)
+    assert len(parts) == -(-length // 64)
 
 
 def test_a_tile_that_is_not_covered_is_not_computed(prior: Prior, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -86,7 +86,7 @@ def test_a_correction_towards_the_truth_is_used_and_one_away_from_it_is_not(
     start = flat_start(tensors.scan, torch.from_numpy(tensors.scan.probe))
     image = refine(start, tensors, RefineConfig(iterations=12, probe=False)).reconstruction
 
-    def correction(canvas: PriorCanvas, orientations: int = 4) -> torch.Tensor:
+    def correction(canvas: PriorCanvas, orientations: int = 4, *, half: bool = False) -> torch.Tensor:
         true = torch.from_numpy(aligned_truth(canvas, DrawnScan(tensors.scan, 1e4, {})))
         radial, across = parts_of((true - canvas.object_) * canvas.covered, canvas.object_)
         return part * radial - part * across

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from copy import copy
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 from warnings import catch_warnings, filterwarnings
 
@@ -170,11 +171,11 @@ class ScanTensors:
 
     def mean_counts_per_pattern(self) -> float:
         """Mean over patterns of the summed counts of measured pixels, photons."""
-        return float(self._counts_per_pattern().mean())
+        return float(self._counts_per_pattern.mean())
 
     def mean_count(self, index: NDArray[np.int64]) -> float:
         """Mean count of the measured pixels of the patterns `index`, photons."""
-        counts = self._counts_per_pattern()[index]
+        counts = self._counts_per_pattern[index]
         pixels: float | Tensor = len(counts) * self.pattern_size**2
         if self.measured is not None:
             pixels = self.measured.sum((-2, -1)).cpu().expand(len(self))[index].sum()
@@ -190,6 +191,7 @@ class ScanTensors:
             return len(self) * self.pattern_size**2
         return self.measured.sum() * (1 if has_own_masks(self.measured) else len(self))
 
+    @cached_property
     def _counts_per_pattern(self) -> Tensor:
         """(N,) float64 on the host: photons on measured pixels."""
         sums = [self.counts_of(part).sum((-2, -1)) for part in self.slices(_SUMMED_TOGETHER)]

@@ -19,7 +19,7 @@ from ptychopinn.metrics.withheld import Preference
 from ptychopinn.physics import DiffractionModel
 from ptychopinn.prior.canvas import PriorCanvas, canvas_of
 from ptychopinn.prior.files import Prior
-from ptychopinn.prior.network import DARKEST_PHOTONS
+from ptychopinn.prior.network import DARKEST_PHOTONS, has_fast_bfloat16
 from ptychopinn.prior.strength import WITHHELD, parts_of, strength_of
 
 logger = logging.getLogger("ptychopinn.reconstruction")
@@ -112,7 +112,8 @@ def with_prior(
     found = strength_of(image, tensors, on_device, model, config or RefineConfig(), seed)
     canvas = canvas_of(image, tensors, model)
     strengths = (0.0, 0.0) if found.withheld.is_first_better else found.overall
-    parts = parts_of(on_device.network.correction(canvas), canvas.object_).cpu().numpy()
+    change = on_device.network.correction(canvas, half=has_fast_bfloat16(device))
+    parts = parts_of(change, canvas.object_).cpu().numpy()
     if not np.isfinite(parts).all():
         raise BundleError(f"prior {prior.name}: its correction of the image is not finite; use another prior")
     correction = (strengths[0] * parts[0] + strengths[1] * parts[1]).astype(np.complex64)

@@ -29,6 +29,7 @@ from ptychopinn.physics.estimate import Estimate
 from ptychopinn.physics.likelihood import SOLVER_PHOTONS
 from ptychopinn.prior.canvas import BATCH, PriorCanvas, canvas_of
 from ptychopinn.prior.files import Prior
+from ptychopinn.prior.network import has_fast_bfloat16
 from ptychopinn.solver import estimate_of, photons_at, refine, unlogged
 from ptychopinn.solver.trials import nearest
 from ptychopinn.typing import Canvas
@@ -89,7 +90,8 @@ def strength_of(
     kept = ScanTensors(split.scan, tensors.device)
     adapted = _adapted(image, kept, model.dimmed(1 - WITHHELD), config)
     canvas = canvas_of(adapted, kept, model.dimmed(1 - WITHHELD))
-    parts = parts_of(prior.network.correction(canvas, orientations=1), canvas.object_)  # for the sake of time
+    correction = prior.network.correction(canvas, orientations=1, half=has_fast_bfloat16(tensors.device))  # for time
+    parts = parts_of(correction, canvas.object_)
     other = ScanTensors(replace(split.scan, patterns=split.withheld), tensors.device)
     before = _for_withheld(adapted, canvas, tensors.device)
 
