@@ -116,6 +116,18 @@ def test_no_pixels_are_blamed_under_a_wrong_model() -> None:
     assert kinds(judged(np.roll(counts, 1, 0), expected)) == ["model"]
 
 
+def test_no_flicker_is_blamed_where_the_image_is_unfinished() -> None:
+    """The sums of its patterns are wrong, too; a true flicker is named where the image fits otherwise."""
+    expected = speckle(3103, 1e5)
+    rng = np.random.default_rng(4)
+    counts = rng.poisson(expected).astype(float)
+    assert kinds(judged(flicker(counts, rng), expected)) == ["flicker"]
+    unfinished = (0.6 * expected.mean(0) + 0.4 * expected) * np.random.default_rng(4).uniform(0.3, 1.7, (N, 1, 1))
+    verdict = judged(counts, unfinished)
+    assert kinds(verdict) == ["model"]
+    assert verdict.patterns.flicker > 0.3
+
+
 def test_which_patterns_and_pixels() -> None:
     expected = speckle(3104, 1e5)
     rng = np.random.default_rng(5)

@@ -178,7 +178,7 @@ def test_a_training_that_never_learns_is_told(
 
 
 def test_a_network_taught_without_a_phase_is_told(make_recipe: Callable[..., Recipe]) -> None:
-    """Labels that are moduli: the amplitude is learned, and the patterns ask for the rest."""
+    """Labels that are moduli: the amplitude is learned, and the patterns decide the rest."""
     from ptychopinn.api.train import train
 
     whole = scan_of("both", 1e6)

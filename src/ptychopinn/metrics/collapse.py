@@ -22,7 +22,7 @@ SURE_SIGMA = 5.0
 EXPLAINS_NOTHING = 0.03
 """Share below which an image explains the patterns no better than a flat object."""
 CARRIES_NOTHING = 0.05
-"""Share below which amplitude or phase of an image could as well be flat."""
+"""Share below which amplitude or phase explain the patterns no better than a flat image."""
 WANTED = 0.05
 """Share that one step in amplitude or phase explains, on patterns that did not choose it, if the sample has one."""
 OVER_THE_OTHER = 0.6
@@ -116,8 +116,8 @@ def _verdict(
         return (), None
     named = " and the ".join(wanted)
     return wanted, (
-        f"the {named} of the image could as well be flat ({known}), though the patterns ask for structure there; that "
-        "part of the image has collapsed"
+        f"the {named} of the image explains the patterns no better than a flat one would ({known}), though they show "
+        "that it has structure; that part of the image has collapsed"
     )
 
 

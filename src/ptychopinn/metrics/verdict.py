@@ -116,8 +116,9 @@ def verdict_of(sums: FitSums, maker: Maker = "solver", positions_px: Floats | No
     others = [cause for cause in special if cause.kind != "drift"]
     is_vague = ratio > GOOD_RATIO and explained is not None and explained < NOT_QUITE and not others
     if (level == "does not fit" and sum(cause.share for cause in others) < 0.5) or (level != "fits" and is_vague):
-        if level == "does not fit" and explained is not None and explained < BAD_EXPLAINED:  # pixels misfit anywhere
-            special = [cause for cause in special if cause.kind != "pixels"]
+        if level == "does not fit" and explained is not None and explained < BAD_EXPLAINED:
+            # a wrong image misfits at any pixel, and in the sum of any pattern
+            special = [cause for cause in special if cause.kind not in ("pixels", "flicker")]
         special.insert(0, _model(explained, maker))
     causes = tuple(sorted(special, key=lambda cause: -cause.share))
     return Verdict(level, ratio, explained, patterns, pixels, along, causes)
