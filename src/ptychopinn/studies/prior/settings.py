@@ -35,7 +35,8 @@ class PriorSettings(Section):
         default=(
             Stage(until=6000, scans=0, noised=3000),
             Stage(until=13_000, scans=600, noised=800),
-            Stage(until=36_000, scans=1200, noised=2000, balanced=True),
+            Stage(until=44_000, scans=1200, noised=2000, balanced=True),
+            Stage(until=70_000, scans=2200, noised=2000, balanced=True),
         ),
         min_length=1,
     )
@@ -48,12 +49,12 @@ class PriorSettings(Section):
     """Side of a crop; smaller images are padded."""
     learning_rate: float = Field(default=2e-3, gt=0, le=0.1)
     """Largest learning rate of the first cycle. In each cycle it rises over 200 steps and falls along a cosine."""
-    cycles: tuple[int, ...] = Field(default=(50_000,), min_length=1)
+    cycles: tuple[int, ...] = Field(default=(36_000, 70_000), min_length=1)
     """Steps of the optimiser in all at the end of each cycle of the learning rate; each has 0.6 of the rate before."""
-    cool_from: int | None = Field(default=28_000, ge=0)
+    cool_from: int | None = Field(default=None, ge=0)
     """Step from which the learning rate also falls in proportion to the steps that are left, where a training ends
     before its last cycle does; null without that."""
-    half_until: int = Field(default=35_500, ge=0)
+    half_until: int = Field(default=69_500, ge=0)
     """Steps that compute in bfloat16, which takes half the time; the later ones compute in float32."""
     average: float = Field(default=0.999, ge=0, lt=1)
     """Decay of the moving average of the weights, which is the result."""

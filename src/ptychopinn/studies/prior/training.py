@@ -124,7 +124,7 @@ def rate(step: int, cycles: Sequence[int]) -> float:
 def cooled(step: int, settings: PriorSettings) -> float:
     """Further factor on the learning rate: the part of the steps from `cool_from` on that is left.
 
-    >>> settings = PriorSettings()
+    >>> settings = PriorSettings(cool_from=60_000)
     >>> cooled(0, settings), cooled((settings.cool_from + settings.steps) // 2, settings)
     (1.0, 0.5)
     """
