@@ -105,8 +105,7 @@ def main() -> None:
     if given.results is not None:
         note = (
             f"{given.patterns} patterns of {given.size} x {given.size} px, {given.rounds} rounds, one thread for each "
-            "process. Throughput of two processes over that of one, wall-clock and CPU time of the busier process. "
-            "The machine had other work, so that the wall-clock ratios vary."
+            "process. Throughput of two processes over that of one, wall-clock and CPU time of the busier process."
         )
         record(given.results, table, note)
 
