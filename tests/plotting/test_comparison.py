@@ -75,10 +75,14 @@ def test_what_is_not_covered_is_not_shown(truth: NDArray) -> None:
 @pytest.mark.parametrize("shape", [(40, 40), (20, 200), (200, 20)])
 def test_many_or_long_images_never_overlap(truth: NDArray, count: int, shape: tuple[int, int]) -> None:
     object_ = np.resize(truth, shape)
-    figure = figure_comparison({f"a reconstruction with a very long name {i}": object_ for i in range(count)}, object_)
+    images = {f"a reconstruction with a very long name {i}": object_ for i in range(count)}
+    scores = {f"{name}_{part}": 0.98765 for name in ("ssim", "contrast") for part in ("amplitude", "phase")}
+    scores |= {"psnr_amplitude": 31.24, "psnr_phase": 41.24, "object_scale": 0.99876}
+    figure = figure_comparison(images, object_, reports=dict.fromkeys(images, scores))
     figure.canvas.draw()
     width, height = figure.canvas.get_width_height()
     boxes = [ax.get_tightbbox() for ax in figure.axes]
+    boxes += [text.get_window_extent() for text in figure.texts]
     for number, box in enumerate(boxes):
         assert min(box.x0, box.y0) >= 0
         assert box.x1 <= width

@@ -51,7 +51,8 @@ class _Layout:
 
     @classmethod
     def fit(cls, count: int, aspect: float) -> "_Layout":
-        columns = min(count, MOST_COLUMNS)
+        bands = -(-count // MOST_COLUMNS)
+        columns = -(-count // bands)
         width = min(WIDE, max(NARROW, ROOM / columns))
         height = min(width * aspect, TALL)
         return cls(columns, max(height / aspect, NARROW), height)
@@ -66,6 +67,12 @@ class _Layout:
         """A title, cut off where its panel ends."""
         most = int(LETTERS_PER_INCH * self.width)
         return title if len(title) <= most else f"{title[: most - 1]}…"
+
+    def broken(self, scores: list[str]) -> str:
+        """Scores side by side, in a second line where they are wider than a panel."""
+        most = int(LETTERS_PER_INCH * self.width)
+        first = next((n for n in range(len(scores), 0, -1) if len("  ".join(scores[:n])) <= most), 1)
+        return "\n".join("  ".join(line) for line in (scores[:first], scores[first:]) if line)
 
     def page(self, rows: int) -> Page:
         return Page.blank(self.left(self.columns) - GAP + BAR, self.top(rows) - TITLE + FOOT)
@@ -127,7 +134,7 @@ def figure_comparison(
             level = (levels or {}).get(name) if row == 0 and number > 0 else None
             if level is not None:
                 _add_band(ax, level)
-            page.note(corner[0], corner[1] + layout.height + 0.08, _scores(part.name, (reports or {}).get(name)))
+            page.note(corner[0], corner[1] + layout.height + 0.08, layout.broken(_scores(part.name, (reports or {}).get(name))))
     return page.figure
 
 
@@ -173,10 +180,10 @@ def _parts(images: list[NDArray[Any]], truth: NDArray[Any], coverage: NDArray[An
     )
 
 
-def _scores(part: str, report: Mapping[str, Any] | None) -> str:
+def _scores(part: str, report: Mapping[str, Any] | None) -> list[str]:
     """PSNR, SSIM, contrast and, of the amplitude, the scale before its fit, as far as they are known."""
     formats = {"psnr": "{:.1f} dB", "ssim": "SSIM {:.3f}", "contrast": "contrast {:.2f}"}
     values = {text: (report or {}).get(f"{name}_{part.lower()}") for name, text in formats.items()}
     if part == "Amplitude":
         values["scale {:.3f}"] = (report or {}).get("object_scale")
-    return "  ".join(text.format(value) for text, value in values.items() if value is not None)
+    return [text.format(value) for text, value in values.items() if value is not None]
