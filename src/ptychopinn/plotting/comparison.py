@@ -134,7 +134,8 @@ def figure_comparison(
             level = (levels or {}).get(name) if row == 0 and number > 0 else None
             if level is not None:
                 _add_band(ax, level)
-            page.note(corner[0], corner[1] + layout.height + 0.08, layout.broken(_scores(part.name, (reports or {}).get(name))))
+            scores = layout.broken(_scores(part.name, (reports or {}).get(name)))
+            page.note(corner[0], corner[1] + layout.height + 0.08, scores)
     return page.figure
 
 
